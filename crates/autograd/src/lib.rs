@@ -1,0 +1,1 @@
+//! The data-flow graph of Regraft: ops, gradients, passes and the executor.

@@ -1,0 +1,1 @@
+//! Data sets for training: idx files, class labels, stratified splits.

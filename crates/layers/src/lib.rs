@@ -1,0 +1,1 @@
+//! Layers, initializers, regularizers, losses, models and freezing.
