@@ -1,1 +1,13 @@
-//! Data sets for training: idx files, class labels, stratified splits.
+#![doc = include_str!("../README.md")]
+
+mod check;
+mod error;
+mod histogram;
+mod idx;
+mod labels;
+
+pub use check::{check_finite, check_not_empty, check_same_samples};
+pub use error::{Error, Result};
+pub use histogram::Histogram;
+pub use idx::{IdxArray, IdxType, parse_idx, read_idx};
+pub use labels::{ClassLabel, Labels, check_labels};
