@@ -14,6 +14,7 @@
 //! ```
 
 mod error;
+pub mod kernels;
 mod tensor;
 
 pub use error::{Detail, Error, Result};

@@ -1,0 +1,163 @@
+//! Rows chosen by index, and back: gather, scatter-add, one-hot.
+
+use super::parallel::{self, parts};
+use crate::{Detail, Error, Result};
+use rayon::prelude::*;
+
+/// Checks that every index points into an axis of `size`.
+fn check(operation: &str, indices: &[i32], size: usize) -> Result<()> {
+    let wrong = |index: &i32| usize::try_from(*index).map_or(true, |index| index >= size);
+    match indices.iter().position(wrong) {
+        None => Ok(()),
+        Some(place) => Err(Error::Index(
+            Detail::new(
+                format!("{operation}: index number {place}"),
+                format!("a value from 0 to below {size}"),
+                indices[place],
+            )
+            .help("indices count from 0 and may not be negative"),
+        )),
+    }
+}
+
+/// `out[i] = x[indices[i]]`, where `x` has rows of `columns` values.
+///
+/// # Errors
+/// [`Error::Index`] if an index is not a row of `x`.
+///
+/// # Panics
+/// If `out` does not hold one row per index.
+pub fn take_rows(x: &[f32], columns: usize, indices: &[i32], out: &mut [f32]) -> Result<()> {
+    assert_eq!(out.len(), indices.len() * columns, "take_rows: out");
+    if columns == 0 {
+        return Ok(());
+    }
+    check("gather", indices, x.len() / columns)?;
+    parts(out, columns, 1, |start, out| {
+        let indices = &indices[start / columns..];
+        for (out, &index) in out.chunks_exact_mut(columns).zip(indices) {
+            out.copy_from_slice(&x[index as usize * columns..][..columns]);
+        }
+    });
+    Ok(())
+}
+
+/// `out[indices[i]] += x[i]`, where both have rows of `columns` values: the gradient of
+/// [`take_rows`]. Rows with the same index are added in the order of `i`.
+///
+/// # Errors
+/// [`Error::Index`] if an index is not a row of `out`.
+///
+/// # Panics
+/// If `x` does not hold one row per index.
+pub fn scatter_add_rows(x: &[f32], columns: usize, indices: &[i32], out: &mut [f32]) -> Result<()> {
+    assert_eq!(x.len(), indices.len() * columns, "scatter_add_rows: x");
+    if columns == 0 {
+        return Ok(());
+    }
+    let rows = out.len() / columns;
+    check("scatter-add", indices, rows)?;
+    let add = |first: usize, out: &mut [f32]| {
+        let here = out.len() / columns;
+        for (x, &index) in x.chunks_exact(columns).zip(indices) {
+            let row = (index as usize).wrapping_sub(first);
+            if row < here {
+                let out = &mut out[row * columns..][..columns];
+                out.iter_mut().zip(x).for_each(|(out, x)| *out += x);
+            }
+        }
+    };
+    if parallel::worthwhile(x.len()) {
+        // Every task owns a range of rows and passes all indices, so the order stays.
+        let share = rows.div_ceil(rayon::current_num_threads()).max(1);
+        out.par_chunks_mut(share * columns)
+            .enumerate()
+            .for_each(|(task, out)| add(task * share, out));
+    } else {
+        add(0, out);
+    }
+    Ok(())
+}
+
+/// `out[i, c] = 1` where `c = indices[i]`, else 0, for rows of `classes` values.
+///
+/// # Errors
+/// [`Error::Index`] if an index is not a class.
+///
+/// # Panics
+/// If `out` does not hold one row per index.
+pub fn one_hot(indices: &[i32], classes: usize, out: &mut [f32]) -> Result<()> {
+    assert_eq!(out.len(), indices.len() * classes, "one_hot: out");
+    check("one-hot", indices, classes)?;
+    out.fill(0.0);
+    for (row, &index) in indices.iter().enumerate() {
+        out[row * classes + index as usize] = 1.0;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(100))]
+        /// ⟨take(x), y⟩ = ⟨x, scatter(y)⟩: the two are each other's transpose.
+        #[test]
+        fn scatter_is_the_transpose_of_gather(
+            columns in 1usize..6,
+            indices in prop::collection::vec(0i32..7, 0..20),
+        ) {
+            let number = |i: usize| (i * 7 % 13) as f32 - 6.0;
+            let x: Vec<f32> = (0..7 * columns).map(number).collect();
+            let y: Vec<f32> = (0..indices.len() * columns).map(|i| number(i + 3)).collect();
+            let mut taken = vec![0.0; y.len()];
+            take_rows(&x, columns, &indices, &mut taken).unwrap();
+            let mut scattered = vec![0.0; x.len()];
+            scatter_add_rows(&y, columns, &indices, &mut scattered).unwrap();
+            let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+            prop_assert_eq!(dot(&taken, &y), dot(&x, &scattered));
+            let mut hot = vec![0.0; indices.len() * 7];
+            one_hot(&indices, 7, &mut hot).unwrap();
+            for (row, &index) in hot.chunks(7).zip(&indices) {
+                prop_assert_eq!(row.iter().sum::<f32>(), 1.0);
+                prop_assert_eq!(row[index as usize], 1.0);
+            }
+        }
+    }
+
+    #[test]
+    fn large_scatters_add_in_order_on_any_number_of_threads() {
+        let columns = 8;
+        let indices: Vec<i32> = (0..40_000).map(|i| i * 7919 % 501).collect();
+        let x: Vec<f32> = (0..indices.len() * columns)
+            .map(|i| (i as f32).sin())
+            .collect();
+        let on = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .unwrap();
+            let mut out = vec![0.0; 501 * columns];
+            pool.install(|| scatter_add_rows(&x, columns, &indices, &mut out))
+                .unwrap();
+            out
+        };
+        assert_eq!(on(1), on(3));
+    }
+
+    #[test]
+    fn a_wrong_index_is_named_with_its_place() {
+        let mut out = [0.0; 4];
+        let error = take_rows(&[0.0; 6], 2, &[1, 3], &mut out)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("number 1") && error.contains("received 3"),
+            "{error}"
+        );
+        assert!(one_hot(&[-1], 4, &mut out).is_err());
+        assert!(scatter_add_rows(&out, 2, &[0, 9], &mut [0.0; 6]).is_err());
+    }
+}

@@ -1,0 +1,26 @@
+//! The arithmetic of Regraft as plain functions over slices.
+//!
+//! A kernel takes what it reads as `&[f32]`, what it writes as `&mut [f32]`, and sizes as numbers,
+//! so that it can be called, tested and timed alone. Sizes are the caller's duty: a kernel panics
+//! on slices that are too short for the sizes it was given, and returns an error only for what the
+//! data say (an index out of range). [`Tensor`](crate::Tensor) has the checked conveniences.
+//!
+//! **The same bits everywhere.** Each kernel fixes the order in which it adds, and that order
+//! depends on nothing but the sizes named in its documentation: not on the number of threads, the
+//! width of the machine's vectors, or the place of a row in its batch. A frozen backbone therefore
+//! gives a sample the same features alone, in any batch, and from the cache.
+//!
+//! **Threads.** Large work is split with rayon, small work is not (a training step of a small head
+//! takes microseconds). On WebAssembly rayon runs on the one thread there is.
+
+pub mod broadcast;
+pub mod elementwise;
+pub mod gather;
+pub mod isa;
+pub mod layout;
+pub mod math;
+pub mod matmul;
+pub(crate) mod parallel;
+pub mod random;
+pub mod reduce;
+pub mod softmax;
