@@ -82,3 +82,11 @@ pub enum Error {
 
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl From<Error> for Detail {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Shape(detail) | Error::Index(detail) => detail,
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! Building a data-flow graph: [`Graph`] collects nodes, a [`Var`] is a handle to one of them with
+//! which formulas are written.
+//!
+//! Errors do not interrupt a formula. The first op whose operands do not fit is remembered with the
+//! place where it happened, later ops are not checked any more, and [`Graph::check`],
+//! [`Graph::grad`](crate::Graph::grad) and [`Program::compile`](crate::Program::compile) return it.
+
+use std::cell::{Ref, RefCell};
+use std::fmt;
+use std::sync::Arc;
+
+use regraft_tensor::{Detail, IntTensor, Tensor};
+
+use crate::node::{Constant, Node, Nodes, Source};
+use crate::ops::Alias;
+use crate::{DataType, Error, NodeId, Op, Result, Shape, VariableId};
+
+/// A data-flow graph under construction.
+#[derive(Debug, Default)]
+pub struct Graph {
+    nodes: RefCell<Nodes>,
+    inputs: RefCell<usize>,
+    scope: RefCell<Vec<String>>,
+    error: RefCell<Option<Error>>,
+}
+
+/// A value of a [`Graph`]: an input, a constant, a variable or the result of an op.
+#[derive(Clone, Copy)]
+pub struct Var<'g> {
+    graph: &'g Graph,
+    id: NodeId,
+}
+
+impl Graph {
+    /// An empty graph.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A value that is fed at each run; inputs are fed in the order in which they were made.
+    pub fn input(&self, name: &str, shape: impl Into<Shape>, data_type: DataType) -> Var<'_> {
+        let index = {
+            let mut inputs = self.inputs.borrow_mut();
+            *inputs += 1;
+            *inputs - 1
+        };
+        self.leaf(Source::Input { index }, shape.into(), data_type, name)
+    }
+
+    /// A batch of samples of shape `sample`, fed at each run.
+    pub fn samples(&self, name: &str, sample: &[usize]) -> Var<'_> {
+        self.input(name, Shape::batch_of(sample), DataType::F32)
+    }
+
+    /// The number of inputs made so far.
+    pub fn input_count(&self) -> usize {
+        *self.inputs.borrow()
+    }
+
+    /// A fixed array. It has no gradient, and nothing can change it.
+    pub fn constant(&self, value: Tensor) -> Var<'_> {
+        self.named_constant("", value)
+    }
+
+    /// A fixed array with a name for drawings.
+    pub fn named_constant(&self, name: &str, value: Tensor) -> Var<'_> {
+        let shape = value.shape().into();
+        let source = Source::Constant(Constant::F32(value));
+        self.leaf(source, shape, DataType::F32, name)
+    }
+
+    /// A fixed array of integers.
+    pub fn int_constant(&self, value: IntTensor) -> Var<'_> {
+        let shape = value.shape().into();
+        let source = Source::Constant(Constant::I32(value));
+        self.leaf(source, shape, DataType::I32, "")
+    }
+
+    /// A single number.
+    pub fn number(&self, value: f32) -> Var<'_> {
+        self.constant(Tensor::scalar(value))
+    }
+
+    /// `value` in every cell of `shape`.
+    pub fn full(&self, shape: impl Into<Shape>, value: f32) -> Var<'_> {
+        self.number(value).broadcast_to(shape)
+    }
+
+    /// A value that is read from the store of variables at each run.
+    pub fn variable(&self, id: VariableId, name: &str, shape: impl Into<Shape>) -> Var<'_> {
+        self.leaf(Source::Variable(id), shape.into(), DataType::F32, name)
+    }
+
+    /// The result of `op` on `operands`.
+    pub fn apply<'g>(&'g self, op: impl Op, operands: &[Var<'g>]) -> Var<'g> {
+        self.apply_shared(Arc::new(op), operands)
+    }
+
+    /// The result of a shared `op` on `operands`.
+    pub fn apply_shared<'g>(&'g self, op: Arc<dyn Op>, operands: &[Var<'g>]) -> Var<'g> {
+        let ids: Vec<NodeId> = operands.iter().map(|operand| operand.id).collect();
+        let data_type = op.data_type();
+        let shape = self.result_shape(&*op, operands);
+        let shape = shape.unwrap_or_else(|error| {
+            self.fail(error);
+            operands
+                .first()
+                .map(|operand| operand.shape())
+                .unwrap_or_default()
+        });
+        let source = Source::Op { op, operands: ids };
+        self.leaf(source, shape, data_type, "")
+    }
+
+    fn result_shape(&self, op: &dyn Op, operands: &[Var<'_>]) -> Result<Shape> {
+        if let Some(stranger) = operands
+            .iter()
+            .find(|operand| !std::ptr::eq(operand.graph, self))
+        {
+            return Err(Error::Shape(Detail::new(
+                op.name(),
+                "operands of one graph",
+                format!("{stranger:?} of another"),
+            )));
+        }
+        let nodes = self.nodes.borrow();
+        if self.error.borrow().is_some() {
+            // Shapes are no longer trustworthy; the first error is the one to report.
+            return Ok(operands
+                .first()
+                .map(|operand| nodes.node(operand.id).shape.clone())
+                .unwrap_or_default());
+        }
+        for (index, operand) in operands.iter().enumerate() {
+            let received = nodes.node(operand.id).data_type;
+            let expected = op.operand_type(index);
+            if received != expected {
+                return Err(Error::DataType(Detail::new(
+                    format!("{}, operand {index}", op.name()),
+                    expected,
+                    received,
+                )));
+            }
+        }
+        let shapes: Vec<&Shape> = operands
+            .iter()
+            .map(|operand| &nodes.node(operand.id).shape)
+            .collect();
+        op.shape(&shapes)
+            .map_err(|detail| Error::Shape(detail.within(op.name())))
+    }
+
+    fn leaf(&self, source: Source, shape: Shape, data_type: DataType, name: &str) -> Var<'_> {
+        let name = self.path(name);
+        let id = self.nodes.borrow_mut().push(Node {
+            source,
+            shape,
+            data_type,
+            name,
+        });
+        Var { graph: self, id }
+    }
+
+    /// Runs `build` with `name` appended to the path that new nodes and errors carry.
+    pub fn scope<T>(&self, name: &str, build: impl FnOnce() -> T) -> T {
+        self.scope.borrow_mut().push(name.to_string());
+        let result = build();
+        self.scope.borrow_mut().pop();
+        result
+    }
+
+    fn path(&self, name: &str) -> String {
+        let scope = self.scope.borrow();
+        let mut parts: Vec<&str> = scope.iter().map(String::as_str).collect();
+        if !name.is_empty() {
+            parts.push(name);
+        }
+        parts.join("/")
+    }
+
+    /// Remembers `error` (with the current path) unless there is an earlier one.
+    pub fn fail(&self, error: Error) {
+        let path = self.path("");
+        let error = if path.is_empty() {
+            error
+        } else {
+            error.within(&path)
+        };
+        self.error.borrow_mut().get_or_insert(error);
+    }
+
+    /// The first error of the formulas written so far.
+    ///
+    /// # Errors
+    /// That error.
+    pub fn check(&self) -> Result<()> {
+        self.error.borrow().clone().map_or(Ok(()), Err)
+    }
+
+    /// The nodes made so far.
+    pub fn nodes(&self) -> Ref<'_, Nodes> {
+        self.nodes.borrow()
+    }
+
+    /// A copy of the nodes with `outputs` as what is asked for: what passes work on.
+    pub fn nodes_for(&self, outputs: &[Var<'_>]) -> Nodes {
+        Nodes {
+            nodes: self.nodes.borrow().nodes.clone(),
+            outputs: outputs.iter().map(|output| output.id).collect(),
+        }
+    }
+
+    /// The handle of a node.
+    pub(crate) fn var(&self, id: NodeId) -> Var<'_> {
+        Var { graph: self, id }
+    }
+}
+
+impl<'g> Var<'g> {
+    /// The graph it belongs to.
+    pub fn graph(self) -> &'g Graph {
+        self.graph
+    }
+
+    /// Its number in the graph.
+    pub fn id(self) -> NodeId {
+        self.id
+    }
+
+    /// Its sizes.
+    pub fn shape(self) -> Shape {
+        self.graph.nodes.borrow().node(self.id).shape.clone()
+    }
+
+    /// Its element type.
+    pub fn data_type(self) -> DataType {
+        self.graph.nodes.borrow().node(self.id).data_type
+    }
+
+    /// Gives it a name for drawings.
+    pub fn named(self, name: &str) -> Self {
+        let name = self.graph.path(name);
+        self.graph.nodes.borrow_mut().nodes[self.id.0].name = name;
+        self
+    }
+
+    /// Whether it is a constant.
+    pub fn is_constant(self) -> bool {
+        self.graph.nodes.borrow().node(self.id).constant().is_some()
+    }
+
+    /// Another node with the same value, which costs nothing when a program runs.
+    pub(crate) fn alias(self) -> Var<'g> {
+        self.graph.apply(
+            Alias {
+                data_type: self.data_type(),
+            },
+            &[self],
+        )
+    }
+}
+
+impl fmt::Debug for Var<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "%{} {}", self.id.0, self.shape())
+    }
+}

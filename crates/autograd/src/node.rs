@@ -1,0 +1,175 @@
+//! The nodes of a graph in the order they were made, which is a topological order: what passes
+//! rewrite and programs are compiled from.
+
+use std::sync::Arc;
+
+use regraft_tensor::{IntTensor, Tensor};
+
+use crate::{DataType, Op, Shape};
+
+/// A node's number; operands have smaller numbers than the node that uses them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(pub usize);
+
+/// The number of a variable in the store that programs read it from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct VariableId(pub usize);
+
+/// Where a node's value comes from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// Fed at each run, by position.
+    Input {
+        /// The position among the program's inputs.
+        index: usize,
+    },
+    /// A fixed array: a frozen weight, a number in a formula.
+    Constant(Constant),
+    /// Read at each run from the store of variables: a weight that is trained, a state.
+    Variable(VariableId),
+    /// Computed from other nodes.
+    Op {
+        /// The operation.
+        op: Arc<dyn Op>,
+        /// Its operands.
+        operands: Vec<NodeId>,
+    },
+}
+
+/// A fixed array.
+#[derive(Clone, Debug)]
+pub enum Constant {
+    /// Of floats.
+    F32(Tensor),
+    /// Of integers.
+    I32(IntTensor),
+}
+
+impl Constant {
+    /// The elements as stored, 32 bits each.
+    pub(crate) fn words(&self) -> &[f32] {
+        match self {
+            Constant::F32(tensor) => tensor.as_slice(),
+            Constant::I32(tensor) => bytemuck::cast_slice(tensor.as_slice()),
+        }
+    }
+
+    /// The single value, if this is a floating-point number.
+    pub fn as_number(&self) -> Option<f32> {
+        match self {
+            Constant::F32(tensor) if tensor.ndim() == 0 => Some(tensor.as_slice()[0]),
+            _ => None,
+        }
+    }
+}
+
+/// A value of the graph.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Where the value comes from.
+    pub source: Source,
+    /// Its sizes.
+    pub shape: Shape,
+    /// Its element type.
+    pub data_type: DataType,
+    /// The name given to it, or the path of the layer that made it.
+    pub name: String,
+}
+
+impl Node {
+    /// The operands; empty for leaves.
+    pub fn operands(&self) -> &[NodeId] {
+        match &self.source {
+            Source::Op { operands, .. } => operands,
+            _ => &[],
+        }
+    }
+
+    /// The op, if it is computed by one.
+    pub fn op(&self) -> Option<&Arc<dyn Op>> {
+        match &self.source {
+            Source::Op { op, .. } => Some(op),
+            _ => None,
+        }
+    }
+
+    /// The op, if it is an `O`.
+    pub fn op_as<O: Op>(&self) -> Option<&O> {
+        let op: &dyn std::any::Any = &**self.op()?;
+        op.downcast_ref()
+    }
+
+    /// The constant, if it is one.
+    pub fn constant(&self) -> Option<&Constant> {
+        match &self.source {
+            Source::Constant(constant) => Some(constant),
+            _ => None,
+        }
+    }
+}
+
+/// Nodes in topological order, and which of them are asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Nodes {
+    /// The nodes; [`NodeId`]s are positions in it.
+    pub nodes: Vec<Node>,
+    /// The nodes whose values are wanted.
+    pub outputs: Vec<NodeId>,
+}
+
+impl Nodes {
+    /// The node with number `id`.
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.0]
+    }
+
+    /// Every node with its number.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (NodeId, &Node)> {
+        self.nodes
+            .iter()
+            .enumerate()
+            .map(|(index, node)| (NodeId(index), node))
+    }
+
+    /// For each node, how often it is used as an operand or an output.
+    pub fn uses(&self) -> Vec<usize> {
+        let mut uses = vec![0; self.nodes.len()];
+        for id in self
+            .nodes
+            .iter()
+            .flat_map(Node::operands)
+            .chain(&self.outputs)
+        {
+            uses[id.0] += 1;
+        }
+        uses
+    }
+
+    /// Rebuilds the list node by node: `rewrite` gets each node with its operands already
+    /// renumbered, and the list made so far, and returns the node's new number. This is what most
+    /// passes are made of.
+    pub(crate) fn rebuild(
+        &self,
+        mut rewrite: impl FnMut(&mut Nodes, NodeId, Node) -> NodeId,
+    ) -> Nodes {
+        let mut made = Nodes::default();
+        let mut renumbered = Vec::with_capacity(self.nodes.len());
+        for (id, node) in self.iter() {
+            let mut node = node.clone();
+            if let Source::Op { operands, .. } = &mut node.source {
+                for operand in operands {
+                    *operand = renumbered[operand.0];
+                }
+            }
+            renumbered.push(rewrite(&mut made, id, node));
+        }
+        made.outputs = self.outputs.iter().map(|id| renumbered[id.0]).collect();
+        made
+    }
+
+    /// Appends a node.
+    pub(crate) fn push(&mut self, node: Node) -> NodeId {
+        self.nodes.push(node);
+        NodeId(self.nodes.len() - 1)
+    }
+}

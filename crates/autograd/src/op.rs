@@ -1,0 +1,289 @@
+//! What an op is: a shape rule, a forward kernel call, and a gradient written as other graph nodes.
+//! Every op of this crate is one file under `ops/` that implements [`Op`]; an op of your own is the
+//! same thing in your crate.
+
+use std::{any::Any, fmt};
+
+use regraft_tensor::{Detail, kernels::random::Key};
+
+use crate::{Shape, Var};
+
+/// The type of a node's elements.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum DataType {
+    /// 32-bit floats.
+    #[default]
+    F32,
+    /// 32-bit integers: class labels, token ids.
+    I32,
+}
+
+impl fmt::Display for DataType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            DataType::F32 => "float32",
+            DataType::I32 => "int32",
+        })
+    }
+}
+
+/// An operation of the data-flow graph, from any number of operands to one value.
+///
+/// Three things stand side by side: the rule for the result's [`shape`](Op::shape), the
+/// [`forward`](Op::forward) computation, and the [`gradient`](Op::gradient) as other nodes of the
+/// graph (so that gradients of gradients exist too).
+///
+/// ```
+/// use regraft_autograd::{Forward, Gradient, Graph, Op, Output, Shape, Var, gradcheck};
+/// use regraft_tensor::{Detail, Tensor};
+///
+/// /// y = x³
+/// #[derive(Debug)]
+/// struct Cube;
+///
+/// impl Op for Cube {
+///     fn name(&self) -> &str {
+///         "cube"
+///     }
+///     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {
+///         Ok(operands[0].clone())
+///     }
+///     fn forward(&self, operands: Forward<'_>, output: Output<'_>) -> Result<(), Detail> {
+///         for (y, x) in output.f32().iter_mut().zip(operands.f32(0)) {
+///             *y = x * x * x;
+///         }
+///         Ok(())
+///     }
+///     fn gradient<'g>(&self, at: &Gradient<'g, '_>) -> Vec<Option<Var<'g>>> {
+///         let x = at.operand(0);
+///         vec![Some(at.cotangent() * x * x * 3.0)]
+///     }
+/// }
+///
+/// let x = Tensor::new([3], vec![-1.0, 0.5, 2.0])?;
+/// gradcheck(|graph, x| graph.apply(Cube, x), &[x])?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an op of the data-flow graph",
+    note = "implement `regraft_autograd::Op`: `name`, `shape`, `forward` and, if it is differentiable, `gradient`"
+)]
+pub trait Op: Any + fmt::Debug + Send + Sync {
+    /// The name in drawings and error messages, in lower case.
+    fn name(&self) -> &str;
+
+    /// The shape of the result, or why the operands do not fit.
+    ///
+    /// # Errors
+    /// What was expected and what was received; the graph adds where.
+    fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail>;
+
+    /// The element type of the result; floats unless stated.
+    fn data_type(&self) -> DataType {
+        DataType::F32
+    }
+
+    /// The element type that operand `index` must have; floats unless stated.
+    fn operand_type(&self, _index: usize) -> DataType {
+        DataType::F32
+    }
+
+    /// Computes the result into `output`, overwriting what is there.
+    ///
+    /// # Errors
+    /// What the shape rule could not know: an index out of range, say. The program adds where.
+    fn forward(&self, operands: Forward<'_>, output: Output<'_>) -> Result<(), Detail>;
+
+    /// For each operand the gradient of the loss with respect to it, as nodes of the graph, given
+    /// the gradient with respect to the result ([`Gradient::cotangent`]). `None` where there is no
+    /// dependence, or where [`Gradient::wanted`] says that nobody asks: a frozen operand must cost
+    /// nothing. The default is `None` for all: not differentiable.
+    fn gradient<'g>(&self, at: &Gradient<'g, '_>) -> Vec<Option<Var<'g>>> {
+        vec![None; at.operands.len()]
+    }
+
+    /// Whether row `i` of the result (axis 0) depends on row `i` of the batched operands alone, bit
+    /// for bit the same whatever the other rows are and however many. Only such ops can be part of
+    /// the frozen prefix whose outputs are cached. The default is the safe `false`.
+    fn keeps_samples_apart(&self) -> bool {
+        false
+    }
+
+    /// Whether each run draws new random numbers (from [`Forward::key`]).
+    fn is_random(&self) -> bool {
+        false
+    }
+
+    /// Whether the result may be written over operand 0, which then has the same shape and type.
+    /// If so, [`forward_in_place`](Op::forward_in_place) must be there.
+    fn works_in_place(&self) -> bool {
+        false
+    }
+
+    /// As [`forward`](Op::forward), with the elements of operand 0 in `output` (and none in
+    /// `operands`).
+    ///
+    /// # Errors
+    /// As [`forward`](Op::forward).
+    fn forward_in_place(&self, _operands: Forward<'_>, _output: Output<'_>) -> Result<(), Detail> {
+        unreachable!("{} does not work in place", self.name())
+    }
+
+    /// Multiplications and additions for concrete sizes, as [`Program::flops`](crate::Program::flops) adds them up.
+    fn flops(&self, _operands: &[&[usize]], output: &[usize]) -> u64 {
+        output.iter().product::<usize>() as u64
+    }
+}
+
+/// One operand of an op while a program runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Operand<'a> {
+    /// The sizes of its axes.
+    pub shape: &'a [usize],
+    /// Its elements; integers are stored in the same 32 bits.
+    pub(crate) data: &'a [f32],
+}
+
+/// The operands of an op while a program runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Forward<'a> {
+    pub(crate) operands: &'a [Operand<'a>],
+    pub(crate) run: Run,
+}
+
+/// What distinguishes one run of a program from another apart from its operands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Run {
+    /// Where random numbers start: the same seed gives the same numbers.
+    pub seed: u64,
+    /// The number of the run (a training step), so that each draws new numbers.
+    pub step: u64,
+}
+
+impl<'a> Forward<'a> {
+    /// The number of operands.
+    pub fn len(&self) -> usize {
+        self.operands.len()
+    }
+
+    /// Whether there are no operands.
+    pub fn is_empty(&self) -> bool {
+        self.operands.is_empty()
+    }
+
+    /// The sizes of operand `index`.
+    pub fn shape(&self, index: usize) -> &'a [usize] {
+        self.operands[index].shape
+    }
+
+    /// The elements of operand `index`, which must be floats.
+    pub fn f32(&self, index: usize) -> &'a [f32] {
+        self.operands[index].data
+    }
+
+    /// The elements of operand `index`, which must be integers.
+    pub fn i32(&self, index: usize) -> &'a [i32] {
+        bytemuck::cast_slice(self.operands[index].data)
+    }
+
+    /// The key of random stream `stream` in this run.
+    pub fn key(&self, stream: u64) -> Key {
+        Key {
+            seed: self.run.seed,
+            stream,
+        }
+    }
+
+    /// The number of this run (a training step).
+    pub fn step(&self) -> u64 {
+        self.run.step
+    }
+}
+
+/// Where an op writes its result.
+#[derive(Debug)]
+pub struct Output<'a> {
+    /// The sizes of the result.
+    pub shape: &'a [usize],
+    pub(crate) data: &'a mut [f32],
+}
+
+impl<'a> Output<'a> {
+    /// The elements, to be overwritten.
+    pub fn f32(self) -> &'a mut [f32] {
+        self.data
+    }
+
+    /// The elements of an op whose [`data_type`](Op::data_type) is integers, to be overwritten.
+    pub fn i32(self) -> &'a mut [i32] {
+        bytemuck::cast_slice_mut(self.data)
+    }
+}
+
+/// What an op's gradient is made of: the nodes around it.
+#[derive(Debug)]
+pub struct Gradient<'g, 'a> {
+    pub(crate) operands: &'a [Var<'g>],
+    pub(crate) result: Var<'g>,
+    pub(crate) cotangent: Var<'g>,
+    pub(crate) wanted: &'a [bool],
+}
+
+impl<'g> Gradient<'g, '_> {
+    /// Operand `index` of the op.
+    pub fn operand(&self, index: usize) -> Var<'g> {
+        self.operands[index]
+    }
+
+    /// All operands.
+    pub fn operands(&self) -> &[Var<'g>] {
+        self.operands
+    }
+
+    /// The op's own result.
+    pub fn result(&self) -> Var<'g> {
+        self.result
+    }
+
+    /// The gradient of the loss with respect to the result; it has the result's shape.
+    pub fn cotangent(&self) -> Var<'g> {
+        self.cotangent
+    }
+
+    /// Whether anybody asks for the gradient with respect to operand `index`.
+    pub fn wanted(&self, index: usize) -> bool {
+        self.wanted[index]
+    }
+
+    /// `gradient()` if operand `index` is wanted.
+    pub fn when(&self, index: usize, gradient: impl FnOnce() -> Var<'g>) -> Option<Var<'g>> {
+        self.wanted(index).then(gradient)
+    }
+
+    /// The gradients of `expression` with respect to the operands: for a fused op whose value can
+    /// also be written with simpler ops, of which the gradients are known.
+    pub fn through(&self, expression: impl FnOnce(&[Var<'g>]) -> Var<'g>) -> Vec<Option<Var<'g>>> {
+        // Fresh stand-ins cut the expression off from what lies below the operands; gradients
+        // are made only for those that somebody asks for.
+        let stand_ins: Vec<Var<'g>> = self
+            .operands
+            .iter()
+            .map(|operand| operand.alias())
+            .collect();
+        let value = expression(&stand_ins);
+        let wanted: Vec<Var<'g>> = self.pick_wanted(&stand_ins).collect();
+        let graph = self.result.graph();
+        let mut found = crate::grad::pull_back(graph, value, self.cotangent, &wanted).into_iter();
+        self.wanted
+            .iter()
+            .map(|&wanted| if wanted { found.next().flatten() } else { None })
+            .collect()
+    }
+
+    fn pick_wanted(&self, vars: &[Var<'g>]) -> impl Iterator<Item = Var<'g>> {
+        vars.iter()
+            .zip(self.wanted)
+            .filter(|(_, wanted)| **wanted)
+            .map(|(var, _)| *var)
+    }
+}

@@ -1,0 +1,101 @@
+//! Finds the frozen prefix: what depends only on the sample and on constants, and so has the same
+//! value in every epoch. [`split`] cuts it off, so that it is run once per sample and its results
+//! are kept.
+
+use crate::node::Source;
+use crate::{Node, NodeId, Nodes};
+
+/// For each node whether its row `i` depends on sample `i` and constants alone, without randomness,
+/// bit for bit. Constants count as cacheable too.
+pub fn cacheable(nodes: &Nodes) -> Vec<bool> {
+    let mut cacheable: Vec<bool> = Vec::with_capacity(nodes.nodes.len());
+    for (_, node) in nodes.iter() {
+        let is = match &node.source {
+            Source::Input { .. } => node.shape.is_batch_first(),
+            Source::Constant(_) => true,
+            Source::Variable(_) => false,
+            Source::Op { op, operands } => {
+                let of_constants = node.shape.fixed().is_some();
+                !op.is_random()
+                    && operands.iter().all(|operand| cacheable[operand.0])
+                    && match of_constants {
+                        // A value of fixed shape computed from samples mixes them.
+                        true => operands
+                            .iter()
+                            .all(|&operand| is_fixed(nodes.node(operand))),
+                        false => op.keeps_samples_apart() && node.shape.is_batch_first(),
+                    }
+            }
+        };
+        cacheable.push(is);
+    }
+    cacheable
+}
+
+fn is_fixed(node: &Node) -> bool {
+    node.shape.fixed().is_some()
+}
+
+/// A program cut in two at the end of its frozen prefix.
+#[derive(Clone, Debug)]
+pub struct Split {
+    /// From the inputs to the features: the outputs are one row per sample each.
+    pub prefix: Nodes,
+    /// From the features (its last inputs) and the other inputs to the original outputs.
+    pub rest: Nodes,
+    /// The numbers of the inputs that the rest still takes, as in the whole; each keeps its
+    /// position. The features are fed after them.
+    pub rest_inputs: Vec<usize>,
+    /// The number of inputs of the whole; feature `i` is fed at position `input_count + i`.
+    pub input_count: usize,
+}
+
+/// Cuts off the frozen prefix, if there is one: if an op that costs something depends on samples and
+/// constants alone.
+pub fn split(nodes: &Nodes, input_count: usize) -> Option<Split> {
+    let cacheable = cacheable(nodes);
+    let per_sample = |id: NodeId| cacheable[id.0] && nodes.node(id).shape.is_batch_first();
+    // Features are the cacheable results that something not cacheable, or the caller, uses.
+    let mut is_feature = vec![false; nodes.nodes.len()];
+    for (id, node) in nodes.iter() {
+        if !cacheable[id.0] {
+            for &operand in node.operands() {
+                is_feature[operand.0] |= per_sample(operand) && nodes.node(operand).op().is_some();
+            }
+        }
+    }
+    for &output in &nodes.outputs {
+        is_feature[output.0] |= per_sample(output) && nodes.node(output).op().is_some();
+    }
+    let features: Vec<NodeId> = nodes
+        .iter()
+        .map(|(id, _)| id)
+        .filter(|id| is_feature[id.0])
+        .collect();
+    if features.is_empty() {
+        return None;
+    }
+    let mut prefix = nodes.clone();
+    prefix.outputs = features.clone();
+    let mut rest = nodes.clone();
+    for (position, feature) in features.iter().enumerate() {
+        let index = input_count + position;
+        rest.nodes[feature.0].source = Source::Input { index };
+    }
+    let rest = super::prune(&rest);
+    let mut rest_inputs: Vec<usize> = rest
+        .nodes
+        .iter()
+        .filter_map(|node| match node.source {
+            Source::Input { index } if index < input_count => Some(index),
+            _ => None,
+        })
+        .collect();
+    rest_inputs.sort_unstable();
+    Some(Split {
+        prefix: super::prune(&prefix),
+        rest,
+        rest_inputs,
+        input_count,
+    })
+}

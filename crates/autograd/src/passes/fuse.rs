@@ -1,0 +1,129 @@
+//! Fuses a matrix product with the bias and the activation after it, and packs constant weights
+//! once instead of at each call.
+
+use std::sync::Arc;
+
+use regraft_tensor::kernels::matmul::{EpilogueActivation, Matrix, PackedMatrix};
+
+use crate::node::{Constant, Source};
+use crate::ops::{Add, FusedMatMul, Map, MatMul, Relu, Zip};
+use crate::{Node, NodeId, Nodes, Op};
+
+/// Replaces `matmul`, `matmul + bias` and `relu(matmul + bias)` by one op each, where nothing else
+/// needs the values in between.
+pub fn fuse(nodes: &Nodes) -> Nodes {
+    let uses = nodes.uses();
+    // For each node of the original list that is absorbed into a later one: nothing is made for it
+    // until that one is reached, which then makes the whole.
+    let mut absorbed = vec![false; nodes.nodes.len()];
+    for (_, node) in nodes.iter() {
+        for operand in absorbable(nodes, node, &uses) {
+            absorbed[operand.0] = true;
+        }
+    }
+    let mut renumbered: Vec<NodeId> = Vec::with_capacity(nodes.nodes.len());
+    let mut made = Nodes::default();
+    for (id, node) in nodes.iter() {
+        if absorbed[id.0] {
+            renumbered.push(NodeId(usize::MAX));
+            continue;
+        }
+        let mut node = node.clone();
+        if let Some((op, operands)) = fused(nodes, id, &uses) {
+            node.source = Source::Op { op, operands };
+        }
+        if let Source::Op { operands, .. } = &mut node.source {
+            for operand in operands {
+                *operand = renumbered[operand.0];
+            }
+        }
+        renumbered.push(made.push(node));
+    }
+    made.outputs = nodes.outputs.iter().map(|id| renumbered[id.0]).collect();
+    // A weight that was packed is no longer an operand.
+    super::prune(&made)
+}
+
+/// The operands of `node` that are computed for it alone and become part of it.
+fn absorbable(nodes: &Nodes, node: &Node, uses: &[usize]) -> Vec<NodeId> {
+    let sole = |id: NodeId| uses[id.0] == 1;
+    if node.op_as::<Map<Relu>>().is_some() {
+        let inner = node.operands()[0];
+        let fits = sole(inner) && (is_matmul(nodes, inner) || biased(nodes, inner, uses).is_some());
+        return if fits { vec![inner] } else { Vec::new() };
+    }
+    match biased_node(nodes, node, uses) {
+        Some((product, _)) => vec![product],
+        None => Vec::new(),
+    }
+}
+
+fn is_matmul(nodes: &Nodes, id: NodeId) -> bool {
+    nodes.node(id).op_as::<MatMul>().is_some()
+}
+
+/// The product and the bias of `matmul + bias`.
+fn biased(nodes: &Nodes, id: NodeId, uses: &[usize]) -> Option<(NodeId, NodeId)> {
+    biased_node(nodes, nodes.node(id), uses)
+}
+
+fn biased_node(nodes: &Nodes, node: &Node, uses: &[usize]) -> Option<(NodeId, NodeId)> {
+    node.op_as::<Zip<Add>>()?;
+    let &[product, bias] = node.operands() else {
+        return None;
+    };
+    let columns = nodes.node(product).shape.dims().last().copied()?;
+    let fits = is_matmul(nodes, product)
+        && uses[product.0] == 1
+        && nodes.node(bias).shape.dims() == [columns];
+    fits.then_some((product, bias))
+}
+
+/// The fused op that stands for node `id`, with operands numbered as in `nodes`.
+fn fused(nodes: &Nodes, id: NodeId, uses: &[usize]) -> Option<(Arc<dyn Op>, Vec<NodeId>)> {
+    let node = nodes.node(id);
+    let (inner, activation) = match node.op_as::<Map<Relu>>() {
+        Some(_) if uses[node.operands()[0].0] == 1 => {
+            (node.operands()[0], EpilogueActivation::Relu)
+        }
+        Some(_) => return None,
+        None => (id, EpilogueActivation::None),
+    };
+    let (product, bias) = match biased(nodes, inner, uses) {
+        Some((product, bias)) => (product, Some(bias)),
+        None => (inner, None),
+    };
+    let matmul = *nodes.node(product).op_as::<MatMul>()?;
+    let &[a, b] = nodes.node(product).operands() else {
+        return None;
+    };
+    let packed = pack(nodes.node(b), matmul.transposed);
+    let mut operands = vec![a];
+    if packed.is_none() {
+        operands.push(b);
+    }
+    operands.extend(bias);
+    let op = FusedMatMul {
+        packed,
+        transposed: matmul.transposed,
+        bias: bias.is_some(),
+        activation,
+    };
+    Some((Arc::new(op), operands))
+}
+
+fn pack(weight: &Node, transposed: bool) -> Option<Arc<PackedMatrix>> {
+    let Constant::F32(weight) = weight.constant()? else {
+        return None;
+    };
+    let &[rows, columns] = weight.shape() else {
+        return None;
+    };
+    let matrix = Matrix::new(weight.as_slice(), rows, columns);
+    let matrix = if transposed {
+        matrix.transposed()
+    } else {
+        matrix
+    };
+    Some(Arc::new(PackedMatrix::new(matrix)))
+}

@@ -1,0 +1,99 @@
+//! Plans buffers: values that are never needed at the same time share one.
+
+use crate::node::Source;
+use crate::{NodeId, Nodes};
+
+/// Which buffer each computed node writes to.
+#[derive(Clone, Debug, Default)]
+pub struct Slots {
+    /// For each node the number of its buffer; `None` for leaves.
+    pub slot: Vec<Option<usize>>,
+    /// For each buffer the nodes that live in it, one after the other.
+    pub tenants: Vec<Vec<NodeId>>,
+    /// For each node whether it is written over its operand 0.
+    pub in_place: Vec<bool>,
+}
+
+/// Assigns buffers greedily in the order of computation: over operand 0 where the op can and nobody
+/// needs it any more, else the free buffer that fits best, else a new one. Outputs keep theirs.
+/// `batch` is the batch size for which the fit is judged.
+pub fn assign_slots(nodes: &Nodes, batch: usize) -> Slots {
+    let count = nodes.nodes.len();
+    // The last node that reads each value; outputs are read after the end.
+    let mut last_use = vec![0; count];
+    for (id, node) in nodes.iter() {
+        for operand in node.operands() {
+            last_use[operand.0] = id.0;
+        }
+    }
+    for output in &nodes.outputs {
+        last_use[output.0] = count;
+    }
+    let mut slots = Slots {
+        slot: vec![None; count],
+        tenants: Vec::new(),
+        in_place: vec![false; count],
+    };
+    let mut sizes: Vec<usize> = Vec::new();
+    let mut free: Vec<usize> = Vec::new();
+    for (id, node) in nodes.iter() {
+        let Source::Op { op, operands } = &node.source else {
+            continue;
+        };
+        let length = node.shape.len(batch);
+        let over = operands.first().copied().filter(|&first| {
+            op.works_in_place()
+                && last_use[first.0] == id.0
+                && slots.slot[first.0].is_some()
+                && nodes.node(first).shape.len(batch) == length
+                && operands.iter().filter(|&&operand| operand == first).count() == 1
+        });
+        let slot = match over.and_then(|first| slots.slot[first.0]) {
+            Some(slot) => {
+                slots.in_place[id.0] = true;
+                slot
+            }
+            None => {
+                // The smallest free buffer that is large enough, else the largest, which grows.
+                let fit = |&(_, &slot): &(usize, &usize)| {
+                    let size = sizes[slot];
+                    if size >= length {
+                        (0, size)
+                    } else {
+                        (1, usize::MAX - size)
+                    }
+                };
+                match free
+                    .iter()
+                    .enumerate()
+                    .min_by_key(fit)
+                    .map(|(position, _)| position)
+                {
+                    Some(position) => free.swap_remove(position),
+                    None => {
+                        sizes.push(0);
+                        slots.tenants.push(Vec::new());
+                        sizes.len() - 1
+                    }
+                }
+            }
+        };
+        sizes[slot] = sizes[slot].max(length);
+        slots.slot[id.0] = Some(slot);
+        slots.tenants[slot].push(id);
+        let mut released: Vec<usize> = operands
+            .iter()
+            .filter(|operand| last_use[operand.0] == id.0)
+            .filter_map(|operand| slots.slot[operand.0])
+            .filter(|&other| other != slot)
+            .collect();
+        released.sort_unstable();
+        released.dedup();
+        free.extend(released);
+        // A value that nobody reads (it cannot occur after pruning) frees its buffer at once.
+        if last_use[id.0] == 0 {
+            free.push(slot);
+        }
+    }
+    slots
+}

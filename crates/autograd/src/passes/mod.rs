@@ -1,0 +1,24 @@
+//! Passes: small rewrites of a graph that keep its numbers. [`optimize`] runs them in order before a
+//! program is compiled; each can be run and tested alone.
+
+mod cacheable;
+mod fold;
+mod fuse;
+mod liveness;
+mod prune;
+mod share;
+
+pub use cacheable::{Split, cacheable, split};
+pub use fold::fold_constants;
+pub use fuse::fuse;
+pub use liveness::{Slots, assign_slots};
+pub use prune::prune;
+pub use share::share;
+
+use crate::Nodes;
+
+/// All passes in the order in which each finds what the one before prepared: drop what nobody asks
+/// for, compute what is constant, compute the same thing once, fuse products with what follows them.
+pub fn optimize(nodes: &Nodes) -> Nodes {
+    fuse(&share(&fold_constants(&prune(nodes))))
+}

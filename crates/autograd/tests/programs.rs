@@ -1,0 +1,224 @@
+//! Graphs compiled and run: values, gradients, frozen operands, the frozen prefix, buffers.
+
+use regraft_autograd::passes::{fold_constants, fuse, optimize, prune, share, split};
+use regraft_autograd::{Feed, Graph, Nodes, Program, Run, Tensor, Var, VariableId, gradcheck};
+use regraft_tensor::kernels::random::{self, Key};
+
+fn random_tensor(shape: &[usize], stream: u64) -> Tensor {
+    let mut tensor = Tensor::zeros(shape);
+    random::normal(Key { seed: 7, stream }, 0, tensor.as_mut_slice());
+    tensor
+}
+
+/// A two-layer classifier: the loss, and the graph's weights.
+fn classifier<'g>(graph: &'g Graph, frozen: bool) -> (Var<'g>, Vec<Var<'g>>) {
+    let x = graph.samples("x", &[6]);
+    let labels = graph.input(
+        "labels",
+        regraft_autograd::Shape::batch_of(&[]),
+        regraft_autograd::DataType::I32,
+    );
+    let mut next = 0;
+    let mut weight = |shape: &[usize], frozen: bool| {
+        next += 1;
+        match frozen {
+            true => graph.constant(random_tensor(shape, next)),
+            false => graph.variable(VariableId(next as usize - 1), "w", shape),
+        }
+    };
+    let (w1, b1) = (weight(&[6, 5], frozen), weight(&[5], frozen));
+    let (w2, b2) = (weight(&[5, 3], false), weight(&[3], false));
+    let hidden = (x.matmul(w1) + b1).relu();
+    let loss = (hidden.matmul(w2) + b2)
+        .softmax_cross_entropy(labels)
+        .mean_all();
+    (loss, vec![w1, b1, w2, b2])
+}
+
+fn weights() -> Vec<Tensor> {
+    vec![
+        random_tensor(&[6, 5], 1),
+        random_tensor(&[5], 2),
+        random_tensor(&[5, 3], 3),
+        random_tensor(&[3], 4),
+    ]
+}
+
+fn run(nodes: Nodes, batch: usize) -> Vec<Vec<f32>> {
+    let x = random_tensor(&[batch, 6], 9);
+    let labels: Vec<i32> = (0..batch as i32).map(|label| label % 3).collect();
+    let mut program = Program::from_nodes(nodes);
+    let feeds = [Feed::F32(x.as_slice()), Feed::I32(&labels)];
+    program
+        .run(batch, &feeds, &weights(), Run::default())
+        .unwrap();
+    (0..program.output_count())
+        .map(|index| program.output(index).to_vec())
+        .collect()
+}
+
+#[test]
+fn every_pass_keeps_the_numbers() {
+    for frozen in [false, true] {
+        let graph = Graph::new();
+        let (loss, weights) = classifier(&graph, frozen);
+        let gradients = graph.grad(loss, &weights).unwrap();
+        let outputs: Vec<Var<'_>> = std::iter::once(loss).chain(gradients).collect();
+        let nodes = graph.nodes_for(&outputs);
+        let expected = run(nodes.clone(), 5);
+        let pruned = prune(&nodes);
+        for (name, changed) in [
+            ("prune", pruned.clone()),
+            ("fold", fold_constants(&pruned)),
+            ("share", share(&pruned)),
+            ("fuse", fuse(&pruned)),
+            ("optimize", optimize(&nodes)),
+        ] {
+            assert_eq!(run(changed, 5), expected, "{name}, frozen: {frozen}");
+        }
+    }
+}
+
+#[test]
+fn a_frozen_weight_has_no_gradient_node_and_a_zero_gradient() {
+    let size = |frozen: bool| {
+        let graph = Graph::new();
+        let (loss, weights) = classifier(&graph, frozen);
+        let before = graph.nodes().nodes.len();
+        let gradients = graph.grad(loss, &weights[2..]).unwrap();
+        let made = graph.nodes().nodes.len() - before;
+        assert_eq!(gradients.len(), 2);
+        made
+    };
+    // The backward pass of the head is the same, whether what is below is frozen or not asked for.
+    assert_eq!(size(true), size(false));
+
+    let graph = Graph::new();
+    let (loss, weights) = classifier(&graph, true);
+    let gradients = graph.grad(loss, &weights).unwrap();
+    let frozen = run(graph.nodes_for(&gradients), 4);
+    assert!(
+        frozen[0]
+            .iter()
+            .chain(&frozen[1])
+            .all(|&gradient| gradient == 0.0)
+    );
+    let graph = Graph::new();
+    let (loss, weights) = classifier(&graph, false);
+    let gradients = graph.grad(loss, &weights).unwrap();
+    let trained = run(graph.nodes_for(&gradients), 4);
+    assert!(trained[0].iter().any(|&gradient| gradient != 0.0));
+    assert_eq!(trained[2], frozen[2]);
+}
+
+#[test]
+fn the_frozen_prefix_gives_the_same_bits_as_the_whole() {
+    let graph = Graph::new();
+    let (loss, weights) = classifier(&graph, true);
+    let gradients = graph.grad(loss, &weights[2..]).unwrap();
+    let outputs: Vec<Var<'_>> = std::iter::once(loss).chain(gradients).collect();
+    let nodes = optimize(&graph.nodes_for(&outputs));
+    let split = split(&nodes, 2).expect("the first layer is frozen");
+    assert_eq!(split.prefix.outputs.len(), 1, "{}", split.rest);
+    assert_eq!(split.rest_inputs, [1], "{}", split.rest);
+
+    let expected = run(nodes, 8);
+    let x = random_tensor(&[8, 6], 9);
+    let labels: Vec<i32> = (0..8).map(|label| label % 3).collect();
+    let mut prefix = Program::from_nodes(split.prefix);
+    let mut features = Vec::new();
+    for part in [0..3, 3..8] {
+        let rows = &x.as_slice()[6 * part.start..6 * part.end];
+        let feeds = [Feed::F32(rows), Feed::I32(&[])];
+        prefix
+            .run(part.len(), &feeds, &self::weights(), Run::default())
+            .unwrap();
+        features.extend_from_slice(prefix.output(0));
+    }
+    let mut rest = Program::from_nodes(split.rest);
+    let feeds = [Feed::F32(&[]), Feed::I32(&labels), Feed::F32(&features)];
+    rest.run(8, &feeds, &self::weights(), Run::default())
+        .unwrap();
+    for (index, expected) in expected.iter().enumerate() {
+        assert_eq!(rest.output(index), expected);
+    }
+}
+
+#[test]
+fn nothing_is_cut_off_when_all_is_trained() {
+    let graph = Graph::new();
+    let (loss, _) = classifier(&graph, false);
+    assert!(split(&optimize(&graph.nodes_for(&[loss])), 2).is_none());
+}
+
+#[test]
+fn a_wrong_shape_says_where_and_what() {
+    let graph = Graph::new();
+    let x = graph.samples("x", &[3]);
+    let w = graph.variable(VariableId(0), "w", [4, 2]);
+    let y = graph.scope("dense_1", || x.matmul(w).relu());
+    let message = Program::compile(&graph, &[y]).unwrap_err().to_string();
+    for part in ["dense_1", "matmul", "3", "(4, 2)"] {
+        assert!(message.contains(part), "{message}");
+    }
+}
+
+#[test]
+fn a_label_out_of_range_says_where_and_what() {
+    let graph = Graph::new();
+    let (loss, _) = classifier(&graph, false);
+    let mut program = Program::compile(&graph, &[loss]).unwrap();
+    let x = random_tensor(&[2, 6], 9);
+    let feeds = [Feed::F32(x.as_slice()), Feed::I32(&[0, 3])];
+    let message = program
+        .run(2, &feeds, &weights(), Run::default())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        message.contains('3') && message.contains("softmax_cross_entropy"),
+        "{message}"
+    );
+}
+
+#[test]
+fn wrong_feeds_are_refused() {
+    let graph = Graph::new();
+    let (loss, _) = classifier(&graph, false);
+    let mut program = Program::compile(&graph, &[loss]).unwrap();
+    let x = [0.0; 11];
+    for feeds in [
+        &[Feed::F32(&x), Feed::I32(&[0, 1])][..],
+        &[Feed::F32(&x[..6])],
+        &[Feed::I32(&[0; 12]), Feed::I32(&[0, 1])],
+    ] {
+        assert!(program.run(2, feeds, &weights(), Run::default()).is_err());
+    }
+}
+
+#[test]
+fn second_derivatives_exist() {
+    gradcheck(
+        |graph, x| {
+            let loss = x[0].matmul(x[1]).tanh().square().sum_all();
+            let gradients = graph.grad(loss, &x[..1]).unwrap();
+            gradients[0] * 1.0
+        },
+        &[random_tensor(&[3, 2], 1), random_tensor(&[2, 4], 2)],
+    )
+    .unwrap();
+}
+
+#[test]
+fn the_gradient_of_cross_entropy_can_be_differentiated() {
+    gradcheck(
+        |graph, x| {
+            let labels = regraft_autograd::IntTensor::new([3], vec![0, 2, 1]).unwrap();
+            let loss = x[0]
+                .softmax_cross_entropy(graph.int_constant(labels))
+                .sum_all();
+            graph.grad(loss, x).unwrap()[0] * 1.0
+        },
+        &[random_tensor(&[3, 4], 1)],
+    )
+    .unwrap();
+}

@@ -1,0 +1,155 @@
+//! What a layer's formula is written with: its weights as values of the graph, whether it behaves as
+//! in training, and where it reports updates of its state.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use regraft_autograd::{DataType, Graph, Shape, Var, VariableId};
+use regraft_tensor::Detail;
+
+use crate::model::Entry;
+use crate::weight::{WeightKind, WeightStore};
+
+/// Whether a model is written into a graph to be trained or to be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// Trainable weights are variables, dropout drops, statistics move.
+    Training,
+    /// Nothing moves. Weights that could be trained are variables all the same, so that the program
+    /// stays valid while they change; frozen ones are constants.
+    Inference,
+}
+
+/// What writing a model into a graph gave besides its outputs.
+#[derive(Debug, Default)]
+pub struct Emission<'g> {
+    /// The parameters that are trained, in the model's order.
+    pub trainable: Vec<(VariableId, Var<'g>)>,
+    /// The new values of states, to be stored after each training step.
+    pub updates: Vec<(VariableId, Var<'g>)>,
+    /// Penalties (numbers) to be added to the loss.
+    pub penalties: Vec<Var<'g>>,
+    vars: HashMap<VariableId, Var<'g>>,
+    streams: u64,
+}
+
+/// The surroundings of one call of a layer.
+#[derive(Debug)]
+pub struct Call<'g, 'm> {
+    graph: &'g Graph,
+    mode: Mode,
+    entry: &'m Entry,
+    store: &'m WeightStore,
+    emission: &'m RefCell<Emission<'g>>,
+}
+
+impl<'g, 'm> Call<'g, 'm> {
+    pub(crate) fn new(
+        graph: &'g Graph,
+        mode: Mode,
+        entry: &'m Entry,
+        store: &'m WeightStore,
+        emission: &'m RefCell<Emission<'g>>,
+    ) -> Self {
+        Call {
+            graph,
+            mode,
+            entry,
+            store,
+            emission,
+        }
+    }
+
+    /// The graph that the formula is written into.
+    pub fn graph(&self) -> &'g Graph {
+        self.graph
+    }
+
+    /// Whether the layer behaves as in training: it is being trained and not frozen.
+    pub fn training(&self) -> bool {
+        self.mode == Mode::Training && self.entry.freezing.behaves_as_in_training()
+    }
+
+    /// The weight that was declared as `name`: a constant if it is frozen, a variable otherwise.
+    pub fn weight(&self, name: &str) -> Var<'g> {
+        match self.find(name) {
+            Some(id) => self.weight_var(id),
+            None => self.unknown(name),
+        }
+    }
+
+    /// Whether a weight was declared as `name`.
+    pub fn has_weight(&self, name: &str) -> bool {
+        self.find(name).is_some()
+    }
+
+    /// Gives the state that was declared as `name` a new value after this training step. Outside
+    /// training, and for a frozen layer, nothing happens: statistics of a frozen layer cannot move.
+    pub fn update(&self, name: &str, value: Var<'g>) {
+        if !self.training() {
+            return;
+        }
+        match self.find(name) {
+            Some(id) => self.emission.borrow_mut().updates.push((id, value)),
+            None => {
+                self.unknown(name);
+            }
+        }
+    }
+
+    /// Adds a penalty (a number) to the loss while the layer is trained.
+    pub fn penalty(&self, value: Var<'g>) {
+        if self.mode == Mode::Training {
+            self.emission.borrow_mut().penalties.push(value);
+        }
+    }
+
+    /// The number of a new stream of random numbers, for a random op.
+    pub fn random_stream(&self) -> u64 {
+        let mut emission = self.emission.borrow_mut();
+        emission.streams += 1;
+        emission.streams - 1
+    }
+
+    fn find(&self, name: &str) -> Option<VariableId> {
+        let named = |id: &&VariableId| self.store.0[id.0].spec.name == name;
+        self.entry.weights.iter().find(named).copied()
+    }
+
+    fn unknown(&self, name: &str) -> Var<'g> {
+        let names = self.entry.weights.iter().map(|id| self.store.0[id.0].name());
+        let declared = names.collect::<Vec<_>>().join(", ");
+        self.graph.fail(regraft_autograd::Error::Shape(
+            Detail::new("", format!("a declared weight ({declared})"), format!("{name:?}"))
+                .help("declare it in `Layer::build`"),
+        ));
+        self.graph.input(name, Shape::scalar(), DataType::F32)
+    }
+
+    fn weight_var(&self, id: VariableId) -> Var<'g> {
+        if let Some(&var) = self.emission.borrow().vars.get(&id) {
+            return var;
+        }
+        let weight = &self.store.0[id.0];
+        let freezing = self.entry.freezing;
+        let moves = match weight.spec.kind {
+            WeightKind::Parameter => freezing.trains_parameters(),
+            WeightKind::State => freezing.behaves_as_in_training(),
+        };
+        let var = if moves {
+            self.graph.variable(id, weight.name(), weight.value.shape())
+        } else {
+            self.graph.named_constant(weight.name(), weight.value.clone())
+        };
+        let mut emission = self.emission.borrow_mut();
+        emission.vars.insert(id, var);
+        if moves && weight.spec.kind == WeightKind::Parameter {
+            emission.trainable.push((id, var));
+            if let (Mode::Training, Some(regularizer)) = (self.mode, &weight.spec.regularizer) {
+                let penalty = regularizer.penalty(var);
+                emission.penalties.push(penalty);
+            }
+        }
+        var
+    }
+}

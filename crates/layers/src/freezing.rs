@@ -1,0 +1,50 @@
+//! What a layer may change while a model is trained: three states, and a fourth for layers with
+//! statistics that are unfrozen around them.
+
+use std::fmt;
+
+/// What training may change in a layer, and how the layer behaves meanwhile.
+///
+/// | | parameters | statistics | dropout, noise |
+/// |---|---|---|---|
+/// | `Trainable` | trained | updated | active |
+/// | `FrozenStatistics` | trained | fixed and used | off |
+/// | `FrozenParams` | fixed | updated | active |
+/// | `Frozen` | fixed | fixed and used | off |
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Freezing {
+    /// Parameters are trained, statistics updated, dropout active.
+    #[default]
+    Trainable,
+    /// Parameters are trained, but the layer behaves as in inference: a batch normalization uses its
+    /// moving statistics and leaves them as they are. This is what unfreezing a frozen base gives
+    /// its batch normalizations.
+    FrozenStatistics,
+    /// Parameters are fixed; statistics and dropout as in training.
+    FrozenParams,
+    /// Nothing changes, and the layer behaves as in inference. This is what `freeze` gives.
+    Frozen,
+}
+
+impl Freezing {
+    /// Whether parameters are trained.
+    pub fn trains_parameters(self) -> bool {
+        matches!(self, Freezing::Trainable | Freezing::FrozenStatistics)
+    }
+
+    /// Whether the layer behaves as in training: statistics move, dropout drops.
+    pub fn behaves_as_in_training(self) -> bool {
+        matches!(self, Freezing::Trainable | Freezing::FrozenParams)
+    }
+}
+
+impl fmt::Display for Freezing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Freezing::Trainable => "trainable",
+            Freezing::FrozenStatistics => "frozen statistics",
+            Freezing::FrozenParams => "frozen parameters",
+            Freezing::Frozen => "frozen",
+        })
+    }
+}

@@ -1,0 +1,138 @@
+//! Settings that are functions: [`Activation`], [`Initializer`], [`Regularizer`], [`Constraint`].
+//! Each is given by its Keras name or as a value of its own type, and shared where it is used.
+
+use std::fmt;
+use std::sync::Arc;
+
+use regraft_autograd::Var;
+use regraft_tensor::kernels::random::Key;
+use regraft_tensor::{Detail, Tensor};
+use serde_json::{Map, Value};
+
+/// What activations, initializers, regularizers and constraints have in common: a name under which
+/// Keras knows them, and settings.
+pub trait Configured: fmt::Debug + Send + Sync + 'static {
+    /// The class or function name in Keras: `GlorotUniform`, `relu`.
+    fn class_name(&self) -> &str;
+
+    /// The settings, with Keras' names.
+    fn config(&self) -> Map<String, Value> {
+        Map::new()
+    }
+}
+
+/// A function from activations to activations.
+pub trait ActivationFunction: Configured {
+    /// The value of the graph that this function makes of `x`.
+    fn apply<'g>(&self, x: Var<'g>) -> Var<'g>;
+}
+
+/// A rule for the first values of a weight.
+pub trait InitializerFunction: Configured {
+    /// Values for a weight of `shape`, the same for the same `key`.
+    ///
+    /// # Errors
+    /// If the rule has no meaning for this shape.
+    fn initialize(&self, shape: &[usize], key: Key) -> Result<Tensor, Detail>;
+}
+
+/// A penalty on a weight, added to the loss while the weight is trained.
+pub trait RegularizerFunction: Configured {
+    /// The penalty as a number of the graph.
+    fn penalty<'g>(&self, weight: Var<'g>) -> Var<'g>;
+}
+
+/// What holds for a weight after each update.
+pub trait ConstraintFunction: Configured {
+    /// Changes the weight so that the constraint holds.
+    fn constrain(&self, weight: &mut Tensor);
+}
+
+/// Defines the handle of a kind of function: shared, made from a value or from a name. A wrong name
+/// is kept and reported, with the place where it was used, when the model is built.
+macro_rules! handle {
+    ($(#[$documentation:meta])* $handle:ident, $function:ident, $by_name:path) => {
+        $(#[$documentation])*
+        #[derive(Clone, Debug)]
+        pub struct $handle(Result<Arc<dyn $function>, Detail>);
+
+        impl $handle {
+            /// Shares `function`.
+            pub fn new(function: impl $function) -> Self {
+                $handle(Ok(Arc::new(function)))
+            }
+
+            /// The function, or what was wrong with its name.
+            ///
+            /// # Errors
+            /// The name that is not known.
+            pub fn get(&self) -> Result<&dyn $function, Detail> {
+                self.0.as_deref().map_err(Clone::clone)
+            }
+
+            /// The class name and the settings, as Keras serializes them.
+            pub fn serialize(&self) -> Value {
+                match &self.0 {
+                    Ok(function) => serde_json::json!({
+                        "class_name": function.class_name(),
+                        "config": function.config(),
+                    }),
+                    Err(_) => Value::Null,
+                }
+            }
+        }
+
+        impl<F: $function> From<F> for $handle {
+            fn from(function: F) -> Self {
+                $handle::new(function)
+            }
+        }
+
+        impl From<&str> for $handle {
+            /// By Keras' name; an unknown one is reported when the model is built.
+            fn from(name: &str) -> Self {
+                $handle($by_name(name, &Map::new()).map(|function| function.0).and_then(|it| it))
+            }
+        }
+    };
+}
+
+handle!(
+    /// An activation: given by name (`"relu"`) or as a value (`Relu { … }`).
+    Activation, ActivationFunction, crate::activations::from_config
+);
+handle!(
+    /// An initializer: given by name (`"he_normal"`) or as a value (`HeNormal`).
+    Initializer, InitializerFunction, crate::initializers::from_config
+);
+handle!(
+    /// A regularizer: given by name (`"l2"`) or as a value (`L2(1e-4)`).
+    Regularizer, RegularizerFunction, crate::regularizers::from_config
+);
+handle!(
+    /// A constraint: given by name (`"non_neg"`) or as a value (`NonNeg`).
+    Constraint, ConstraintFunction, crate::constraints::from_config
+);
+
+impl Regularizer {
+    /// The penalty on `weight`; none if the name was wrong (which building the model reports).
+    pub(crate) fn penalty<'g>(&self, weight: Var<'g>) -> Var<'g> {
+        match &self.0 {
+            Ok(function) => function.penalty(weight),
+            Err(_) => weight.graph().number(0.0),
+        }
+    }
+}
+
+impl Activation {
+    /// Applies it to `x`; a wrong name is reported by the graph.
+    pub fn apply<'g>(&self, x: Var<'g>) -> Var<'g> {
+        match &self.0 {
+            Ok(function) => function.apply(x),
+            Err(detail) => {
+                x.graph().fail(regraft_autograd::Error::Shape(detail.clone()));
+                x
+            }
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! What a layer is: the weights it declares, and the formula from its inputs to its output. It holds
+//! no values itself; the model does, and with them freezing, loading and saving, so that a layer of
+//! your own has all of these without doing anything for them.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+use regraft_autograd::{DataType, Shape, Var};
+use regraft_tensor::Detail;
+use serde_json::{Map, Value};
+
+use crate::{Call, Freezing, Model, Sequential, Weights};
+
+/// A layer of a model.
+///
+/// ```
+/// use regraft_layers::{Call, Dense, Initializer, Input, Layer, Sequential, Weights, layers};
+/// use regraft_autograd::{Shape, Var};
+/// use regraft_tensor::Detail;
+///
+/// /// y = x · scale, with one scale per feature.
+/// #[derive(Debug)]
+/// struct Scale;
+///
+/// impl Layer for Scale {
+///     fn class_name(&self) -> &str {
+///         "Scale"
+///     }
+///     fn build(&self, inputs: &[Shape], weights: &mut Weights) -> Result<(), Detail> {
+///         let features = inputs[0].sample().unwrap_or_default();
+///         weights.parameter("scale", features, &Initializer::ones());
+///         Ok(())
+///     }
+///     fn call<'g>(&self, call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {
+///         inputs[0] * call.weight("scale")
+///     }
+/// }
+///
+/// let mut model = Sequential::new(layers![Input::new([4]), Scale, Dense::new(2)])?;
+/// model.freeze("scale")?;
+/// assert_eq!(model.count_parameters().frozen, 4);
+/// # Ok::<(), regraft_layers::Error>(())
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a layer",
+    note = "implement `regraft_layers::Layer`: `class_name`, `call` and, if it has weights, `build`"
+)]
+pub trait Layer: Any + fmt::Debug + Send + Sync {
+    /// The name of its kind, as in Keras: `Dense`.
+    fn class_name(&self) -> &str;
+
+    /// Declares the weights for inputs of these shapes, in the order in which files store them.
+    /// None by default.
+    ///
+    /// # Errors
+    /// What was expected of the inputs or the settings; the model adds where.
+    fn build(&self, _inputs: &[Shape], _weights: &mut Weights) -> Result<(), Detail> {
+        Ok(())
+    }
+
+    /// The formula from the inputs to the output. [`Call`] has the weights and says whether the
+    /// layer behaves as in training.
+    fn call<'g>(&self, call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g>;
+
+    /// The element type of the inputs: floats, unless the layer looks up token ids.
+    fn input_type(&self) -> DataType {
+        DataType::F32
+    }
+
+    /// The settings, with Keras' names, as saved in a model's file. `name`, `trainable` and `dtype`
+    /// are added by the model.
+    fn config(&self) -> Map<String, Value> {
+        Map::new()
+    }
+
+    /// The name under which Keras finds the class, if it is not one of `keras.layers`.
+    fn module(&self) -> &str {
+        "keras.layers"
+    }
+}
+
+/// A layer on its way into a model: the layer or nested model, a name if it shall have a particular
+/// one, and whether it arrives frozen.
+#[derive(Clone, Debug)]
+pub struct LayerSpec {
+    pub(crate) kind: LayerKind,
+    pub(crate) name: Option<String>,
+    pub(crate) freezing: Freezing,
+}
+
+/// A single layer, or a model used as one.
+#[derive(Clone, Debug)]
+pub(crate) enum LayerKind {
+    Leaf(Arc<dyn Layer>),
+    Nested(Box<Model>),
+}
+
+impl LayerSpec {
+    /// Gives the layer a name instead of the automatic one.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Makes the layer arrive frozen.
+    #[must_use]
+    pub fn frozen(mut self) -> Self {
+        self.freezing = Freezing::Frozen;
+        self
+    }
+}
+
+impl<L: Layer> From<L> for LayerSpec {
+    fn from(layer: L) -> Self {
+        let layer: Arc<dyn Layer> = Arc::new(layer);
+        layer.into()
+    }
+}
+
+impl From<Arc<dyn Layer>> for LayerSpec {
+    fn from(layer: Arc<dyn Layer>) -> Self {
+        LayerSpec {
+            kind: LayerKind::Leaf(layer),
+            name: None,
+            freezing: Freezing::Trainable,
+        }
+    }
+}
+
+impl From<Model> for LayerSpec {
+    fn from(model: Model) -> Self {
+        LayerSpec {
+            name: Some(model.name().to_string()),
+            kind: LayerKind::Nested(Box::new(model)),
+            freezing: Freezing::Trainable,
+        }
+    }
+}
+
+impl From<Sequential> for LayerSpec {
+    fn from(model: Sequential) -> Self {
+        Model::from(model).into()
+    }
+}
+
+/// What every layer can be told on its way into a model.
+pub trait LayerExt: Into<LayerSpec> + Sized {
+    /// Gives the layer a name instead of the automatic one: `Dense::new(10).named("head")`.
+    fn named(self, name: impl Into<String>) -> LayerSpec {
+        self.into().named(name)
+    }
+
+    /// Makes the layer arrive frozen.
+    fn frozen(self) -> LayerSpec {
+        self.into().frozen()
+    }
+}
+
+impl<L: Layer> LayerExt for L {}
+impl LayerExt for Model {}
+impl LayerExt for Sequential {}
+
+/// A list of layers of different kinds: `layers![Input::new([4]), Dense::new(2)]`.
+#[macro_export]
+macro_rules! layers {
+    ($($layer:expr),* $(,)?) => {
+        vec![$($crate::LayerSpec::from($layer)),*]
+    };
+}

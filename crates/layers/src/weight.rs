@@ -1,0 +1,166 @@
+//! A layer's weights: what a layer declares, and what a model holds for it.
+
+use regraft_autograd::{VariableId, Variables};
+use regraft_tensor::Tensor;
+
+use crate::{Constraint, Initializer, Regularizer};
+
+/// Whether a weight is trained, or updated by the layer itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum WeightKind {
+    /// Trained by the optimizer.
+    Parameter,
+    /// Updated by the layer while it trains, such as the moving statistics of a batch normalization.
+    State,
+}
+
+/// What a layer declares of a weight.
+#[derive(Clone, Debug)]
+pub struct WeightSpec {
+    /// The name within the layer, as Keras has it: `kernel`, `bias`, `gamma`, `moving_mean`.
+    pub name: String,
+    /// The sizes.
+    pub shape: Vec<usize>,
+    /// Whether it is trained.
+    pub kind: WeightKind,
+    /// Where it starts.
+    pub initializer: Initializer,
+    /// A penalty on it that is added to the loss while it is trained.
+    pub regularizer: Option<Regularizer>,
+    /// What holds for it after each update.
+    pub constraint: Option<Constraint>,
+}
+
+impl WeightSpec {
+    /// Adds a penalty.
+    pub fn regularizer(&mut self, regularizer: &Option<Regularizer>) -> &mut Self {
+        self.regularizer.clone_from(regularizer);
+        self
+    }
+
+    /// Adds a constraint.
+    pub fn constraint(&mut self, constraint: &Option<Constraint>) -> &mut Self {
+        self.constraint.clone_from(constraint);
+        self
+    }
+}
+
+/// Where a layer declares its weights, in the order in which files store them.
+#[derive(Debug, Default)]
+pub struct Weights {
+    pub(crate) specs: Vec<WeightSpec>,
+}
+
+impl Weights {
+    /// Declares a parameter: a weight that is trained.
+    pub fn parameter(
+        &mut self,
+        name: &str,
+        shape: impl AsRef<[usize]>,
+        initializer: &Initializer,
+    ) -> &mut WeightSpec {
+        self.add(name, shape.as_ref(), initializer, WeightKind::Parameter)
+    }
+
+    /// Declares a state: a weight that the layer itself updates
+    /// ([`Call::update`](crate::Call::update)).
+    pub fn state(
+        &mut self,
+        name: &str,
+        shape: impl AsRef<[usize]>,
+        initializer: &Initializer,
+    ) -> &mut WeightSpec {
+        self.add(name, shape.as_ref(), initializer, WeightKind::State)
+    }
+
+    fn add(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        initializer: &Initializer,
+        kind: WeightKind,
+    ) -> &mut WeightSpec {
+        let position = self.specs.len();
+        self.specs.push(WeightSpec {
+            name: name.to_string(),
+            shape: shape.to_vec(),
+            kind,
+            initializer: initializer.clone(),
+            regularizer: None,
+            constraint: None,
+        });
+        &mut self.specs[position]
+    }
+}
+
+/// A weight that a model holds.
+#[derive(Clone, Debug)]
+pub struct Weight {
+    pub(crate) path: String,
+    pub(crate) spec: WeightSpec,
+    pub(crate) value: Tensor,
+}
+
+impl Weight {
+    /// The path in the model: `dense_3/kernel`, `base/conv1/kernel`.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The name within its layer.
+    pub fn name(&self) -> &str {
+        &self.spec.name
+    }
+
+    /// What the layer declared.
+    pub fn spec(&self) -> &WeightSpec {
+        &self.spec
+    }
+
+    /// Whether it is a parameter or a state.
+    pub fn kind(&self) -> WeightKind {
+        self.spec.kind
+    }
+
+    /// The values.
+    pub fn value(&self) -> &Tensor {
+        &self.value
+    }
+}
+
+/// All weights of a model; a [`VariableId`] is a position here.
+#[derive(Clone, Debug, Default)]
+pub struct WeightStore(pub(crate) Vec<Weight>);
+
+impl WeightStore {
+    /// The weights in order.
+    pub fn iter(&self) -> std::slice::Iter<'_, Weight> {
+        self.0.iter()
+    }
+
+    /// The weight at a position.
+    pub fn get(&self, id: VariableId) -> Option<&Weight> {
+        self.0.get(id.0)
+    }
+
+    /// The number of weights.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The values of a weight, to be trained.
+    pub fn value_mut(&mut self, id: VariableId) -> Option<&mut Tensor> {
+        self.0.get_mut(id.0).map(|weight| &mut weight.value)
+    }
+}
+
+impl Variables for WeightStore {
+    fn value(&self, id: VariableId) -> Option<&[f32]> {
+        self.0.get(id.0).map(|weight| weight.value.as_slice())
+    }
+}
