@@ -5,9 +5,13 @@ mod error;
 mod histogram;
 mod idx;
 mod labels;
+mod select;
+mod split;
 
 pub use check::{check_finite, check_not_empty, check_same_samples};
 pub use error::{Error, Result};
 pub use histogram::Histogram;
 pub use idx::{IdxArray, IdxType, parse_idx, read_idx};
 pub use labels::{ClassLabel, Labels, check_labels};
+pub use select::select_samples;
+pub use split::{Split, last_split, pick_per_class, random_split, stratified_split};
