@@ -1,0 +1,205 @@
+//! Optimizers by name, and from and to the configurations that Keras stores.
+
+use std::sync::Arc;
+
+use regraft_tensor::Detail;
+use serde_json::{Map, Value, json};
+
+use crate::options::Options;
+use crate::rules::{self, NAMES};
+use crate::{Error, LearningRate, Optimizer, Result, UpdateRule, schedules};
+
+/// What a class of one's own makes of its configuration; see [`Optimizer::from_config_with`].
+pub type CustomRule<'a> = &'a dyn Fn(&str, &Map<String, Value>) -> Option<Arc<dyn UpdateRule>>;
+
+impl Optimizer {
+    /// The optimizer of this name (`"adam"`, `"rmsprop"`; case and `_` do not matter) with Keras'
+    /// defaults.
+    ///
+    /// # Errors
+    /// [`Error::UnknownName`], with the names that come near.
+    pub fn from_name(name: &str) -> Result<Self> {
+        Self::from_class(name, Map::new(), &|_, _| None)
+    }
+
+    /// The optimizer that a Keras configuration describes: the object with `class_name` and
+    /// `config` that `keras.optimizers.serialize` makes and `.keras` files hold, or just a name.
+    /// Settings of Keras 2 that have no effect are accepted.
+    ///
+    /// # Errors
+    /// [`Error::UnknownName`] for an unknown class, [`Error::Config`] for a setting that is unknown
+    /// or of the wrong type, [`Error::Hyperparameter`] for one out of range.
+    pub fn from_config(config: &Value) -> Result<Self> {
+        Self::from_config_with(config, &|_, _| None)
+    }
+
+    /// As [`from_config`](Self::from_config), with rules of one's own: `custom` is given the class
+    /// name and the settings that are not common to all optimizers, and returns the rule if it is
+    /// one it knows.
+    ///
+    /// # Errors
+    /// As [`from_config`](Self::from_config).
+    pub fn from_config_with(config: &Value, custom: CustomRule<'_>) -> Result<Self> {
+        if let Value::String(name) = config {
+            return Self::from_name(name);
+        }
+        let class = config.get("class_name").and_then(Value::as_str);
+        let Some(class) = class else {
+            return Err(Error::Config(Detail::new(
+                "optimizer",
+                "a name, or an object with `class_name` and `config`",
+                config,
+            )));
+        };
+        let settings = match config.get("config") {
+            Some(Value::Object(settings)) => settings.clone(),
+            None | Some(Value::Null) => Map::new(),
+            Some(other) => {
+                return Err(Error::Config(Detail::new(
+                    class,
+                    "an object `config`",
+                    other,
+                )));
+            }
+        };
+        Self::from_class(class, settings, custom)
+    }
+
+    fn from_class(
+        class: &str,
+        mut settings: Map<String, Value>,
+        custom: CustomRule<'_>,
+    ) -> Result<Self> {
+        let mut options = |base| read_options(class, base, &mut settings);
+        let (rule, options) = match rules::find(class) {
+            Some(built_in) => {
+                let options = options(built_in.options())?;
+                (built_in.rule(class, settings)?, options)
+            }
+            None => {
+                let options = options(Options::new(0.001.into()))?;
+                let rule = custom(class, &settings).ok_or_else(|| unknown(class))?;
+                (rule, options)
+            }
+        };
+        Self::assemble(rule, options)
+    }
+
+    /// The configuration as Keras stores it, with `class_name` and `config`.
+    pub fn config(&self) -> Value {
+        let mut config = self.options.config(self.name());
+        config.extend(self.rule.config());
+        let built_in = rules::find(self.class_name()).is_some();
+        json!({
+            "module": if built_in { json!("keras.optimizers") } else { Value::Null },
+            "class_name": self.class_name(),
+            "config": config,
+            "registered_name": if built_in { Value::Null } else { json!(self.class_name()) },
+        })
+    }
+}
+
+/// Takes the common settings out of `settings`, starting from `options`.
+fn read_options(
+    class: &str,
+    mut options: Options,
+    settings: &mut Map<String, Value>,
+) -> Result<Options> {
+    let o = &mut options;
+    if let Some(value) = settings.remove("learning_rate") {
+        o.learning_rate = read_learning_rate(class, &value)?;
+    }
+    let mut reader = Reader { class, settings };
+    reader.read("name", &mut o.name)?;
+    reader.read("weight_decay", &mut o.weight_decay)?;
+    reader.read("clipnorm", &mut o.clipnorm)?;
+    reader.read("global_clipnorm", &mut o.global_clipnorm)?;
+    reader.read("clipvalue", &mut o.clipvalue)?;
+    reader.read("use_ema", &mut o.use_ema)?;
+    reader.read("ema_momentum", &mut o.ema_momentum)?;
+    reader.read("ema_overwrite_frequency", &mut o.ema_overwrite_frequency)?;
+    reader.read(
+        "gradient_accumulation_steps",
+        &mut o.gradient_accumulation_steps,
+    )?;
+    let mut loss_scale: Option<f64> = None;
+    reader.read("loss_scale_factor", &mut loss_scale)?;
+    // Keras 2 wrote these. `decay` changed the learning rate, so only its absence can be ignored.
+    let mut decay = 0.0;
+    reader.read("decay", &mut decay)?;
+    for ignored in ["jit_compile", "is_legacy_optimizer"] {
+        settings.remove(ignored);
+    }
+    for (name, set) in [
+        ("loss_scale_factor", loss_scale.is_some()),
+        ("decay", decay != 0.0),
+    ] {
+        if set {
+            return Err(Error::Config(Detail::new(
+                format!("{class}.{name}"),
+                "it unset",
+                "a number",
+            )));
+        }
+    }
+    Ok(options)
+}
+
+/// A number, or a schedule with `class_name` and `config`.
+fn read_learning_rate(class: &str, value: &Value) -> Result<LearningRate> {
+    match value {
+        Value::Number(number) => Ok(number.as_f64().unwrap_or(f64::NAN).into()),
+        Value::Object(_) => schedules::from_config(value).map(LearningRate::Schedule),
+        other => Err(Error::Config(Detail::new(
+            format!("{class}.learning_rate"),
+            "a number or a schedule",
+            other,
+        ))),
+    }
+}
+
+/// Takes settings out of a map by name and type.
+struct Reader<'a> {
+    class: &'a str,
+    settings: &'a mut Map<String, Value>,
+}
+
+impl Reader<'_> {
+    fn read<T: serde::de::DeserializeOwned>(&mut self, name: &str, target: &mut T) -> Result<()> {
+        let Some(value) = self.settings.remove(name) else {
+            return Ok(());
+        };
+        *target = T::deserialize(&value).map_err(|error| {
+            Error::Config(Detail::new(format!("{}.{name}", self.class), error, value))
+        })?;
+        Ok(())
+    }
+}
+
+/// The error for a class that does not exist, with the names that come near.
+fn unknown(class: &str) -> Error {
+    Error::UnknownName(near(class, "optimizer", NAMES))
+}
+
+/// What to say when `name` is none of `names`.
+pub(crate) fn near(name: &str, kind: &str, names: &[&str]) -> Detail {
+    let plain = |text: &str| text.to_lowercase().replace(['_', '-', ' '], "");
+    let mut scored: Vec<(f64, &str)> = names
+        .iter()
+        .map(|&known| (strsim::jaro_winkler(&plain(known), &plain(name)), known))
+        .filter(|(score, _)| *score > 0.75)
+        .collect();
+    scored.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let all = || names.iter().map(|n| n.to_lowercase()).collect::<Vec<_>>();
+    let help = if scored.is_empty() {
+        format!("known are {}", all().join(", "))
+    } else {
+        let near: Vec<String> = scored
+            .iter()
+            .take(3)
+            .map(|(_, n)| n.to_lowercase())
+            .collect();
+        format!("did you mean {}?", near.join(" or "))
+    };
+    Detail::new(kind, format!("the name of an {kind}"), format!("{name:?}")).help(help)
+}

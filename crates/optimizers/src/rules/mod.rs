@@ -1,0 +1,92 @@
+//! The update rules, one per file: the formula, where it comes from, and its comparison with Keras.
+//!
+//! Each rule (`AdamRule`) holds hyperparameters only. What users write is its builder (`Adam`),
+//! which has the common options too.
+
+use std::sync::Arc;
+
+use regraft_tensor::Detail;
+use serde_json::{Map, Value};
+
+use crate::builder::{Builder, BuiltIn};
+use crate::options::Options;
+use crate::{Error, Result, UpdateRule};
+
+/// Declares the rules: file, rule, builder, class name.
+macro_rules! rules {
+    ($($(#[$doc:meta])* $file:ident, $rule:ident, $builder:ident;)*) => {
+        $(
+            mod $file;
+            pub use $file::$rule;
+            $(#[$doc])*
+            pub type $builder = Builder<$rule>;
+        )*
+
+        /// The class names, as Keras has them.
+        pub(crate) const NAMES: &[&str] = &[$(stringify!($builder)),*];
+
+        /// The built-in rules by number, as in `NAMES`.
+        const RULES: &[RuleType] = &[$(RuleType {
+            options: || <$builder>::default().options,
+            rule: read::<$rule>,
+        }),*];
+    };
+}
+
+rules! {
+    /// Gradient descent, with momentum if asked for: see [`SGDRule`].
+    sgd, SGDRule, SGD;
+    /// Adam, with AMSGrad if asked for: see [`AdamRule`].
+    adam, AdamRule, Adam;
+}
+
+/// Makes a rule from its own settings.
+type ReadRule = fn(&str, Map<String, Value>) -> Result<Arc<dyn UpdateRule>>;
+
+/// How to make a built-in rule from a configuration.
+#[derive(Clone, Copy)]
+pub(crate) struct RuleType {
+    options: fn() -> Options,
+    rule: ReadRule,
+}
+
+impl RuleType {
+    /// The common options with this rule's defaults.
+    pub(crate) fn options(self) -> Options {
+        (self.options)()
+    }
+
+    /// The rule with these settings.
+    pub(crate) fn rule(
+        self,
+        class: &str,
+        settings: Map<String, Value>,
+    ) -> Result<Arc<dyn UpdateRule>> {
+        (self.rule)(class, settings)
+    }
+}
+
+/// The built-in rule of this name, in whatever case.
+pub(crate) fn find(name: &str) -> Option<RuleType> {
+    let plain = name.to_lowercase().replace('_', "");
+    let index = NAMES.iter().position(|n| n.to_lowercase() == plain)?;
+    Some(RULES[index])
+}
+
+/// A rule from its own settings; those left out have their defaults.
+fn read<R: BuiltIn + serde::de::DeserializeOwned>(
+    class: &str,
+    settings: Map<String, Value>,
+) -> Result<Arc<dyn UpdateRule>> {
+    let rule: R = serde_json::from_value(Value::Object(settings))
+        .map_err(|error| Error::Config(Detail::new(class, error, "")))?;
+    Ok(Arc::new(rule))
+}
+
+/// A rule's fields as its configuration.
+pub(crate) fn fields<R: serde::Serialize>(rule: &R) -> Map<String, Value> {
+    match serde_json::to_value(rule) {
+        Ok(Value::Object(map)) => map,
+        _ => Map::new(),
+    }
+}
