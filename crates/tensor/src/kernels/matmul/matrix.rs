@@ -1,5 +1,9 @@
 //! The operands of a matrix product.
 
+use super::pack::pack_right;
+use super::tile::Kernels;
+use crate::kernels::isa::Isa;
+
 /// A borrowed matrix: element `(i, j)` is `data[i * row_stride + j * column_stride]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Matrix<'a> {
@@ -53,12 +57,60 @@ impl<'a> Matrix<'a> {
     pub fn get(&self, row: usize, column: usize) -> f32 {
         self.data[row * self.row_stride + column * self.column_stride]
     }
+
+    /// The matrix without its borrow, after a check that every element lies in the memory.
+    #[inline]
+    pub(super) fn strided(&self) -> Strided {
+        if self.rows > 0 && self.columns > 0 {
+            let row = (self.rows - 1).checked_mul(self.row_stride);
+            let column = (self.columns - 1).checked_mul(self.column_stride);
+            let last = row
+                .zip(column)
+                .and_then(|(row, column)| row.checked_add(column));
+            assert!(
+                last.is_some_and(|last| last < self.data.len()),
+                "matrix: data is too short for its sizes and strides"
+            );
+        }
+        Strided {
+            data: self.data.as_ptr(),
+            row_stride: self.row_stride,
+            column_stride: self.column_stride,
+        }
+    }
+}
+
+/// Element `(i, j)` is at `data + i * row_stride + j * column_stride`; whoever holds one knows the
+/// sizes and that the memory is borrowed.
+#[derive(Clone, Copy)]
+pub(super) struct Strided {
+    pub data: *const f32,
+    pub row_stride: usize,
+    pub column_stride: usize,
+}
+
+impl Strided {
+    /// Where element `(row, column)` is.
+    ///
+    /// # Safety
+    /// It must lie in the matrix, or in its memory.
+    #[inline(always)]
+    pub unsafe fn at(&self, row: usize, column: usize) -> *const f32 {
+        // SAFETY: the caller's.
+        unsafe {
+            self.data
+                .add(row * self.row_stride + column * self.column_stride)
+        }
+    }
 }
 
 /// A matrix copied once into the order in which the kernel reads it, for a right operand that
 /// stays: the weights of a frozen layer.
+///
+/// The order depends on the machine, so a packed matrix is kept in memory only.
 #[derive(Clone, Debug)]
 pub struct PackedMatrix {
+    /// Panels of two vectors' width, the last filled up with zeros: `panel[row][column]`.
     data: Vec<f32>,
     rows: usize,
     columns: usize,
@@ -66,10 +118,18 @@ pub struct PackedMatrix {
 
 impl PackedMatrix {
     /// Packs `b`.
+    ///
+    /// # Panics
+    /// If `b`'s memory is too short for its sizes and strides.
     pub fn new(b: Matrix<'_>) -> Self {
-        let data = (0..b.rows * b.columns)
-            .map(|i| b.get(i / b.columns, i % b.columns))
-            .collect();
+        Self::for_kernels(Kernels::of(Isa::detect()), b)
+    }
+
+    pub(super) fn for_kernels(kernels: &Kernels, b: Matrix<'_>) -> Self {
+        let panel = 2 * kernels.lanes;
+        let mut data = vec![0.0; b.rows * b.columns.next_multiple_of(panel)];
+        // SAFETY: `strided` has checked the memory of `b`, and `data` has room for whole panels.
+        unsafe { pack_right(b.strided(), b.rows, b.columns, panel, data.as_mut_ptr()) };
         PackedMatrix {
             data,
             rows: b.rows,
@@ -77,8 +137,9 @@ impl PackedMatrix {
         }
     }
 
-    pub(super) fn view(&self) -> Matrix<'_> {
-        Matrix::new(&self.data, self.rows, self.columns)
+    /// The first panel.
+    pub(super) fn panels(&self) -> *const f32 {
+        self.data.as_ptr()
     }
 
     /// The number of rows.

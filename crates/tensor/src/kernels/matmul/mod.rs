@@ -16,77 +16,100 @@
 //! assert_eq!(c, [5.0, 11.0, 11.0, 25.0]);
 //! ```
 
+mod batched;
+mod block;
 mod epilogue;
+mod lanes;
 mod matrix;
+mod pack;
+mod reference;
+mod split;
+#[cfg(test)]
+mod tests;
+mod tile;
 
+pub use batched::matmul_batched;
 pub use epilogue::{Epilogue, EpilogueActivation};
 pub use matrix::{Matrix, PackedMatrix, Right};
+pub use reference::reference;
 
-use super::isa::vectorised;
+use super::isa::Isa;
+use block::{Product, RightPart};
+use tile::Kernels;
 
-vectorised! {
-    fn simple[](a: Matrix<'_>, b: Matrix<'_>, c: &mut [f32], fused: bool) {
-        for i in 0..a.rows { for k in 0..a.columns { let x = a.get(i, k); for j in 0..b.columns {
-            let c = &mut c[i * b.columns + j];
-            *c = if fused { x.mul_add(b.get(k, j), *c) } else { x * b.get(k, j) + *c };
-        } } }
+/// One link of a chain on targets without their own kernel: fused where the target has it.
+#[inline(always)]
+fn multiply_add(a: f32, b: f32, c: f32) -> f32 {
+    if cfg!(any(target_arch = "aarch64", target_feature = "fma")) {
+        a.mul_add(b, c)
+    } else {
+        a * b + c
     }
 }
 
 /// `c = a · b`, row-major.
+///
+/// # Panics
+/// If the columns of `a` are not as many as the rows of `b`, or `c` does not hold one value per
+/// row of `a` and column of `b`, or an operand's memory is too short for its sizes and strides;
+/// likewise for the other products.
 pub fn matmul(a: Matrix<'_>, b: Matrix<'_>, c: &mut [f32]) {
-    c.fill(0.0);
-    matmul_add(a, b, c);
+    let kernels = Kernels::of(Isa::detect());
+    run(kernels, a, Right::Matrix(b), c, false, &Epilogue::default());
 }
 
-/// `c = c + a · b`, row-major.
+/// `c = c + a · b`, row-major: the chains go on from what `c` holds.
 pub fn matmul_add(a: Matrix<'_>, b: Matrix<'_>, c: &mut [f32]) {
-    simple(a, b, c, super::isa::Isa::detect().fused());
+    let kernels = Kernels::of(Isa::detect());
+    run(kernels, a, Right::Matrix(b), c, true, &Epilogue::default());
 }
 
-/// `c = a · b` for a packed `b`.
+/// `c = a · b` for a packed `b`; the same bits as [`matmul`].
 pub fn matmul_packed(a: Matrix<'_>, b: &PackedMatrix, c: &mut [f32]) {
-    matmul(a, b.view(), c);
+    let kernels = Kernels::of(Isa::detect());
+    run(kernels, a, Right::Packed(b), c, false, &Epilogue::default());
 }
 
-/// `c = activation(a · b + bias)`.
+/// `c = activation(a · b + bias)`; the same bits as [`matmul`] followed by both.
+///
+/// # Panics
+/// As [`matmul`], and if the bias does not have one value per column of `b`.
 pub fn matmul_fused(a: Matrix<'_>, b: Right<'_>, c: &mut [f32], epilogue: &Epilogue<'_>) {
-    let b = match b {
-        Right::Matrix(b) => b,
-        Right::Packed(b) => b.view(),
-    };
-    matmul(a, b, c);
-    for row in c.chunks_exact_mut(b.columns.max(1)) {
-        epilogue.apply_row(row, 0);
-    }
+    run(Kernels::of(Isa::detect()), a, b, c, false, epilogue);
 }
 
-/// `c[i] = a[i] · b[i]` for `i` below `batch`.
-pub fn matmul_batched(
-    batch: usize,
+/// Checks the sizes and computes.
+#[inline]
+fn run(
+    kernels: &Kernels,
     a: Matrix<'_>,
-    a_stride: usize,
-    b: Matrix<'_>,
-    b_stride: usize,
+    b: Right<'_>,
     c: &mut [f32],
+    add: bool,
+    epilogue: &Epilogue<'_>,
 ) {
-    let size = a.rows * b.columns;
-    for i in 0..batch {
-        matmul(
-            Matrix {
-                data: &a.data[i * a_stride..],
-                ..a
-            },
-            Matrix {
-                data: &b.data[i * b_stride..],
-                ..b
-            },
-            &mut c[i * size..][..size],
-        );
+    let columns = b.columns();
+    assert_eq!(a.columns, b.rows(), "matmul: columns of a and rows of b");
+    assert_eq!(c.len(), a.rows * columns, "matmul: length of c");
+    if let Some(bias) = epilogue.bias {
+        assert_eq!(bias.len(), columns, "matmul: length of the bias");
     }
-}
-
-/// `c = a · b` by `matrixmultiply`.
-pub fn reference(a: Matrix<'_>, b: Matrix<'_>, c: &mut [f32]) {
-    matmul(a, b, c);
+    let product = Product {
+        rows: a.rows,
+        columns,
+        depth: a.columns,
+        a: a.strided(),
+        b: match b {
+            Right::Matrix(b) => RightPart::InPlace(b.strided()),
+            Right::Packed(b) => RightPart::Panels(b.panels(), b.rows() * 2 * kernels.lanes),
+        },
+        c: c.as_mut_ptr(),
+        c_row: columns,
+        add,
+        epilogue: *epilogue,
+        first_column: 0,
+    };
+    // SAFETY: `strided` checked the operands' memory, `c` is as long as the result and borrowed
+    // mutably, and the kernels are those of instructions that the machine has.
+    unsafe { split::split(kernels, &product) };
 }

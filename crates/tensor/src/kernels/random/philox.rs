@@ -41,14 +41,13 @@ fn rounds<const N: usize>(counter: &mut [[u32; N]; 4], mut key: [u32; 2]) {
 /// The words of blocks `first..first + 16` of a key's sequence.
 #[inline(always)]
 pub(super) fn group(key: Key, first: u64, words: &mut [u32; GROUP]) {
-    let mut counter = [[0; BLOCKS]; 4];
-    for lane in 0..BLOCKS {
-        let block = first.wrapping_add(lane as u64);
-        counter[0][lane] = block as u32;
-        counter[1][lane] = (block >> 32) as u32;
-        counter[2][lane] = key.stream as u32;
-        counter[3][lane] = (key.stream >> 32) as u32;
-    }
+    let block = |lane: usize| first.wrapping_add(lane as u64);
+    let mut counter = [
+        std::array::from_fn::<u32, BLOCKS, _>(|lane| block(lane) as u32),
+        std::array::from_fn(|lane| (block(lane) >> 32) as u32),
+        [key.stream as u32; BLOCKS],
+        [(key.stream >> 32) as u32; BLOCKS],
+    ];
     rounds(&mut counter, [key.seed as u32, (key.seed >> 32) as u32]);
     for (lane, block) in words.chunks_exact_mut(4).enumerate() {
         for (word, counter) in block.iter_mut().zip(&counter) {
