@@ -4,9 +4,10 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use regraft_autograd::{DataType, Graph, Shape, Var, VariableId};
+use regraft_autograd::{DataType, Dim, Graph, Shape, Var, VariableId};
 use regraft_tensor::Detail;
 
+use crate::Regularizer;
 use crate::model::Entry;
 use crate::weight::{WeightKind, WeightStore};
 
@@ -104,6 +105,14 @@ impl<'g, 'm> Call<'g, 'm> {
         }
     }
 
+    /// Adds an activity regularizer's penalty on `output`, divided by the batch size as Keras does.
+    pub fn activity_penalty(&self, regularizer: &Option<Regularizer>, output: Var<'g>) {
+        if let (true, Some(regularizer)) = (self.training(), regularizer) {
+            let samples = self.graph.full([Dim::Batch], 1.0).sum_all();
+            self.penalty(regularizer.penalty(output) / samples);
+        }
+    }
+
     /// The number of a new stream of random numbers, for a random op.
     pub fn random_stream(&self) -> u64 {
         let mut emission = self.emission.borrow_mut();
@@ -117,11 +126,19 @@ impl<'g, 'm> Call<'g, 'm> {
     }
 
     fn unknown(&self, name: &str) -> Var<'g> {
-        let names = self.entry.weights.iter().map(|id| self.store.0[id.0].name());
+        let names = self
+            .entry
+            .weights
+            .iter()
+            .map(|id| self.store.0[id.0].name());
         let declared = names.collect::<Vec<_>>().join(", ");
         self.graph.fail(regraft_autograd::Error::Shape(
-            Detail::new("", format!("a declared weight ({declared})"), format!("{name:?}"))
-                .help("declare it in `Layer::build`"),
+            Detail::new(
+                "",
+                format!("a declared weight ({declared})"),
+                format!("{name:?}"),
+            )
+            .help("declare it in `Layer::build`"),
         ));
         self.graph.input(name, Shape::scalar(), DataType::F32)
     }
@@ -139,7 +156,8 @@ impl<'g, 'm> Call<'g, 'm> {
         let var = if moves {
             self.graph.variable(id, weight.name(), weight.value.shape())
         } else {
-            self.graph.named_constant(weight.name(), weight.value.clone())
+            self.graph
+                .named_constant(weight.name(), weight.value.clone())
         };
         let mut emission = self.emission.borrow_mut();
         emission.vars.insert(id, var);

@@ -15,6 +15,9 @@ pub trait Configured: fmt::Debug + Send + Sync + 'static {
     /// The class or function name in Keras: `GlorotUniform`, `relu`.
     fn class_name(&self) -> &str;
 
+    /// The Python module in which Keras finds it: `keras.initializers`.
+    fn module(&self) -> &str;
+
     /// The settings, with Keras' names.
     fn config(&self) -> Map<String, Value> {
         Map::new()
@@ -51,7 +54,7 @@ pub trait ConstraintFunction: Configured {
 /// Defines the handle of a kind of function: shared, made from a value or from a name. A wrong name
 /// is kept and reported, with the place where it was used, when the model is built.
 macro_rules! handle {
-    ($(#[$documentation:meta])* $handle:ident, $function:ident, $by_name:path) => {
+    ($(#[$documentation:meta])* $handle:ident, $function:ident, $by_name:path, $serialize:path) => {
         $(#[$documentation])*
         #[derive(Clone, Debug)]
         pub struct $handle(Result<Arc<dyn $function>, Detail>);
@@ -70,15 +73,10 @@ macro_rules! handle {
                 self.0.as_deref().map_err(Clone::clone)
             }
 
-            /// The class name and the settings, as Keras serializes them.
+            /// As Keras serializes it: the class name and the settings, or for an activation
+            /// without settings its name alone.
             pub fn serialize(&self) -> Value {
-                match &self.0 {
-                    Ok(function) => serde_json::json!({
-                        "class_name": function.class_name(),
-                        "config": function.config(),
-                    }),
-                    Err(_) => Value::Null,
-                }
+                self.0.as_deref().map_or(Value::Null, |function| $serialize(function))
             }
         }
 
@@ -91,27 +89,43 @@ macro_rules! handle {
         impl From<&str> for $handle {
             /// By Keras' name; an unknown one is reported when the model is built.
             fn from(name: &str) -> Self {
-                $handle($by_name(name, &Map::new()).map(|function| function.0).and_then(|it| it))
+                $by_name(name, &Map::new()).unwrap_or_else(|detail| $handle(Err(detail)))
             }
         }
     };
 }
 
+fn class_and_config<F: Configured + ?Sized>(function: &F) -> Value {
+    serde_json::json!({
+        "module": function.module(),
+        "class_name": function.class_name(),
+        "config": function.config(),
+        "registered_name": null,
+    })
+}
+
+fn name_or_config<F: Configured + ?Sized>(function: &F) -> Value {
+    match function.config().is_empty() {
+        true => function.class_name().into(),
+        false => class_and_config(function),
+    }
+}
+
 handle!(
     /// An activation: given by name (`"relu"`) or as a value (`Relu { … }`).
-    Activation, ActivationFunction, crate::activations::from_config
+    Activation, ActivationFunction, crate::activations::from_config, name_or_config
 );
 handle!(
     /// An initializer: given by name (`"he_normal"`) or as a value (`HeNormal`).
-    Initializer, InitializerFunction, crate::initializers::from_config
+    Initializer, InitializerFunction, crate::initializers::from_config, class_and_config
 );
 handle!(
     /// A regularizer: given by name (`"l2"`) or as a value (`L2(1e-4)`).
-    Regularizer, RegularizerFunction, crate::regularizers::from_config
+    Regularizer, RegularizerFunction, crate::regularizers::from_config, class_and_config
 );
 handle!(
     /// A constraint: given by name (`"non_neg"`) or as a value (`NonNeg`).
-    Constraint, ConstraintFunction, crate::constraints::from_config
+    Constraint, ConstraintFunction, crate::constraints::from_config, class_and_config
 );
 
 impl Regularizer {
@@ -130,7 +144,8 @@ impl Activation {
         match &self.0 {
             Ok(function) => function.apply(x),
             Err(detail) => {
-                x.graph().fail(regraft_autograd::Error::Shape(detail.clone()));
+                x.graph()
+                    .fail(regraft_autograd::Error::Shape(detail.clone()));
                 x
             }
         }

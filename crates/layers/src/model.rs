@@ -194,7 +194,9 @@ impl Model {
         let Some(weight) = self.store.0.iter_mut().find(|weight| weight.path == path) else {
             let paths = self.store.iter().map(Weight::path);
             let help = crate::names::near(path, paths);
-            return Err(Error::Name(Detail::new(path, "a weight of the model", "none").help(help)));
+            return Err(Error::Name(
+                Detail::new(path, "a weight of the model", "none").help(help),
+            ));
         };
         if weight.value.shape() != value.shape() {
             let expected = format!("shape {:?}", weight.value.shape());
@@ -221,15 +223,27 @@ impl Model {
     /// The element types of the inputs.
     pub fn input_types(&self) -> Vec<DataType> {
         let data_type = |value: &ValueId| {
-            let call = self.topology.calls.iter().find(|call| call.output == *value)?;
+            let call = self
+                .topology
+                .calls
+                .iter()
+                .find(|call| call.output == *value)?;
             let input = self.topology.layers[call.layer].leaf_as::<Input>()?;
             Some(input.data_type())
         };
-        self.topology.inputs.iter().map(|value| data_type(value).unwrap_or_default()).collect()
+        self.topology
+            .inputs
+            .iter()
+            .map(|value| data_type(value).unwrap_or_default())
+            .collect()
     }
 
     fn value_shape(&self, value: ValueId) -> Option<Shape> {
-        let call = self.topology.calls.iter().find(|call| call.output == value)?;
+        let call = self
+            .topology
+            .calls
+            .iter()
+            .find(|call| call.output == value)?;
         self.topology.layers[call.layer].output_shape.clone()
     }
 
@@ -244,8 +258,12 @@ impl Model {
             None => unique_name(&snake_case(&class_name), taken),
             Some(name) if taken(&name) => {
                 return Err(Error::Name(
-                    Detail::new(&self.name, "layer names that are unique", format!("{name:?} twice"))
-                        .help("give one of them another name with `.named(\"…\")`"),
+                    Detail::new(
+                        &self.name,
+                        "layer names that are unique",
+                        format!("{name:?} twice"),
+                    )
+                    .help("give one of them another name with `.named(\"…\")`"),
                 ));
             }
             Some(name) if name.is_empty() || name.contains('/') => {
@@ -295,8 +313,12 @@ impl Model {
         } = model;
         if !topology.built {
             return Err(Error::Model(
-                Detail::new(nested_name, "a nested model that is built", "one without input shape")
-                    .help("begin it with `Input::new([…])`"),
+                Detail::new(
+                    nested_name,
+                    "a nested model that is built",
+                    "one without input shape",
+                )
+                .help("begin it with `Input::new([…])`"),
             ));
         }
         let offset = self.store.len();
@@ -305,10 +327,12 @@ impl Model {
                 id.0 += offset;
             }
         });
-        self.store.0.extend(store.0.into_iter().map(|weight| Weight {
-            path: join(name, &weight.path),
-            ..weight
-        }));
+        self.store
+            .0
+            .extend(store.0.into_iter().map(|weight| Weight {
+                path: join(name, &weight.path),
+                ..weight
+            }));
         Ok(topology)
     }
 
@@ -332,7 +356,9 @@ impl Model {
                     };
                     let initialize = |detail: Detail| Error::Setting(detail.within(&path));
                     let initializer = spec.initializer.get().map_err(initialize)?;
-                    let value = initializer.initialize(&spec.shape, key).map_err(initialize)?;
+                    let value = initializer
+                        .initialize(&spec.shape, key)
+                        .map_err(initialize)?;
                     if let Some(regularizer) = &spec.regularizer {
                         regularizer.get().map_err(initialize)?;
                     }
@@ -386,7 +412,10 @@ impl Model {
             }
             Body::Nested(topology) => {
                 let outputs = self.call_topology(graph, mode, topology, inputs, emission);
-                outputs.first().copied().unwrap_or_else(|| graph.number(0.0))
+                outputs
+                    .first()
+                    .copied()
+                    .unwrap_or_else(|| graph.number(0.0))
             }
         })
     }
@@ -399,7 +428,12 @@ impl Model {
         inputs: &[Var<'g>],
         emission: &RefCell<Emission<'g>>,
     ) -> Vec<Var<'g>> {
-        let largest = topology.calls.iter().map(|call| call.output.0 + 1).max().unwrap_or(0);
+        let largest = topology
+            .calls
+            .iter()
+            .map(|call| call.output.0 + 1)
+            .max()
+            .unwrap_or(0);
         let mut values: Vec<Option<Var<'g>>> = vec![None; largest];
         for (value, input) in topology.inputs.iter().zip(inputs) {
             values[value.0] = Some(*input);
@@ -408,12 +442,19 @@ impl Model {
             if values[call.output.0].is_some() {
                 continue;
             }
-            let operands: Vec<Var<'g>> =
-                call.inputs.iter().filter_map(|value| values[value.0]).collect();
+            let operands: Vec<Var<'g>> = call
+                .inputs
+                .iter()
+                .filter_map(|value| values[value.0])
+                .collect();
             let entry = &topology.layers[call.layer];
             values[call.output.0] = Some(self.call_entry(graph, mode, entry, &operands, emission));
         }
-        topology.outputs.iter().filter_map(|value| values[value.0]).collect()
+        topology
+            .outputs
+            .iter()
+            .filter_map(|value| values[value.0])
+            .collect()
     }
 
     /// Writes the model into `graph`, applied to `inputs`, and returns its outputs and what goes
@@ -439,7 +480,12 @@ impl Model {
             return Ok(());
         }
         Err(Error::Model(
-            Detail::new(&self.name, "a model whose input shape is known", "one without").help(
+            Detail::new(
+                &self.name,
+                "a model whose input shape is known",
+                "one without",
+            )
+            .help(
                 "begin it with `Input::new([…])`, or call `build(&[…])` with the shape of a sample",
             ),
         ))
@@ -448,7 +494,9 @@ impl Model {
     /// Drops weights that no layer has any more and renumbers the others.
     pub(crate) fn compact(&mut self) {
         let mut order = Vec::new();
-        self.topology.visit("", &mut |_, entry| order.extend(entry.weights.iter().copied()));
+        self.topology.visit("", &mut |_, entry| {
+            order.extend(entry.weights.iter().copied())
+        });
         let mut renumbered = vec![None; self.store.len()];
         let mut kept = Vec::with_capacity(order.len());
         for id in order {
@@ -509,7 +557,10 @@ fn entry_input_type(entry: &Entry) -> DataType {
         Body::Leaf(layer) => layer.input_type(),
         Body::Nested(topology) => {
             let first = topology.inputs.first();
-            let call = topology.calls.iter().find(|call| Some(&call.output) == first);
+            let call = topology
+                .calls
+                .iter()
+                .find(|call| Some(&call.output) == first);
             let input = call.and_then(|call| topology.layers[call.layer].leaf_as::<Input>());
             input.map(Input::data_type).unwrap_or_default()
         }
@@ -535,5 +586,9 @@ fn check_weights(entry: &Entry, store: &WeightStore, declared: &Weights) -> Resu
 }
 
 fn list(shapes: &[Shape]) -> String {
-    shapes.iter().map(Shape::to_string).collect::<Vec<_>>().join(", ")
+    shapes
+        .iter()
+        .map(Shape::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
 }

@@ -1,0 +1,376 @@
+//! One small language that picks layers (and their weights): by position, by name or glob, by kind,
+//! by predicate, and by `&`, `|`, `!` of these. Freezing, loading and saving all use it.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::ops;
+use std::sync::Arc;
+
+use regraft_tensor::Detail;
+
+use crate::model::{Body, Entry};
+use crate::names::near;
+use crate::{Error, Freezing, Model, Result};
+
+/// Picks layers of a model.
+///
+/// | written | picks |
+/// |---|---|
+/// | `..-1`, `2..`, `1..3`, `..` | layers by position (negative: from the end), inputs not counted |
+/// | `"dense_1"`, `"base/conv1"` | the layer of this name or path |
+/// | `"block*"`, `"base/**"` | names or paths that match; `*` stays within a name, `**` does not |
+/// | `Selector::kind("BatchNormalization")` | layers of a class |
+/// | `Selector::when(\|layer\| …)` | layers for which a function says so |
+/// | `a & b`, `a \| b`, `!a` | both, either, the others |
+///
+/// A pattern without `/` is compared with the names of layers at every depth, one with `/` with
+/// whole paths. Picking a nested model picks all that is in it.
+#[derive(Clone)]
+pub enum Selector {
+    /// Layers by position: from the first number to before the second, negative ones counted from
+    /// the end.
+    Range(Option<isize>, Option<isize>),
+    /// Names or paths that match a pattern with `*`, `**` and `?`.
+    Glob(String),
+    /// Layers of a class.
+    Kind(String),
+    /// Layers for which a function says so.
+    When(Arc<dyn Fn(&LayerInfo<'_>) -> bool + Send + Sync>),
+    /// What both pick.
+    And(Box<Selector>, Box<Selector>),
+    /// What either picks.
+    Or(Box<Selector>, Box<Selector>),
+    /// What the other does not pick.
+    Not(Box<Selector>),
+}
+
+/// What a predicate sees of a layer.
+#[derive(Clone, Copy, Debug)]
+pub struct LayerInfo<'a> {
+    /// The path in the model.
+    pub path: &'a str,
+    /// The class name.
+    pub class_name: &'a str,
+    /// Its state.
+    pub freezing: Freezing,
+    /// The paths of its weights.
+    pub weights: &'a [&'a str],
+}
+
+impl Selector {
+    /// Layers of a class: `Selector::kind("BatchNormalization")`.
+    pub fn kind(class_name: impl Into<String>) -> Self {
+        Selector::Kind(class_name.into())
+    }
+
+    /// Layers for which `predicate` says so.
+    pub fn when(predicate: impl Fn(&LayerInfo<'_>) -> bool + Send + Sync + 'static) -> Self {
+        Selector::When(Arc::new(predicate))
+    }
+
+    /// Whether it picks the layer, `position` being that of the top-level layer that has it among
+    /// `count`.
+    fn picks(&self, layer: &LayerInfo<'_>, position: usize, count: usize) -> bool {
+        match self {
+            Selector::Range(start, end) => {
+                let at = |bound: &Option<isize>, default: isize| match *bound {
+                    None => default,
+                    Some(bound) if bound < 0 => (count as isize + bound).max(0),
+                    Some(bound) => bound,
+                };
+                let position = position as isize;
+                (at(start, 0)..at(end, count as isize)).contains(&position)
+            }
+            Selector::Glob(pattern) => picks_by_name(pattern, layer.path),
+            Selector::Kind(class_name) => layer.class_name == class_name,
+            Selector::When(predicate) => predicate(layer),
+            Selector::And(a, b) => {
+                a.picks(layer, position, count) && b.picks(layer, position, count)
+            }
+            Selector::Or(a, b) => {
+                a.picks(layer, position, count) || b.picks(layer, position, count)
+            }
+            Selector::Not(a) => !a.picks(layer, position, count),
+        }
+    }
+
+    /// The patterns in it, for an error's help.
+    fn patterns(&self) -> Vec<&str> {
+        match self {
+            Selector::Glob(name) | Selector::Kind(name) => vec![name],
+            Selector::And(a, b) | Selector::Or(a, b) => {
+                let mut patterns = a.patterns();
+                patterns.extend(b.patterns());
+                patterns
+            }
+            Selector::Not(a) => a.patterns(),
+            Selector::Range(..) | Selector::When(_) => Vec::new(),
+        }
+    }
+}
+
+/// Whether the pattern matches the path itself, or one of the models that contain it.
+fn picks_by_name(pattern: &str, path: &str) -> bool {
+    let mut part = path;
+    loop {
+        let name = match pattern.contains('/') {
+            true => part,
+            false => part.rsplit('/').next().unwrap_or(part),
+        };
+        if glob(pattern.as_bytes(), name.as_bytes()) {
+            return true;
+        }
+        match part.rfind('/') {
+            Some(end) => part = &part[..end],
+            None => return false,
+        }
+    }
+}
+
+/// Matches `*` (any characters but `/`), `**` (any), `?` (one but `/`), and the rest as it is. Takes
+/// time proportional to the product of the lengths, whatever the pattern.
+fn glob(pattern: &[u8], text: &[u8]) -> bool {
+    // reachable[i]: whether the pattern so far can have consumed text[..i].
+    let mut reachable = vec![false; text.len() + 1];
+    reachable[0] = true;
+    let mut rest = pattern;
+    while let Some(&symbol) = rest.first() {
+        let (any, crosses) = (symbol == b'*', rest.starts_with(b"**"));
+        rest = &rest[if crosses { 2 } else { 1 }..];
+        if any {
+            for index in 0..text.len() {
+                reachable[index + 1] |= reachable[index] && (crosses || text[index] != b'/');
+            }
+        } else {
+            for index in (0..text.len()).rev() {
+                let same = text[index] == symbol || symbol == b'?' && text[index] != b'/';
+                reachable[index + 1] = reachable[index] && same;
+            }
+            reachable[0] = false;
+        }
+    }
+    reachable[text.len()]
+}
+
+impl Model {
+    /// The paths of the layers that `selector` picks, single layers only (of a nested model all that
+    /// is in it).
+    ///
+    /// # Errors
+    /// [`Error::NoMatch`] if it picks none, with the nearest names.
+    pub fn select(&self, selector: impl Into<Selector>) -> Result<Vec<String>> {
+        let selector = selector.into();
+        let top: Vec<&Entry> = self
+            .topology
+            .layers
+            .iter()
+            .filter(|entry| !is_input(entry))
+            .collect();
+        let mut picked = Vec::new();
+        let mut names: Vec<String> = Vec::new();
+        for (position, entry) in top.iter().enumerate() {
+            let mut visit = |path: String, entry: &Entry| {
+                let weights: Vec<&str> = entry
+                    .weights
+                    .iter()
+                    .map(|id| self.store.0[id.0].path())
+                    .collect();
+                let info = LayerInfo {
+                    path: &path,
+                    class_name: entry.class_name(),
+                    freezing: entry.freezing,
+                    weights: &weights,
+                };
+                let leaf = matches!(entry.body, Body::Leaf(_)) && !is_input(entry);
+                if leaf && selector.picks(&info, position, top.len()) {
+                    picked.push(path.clone());
+                }
+                names.extend([path, entry.class_name().to_string()]);
+            };
+            visit(entry.name.clone(), entry);
+            if let Body::Nested(topology) = &entry.body {
+                topology.visit(&entry.name, &mut visit);
+            }
+        }
+        if !picked.is_empty() {
+            return Ok(picked);
+        }
+        names.sort();
+        names.dedup();
+        let help = match selector.patterns().first() {
+            Some(pattern) => near(pattern, names.iter().map(String::as_str)),
+            None => format!("there are {} layers", top.len()),
+        };
+        let expected = "a selector that matches at least one layer";
+        let detail = Detail::new(&self.name, expected, format!("{selector:?}")).help(help);
+        Err(Error::NoMatch(detail))
+    }
+
+    /// Gives the picked layers a state.
+    ///
+    /// # Errors
+    /// [`Error::NoMatch`] if `selector` picks none.
+    pub fn set_freezing(
+        &mut self,
+        selector: impl Into<Selector>,
+        freezing: Freezing,
+    ) -> Result<()> {
+        self.change_freezing(selector.into(), |_| freezing)
+    }
+
+    /// Freezes the picked layers: no weight of them changes, they behave as in inference, and
+    /// training spends nothing on them.
+    ///
+    /// # Errors
+    /// [`Error::NoMatch`] if `selector` picks none.
+    pub fn freeze(&mut self, selector: impl Into<Selector>) -> Result<()> {
+        self.set_freezing(selector, Freezing::Frozen)
+    }
+
+    /// Unfreezes the picked layers. Parameters are trained again; layers with statistics (batch
+    /// normalization) go on using them as they are, since a few small batches would spoil what was
+    /// learnt from many. [`set_freezing`](Self::set_freezing) with [`Freezing::Trainable`] lets them
+    /// move too.
+    ///
+    /// # Errors
+    /// [`Error::NoMatch`] if `selector` picks none.
+    pub fn unfreeze(&mut self, selector: impl Into<Selector>) -> Result<()> {
+        self.change_freezing(selector.into(), |has_state| match has_state {
+            true => Freezing::FrozenStatistics,
+            false => Freezing::Trainable,
+        })
+    }
+
+    fn change_freezing(
+        &mut self,
+        selector: Selector,
+        freezing: impl Fn(bool) -> Freezing,
+    ) -> Result<()> {
+        let picked: HashSet<String> = self.select(selector)?.into_iter().collect();
+        let store = &self.store;
+        self.topology.visit_mut("", &mut |path, entry| {
+            if picked.contains(path) {
+                let has_state = entry
+                    .weights
+                    .iter()
+                    .any(|id| store.0[id.0].kind() == crate::WeightKind::State);
+                // A layer whose statistics move already is not told to stop.
+                let moves = entry.freezing == Freezing::Trainable;
+                entry.freezing = match freezing(has_state) {
+                    Freezing::FrozenStatistics if moves => Freezing::Trainable,
+                    freezing => freezing,
+                };
+            }
+        });
+        self.revision += 1;
+        Ok(())
+    }
+}
+
+fn is_input(entry: &Entry) -> bool {
+    entry.leaf_as::<crate::layers::Input>().is_some()
+}
+
+impl fmt::Debug for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Selector::Range(start, end) => {
+                let bound =
+                    |bound: &Option<isize>| bound.map(|b| b.to_string()).unwrap_or_default();
+                write!(f, "{}..{}", bound(start), bound(end))
+            }
+            Selector::Glob(pattern) => write!(f, "{pattern:?}"),
+            Selector::Kind(class_name) => write!(f, "kind {class_name:?}"),
+            Selector::When(_) => f.write_str("a predicate"),
+            Selector::And(a, b) => write!(f, "({a:?} & {b:?})"),
+            Selector::Or(a, b) => write!(f, "({a:?} | {b:?})"),
+            Selector::Not(a) => write!(f, "!{a:?}"),
+        }
+    }
+}
+
+impl From<&str> for Selector {
+    fn from(pattern: &str) -> Self {
+        Selector::Glob(pattern.to_string())
+    }
+}
+
+impl From<String> for Selector {
+    fn from(pattern: String) -> Self {
+        Selector::Glob(pattern)
+    }
+}
+
+impl From<ops::RangeFull> for Selector {
+    fn from(_: ops::RangeFull) -> Self {
+        Selector::Range(None, None)
+    }
+}
+
+impl From<ops::RangeTo<i32>> for Selector {
+    fn from(range: ops::RangeTo<i32>) -> Self {
+        Selector::Range(None, Some(range.end as isize))
+    }
+}
+
+impl From<ops::RangeFrom<i32>> for Selector {
+    fn from(range: ops::RangeFrom<i32>) -> Self {
+        Selector::Range(Some(range.start as isize), None)
+    }
+}
+
+impl From<ops::Range<i32>> for Selector {
+    fn from(range: ops::Range<i32>) -> Self {
+        Selector::Range(Some(range.start as isize), Some(range.end as isize))
+    }
+}
+
+impl<S: Into<Selector>> ops::BitAnd<S> for Selector {
+    type Output = Selector;
+
+    fn bitand(self, other: S) -> Selector {
+        Selector::And(Box::new(self), Box::new(other.into()))
+    }
+}
+
+impl<S: Into<Selector>> ops::BitOr<S> for Selector {
+    type Output = Selector;
+
+    fn bitor(self, other: S) -> Selector {
+        Selector::Or(Box::new(self), Box::new(other.into()))
+    }
+}
+
+impl ops::Not for Selector {
+    type Output = Selector;
+
+    fn not(self) -> Selector {
+        Selector::Not(Box::new(self))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn globs_stop_at_slashes_unless_doubled() {
+        let matches = |pattern: &str, text: &str| glob(pattern.as_bytes(), text.as_bytes());
+        assert!(matches("block*", "block_1"));
+        assert!(!matches("block*", "block_1/conv"));
+        assert!(matches("base/**", "base/block_1/conv"));
+        assert!(matches("base/*/conv?", "base/block_1/conv2"));
+        assert!(!matches("base/*/conv?", "base/block_1/conv"));
+        assert!(matches("**", ""));
+        assert!(!matches("", "a"));
+    }
+
+    #[test]
+    fn a_pattern_without_slash_is_compared_with_names_at_every_depth() {
+        assert!(picks_by_name("bn*", "base/bn1"));
+        assert!(picks_by_name("base", "base/bn1"));
+        assert!(!picks_by_name("bas", "base/bn1"));
+        assert!(picks_by_name("base/bn1", "base/bn1"));
+        assert!(!picks_by_name("base/bn", "base/bn1"));
+    }
+}
