@@ -1,1 +1,28 @@
-//! Checkpoints: Keras files of every era and safetensors, read into named arrays and written back.
+#![doc = include_str!("../README.md")]
+
+#[cfg(target_endian = "big")]
+compile_error!("weight files are little-endian and are read in place");
+
+mod atomic;
+mod checkpoint;
+mod data_type;
+mod detect;
+mod error;
+mod format;
+mod hdf5;
+mod input;
+pub mod keras_archive;
+pub mod keras_weights;
+pub mod legacy_h5;
+mod naming;
+pub mod safetensors;
+pub mod sharded;
+mod tensor_data;
+
+pub use checkpoint::{Checkpoint, Metadata, SavedLayer, SavedOptimizer, SavedWeight};
+pub use data_type::{DataType, Element};
+pub use detect::{read, read_bytes};
+pub use error::{Error, Result};
+pub use format::{Dialect, Format};
+pub use naming::{ContainerKeys, snake_case};
+pub use tensor_data::TensorData;
