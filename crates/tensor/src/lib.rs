@@ -15,8 +15,14 @@
 
 mod error;
 pub mod kernels;
+mod ops;
 mod tensor;
 
 pub use error::{Detail, Error, Result};
 pub use ndarray;
 pub use tensor::{IntTensor, Tensor, TensorBase};
+
+/// The examples of the README, compiled and run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

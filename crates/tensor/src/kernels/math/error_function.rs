@@ -1,0 +1,107 @@
+//! The error function and the inverse of the normal distribution function.
+
+use super::{exp, ln, polynomial};
+
+/// Largest error 1.2e-9 on [0, 1]: `erf x ≈ x + x · ERF_CENTRE(x²)`.
+const ERF_CENTRE: [f32; 7] = [
+    0.12837917,
+    -0.37612626,
+    0.112836,
+    -0.026854444,
+    0.0051895357,
+    -0.0008020842,
+    0.00007889123,
+];
+
+/// Largest error of the result 2.1e-11 on [1, 4]: `erf x ≈ 1 − exp(−ERF_TAIL(x))`.
+const ERF_TAIL: [f32; 8] = [
+    -0.00018803705,
+    1.1295784,
+    0.6332199,
+    0.108418554,
+    -0.02520824,
+    0.0042045563,
+    -0.00044133532,
+    0.000021686763,
+];
+
+/// Error function `2/√π ∫₀ˣ exp(−t²) dt`; 2 ulp, absolute error at most 1.2e-7.
+#[inline(always)]
+pub fn erf(x: f32) -> f32 {
+    let magnitude = x.abs();
+    // Beyond 4 it is 1 to the last place. (Written so that NaN stays.)
+    let magnitude = if magnitude > 4.0 { 4.0 } else { magnitude };
+    let centre = magnitude + magnitude * polynomial(ERF_CENTRE, magnitude * magnitude);
+    let tail = 1.0 - exp(-polynomial(ERF_TAIL, magnitude));
+    (if magnitude < 1.0 { centre } else { tail }).copysign(x)
+}
+
+/// Probability of a normal number to lie within ±2: erf(√2).
+const WITHIN_TWO: f32 = 0.954_499_7;
+
+/// Largest error 5.7e-9: quantile of `u` over `u`, of `−ln(1 − (u · erf √2)²)`.
+const QUANTILE: [f32; 8] = [
+    1.196288,
+    0.31318778,
+    0.015587498,
+    -0.0031437052,
+    -0.0001860927,
+    0.000074063246,
+    -0.0000021699016,
+    -0.00000047602165,
+];
+
+/// The normal number `z` in [−2, 2] for which the part `(1 + u) / 2` of those within ±2 lies
+/// below, for `u` in [−1, 1]; absolute error at most 2e-6.
+#[inline(always)]
+pub(crate) fn central_normal_quantile(u: f32) -> f32 {
+    let y = u * WITHIN_TWO;
+    let z = u * polynomial(QUANTILE, -ln((1.0 - y) * (1.0 + y)));
+    let z = if z > 2.0 { 2.0 } else { z };
+    if z < -2.0 { -2.0 } else { z }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::largest_error;
+    use super::*;
+
+    /// The error function in double precision by its Taylor series, for `|x| ≤ 6`.
+    fn exact(x: f64) -> f64 {
+        if x.abs() > 6.0 {
+            return x.signum();
+        }
+        // erf x = 2/√π · exp(−x²) · Σ 2ⁿ x²ⁿ⁺¹ / (2n + 1)!!, all of one sign.
+        let (mut term, mut sum) = (x, 0.0);
+        for n in 1..400 {
+            sum += term;
+            term *= 2.0 * x * x / f64::from(2 * n + 1);
+        }
+        sum * (-x * x).exp() * std::f64::consts::FRAC_2_SQRT_PI
+    }
+
+    #[test]
+    fn errors_are_as_stated() {
+        let worst = largest_error(erf, exact, -1e30, 1e30);
+        assert!(worst <= 2.0, "{worst}");
+        let mut absolute = 0.0f64;
+        for i in -50_000..=50_000 {
+            let x = i as f32 / 10_000.0;
+            absolute = absolute.max((f64::from(erf(x)) - exact(f64::from(x))).abs());
+        }
+        assert!(absolute <= 1.2e-7, "{absolute}");
+        assert!(erf(f32::NAN).is_nan());
+        assert_eq!(erf(f32::INFINITY), 1.0);
+    }
+
+    #[test]
+    fn the_quantile_inverts_the_distribution() {
+        for i in -1000..=1000 {
+            let u = f64::from(i) / 1000.0;
+            let z = f64::from(central_normal_quantile(u as f32));
+            let back = exact(z / std::f64::consts::SQRT_2) / exact(std::f64::consts::SQRT_2);
+            // The density of a truncated normal number is at least 0.11 here.
+            assert!((back - u).abs() < 4e-7, "{u}: {z}");
+        }
+    }
+}
