@@ -10,8 +10,8 @@
 //!
 //! let adam = Adam::new(1e-3).clipnorm(1.0).build()?;
 //! let momentum = SGD::new(0.01).momentum(0.9).nesterov(true).build()?;
-//! let by_name = "sgd".into_optimizer()?;
-//! assert_eq!(by_name.learning_rate(), 0.01);
+//! let by_name = "rmsprop".into_optimizer()?;
+//! assert_eq!(by_name.learning_rate(), 0.001);
 //!
 //! let error = Optimizer::from_name("adm").unwrap_err().to_string();
 //! assert!(error.contains("adam"), "{error}");
@@ -46,5 +46,7 @@ pub use learning_rate::{LearningRate, Schedule};
 pub use optimizer::{Optimizer, Plan};
 pub use parameter::{ParameterInfo, ParameterSource, ParameterUpdate};
 pub use rule::{MAX_SLOTS, Slot, Step, UpdateRule};
-pub use rules::{Adam, SGD};
+pub use rules::{
+    Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, Muon, Nadam, RMSprop, SGD,
+};
 pub use state::State;

@@ -117,7 +117,8 @@ impl Optimizer {
             })
             .collect();
         if let Some(number) = self.rule.shared_variable(self.update_count()) {
-            variables.push(("variable".to_string(), Tensor::scalar(number)));
+            let name = format!("{}/variable", self.name());
+            variables.push((name, Tensor::scalar(number)));
         }
         State {
             iteration: self.iterations,

@@ -36,8 +36,30 @@ macro_rules! rules {
 rules! {
     /// Gradient descent, with momentum if asked for: see [`SGDRule`].
     sgd, SGDRule, SGD;
+    /// Steps over a running root mean square: see [`RMSpropRule`].
+    rmsprop, RMSpropRule, RMSprop;
     /// Adam, with AMSGrad if asked for: see [`AdamRule`].
     adam, AdamRule, Adam;
+    /// Adam with weight decay: see [`AdamWRule`].
+    adamw, AdamWRule, AdamW;
+    /// Adam with Nesterov's momentum: see [`NadamRule`].
+    nadam, NadamRule, Nadam;
+    /// Adam with the largest gradient: see [`AdamaxRule`].
+    adamax, AdamaxRule, Adamax;
+    /// Steps over all squared gradients so far: see [`AdagradRule`].
+    adagrad, AdagradRule, Adagrad;
+    /// Steps in proportion to the steps made lately: see [`AdadeltaRule`].
+    adadelta, AdadeltaRule, Adadelta;
+    /// Follow the regularized leader: see [`FtrlRule`].
+    ftrl, FtrlRule, Ftrl;
+    /// Steps by the sign of a momentum: see [`LionRule`].
+    lion, LionRule, Lion;
+    /// Adam's steps in proportion to the parameter's size: see [`LambRule`].
+    lamb, LambRule, Lamb;
+    /// Squared gradients by row and column: see [`AdafactorRule`].
+    adafactor, AdafactorRule, Adafactor;
+    /// Orthogonal steps for matrices, AdamW for the rest: see [`MuonRule`].
+    muon, MuonRule, Muon;
 }
 
 /// Makes a rule from its own settings.

@@ -1,0 +1,363 @@
+//! Muon: the momentum of a matrix, made orthogonal. Everything that is no matrix gets AdamW.
+
+use std::sync::{Mutex, PoisonError};
+
+
+use regraft_tensor::ndarray::linalg::general_mat_mul;
+use regraft_tensor::ndarray::{ArrayView2, ArrayViewMut2};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{AdamRule, fields};
+use crate::builder::{BuiltIn, setters};
+use crate::elementwise::{self, sum_of_squares};
+use crate::error::{Result, require, require_non_negative, require_rate};
+use crate::pattern::Pattern;
+use crate::{ParameterInfo, Slot, Step, UpdateRule};
+
+/// Muon. With learning rate η, gradient g and momentum μ, for a matrix:
+///
+/// ```text
+/// m ← μ m + g
+/// x = g + μ m   (or m, if not nesterov), over its Frobenius norm
+/// ns_steps times:  A = x xᵀ,  x ← a x + (b A + c A²) x
+/// w ← w − η √max(rows, columns) · rms_rate · x
+/// ```
+///
+/// The iteration brings all singular values of x close to 1 (x is transposed if it has more rows
+/// than columns). Without `rms_rate`, the last line is `w ← w − η x`.
+///
+/// Parameters that are not of rank 2, embeddings (paths with `embedding` in them, unless
+/// `exclude_embeddings(false)`) and those whose path matches one of `exclude_layers` get Adam's
+/// step at `adam_lr_ratio` times the learning rate, and `adam_weight_decay` in place of
+/// `weight_decay`. Name the output layer in `exclude_layers`. Slots: `momentum`, and `velocity`
+/// where Adam is used. Memory for the iteration is allocated on the first step.
+///
+/// Sources: [Jordan et al.](https://kellerjordan.github.io/posts/muon/) (2024); Liu et al., [*Muon
+/// is Scalable for LLM Training*](https://arxiv.org/abs/2502.16982) (2025);
+/// [Keras](https://keras.io/api/optimizers/muon/).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MuonRule {
+    adam_beta_1: f64,
+    adam_beta_2: f64,
+    epsilon: f64,
+    exclude_layers: Vec<String>,
+    muon_a: f64,
+    muon_b: f64,
+    muon_c: f64,
+    adam_lr_ratio: f64,
+    momentum: f64,
+    ns_steps: u32,
+    nesterov: bool,
+    exclude_embeddings: bool,
+    adam_weight_decay: Option<f64>,
+    rms_rate: Option<f64>,
+    #[serde(skip)]
+    scratch: Scratch,
+}
+
+/// Memory that steps reuse. It holds nothing from one step to the next, so a clone gets its own.
+#[derive(Debug, Default)]
+struct Scratch(Mutex<Vec<f32>>);
+
+impl Clone for Scratch {
+    fn clone(&self) -> Self {
+        Scratch::default()
+    }
+}
+
+impl Default for MuonRule {
+    fn default() -> Self {
+        MuonRule {
+            adam_beta_1: 0.9,
+            adam_beta_2: 0.999,
+            epsilon: 1e-7,
+            exclude_layers: Vec::new(),
+            muon_a: 3.4445,
+            muon_b: -4.7750,
+            muon_c: 2.0315,
+            adam_lr_ratio: 1.0,
+            momentum: 0.95,
+            ns_steps: 5,
+            nesterov: true,
+            exclude_embeddings: true,
+            adam_weight_decay: Some(0.004),
+            rms_rate: Some(0.2),
+            scratch: Scratch::default(),
+        }
+    }
+}
+
+impl BuiltIn for MuonRule {
+    const WEIGHT_DECAY: Option<f64> = Some(0.004);
+}
+
+setters! { Muon;
+    /// β₁ where Adam is used, in `[0, 1)`. Default 0.9.
+    adam_beta_1: f64;
+    /// β₂ where Adam is used, in `[0, 1)`. Default 0.999.
+    adam_beta_2: f64;
+    /// ε where Adam is used, zero or more. Default 1e-7.
+    epsilon: f64;
+    /// The a of the iteration. Default 3.4445.
+    muon_a: f64;
+    /// The b of the iteration. Default -4.775.
+    muon_b: f64;
+    /// The c of the iteration. Default 2.0315.
+    muon_c: f64;
+    /// The learning rate where Adam is used, over the other, zero or more. Default 1.
+    adam_lr_ratio: f64;
+    /// The momentum μ, in `[0, 1)`. Default 0.95.
+    momentum: f64;
+    /// The number of iterations. Default 5.
+    ns_steps: u32;
+    /// Whether the momentum is Nesterov's. Default yes.
+    nesterov: bool;
+    /// Whether embeddings get Adam. Default yes.
+    exclude_embeddings: bool;
+    /// The weight decay where Adam is used. Default 0.004.
+    adam_weight_decay: Option<f64>;
+    /// The root mean square of a step at learning rate 1, or `None` for steps of spectral norm
+    /// about 1. Default 0.2.
+    rms_rate: Option<f64>;
+}
+
+impl crate::rules::Muon {
+    /// Layers that get Adam: patterns looked for in the path, such as the output layer's name.
+    /// `.`, `*`, `^`, `$` and `|` mean what they do in regular expressions.
+    pub fn exclude_layers<P: Into<String>>(mut self, layers: impl IntoIterator<Item = P>) -> Self {
+        self.rule.exclude_layers = layers.into_iter().map(Into::into).collect();
+        self
+    }
+}
+
+impl MuonRule {
+    fn uses_adam(&self, parameter: &ParameterInfo) -> bool {
+        let path = &parameter.path;
+        parameter.shape.len() != 2
+            || (self.exclude_embeddings && path.to_lowercase().contains("embedding"))
+            || self
+                .patterns()
+                .is_ok_and(|patterns| patterns.iter().any(|pattern| pattern.matches(path)))
+    }
+
+    fn patterns(&self) -> Result<Vec<Pattern>> {
+        let layers = self.exclude_layers.iter();
+        layers
+            .map(|layer| Pattern::new("Muon.exclude_layers", layer))
+            .collect()
+    }
+
+    fn adam(&self) -> AdamRule {
+        AdamRule {
+            beta_1: self.adam_beta_1,
+            beta_2: self.adam_beta_2,
+            epsilon: self.epsilon,
+            amsgrad: false,
+        }
+    }
+
+    /// Moves `value` along the orthogonalized direction, which stands in `x` (rows × columns).
+    fn step_along(&self, rate: f32, value: &mut [f32], columns: usize, scratch: Matrices<'_>) {
+        let Matrices { x, next, a, b } = scratch;
+        let (rows, long) = (a_side(a), x.len() / a_side(a).max(1));
+        let transposed = value.len() / columns.max(1) > columns;
+        let norm = sum_of_squares(x).sqrt() as f32 + 1e-7;
+        x.iter_mut().for_each(|x| *x /= norm);
+        let (mut x, mut next) = (x, next);
+        for _ in 0..self.ns_steps {
+            {
+                let x = view(x, rows, long);
+                general_mat_mul(1.0, &x, &x.t(), 0.0, &mut view_mut(a, rows, rows));
+            }
+            for (b, a) in b.iter_mut().zip(&*a) {
+                *b = self.muon_b as f32 * a;
+            }
+            let squared = view(a, rows, rows);
+            let c = self.muon_c as f32;
+            general_mat_mul(c, &squared, &squared, 1.0, &mut view_mut(b, rows, rows));
+            next.copy_from_slice(x);
+            general_mat_mul(
+                1.0,
+                &view(b, rows, rows),
+                &view(x, rows, long),
+                self.muon_a as f32,
+                &mut view_mut(next, rows, long),
+            );
+            std::mem::swap(&mut x, &mut next);
+        }
+        let scale = self.rms_rate.map(|rms| ((long as f32).sqrt(), rms as f32));
+        let moved = |w: f32, x: f32| match scale {
+            Some((root, rms)) => w - rate * x * root * rms,
+            None => w - rate * x,
+        };
+        if transposed {
+            for (index, w) in value.iter_mut().enumerate() {
+                *w = moved(*w, x[index % columns * long + index / columns]);
+            }
+        } else {
+            elementwise::no_slots(value, x, moved);
+        }
+    }
+}
+
+/// Working memory of one step: the direction (twice), and two square matrices of its shorter side.
+struct Matrices<'a> {
+    x: &'a mut [f32],
+    next: &'a mut [f32],
+    a: &'a mut [f32],
+    b: &'a mut [f32],
+}
+
+/// The side of a square matrix.
+fn a_side(a: &[f32]) -> usize {
+    a.len().isqrt()
+}
+
+fn view(values: &[f32], rows: usize, columns: usize) -> ArrayView2<'_, f32> {
+    ArrayView2::from_shape((rows, columns), values).expect("rows times columns values")
+}
+
+fn view_mut(values: &mut [f32], rows: usize, columns: usize) -> ArrayViewMut2<'_, f32> {
+    ArrayViewMut2::from_shape((rows, columns), values).expect("rows times columns values")
+}
+
+impl UpdateRule for MuonRule {
+    fn class_name(&self) -> &str {
+        "Muon"
+    }
+
+    fn slots(&self, parameter: &ParameterInfo) -> Vec<Slot> {
+        let mut slots = vec![Slot::like(parameter, "momentum")];
+        if self.uses_adam(parameter) {
+            slots.push(Slot::like(parameter, "velocity"));
+        }
+        slots
+    }
+
+    fn update(
+        &self,
+        step: &Step<'_>,
+        value: &mut [f32],
+        gradient: &[f32],
+        slots: &mut [&mut [f32]],
+    ) {
+        let columns = match (slots.len(), &step.parameter.shape[..]) {
+            (1, [_, columns]) => *columns,
+            _ => {
+                let rate = step.learning_rate * self.adam_lr_ratio as f32;
+                let step = Step::new(step.count, rate, step.parameter);
+                return self.adam().update(&step, value, gradient, slots);
+            }
+        };
+        if value.is_empty() {
+            return;
+        }
+        let rows = value.len() / columns;
+        let short = rows.min(columns);
+        // A panic elsewhere leaves nothing behind in here that matters.
+        let mut scratch = self.scratch.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let needed = 2 * (value.len() + short * short);
+        if scratch.len() < needed {
+            scratch.resize(needed, 0.0);
+        }
+        let (x, rest) = scratch.split_at_mut(value.len());
+        let (next, rest) = rest.split_at_mut(value.len());
+        let (a, rest) = rest.split_at_mut(short * short);
+        let b = &mut rest[..short * short];
+
+        let (momentum, less) = (self.momentum as f32, (self.momentum - 1.0) as f32);
+        let nesterov = self.nesterov;
+        let m = &mut *slots[0];
+        elementwise::no_slots(m, gradient, |m, g| m + (g + m * less));
+        let direction = |index: usize| {
+            if nesterov {
+                gradient[index] + momentum * m[index]
+            } else {
+                m[index]
+            }
+        };
+        for (index, x) in x.iter_mut().enumerate() {
+            *x = if rows > columns {
+                direction(index % rows * columns + index / rows)
+            } else {
+                direction(index)
+            };
+        }
+        let matrices = Matrices { x, next, a, b };
+        self.step_along(step.learning_rate, value, columns, matrices);
+    }
+
+    fn elementwise(&self, parameter: &ParameterInfo) -> bool {
+        self.uses_adam(parameter)
+    }
+
+    fn weight_decay(&self, parameter: &ParameterInfo, weight_decay: Option<f64>) -> Option<f64> {
+        if self.uses_adam(parameter) {
+            self.adam_weight_decay
+        } else {
+            weight_decay
+        }
+    }
+
+    fn validate(&self) -> Result<()> {
+        self.adam_weight_decay
+            .map_or(Ok(()), |decay| require_non_negative("Muon", "adam_weight_decay", decay))?;
+        self.rms_rate
+            .map_or(Ok(()), |rate| require_non_negative("Muon", "rms_rate", rate))?;
+        require_rate("Muon", "adam_beta_1", self.adam_beta_1)?;
+        require_rate("Muon", "adam_beta_2", self.adam_beta_2)?;
+        require_rate("Muon", "momentum", self.momentum)?;
+        require_non_negative("Muon", "epsilon", self.epsilon)?;
+        require_non_negative("Muon", "adam_lr_ratio", self.adam_lr_ratio)?;
+        for (name, number) in [
+            ("muon_a", self.muon_a),
+            ("muon_b", self.muon_b),
+            ("muon_c", self.muon_c),
+        ] {
+            require(number.is_finite(), "Muon", name, "a finite number", number)?;
+        }
+        self.patterns().map(drop)
+    }
+
+    fn config(&self) -> Map<String, Value> {
+        fields(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::golden;
+    use crate::rules::Muon;
+
+    #[test]
+    fn every_variant_moves_as_in_keras() {
+        golden::compare("Muon");
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_keras() {
+        golden::compare_defaults(Muon::default());
+    }
+
+    #[test]
+    fn a_step_of_a_matrix_is_nearly_orthogonal() {
+        let rule = MuonRule {
+            rms_rate: None,
+            ..MuonRule::default()
+        };
+        let info = ParameterInfo::new("dense/kernel", [2, 3]);
+        let (mut w, mut m) = ([0.0; 6], [0.0; 6]);
+        let gradient = [1.0, 2.0, 3.0, 4.0, -5.0, 6.0];
+        let step = Step::new(1, 1.0, &info);
+        rule.update(&step, &mut w, &gradient, &mut [&mut m]);
+        let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+        let (first, second) = w.split_at(3);
+        assert!(dot(first, second).abs() < 0.3);
+        for row in [first, second] {
+            assert!((0.5..1.5).contains(&dot(row, row)), "{}", dot(row, row));
+        }
+    }
+}
