@@ -167,97 +167,51 @@ fn needs_classes(name: &str, batch: &Batch<'_>) -> Error {
     )
 }
 
-impl Metric for Accuracy {
-    fn name(&self) -> &str {
-        "accuracy"
-    }
+macro_rules! accuracy_metric {
+    ($name:ident, $keras:literal, |$metric:ident, $batch:ident| $update:expr) => {
+        impl Metric for $name {
+            fn name(&self) -> &str {
+                $keras
+            }
 
-    fn reset(&mut self) {
-        self.mean = WeightedMean::default();
-    }
+            fn reset(&mut self) {
+                self.mean = WeightedMean::default();
+            }
 
-    fn update(&mut self, batch: &Batch<'_>) -> Result<()> {
-        match batch.targets {
-            _ if batch.width() == 1 => update_binary(&mut self.mean, "accuracy", batch, 0.5),
-            Targets::Classes(_) => update_sparse(&mut self.mean, "accuracy", batch),
-            Targets::Values(_) => update_categorical(&mut self.mean, "accuracy", batch),
+            fn update(&mut self, $batch: &Batch<'_>) -> Result<()> {
+                let $metric = self;
+                $update
+            }
+
+            fn result(&self) -> f64 {
+                self.mean.get()
+            }
+
+            fn direction(&self) -> Option<Direction> {
+                Some(Direction::Up)
+            }
         }
-    }
-
-    fn result(&self) -> f64 {
-        self.mean.get()
-    }
-
-    fn direction(&self) -> Option<Direction> {
-        Some(Direction::Up)
-    }
+    };
 }
 
-impl Metric for BinaryAccuracy {
-    fn name(&self) -> &str {
-        "binary_accuracy"
-    }
-
-    fn reset(&mut self) {
-        self.mean = WeightedMean::default();
-    }
-
-    fn update(&mut self, batch: &Batch<'_>) -> Result<()> {
-        update_binary(&mut self.mean, "binary_accuracy", batch, self.threshold)
-    }
-
-    fn result(&self) -> f64 {
-        self.mean.get()
-    }
-
-    fn direction(&self) -> Option<Direction> {
-        Some(Direction::Up)
-    }
-}
-
-impl Metric for CategoricalAccuracy {
-    fn name(&self) -> &str {
-        "categorical_accuracy"
-    }
-
-    fn reset(&mut self) {
-        self.mean = WeightedMean::default();
-    }
-
-    fn update(&mut self, batch: &Batch<'_>) -> Result<()> {
-        update_categorical(&mut self.mean, "categorical_accuracy", batch)
-    }
-
-    fn result(&self) -> f64 {
-        self.mean.get()
-    }
-
-    fn direction(&self) -> Option<Direction> {
-        Some(Direction::Up)
-    }
-}
-
-impl Metric for SparseCategoricalAccuracy {
-    fn name(&self) -> &str {
-        "sparse_categorical_accuracy"
-    }
-
-    fn reset(&mut self) {
-        self.mean = WeightedMean::default();
-    }
-
-    fn update(&mut self, batch: &Batch<'_>) -> Result<()> {
-        update_sparse(&mut self.mean, "sparse_categorical_accuracy", batch)
-    }
-
-    fn result(&self) -> f64 {
-        self.mean.get()
-    }
-
-    fn direction(&self) -> Option<Direction> {
-        Some(Direction::Up)
-    }
-}
+accuracy_metric!(Accuracy, "accuracy", |metric, batch| match batch.targets {
+    _ if batch.width() == 1 => update_binary(&mut metric.mean, "accuracy", batch, 0.5),
+    Targets::Classes(_) => update_sparse(&mut metric.mean, "accuracy", batch),
+    Targets::Values(_) => update_categorical(&mut metric.mean, "accuracy", batch),
+});
+accuracy_metric!(BinaryAccuracy, "binary_accuracy", |metric, batch| {
+    update_binary(&mut metric.mean, "binary_accuracy", batch, metric.threshold)
+});
+accuracy_metric!(
+    CategoricalAccuracy,
+    "categorical_accuracy",
+    |metric, batch| update_categorical(&mut metric.mean, "categorical_accuracy", batch)
+);
+accuracy_metric!(
+    SparseCategoricalAccuracy,
+    "sparse_categorical_accuracy",
+    |metric, batch| update_sparse(&mut metric.mean, "sparse_categorical_accuracy", batch)
+);
 
 #[cfg(test)]
 mod tests {

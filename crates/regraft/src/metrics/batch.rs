@@ -159,7 +159,7 @@ impl<'a> Batch<'a> {
             .iter()
             .position(|&class| outside(class))
             .unwrap_or(0);
-        let per_sample = (self.rows() / self.samples().max(1)).max(1);
+        let per_sample = self.rows_per_sample();
         Err(Error::Target(
             Detail::new(
                 format!("{metric}, sample {} of the batch", row / per_sample),
@@ -182,7 +182,7 @@ impl<'a> Batch<'a> {
         if width == 0 {
             return Ok(());
         }
-        let per_sample = (self.rows() / self.samples().max(1)).max(1);
+        let per_sample = self.rows_per_sample();
         let rows = self.predictions.chunks_exact(width).enumerate();
         match self.targets {
             Targets::Values(values) => {
@@ -200,6 +200,31 @@ impl<'a> Batch<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Checks sizes as [`check`](Self::check) does, and that class numbers are in range, so that
+    /// [`target`](Self::target) can be asked for.
+    pub(super) fn check_targets(&self, metric: &str) -> Result<()> {
+        self.check(metric)?;
+        match self.targets {
+            Targets::Classes(classes) => self.check_classes(metric, classes),
+            Targets::Values(_) => Ok(()),
+        }
+    }
+
+    /// The target of one prediction. Class numbers count as one-hot rows or, where a row is a single
+    /// prediction, as 0 and 1.
+    pub(super) fn target(&self, row: usize, column: usize) -> f32 {
+        match (self.targets, self.width()) {
+            (Targets::Values(values), width) => values[row * width + column],
+            (Targets::Classes(classes), 1) => classes[row] as f32,
+            (Targets::Classes(classes), _) => f32::from(u8::from(classes[row] as usize == column)),
+        }
+    }
+
+    /// How many rows each sample has; at least 1.
+    pub(super) fn rows_per_sample(&self) -> usize {
+        (self.rows() / self.samples().max(1)).max(1)
     }
 }
 

@@ -66,7 +66,7 @@ impl WeightedMean {
         mut value: impl FnMut(usize, &[f32]) -> f64,
     ) -> Result<()> {
         batch.check(name)?;
-        let per_sample = (batch.rows() / batch.samples().max(1)).max(1);
+        let per_sample = batch.rows_per_sample();
         for (row, &class) in batch.classes(name)?.iter().enumerate() {
             let weight = batch.weight(row / per_sample) / per_sample as f64;
             self.add_part(value(class as usize, batch.row(row)) * weight);

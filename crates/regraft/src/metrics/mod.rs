@@ -38,22 +38,48 @@
 //! ```
 
 mod accuracy;
+mod auc;
 mod batch;
+mod by_name;
+mod confusion_matrix;
+mod counts;
+mod crossentropy;
+mod divergence;
 mod error;
+mod f_score;
+mod hinge;
 mod mean;
+mod named;
+mod precision_recall;
+mod r2;
 mod regression;
+mod report;
 mod top_k;
 
 use std::fmt::Debug;
 
 pub use accuracy::{Accuracy, BinaryAccuracy, CategoricalAccuracy, SparseCategoricalAccuracy};
+pub use auc::{Auc, Curve, Summation};
 pub use batch::{Batch, Targets};
+pub use by_name::by_name;
+pub use confusion_matrix::ConfusionMatrix;
+pub use counts::{FalseNegatives, FalsePositives, TrueNegatives, TruePositives};
+pub use crossentropy::{
+    BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy,
+};
+pub use divergence::{KLDivergence, Poisson};
 pub use error::{Error, Result};
+pub use f_score::{Average, F1Score, FBetaScore};
+pub use hinge::{CategoricalHinge, Hinge, SquaredHinge};
 pub use mean::{Mean, WeightedMean};
+pub use named::{Named, named};
+pub use precision_recall::{Precision, Recall};
+pub use r2::{Aggregation, R2Score};
 pub use regression::{
     CosineSimilarity, LogCoshError, MeanAbsoluteError, MeanAbsolutePercentageError,
     MeanSquaredError, MeanSquaredLogarithmicError, RootMeanSquaredError,
 };
+pub use report::{ClassReport, ClassScore};
 pub use top_k::{SparseTopKCategoricalAccuracy, TopKCategoricalAccuracy};
 
 /// Something measured over batches.

@@ -1,0 +1,283 @@
+//! Cross-entropies as metrics: the mean over samples of what the losses of the same names compute.
+//! After <https://keras.io/api/metrics/probabilistic_metrics/>. `t` is the target and `p` the
+//! predicted probability, kept between `1e-7` and `1 − 1e-7`.
+
+use regraft_tensor::Detail;
+
+use super::regression::EPSILON;
+use super::{Batch, Direction, Error, Metric, Result, WeightedMean};
+
+/// The mean of `−t ln p − (1 − t) ln (1 − p)` over each row.
+#[derive(Clone, Debug, Default)]
+pub struct BinaryCrossentropy {
+    mean: WeightedMean,
+    from_logits: bool,
+    label_smoothing: f64,
+}
+
+/// `−Σ t ln p` over each row, whose predictions are first scaled to sum to 1. Targets are one-hot
+/// rows or probabilities.
+#[derive(Clone, Debug, Default)]
+pub struct CategoricalCrossentropy {
+    mean: WeightedMean,
+    from_logits: bool,
+    label_smoothing: f64,
+}
+
+/// `−ln p` of the target class in each row, `p` being scaled so that the row sums to 1. Targets are
+/// class numbers.
+#[derive(Clone, Debug, Default)]
+pub struct SparseCategoricalCrossentropy {
+    mean: WeightedMean,
+    from_logits: bool,
+}
+
+/// A predicted probability as Keras keeps it away from 0 and 1.
+fn clipped(probability: f32) -> f64 {
+    f64::from(probability.clamp(EPSILON, 1.0 - EPSILON))
+}
+
+/// `ln Σ eˣ`, which no large `x` overflows.
+fn log_sum_exp(values: impl Iterator<Item = f64> + Clone) -> f64 {
+    let largest = values.clone().fold(f64::NEG_INFINITY, f64::max);
+    if largest.is_infinite() {
+        return largest;
+    }
+    largest
+        + values
+            .map(|value| (value - largest).exp())
+            .sum::<f64>()
+            .ln()
+}
+
+fn check_smoothing(name: &str, label_smoothing: f64) -> Result<()> {
+    if (0.0..=1.0).contains(&label_smoothing) {
+        return Ok(());
+    }
+    Err(Error::Argument(Detail::new(
+        name,
+        "a label_smoothing between 0 and 1",
+        label_smoothing,
+    )))
+}
+
+macro_rules! settings {
+    ($name:ident, $smoothed:literal) => {
+        impl $name {
+            /// For probabilities, without label smoothing.
+            pub fn new() -> Self {
+                Self::default()
+            }
+
+            /// Whether predictions are logits instead of probabilities.
+            #[must_use]
+            pub fn from_logits(mut self, from_logits: bool) -> Self {
+                self.from_logits = from_logits;
+                self
+            }
+
+            #[doc = $smoothed]
+            ///
+            /// # Errors
+            /// [`Error::Argument`] if `s` is not between 0 and 1.
+            pub fn label_smoothing(mut self, s: f64) -> Result<Self> {
+                check_smoothing(self.name(), s)?;
+                self.label_smoothing = s;
+                Ok(self)
+            }
+        }
+    };
+}
+settings!(
+    BinaryCrossentropy,
+    "Takes `t (1 − s) + s / 2` for a target `t`."
+);
+settings!(
+    CategoricalCrossentropy,
+    "Takes `t (1 − s) + s / classes` for a target `t`."
+);
+
+impl SparseCategoricalCrossentropy {
+    /// For probabilities.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whether predictions are logits instead of probabilities.
+    #[must_use]
+    pub fn from_logits(mut self, from_logits: bool) -> Self {
+        self.from_logits = from_logits;
+        self
+    }
+}
+
+impl Metric for BinaryCrossentropy {
+    fn name(&self) -> &str {
+        "binary_crossentropy"
+    }
+
+    fn reset(&mut self) {
+        self.mean = WeightedMean::default();
+    }
+
+    fn update(&mut self, batch: &Batch<'_>) -> Result<()> {
+        let (from_logits, smoothing) = (self.from_logits, self.label_smoothing);
+        let loss = |t: f32, p: f32| {
+            let t = f64::from(t) * (1.0 - smoothing) + 0.5 * smoothing;
+            if from_logits {
+                let logit = f64::from(p);
+                logit.max(0.0) - logit * t + (-logit.abs()).exp().ln_1p()
+            } else {
+                let p = clipped(p);
+                -(t * p.ln() + (1.0 - t) * (1.0 - p).ln())
+            }
+        };
+        self.mean
+            .add_rows("binary_crossentropy", batch, |targets, predictions| {
+                let pairs = targets.iter().zip(predictions);
+                pairs.map(|(&t, &p)| loss(t, p)).sum::<f64>() / targets.len() as f64
+            })
+    }
+
+    fn result(&self) -> f64 {
+        self.mean.get()
+    }
+
+    fn direction(&self) -> Option<Direction> {
+        Some(Direction::Down)
+    }
+}
+
+impl Metric for CategoricalCrossentropy {
+    fn name(&self) -> &str {
+        "categorical_crossentropy"
+    }
+
+    fn reset(&mut self) {
+        self.mean = WeightedMean::default();
+    }
+
+    fn update(&mut self, batch: &Batch<'_>) -> Result<()> {
+        let (from_logits, smoothing) = (self.from_logits, self.label_smoothing);
+        batch.values("categorical_crossentropy")?;
+        self.mean
+            .add_rows("categorical_crossentropy", batch, |targets, predictions| {
+                let uniform = smoothing / targets.len() as f64;
+                let targets = targets
+                    .iter()
+                    .map(|&t| f64::from(t) * (1.0 - smoothing) + uniform);
+                if from_logits {
+                    let logits = predictions.iter().map(|&logit| f64::from(logit));
+                    let norm = log_sum_exp(logits.clone());
+                    targets
+                        .zip(logits)
+                        .map(|(t, logit)| t * (norm - logit))
+                        .sum()
+                } else {
+                    let sum: f32 = predictions.iter().sum();
+                    let logs = predictions.iter().map(|&p| clipped(p / sum).ln());
+                    -targets.zip(logs).map(|(t, log)| t * log).sum::<f64>()
+                }
+            })
+    }
+
+    fn result(&self) -> f64 {
+        self.mean.get()
+    }
+
+    fn direction(&self) -> Option<Direction> {
+        Some(Direction::Down)
+    }
+}
+
+impl Metric for SparseCategoricalCrossentropy {
+    fn name(&self) -> &str {
+        "sparse_categorical_crossentropy"
+    }
+
+    fn reset(&mut self) {
+        self.mean = WeightedMean::default();
+    }
+
+    fn update(&mut self, batch: &Batch<'_>) -> Result<()> {
+        let name = "sparse_categorical_crossentropy";
+        batch.check(name)?;
+        if batch.width() < 2 {
+            return Err(Error::Shape(
+                Detail::new(
+                    name,
+                    "predictions of two or more classes along the last axis",
+                    format!("shape {:?}", batch.shape),
+                )
+                .help("a single sigmoid unit goes with binary_crossentropy"),
+            ));
+        }
+        let from_logits = self.from_logits;
+        self.mean.add_class_rows(name, batch, |class, row| {
+            if from_logits {
+                log_sum_exp(row.iter().map(|&logit| f64::from(logit))) - f64::from(row[class])
+            } else {
+                let sum: f64 = row.iter().map(|&p| clipped(p)).sum();
+                sum.ln() - clipped(row[class]).ln()
+            }
+        })
+    }
+
+    fn result(&self) -> f64 {
+        self.mean.get()
+    }
+
+    fn direction(&self) -> Option<Direction> {
+        Some(Direction::Down)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Targets;
+
+    #[test]
+    fn large_logits_do_not_overflow() {
+        let batch = Batch {
+            targets: Targets::Classes(&[1]),
+            predictions: &[1e4, 0.0],
+            shape: &[1, 2],
+            sample_weights: None,
+        };
+        let mut metric = SparseCategoricalCrossentropy::new().from_logits(true);
+        metric.update(&batch).unwrap();
+        assert_eq!(metric.result(), 1e4);
+    }
+
+    #[test]
+    fn smoothing_outside_zero_to_one_is_an_error() {
+        assert!(BinaryCrossentropy::new().label_smoothing(1.5).is_err());
+        assert!(
+            CategoricalCrossentropy::new()
+                .label_smoothing(f64::NAN)
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn class_numbers_and_one_hot_rows_ask_for_their_own_metric() {
+        let mut batch = Batch {
+            targets: Targets::Classes(&[1]),
+            predictions: &[0.5, 0.5],
+            shape: &[1, 2],
+            sample_weights: None,
+        };
+        let text = CategoricalCrossentropy::new()
+            .update(&batch)
+            .unwrap_err()
+            .to_string();
+        assert!(text.contains("Sparse"), "{text}");
+        batch.targets = Targets::Values(&[0.0, 1.0]);
+        let text = SparseCategoricalCrossentropy::new()
+            .update(&batch)
+            .unwrap_err()
+            .to_string();
+        assert!(text.contains("without 'Sparse'"), "{text}");
+    }
+}

@@ -1,0 +1,217 @@
+//! Every metric against the numbers of real Keras, after each of several batches, with and without
+//! sample weights. `fixtures/golden_metrics.py` made them.
+
+use std::path::Path;
+
+use regraft::metrics::*;
+use serde_json::Value;
+
+/// The metric of a Keras class and its configuration.
+fn metric(class_name: &str, config: &Value) -> Result<Box<dyn Metric>> {
+    let number = |key: &str| config[key].as_f64();
+    let float = |key: &str| number(key).map(|value| value as f32);
+    let index = |key: &str| config[key].as_u64().map(|value| value as usize);
+    let flag = |key: &str| config[key].as_bool().unwrap_or(false);
+    let text = |key: &str| config[key].as_str().unwrap_or_default();
+    let floats = |key: &str| match &config[key] {
+        Value::Null => None,
+        Value::Array(_) => Some(data(&config[key])),
+        single => Some(vec![single.as_f64().unwrap() as f32]),
+    };
+    let average = || match config["average"].as_str() {
+        None => Average::None,
+        Some("micro") => Average::Micro,
+        Some("macro") => Average::Macro,
+        Some("weighted") => Average::Weighted,
+        Some(other) => panic!("average {other}"),
+    };
+    macro_rules! counts {
+        ($name:ident) => {
+            match floats("thresholds") {
+                Some(thresholds) => $name::with_thresholds(&thresholds)?,
+                None => $name::new(),
+            }
+        };
+    }
+    macro_rules! ratio {
+        ($name:ident) => {{
+            let mut metric = counts!($name);
+            if let Some(k) = index("top_k") {
+                metric = metric.top_k(k);
+            }
+            if let Some(class) = index("class_id") {
+                metric = metric.class_id(class);
+            }
+            Box::new(metric)
+        }};
+    }
+    macro_rules! cross_entropy {
+        ($name:ident) => {{
+            let metric = $name::new().from_logits(flag("from_logits"));
+            Box::new(metric.label_smoothing(number("label_smoothing").unwrap())?)
+        }};
+    }
+    Ok(match class_name {
+        "BinaryAccuracy" => match float("threshold") {
+            Some(threshold) => Box::new(BinaryAccuracy::with_threshold(threshold)),
+            None => Box::new(BinaryAccuracy::new()),
+        },
+        "TopKCategoricalAccuracy" => Box::new(TopKCategoricalAccuracy::with_k(index("k").unwrap())),
+        "SparseTopKCategoricalAccuracy" => {
+            Box::new(SparseTopKCategoricalAccuracy::with_k(index("k").unwrap()))
+        }
+        "TruePositives" => Box::new(counts!(TruePositives)),
+        "FalsePositives" => Box::new(counts!(FalsePositives)),
+        "TrueNegatives" => Box::new(counts!(TrueNegatives)),
+        "FalseNegatives" => Box::new(counts!(FalseNegatives)),
+        "Precision" => ratio!(Precision),
+        "Recall" => ratio!(Recall),
+        "F1Score" => match float("threshold") {
+            Some(threshold) => Box::new(F1Score::new(average()).with_threshold(threshold)?),
+            None => Box::new(F1Score::new(average())),
+        },
+        "FBetaScore" => {
+            let metric = FBetaScore::new(average(), number("beta").unwrap())?;
+            match float("threshold") {
+                Some(threshold) => Box::new(metric.with_threshold(threshold)?),
+                None => Box::new(metric),
+            }
+        }
+        "AUC" => {
+            let mut metric = Auc::new()
+                .curve(match text("curve") {
+                    "PR" => Curve::Pr,
+                    "PRGAIN" => Curve::PrGain,
+                    _ => Curve::Roc,
+                })
+                .summation(match text("summation_method") {
+                    "minoring" => Summation::Minoring,
+                    "majoring" => Summation::Majoring,
+                    _ => Summation::Interpolation,
+                })
+                .multi_label(flag("multi_label"))
+                .from_logits(flag("from_logits"));
+            if let Some(count) = index("num_thresholds") {
+                metric = metric.num_thresholds(count)?;
+            }
+            if let Some(thresholds) = floats("thresholds") {
+                metric = metric.thresholds(&thresholds)?;
+            }
+            if let Some(weights) = floats("label_weights") {
+                metric = metric.label_weights(weights);
+            }
+            Box::new(metric)
+        }
+        "R2Score" => {
+            let aggregation = match config.get("class_aggregation") {
+                Some(Value::Null) => Aggregation::None,
+                Some(_) => Aggregation::VarianceWeightedAverage,
+                None => Aggregation::UniformAverage,
+            };
+            let regressors = index("num_regressors").unwrap_or(0);
+            Box::new(
+                R2Score::new()
+                    .aggregation(aggregation)
+                    .num_regressors(regressors),
+            )
+        }
+        "BinaryCrossentropy" => cross_entropy!(BinaryCrossentropy),
+        "CategoricalCrossentropy" => cross_entropy!(CategoricalCrossentropy),
+        "SparseCategoricalCrossentropy" => {
+            Box::new(SparseCategoricalCrossentropy::new().from_logits(flag("from_logits")))
+        }
+        name if config.as_object().is_some_and(|config| config.is_empty()) => by_name(name)?,
+        other => panic!("no metric for {other} {config}"),
+    })
+}
+
+fn data(values: &Value) -> Vec<f32> {
+    let values = values.as_array().unwrap();
+    values
+        .iter()
+        .map(|value| value.as_f64().unwrap() as f32)
+        .collect()
+}
+
+/// Targets without a column per class are class numbers; the file tells by rank.
+enum Stored {
+    Classes(Vec<i32>),
+    Values(Vec<f32>),
+}
+
+#[test]
+fn every_metric_agrees_with_keras() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/golden/metrics.json");
+    let file: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let mut wrong = Vec::new();
+    for case in file["cases"].as_array().unwrap() {
+        let config = &case["config"];
+        let class_name = config["class_name"].as_str().unwrap();
+        let mut metric = metric(class_name, &config["config"]).unwrap();
+        for round in 0..2 {
+            metric.reset();
+            let batches = &file["data"][case["inputs"]["data"].as_str().unwrap()];
+            let results = case["outputs"]["results"].as_array().unwrap();
+            for (batch, expected) in batches.as_array().unwrap().iter().zip(results) {
+                update(
+                    &mut *metric,
+                    batch,
+                    case["inputs"]["weighted"].as_bool().unwrap(),
+                );
+                let expected = match expected {
+                    Value::Array(_) => data(expected),
+                    single => vec![single.as_f64().unwrap() as f32],
+                };
+                let received = metric.results();
+                let close = |(&received, &expected): (&f64, &f32)| {
+                    let expected = f64::from(expected);
+                    // Keras computes in f32, where sums of a hundred terms lose about this much.
+                    (received - expected).abs() <= 2e-6 * expected.abs() + 2e-7
+                };
+                if received.len() != expected.len() || !received.iter().zip(&expected).all(close) {
+                    let name = case["name"].as_str().unwrap();
+                    wrong.push(format!("{name}, round {round}: {expected:?}, {received:?}"));
+                }
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} differ:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+}
+
+fn update(metric: &mut dyn Metric, batch: &Value, weighted: bool) {
+    let shape = |of: &str| -> Vec<usize> {
+        let shape = batch[of]["shape"].as_array().unwrap();
+        shape
+            .iter()
+            .map(|axis| axis.as_u64().unwrap() as usize)
+            .collect()
+    };
+    let values = |of: &str| data(&batch[of]["data"]);
+    let prediction_shape = shape("y_pred");
+    let targets = if shape("y_true").len() < prediction_shape.len() {
+        Stored::Classes(
+            values("y_true")
+                .into_iter()
+                .map(|class| class as i32)
+                .collect(),
+        )
+    } else {
+        Stored::Values(values("y_true"))
+    };
+    let weights = values("sample_weight");
+    let batch = Batch {
+        targets: match &targets {
+            Stored::Classes(classes) => Targets::Classes(classes),
+            Stored::Values(values) => Targets::Values(values),
+        },
+        predictions: &values("y_pred"),
+        shape: &prediction_shape,
+        sample_weights: weighted.then_some(&weights[..]),
+    };
+    metric.update(&batch).unwrap();
+}
