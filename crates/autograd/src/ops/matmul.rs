@@ -219,8 +219,12 @@ impl Op for FusedMatMul {
 }
 
 impl<'g> Var<'g> {
-    /// The matrix product over the last axis: `[…, k] · [k, n] → […, n]`.
+    /// The matrix product over the last axis: `[…, k] · [k, n] → […, n]`, or of two batches of
+    /// matrices with the same leading axes: `[…, m, k] · […, k, n] → […, m, n]`.
     pub fn matmul(self, other: Var<'g>) -> Var<'g> {
+        if other.shape().rank() > 2 {
+            return self.batch_matmul(other, false, false);
+        }
         self.graph()
             .apply(MatMul { transposed: false }, &[self, other])
     }

@@ -30,10 +30,7 @@ impl Op for Mean {
     }
 
     fn gradient<'g>(&self, at: &Gradient<'g, '_>) -> Vec<Option<Var<'g>>> {
-        let graph = at.cotangent().graph();
-        let axes = self.axes.clone();
-        let share = graph.apply(OneOver { axes }, &[at.operand(0)]);
-        let dy = at.cotangent() * share;
+        let dy = at.cotangent() * one_over_count(at.operand(0), &self.axes);
         vec![Some(expand(dy, at.operand(0), &self.axes, self.keep))]
     }
 
@@ -68,6 +65,12 @@ impl Op for OneOver {
         output.f32()[0] = 1.0 / count as f32;
         Ok(())
     }
+}
+
+/// 1 / (the number of elements of `operand` along `axes`), a number.
+pub(crate) fn one_over_count<'g>(operand: Var<'g>, axes: &[usize]) -> Var<'g> {
+    let axes = axes.to_vec();
+    operand.graph().apply(OneOver { axes }, &[operand])
 }
 
 impl<'g> Var<'g> {

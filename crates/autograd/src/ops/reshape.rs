@@ -2,7 +2,7 @@
 
 use regraft_tensor::Detail;
 
-use crate::{Dim, Forward, Gradient, Op, Output, Shape, Var};
+use crate::{Dim, Error, Forward, Gradient, Op, Output, Shape, Var};
 
 /// x in another shape with as many elements. The batch may move among axes of size 1, but cannot
 /// be merged with another axis.
@@ -72,5 +72,45 @@ impl<'g> Var<'g> {
             return self;
         }
         self.graph().apply(Reshape { shape }, &[self])
+    }
+
+    /// The same elements with a new axis of size 1 at position `axis`.
+    pub fn expand_dims(self, axis: usize) -> Var<'g> {
+        let mut dims = self.shape().dims().to_vec();
+        if axis > dims.len() {
+            let expected = format!("a position from 0 to {}, not {axis}", dims.len());
+            return self.refuse("expand_dims", expected);
+        }
+        dims.insert(axis, Dim::Fixed(1));
+        self.reshape(dims)
+    }
+
+    /// The same elements without `axis`, which must have size 1.
+    pub fn squeeze(self, axis: usize) -> Var<'g> {
+        let mut dims = self.shape().dims().to_vec();
+        if dims.get(axis) != Some(&Dim::Fixed(1)) {
+            return self.refuse("squeeze", format!("an axis {axis} of size 1"));
+        }
+        dims.remove(axis);
+        self.reshape(dims)
+    }
+
+    /// Every sample (row of axis 0) as one row: `[n, a, b, …] → [n, a·b·…]`, and `[n] → [n, 1]`.
+    pub fn flatten(self) -> Var<'g> {
+        let shape = self.shape();
+        match (shape.dims().first(), shape.sample()) {
+            (Some(&first), Some(sample)) => {
+                self.reshape([first, Dim::Fixed(sample.iter().product())])
+            }
+            _ => self.refuse("flatten", "rank ≥ 1 and fixed sizes after axis 0".into()),
+        }
+    }
+
+    /// Reports that this value has not the `expected` shape, and stands in for the result.
+    pub(crate) fn refuse(self, op: &str, expected: String) -> Var<'g> {
+        let received = self.shape();
+        let error = Error::Shape(Detail::new(op, expected, received));
+        self.graph().fail(error);
+        self
     }
 }

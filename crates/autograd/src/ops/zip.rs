@@ -5,7 +5,7 @@ use std::any::Any;
 use std::fmt::Debug;
 
 use regraft_tensor::Detail;
-use regraft_tensor::kernels::broadcast;
+use regraft_tensor::kernels::{broadcast, update};
 
 use crate::{Forward, Gradient, Op, Output, Shape, Var};
 
@@ -69,5 +69,22 @@ impl<F: Binary> Op for Zip<F> {
     /// for the frozen prefix checks.
     fn keeps_samples_apart(&self) -> bool {
         true
+    }
+
+    fn works_in_place(&self) -> bool {
+        true
+    }
+
+    fn forward_in_place(&self, operands: Forward<'_>, output: Output<'_>) -> Result<(), Detail> {
+        let function = self.0;
+        let shape = output.shape;
+        update::update(
+            output.f32(),
+            shape,
+            operands.f32(1),
+            operands.shape(1),
+            move |a, b| function.value(a, b),
+        );
+        Ok(())
     }
 }

@@ -1,7 +1,7 @@
-//! Drops nodes that no output needs, and aliases.
+//! Drops nodes that no output needs, and ops that only hand a value on.
 
-use crate::ops::Alias;
-use crate::{NodeId, Nodes, Source};
+use crate::ops::{Alias, StopGradient};
+use crate::{Node, NodeId, Nodes, Source};
 
 /// Only what the outputs are computed from, without [`Alias`]es.
 pub fn prune(nodes: &Nodes) -> Nodes {
@@ -16,13 +16,15 @@ pub fn prune(nodes: &Nodes) -> Nodes {
             }
         }
     }
+    let is_alias =
+        |node: &Node| node.op_as::<Alias>().is_some() || node.op_as::<StopGradient>().is_some();
     nodes.rebuild(|made, id, node| {
         if !needed[id.0] {
             // Nobody asks for its number.
             return NodeId(usize::MAX);
         }
         match &node.source {
-            Source::Op { operands, .. } if node.op_as::<Alias>().is_some() => operands[0],
+            Source::Op { operands, .. } if is_alias(&node) => operands[0],
             _ => made.push(node),
         }
     })

@@ -23,4 +23,7 @@ pub mod matmul;
 pub(crate) mod parallel;
 pub mod random;
 pub mod reduce;
+pub mod select;
 pub mod softmax;
+pub mod sparsemax;
+pub mod update;

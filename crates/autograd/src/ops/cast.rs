@@ -1,0 +1,44 @@
+//! Integers as floats.
+
+use regraft_tensor::Detail;
+
+use crate::{DataType, Forward, Op, Output, Shape, Var};
+
+/// Integers as floats; exact up to 2²⁴. It has no gradient.
+#[derive(Clone, Copy, Debug)]
+pub struct Cast;
+
+impl Op for Cast {
+    fn name(&self) -> &str {
+        "cast"
+    }
+
+    fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {
+        Ok(operands[0].clone())
+    }
+
+    fn operand_type(&self, _index: usize) -> DataType {
+        DataType::I32
+    }
+
+    fn forward(&self, operands: Forward<'_>, output: Output<'_>) -> Result<(), Detail> {
+        for (y, &x) in output.f32().iter_mut().zip(operands.i32(0)) {
+            *y = x as f32;
+        }
+        Ok(())
+    }
+
+    fn keeps_samples_apart(&self) -> bool {
+        true
+    }
+}
+
+impl<'g> Var<'g> {
+    /// This value as floats: itself if it is, else converted (exact up to 2²⁴).
+    pub fn to_f32(self) -> Var<'g> {
+        match self.data_type() {
+            DataType::F32 => self,
+            DataType::I32 => self.graph().apply(Cast, &[self]),
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! A table of formulas, at least one for every op, which the property tests go through.
+
+// Each test binary uses a part of it.
+#![allow(dead_code)]
+
+use regraft_autograd::{DataType, Dim, IntTensor, Shape, Tensor, Var};
+use regraft_tensor::kernels::random::{self, Key};
+
+/// Three sizes that a test draws.
+pub type Sizes = [usize; 3];
+
+/// What values an operand takes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Values {
+    /// Between −1.5 and 1.5.
+    Real,
+    /// Between 0.4 and 2.
+    Positive,
+    /// Odd multiples of 1/8, all different: away from the kinks of functions such as `abs`.
+    Odd,
+    /// Even multiples of 1/8, all different: also different from all of `Odd`.
+    Even,
+    /// Whole numbers from 0 to below this.
+    Class(usize),
+}
+
+/// One operand of a formula: its sizes (the batch included) and values.
+pub type Operand = (Vec<Dim>, Values);
+
+/// A formula and what is known of it.
+pub struct Case {
+    pub name: &'static str,
+    pub operands: fn(Sizes) -> Vec<Operand>,
+    pub formula: for<'g> fn(&[Var<'g>], Sizes) -> Var<'g>,
+    /// Whether it can be part of the frozen prefix: a row depends on its own row alone.
+    pub apart: bool,
+}
+
+/// An operand whose axis 0 is the batch.
+pub fn rows(sample: &[usize], values: Values) -> Operand {
+    let shape = Shape::batch_of(sample);
+    (shape.dims().to_vec(), values)
+}
+
+/// An operand of fixed sizes.
+pub fn fixed(sizes: &[usize], values: Values) -> Operand {
+    (Shape::from(sizes).dims().to_vec(), values)
+}
+
+impl Case {
+    /// The operands' values for `batch` samples, as 32-bit words: floats, or integers.
+    pub fn values(&self, sizes: Sizes, batch: usize, seed: u64) -> Vec<Value> {
+        let operands = (self.operands)(sizes);
+        let draw = |(stream, (dims, values)): (usize, &Operand)| {
+            let shape: Vec<usize> = dims.iter().map(|dim| dim.size(batch)).collect();
+            draw(&shape, *values, Key::new(seed, stream as u64))
+        };
+        operands.iter().enumerate().map(draw).collect()
+    }
+}
+
+/// An operand's value.
+#[derive(Clone, Debug)]
+pub enum Value {
+    F32(Tensor),
+    I32(IntTensor),
+}
+
+impl Value {
+    pub fn data_type(&self) -> DataType {
+        match self {
+            Value::F32(_) => DataType::F32,
+            Value::I32(_) => DataType::I32,
+        }
+    }
+}
+
+fn draw(shape: &[usize], values: Values, key: Key) -> Value {
+    let length: usize = shape.iter().product();
+    let mut numbers = vec![0.0; length];
+    random::uniform(key, 0, &mut numbers);
+    let grid = |offset: f32| {
+        let order = random::permutation(key, length as u32);
+        order
+            .into_iter()
+            .map(|place| (place as f32 - (length / 2) as f32) * 0.25 + offset)
+            .collect()
+    };
+    match values {
+        Values::Real => numbers.iter_mut().for_each(|u| *u = *u * 3.0 - 1.5),
+        Values::Positive => numbers.iter_mut().for_each(|u| *u = *u * 1.6 + 0.4),
+        Values::Odd => numbers = grid(0.125),
+        Values::Even => numbers = grid(0.0),
+        Values::Class(classes) => {
+            let classes = numbers.iter().map(|u| (u * classes as f32) as i32);
+            return Value::I32(IntTensor::new(shape, classes.collect()).unwrap());
+        }
+    }
+    Value::F32(Tensor::new(shape, numbers).unwrap())
+}
+
+macro_rules! cases {
+    ($($name:literal $apart:ident [$($operand:expr),*] |$x:pat_param, $s:pat_param| $formula:expr;)*) => {
+        vec![$(Case {
+            name: $name,
+            operands: |$s: Sizes| vec![$($operand),*],
+            formula: |x, $s: Sizes| { let $x = x else { unreachable!() }; $formula },
+            apart: cases!(@ $apart),
+        }),*]
+    };
+    (@ apart) => { true };
+    (@ mixed) => { false };
+}
+
+/// Formulas for all differentiable ops; where there are kinks, the values keep away from them.
+// Not every size occurs in both of a case's closures.
+#[allow(unused_variables)]
+pub fn differentiable() -> Vec<Case> {
+    use Values::{Class, Even, Odd, Positive, Real};
+    cases! {
+        "add" apart [rows(&[a], Real), fixed(&[a], Real)] |&[x, y], [a, _, _]| x + y;
+        "subtract" apart [rows(&[a], Real), rows(&[1], Real)] |&[x, y], [a, _, _]| x - y;
+        "multiply" apart [rows(&[a, b], Real), rows(&[1, b], Real)] |&[x, y], [a, b, _]| x * y;
+        "divide" apart [rows(&[a, b], Real), fixed(&[a, 1], Positive)] |&[x, y], [a, b, _]| x / y;
+        "power" apart [rows(&[a], Positive), fixed(&[a], Real)] |&[x, y], [a, _, _]| x.power(y);
+        "maximum" apart [rows(&[a], Odd), fixed(&[a], Even)] |&[x, y], [a, _, _]| x.maximum(y);
+        "minimum" apart [rows(&[a], Odd), rows(&[1], Even)] |&[x, y], [a, _, _]| x.minimum(y);
+        "select" apart [rows(&[a], Odd), rows(&[a], Real), fixed(&[a], Real)]
+            |&[c, x, y], [a, _, _]| c.greater(0.0).select(x, y);
+        "select_rows" apart [rows(&[1, b], Odd), rows(&[a, 1], Real)]
+            |&[c, x], [a, b, _]| c.greater(0.0).select(x, 2.0);
+        "negate" apart [rows(&[a], Real)] |&[x], [a, _, _]| -x;
+        "exp" apart [rows(&[a], Real)] |&[x], [a, _, _]| x.exp();
+        "expm1" apart [rows(&[a], Real)] |&[x], [a, _, _]| x.expm1();
+        "log" apart [rows(&[a], Positive)] |&[x], [a, _, _]| x.log();
+        "log1p" apart [rows(&[a], Positive)] |&[x], [a, _, _]| x.log1p();
+        "tanh" apart [rows(&[a], Real)] |&[x], [a, _, _]| x.tanh();
+        "sigmoid" apart [rows(&[a], Real)] |&[x], [a, _, _]| x.sigmoid();
+        "softplus" apart [rows(&[a], Real)] |&[x], [a, _, _]| x.softplus();
+        "erf" apart [rows(&[a], Real)] |&[x], [a, _, _]| x.erf();
+        "sin" apart [rows(&[a], Real)] |&[x], [a, _, _]| x.sin();
+        "cos" apart [rows(&[a], Real)] |&[x], [a, _, _]| x.cos();
+        "abs" apart [rows(&[a], Odd)] |&[x], [a, _, _]| x.abs();
+        "square" apart [rows(&[a], Real)] |&[x], [a, _, _]| x.square();
+        "sqrt" apart [rows(&[a], Positive)] |&[x], [a, _, _]| x.sqrt();
+        "rsqrt" apart [rows(&[a], Positive)] |&[x], [a, _, _]| x.rsqrt();
+        "reciprocal" apart [rows(&[a], Positive)] |&[x], [a, _, _]| x.reciprocal();
+        "powf" apart [rows(&[a], Positive)] |&[x], [a, _, _]| x.powf(2.5);
+        "powf_0" apart [rows(&[a], Even)] |&[x], [a, _, _]| x.powf(0.0);
+        "silu" apart [rows(&[a], Real)] |&[x], [a, _, _]| x.silu();
+        "gelu" apart [rows(&[a], Real)] |&[x], [a, _, _]| x.gelu();
+        "gelu_tanh" apart [rows(&[a], Real)] |&[x], [a, _, _]| x.gelu_tanh();
+        "relu" apart [rows(&[a], Odd)] |&[x], [a, _, _]| x.relu();
+        "leaky_relu" apart [rows(&[a], Odd)] |&[x], [a, _, _]| x.leaky_relu(0.3);
+        "clip" apart [rows(&[a], Odd)] |&[x], [a, _, _]| x.clip(-0.5, 1.0);
+        "glu" apart [rows(&[2 * a], Real)] |&[x], [a, _, _]| x.glu(1);
+        "softmax" apart [rows(&[a, b], Real)] |&[x], [a, b, _]| x.softmax();
+        "log_softmax" apart [rows(&[a, b], Real)] |&[x], [a, b, _]| x.log_softmax();
+        "log_sum_exp" apart [rows(&[a, b], Real)] |&[x], [a, b, _]| x.log_sum_exp();
+        "softmax_cross_entropy" apart [rows(&[a + 1], Real), rows(&[], Class(a + 1))]
+            |&[x, labels], [a, _, _]| x.softmax_cross_entropy(labels);
+        "sum" apart [rows(&[a, b], Real)] |&[x], [a, b, _]| x.sum(&[1]);
+        "sum_batch" mixed [rows(&[a, b], Real)] |&[x], [a, b, _]| x.sum_keeping(&[0, 2]);
+        "sum_to" mixed [rows(&[a, b], Real)] |&[x], [a, b, _]| x.sum_to([b]);
+        "mean" apart [rows(&[a, b], Real)] |&[x], [a, b, _]| x.mean_keeping(&[2]);
+        "mean_batch" mixed [rows(&[a, b], Real)] |&[x], [a, b, _]| x.mean(&[0]);
+        "variance" apart [rows(&[a, b], Real)] |&[x], [a, b, _]| x.variance(&[1, 2]);
+        "variance_batch" mixed [rows(&[a, b], Real)] |&[x], [a, b, _]| x.variance_keeping(&[0, 1]);
+        "max" apart [rows(&[a, b], Odd)] |&[x], [a, b, _]| x.max(&[2]);
+        "max_batch" mixed [rows(&[a, b], Odd)] |&[x], [a, b, _]| x.max_keeping(&[0]);
+        "min" apart [rows(&[a, b], Odd)] |&[x], [a, b, _]| x.min_keeping(&[1]);
+        "min_all" mixed [rows(&[a, b], Odd)] |&[x], [a, b, _]| x.min_all();
+        "broadcast_to" apart [rows(&[1, b], Real)]
+            |&[x], [a, b, _]| x.broadcast_to([x.shape().dims()[0], a.into(), b.into()]);
+        "reshape" apart [rows(&[a, b], Real)]
+            |&[x], [a, b, _]| x.reshape([x.shape().dims()[0], (a * b).into()]);
+        "flatten" apart [rows(&[a, b], Real)] |&[x], [a, b, _]| x.flatten();
+        "expand_squeeze" apart [rows(&[a, 1], Real)] |&[x], [a, _, _]| x.expand_dims(1).squeeze(3);
+        "permute" apart [rows(&[a, b, c], Real)] |&[x], [a, b, c]| x.permute(&[0, 3, 1, 2]);
+        "transpose" mixed [fixed(&[b], Real), rows(&[a, b], Real)]
+            |&[w, x], [a, b, _]| (x * w).transpose();
+        "slice" apart [rows(&[a, b + 2], Real)] |&[x], [a, b, _]| x.slice(2, 1..b + 1);
+        "pad" apart [rows(&[a, b], Real)] |&[x], [a, b, _]| x.pad(&[(0, 0), (1, 0), (0, 2)], 0.5);
+        "crop" apart [rows(&[a + 1, b + 2], Real)]
+            |&[x], [a, b, _]| x.crop(&[(0, 0), (0, 1), (2, 0)]);
+        "concatenate" apart [rows(&[a, b], Real), rows(&[1, b], Real), rows(&[c, b], Real)]
+            |&[x, y, z], [a, b, c]| x.graph().concatenate(&[x, y, z], 1);
+        "gather" apart [fixed(&[a + 1, b], Real), rows(&[c], Class(a + 1))]
+            |&[table, indices], [a, b, c]| table.gather(indices);
+        "matmul" apart [rows(&[a], Real), fixed(&[a, b], Real)] |&[x, w], [a, b, _]| x.matmul(w);
+        "matmul_deep" apart [rows(&[c, a], Real), fixed(&[a, b], Real)]
+            |&[x, w], [a, b, c]| x.matmul(w);
+        "batch_matmul" apart [rows(&[a, b], Real), rows(&[b, c], Real)]
+            |&[x, y], [a, b, c]| x.matmul(y);
+        "batch_matmul_a" apart [rows(&[b, a], Real), rows(&[b, c], Real)]
+            |&[x, y], [a, b, c]| x.batch_matmul(y, true, false);
+        "batch_matmul_b" apart [rows(&[a, b], Real), rows(&[c, b], Real)]
+            |&[x, y], [a, b, c]| x.batch_matmul(y, false, true);
+        "batch_matmul_ab" apart [rows(&[b, a], Real), rows(&[c, b], Real)]
+            |&[x, y], [a, b, c]| x.batch_matmul(y, true, true);
+    }
+}
+
+/// Formulas for ops without a gradient.
+// Not every size occurs in both of a case's closures.
+#[allow(unused_variables)]
+pub fn without_gradient() -> Vec<Case> {
+    use Values::{Class, Even, Odd, Real};
+    cases! {
+        "sign" apart [rows(&[a], Even)] |&[x], [a, _, _]| x.sign();
+        "step" apart [rows(&[a], Even)] |&[x], [a, _, _]| x.step();
+        "floor" apart [rows(&[a], Odd)] |&[x], [a, _, _]| x.floor();
+        "round" apart [rows(&[a], Odd)] |&[x], [a, _, _]| x.round();
+        "greater" apart [rows(&[a], Even), fixed(&[a], Even)] |&[x, y], [a, _, _]| x.greater(y);
+        "less" apart [rows(&[a], Even), rows(&[1], Even)] |&[x, y], [a, _, _]| x.less(y);
+        "equal" apart [rows(&[a], Even), fixed(&[a], Even)] |&[x, y], [a, _, _]| x.equal(y);
+        "one_hot" apart [rows(&[b], Class(a))] |&[x], [a, b, _]| x.one_hot(a);
+        "to_f32" apart [rows(&[b], Class(a))] |&[x], [a, b, _]| x.to_f32();
+        "argmax" apart [rows(&[a, b], Real)] |&[x], [a, b, _]| x.argmax(2).to_f32();
+        "argmax_batch" mixed [rows(&[a, b], Real)] |&[x], [a, b, _]| x.argmax(0).to_f32();
+        "sparsemax" apart [rows(&[a, b], Real)] |&[x], [a, b, _]| x.sparsemax();
+        "stop_gradient" apart [rows(&[a], Real)] |&[x], [a, _, _]| x.stop_gradient();
+    }
+}
+
+/// The value of a node of constants.
+pub fn evaluate(x: Var<'_>) -> Vec<f32> {
+    let mut program = regraft_autograd::Program::compile(x.graph(), &[x]).unwrap();
+    let none: &[Tensor] = &[];
+    program.run(1, &[], none, Default::default()).unwrap();
+    program.output(0).to_vec()
+}
