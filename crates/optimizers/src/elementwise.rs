@@ -17,6 +17,15 @@
 //! assert_eq!(value, [0.95, 2.95]);
 //! ```
 
+/// Whether the processor has what the `avx512` functions here are compiled for.
+#[cfg(target_arch = "x86_64")]
+fn has_avx512() -> bool {
+    is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512vl")
+        && is_x86_feature_detected!("avx512dq")
+        && is_x86_feature_detected!("avx512bw")
+}
+
 /// Writes one pass for each number of slots. Each slice is an argument of its own so that the
 /// compiler knows that they do not overlap.
 macro_rules! passes {
@@ -70,13 +79,8 @@ macro_rules! passes {
 
             #[cfg(target_arch = "x86_64")]
             {
-                if is_x86_feature_detected!("avx512f")
-                    && is_x86_feature_detected!("avx512vl")
-                    && is_x86_feature_detected!("avx512dq")
-                    && is_x86_feature_detected!("avx512bw")
-                {
-                    // SAFETY: the processor has just been asked for the features that `avx512`
-                    // is compiled for.
+                if has_avx512() {
+                    // SAFETY: `has_avx512` asks the processor for what `avx512` is compiled for.
                     return unsafe { avx512(value, gradient, $($slot,)* formula) };
                 }
                 if is_x86_feature_detected!("avx2") {
@@ -155,8 +159,7 @@ pub fn three_slots(
 
 /// The sum of the squares of `values`, the same for any number of threads.
 ///
-/// Squares are taken in `f64`, summed in sixteen interleaved lanes per block, and the blocks'
-/// sums added in order.
+/// Squares are taken in `f64` and summed in sixteen interleaved lanes, which are then added in order.
 pub(crate) fn sum_of_squares(values: &[f32]) -> f64 {
     sum_of(values, values, |value, _| value)
 }
@@ -172,20 +175,28 @@ pub(crate) fn sum_of(
     #[inline(always)]
     fn block<F: Fn(f32, f32) -> f32>(first: &[f32], second: &[f32], formula: F) -> f64 {
         let mut lanes = [0.0f64; LANES];
-        let mut firsts = first.chunks_exact(LANES);
-        let mut seconds = second.chunks_exact(LANES);
-        for (a, b) in firsts.by_ref().zip(seconds.by_ref()) {
-            for lane in 0..LANES {
-                let value = f64::from(formula(a[lane], b[lane]));
-                lanes[lane] += value * value;
+        let (firsts, first_rest) = first.as_chunks::<LANES>();
+        let (seconds, second_rest) = second.as_chunks::<LANES>();
+        for (a, b) in firsts.iter().zip(seconds) {
+            let mut values = [0.0; LANES];
+            for ((value, &a), &b) in values.iter_mut().zip(a).zip(b) {
+                *value = formula(a, b);
+            }
+            for (sum, value) in lanes.iter_mut().zip(values) {
+                *sum += f64::from(value) * f64::from(value);
             }
         }
-        let rest = firsts.remainder().iter().zip(seconds.remainder());
-        for (lane, (&a, &b)) in rest.enumerate() {
+        for ((sum, &a), &b) in lanes.iter_mut().zip(first_rest).zip(second_rest) {
             let value = f64::from(formula(a, b));
-            lanes[lane] += value * value;
+            *sum += value * value;
         }
         lanes.iter().sum()
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw")]
+    fn avx512<F: Fn(f32, f32) -> f32>(first: &[f32], second: &[f32], formula: F) -> f64 {
+        block(first, second, formula)
     }
 
     #[cfg(target_arch = "x86_64")]
@@ -196,9 +207,15 @@ pub(crate) fn sum_of(
 
     assert_eq!(first.len(), second.len(), "one number for each");
     #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx2") {
-        // SAFETY: the processor has just been asked for AVX2.
-        return unsafe { avx2(first, second, formula) };
+    {
+        if has_avx512() {
+            // SAFETY: `has_avx512` asks the processor for what `avx512` is compiled for.
+            return unsafe { avx512(first, second, formula) };
+        }
+        if is_x86_feature_detected!("avx2") {
+            // SAFETY: the processor has just been asked for AVX2.
+            return unsafe { avx2(first, second, formula) };
+        }
     }
     block(first, second, formula)
 }

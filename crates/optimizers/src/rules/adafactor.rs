@@ -80,31 +80,28 @@ impl AdafactorRule {
         (r, c, v): (&mut [f32], &mut [f32], &mut [f32]),
     ) {
         let rows = r.len();
-        let epsilon = self.epsilon_1 as f32;
-        let square = |g: f32| f64::from(g * g + epsilon);
         for (mean, row) in r.iter_mut().zip(gradient.chunks_exact(columns)) {
-            let sum: f64 = row.iter().map(|&g| square(g)).sum();
-            *mean = beta * *mean + (1.0 - beta) * (sum / columns as f64) as f32;
+            let square = sum_of_squares(row) / columns as f64 + self.epsilon_1;
+            *mean = beta * *mean + (1.0 - beta) * square as f32;
         }
         for (tile, means) in c.chunks_mut(TILE).enumerate() {
             let mut sums = [0.0; TILE];
             for row in gradient.chunks_exact(columns) {
                 let part = &row[tile * TILE..][..means.len()];
                 for (sum, &g) in sums.iter_mut().zip(part) {
-                    *sum += square(g);
+                    *sum += f64::from(g) * f64::from(g);
                 }
             }
             for (mean, sum) in means.iter_mut().zip(sums) {
-                *mean = beta * *mean + (1.0 - beta) * (sum / rows as f64) as f32;
+                let square = sum / rows as f64 + self.epsilon_1;
+                *mean = beta * *mean + (1.0 - beta) * square as f32;
             }
         }
         let sum: f64 = r.iter().map(|&r| f64::from(r)).sum();
         let mean = (sum / rows as f64) as f32;
         for (row, &r) in v.chunks_exact_mut(columns).zip(&*r) {
             let share = r / mean;
-            for (v, &c) in row.iter_mut().zip(&*c) {
-                *v = share * c;
-            }
+            elementwise::no_slots(row, c, |_, c| share * c);
         }
     }
 }
