@@ -1,7 +1,9 @@
 //! One operation on every element: `y = f(x)`, `y = f(a, b)`, `y = f(a, b, c)`.
 //!
-//! The closure is compiled into the loop for each vector width, so a closure without branches
-//! (see [`math`](super::math)) runs at the full width. An element's result depends on its inputs
+//! The operation is compiled into the loop for each vector width, so one without branches (see
+//! [`math`](super::math)) runs at the full width. A closure of more than a few dozen operations is
+//! not inlined by the compiler and runs one element at a time: write it as a function marked
+//! `#[inline(always)]`, and pass that function itself. An element's result depends on its inputs
 //! alone, not on its place. Long slices are split over threads.
 
 use super::isa::vectorised;

@@ -124,16 +124,6 @@ fn run<O: Fold>(x: &[f32], f: impl Fn(f32) -> f32 + Copy) -> f32 {
     value
 }
 
-#[inline(always)]
-pub(super) fn row_sum(x: &[f32]) -> f32 {
-    run::<Sum>(x, |x| x)
-}
-
-#[inline(always)]
-pub(super) fn row_max(x: &[f32]) -> f32 {
-    run::<Max>(x, |x| x)
-}
-
 vectorised! {
     fn rows[O: Fold](_op: O, x: &[f32], length: usize, out: &mut [f32]) {
         for (out, x) in out.iter_mut().zip(x.chunks_exact(length)) {

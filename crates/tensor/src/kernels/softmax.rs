@@ -6,79 +6,210 @@
 use super::isa::vectorised;
 use super::math;
 use super::parallel::parts;
-use super::reduce::{row_max, row_sum};
 use crate::{Detail, Error, Result};
 
 /// Work of one element in units of a cheap elementwise operation.
 const COST: usize = 8;
 
-/// Writes `exp(x − max(x))` and returns the maximum and the sum of the exponentials.
-#[inline(always)]
-fn exponentials(x: &[f32], y: &mut [f32]) -> (f32, f32) {
-    let max = row_max(x);
-    for (y, &x) in y.iter_mut().zip(x) {
-        *y = math::exp(x - max);
+/// Values of a row that are computed at a time. A row's last piece is filled up with values that
+/// do not count.
+const PIECE: usize = 16;
+
+/// `MASKS[n]` has all bits set in the first `n` lanes. Bits rather than conditions, because those
+/// the compiler makes into one wide operation.
+static MASKS: [[u32; PIECE]; PIECE + 1] = {
+    let mut masks = [[0; PIECE]; PIECE + 1];
+    let mut count = 0;
+    while count <= PIECE {
+        let mut lane = 0;
+        while lane < count {
+            masks[count][lane] = u32::MAX;
+            lane += 1;
+        }
+        count += 1;
     }
-    (max, row_sum(y))
+    masks
+};
+
+/// The first `count` lanes of `a`, and the others of `b`.
+#[inline(always)]
+fn blend(count: usize, a: &[f32; PIECE], b: &[f32; PIECE]) -> [f32; PIECE] {
+    let mask = &MASKS[count];
+    let mut blended = [0.0; PIECE];
+    for lane in 0..PIECE {
+        let (a, b) = (a[lane].to_bits(), b[lane].to_bits());
+        blended[lane] = f32::from_bits((a & mask[lane]) | (b & !mask[lane]));
+    }
+    blended
+}
+
+/// The first `count` values of `x`, and `filler` behind.
+#[inline(always)]
+fn load(x: &[f32], count: usize, filler: f32) -> [f32; PIECE] {
+    match x.first_chunk() {
+        // One wide read that may run on into the next row.
+        Some(wide) => blend(count, wide, &[filler; PIECE]),
+        None => {
+            let mut piece = [filler; PIECE];
+            piece[..count].copy_from_slice(&x[..count]);
+            piece
+        }
+    }
+}
+
+/// Writes the first `count` values of a piece. It may write beyond, into the next row: rows are
+/// written in order, so what lies behind is written afterwards.
+#[inline(always)]
+fn store(y: &mut [f32], count: usize, piece: &[f32; PIECE]) {
+    match y.first_chunk_mut() {
+        Some(wide) => *wide = *piece,
+        None => y[..count].copy_from_slice(&piece[..count]),
+    }
+}
+
+/// The first `columns` values as whole pieces, and where the rest begins.
+#[inline(always)]
+fn whole(x: &[f32], columns: usize) -> (&[[f32; PIECE]], usize) {
+    let pieces = x[..columns].as_chunks().0;
+    (pieces, pieces.len() * PIECE)
+}
+
+/// Folds sixteen values by halves.
+#[inline(always)]
+fn tree(mut lanes: [f32; PIECE], fold: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut width = PIECE;
+    while width > 1 {
+        width /= 2;
+        for lane in 0..width {
+            lanes[lane] = fold(lanes[lane], lanes[lane + width]);
+        }
+    }
+    lanes[0]
+}
+
+/// The largest of the first `columns` values. NaN may be passed over: it makes the exponentials
+/// and their sum NaN.
+#[inline(always)]
+fn row_max(x: &[f32], columns: usize) -> f32 {
+    let larger = |a: f32, b: f32| math::select(a > b, a, b);
+    let (pieces, tail) = whole(x, columns);
+    let mut largest = [f32::NEG_INFINITY; PIECE];
+    for piece in pieces {
+        for (largest, &x) in largest.iter_mut().zip(piece) {
+            *largest = larger(x, *largest);
+        }
+    }
+    if tail < columns {
+        let piece = load(&x[tail..], columns - tail, f32::NEG_INFINITY);
+        for (largest, &x) in largest.iter_mut().zip(&piece) {
+            *largest = larger(x, *largest);
+        }
+    }
+    tree(largest, larger)
+}
+
+/// The sum of the first `columns` values: sixteen partial sums, and of a long row those of every
+/// [`BLOCK`] values first, so that it stays accurate.
+#[inline(always)]
+fn row_sum(y: &[f32], columns: usize) -> f32 {
+    let (pieces, tail) = whole(y, columns);
+    let mut total = [0.0; PIECE];
+    for block in pieces.chunks(BLOCK / PIECE) {
+        let mut sums = [0.0; PIECE];
+        for piece in block {
+            for (sum, y) in sums.iter_mut().zip(piece) {
+                *sum += y;
+            }
+        }
+        for (total, sum) in total.iter_mut().zip(sums) {
+            *total += sum;
+        }
+    }
+    if tail < columns {
+        let piece = load(&y[tail..], columns - tail, 0.0);
+        for (total, y) in total.iter_mut().zip(piece) {
+            *total += y;
+        }
+    }
+    tree(total, |a, b| a + b)
+}
+
+/// Values that are exponentiated at a time; what belongs to them stays in the first-level cache.
+const BLOCK: usize = 2048;
+
+/// The exponentials of all values. One long loop: over single pieces the compiler would unroll it
+/// into scalar code.
+#[inline(always)]
+fn exp_in_place(y: &mut [f32]) {
+    for y in y {
+        *y = math::exp(*y);
+    }
+}
+
+/// Rows whose exponentials are taken together, in values.
+#[inline(always)]
+fn block_of_rows(columns: usize) -> usize {
+    (BLOCK / columns).max(1) * columns
+}
+
+/// `y = x − shift` for the first `columns` values.
+#[inline(always)]
+fn shift(x: &[f32], columns: usize, shift: f32, y: &mut [f32]) {
+    let tail = columns / PIECE * PIECE;
+    for (y, x) in y[..tail].iter_mut().zip(&x[..tail]) {
+        *y = x - shift;
+    }
+    if tail < columns {
+        let mut piece = load(&x[tail..], columns - tail, 0.0);
+        for x in &mut piece {
+            *x -= shift;
+        }
+        store(&mut y[tail..], columns - tail, &piece);
+    }
+}
+
+/// Writes `exp(x − max(x))` of every row into `y`.
+#[inline(always)]
+fn exponentials(x: &[f32], columns: usize, y: &mut [f32]) {
+    for row in (0..x.len()).step_by(columns) {
+        let max = row_max(&x[row..], columns);
+        shift(&x[row..], columns, max, &mut y[row..]);
+    }
+    exp_in_place(y);
+}
+
+/// Replaces the first `columns` values of `y`.
+#[inline(always)]
+fn rewrite(y: &mut [f32], columns: usize, f: impl Fn(f32) -> f32) {
+    let tail = columns / PIECE * PIECE;
+    for y in &mut y[..tail] {
+        *y = f(*y);
+    }
+    if tail < columns {
+        let count = columns - tail;
+        let y = &mut y[tail..];
+        // The values behind the row are written back as they are.
+        let old = match y.first_chunk() {
+            Some(wide) => *wide,
+            None => load(y, count, 0.0),
+        };
+        let mut new = old;
+        for y in &mut new {
+            *y = f(*y);
+        }
+        store(y, count, &blend(count, &new, &old));
+    }
 }
 
 vectorised! {
     fn softmax_rows[](x: &[f32], columns: usize, y: &mut [f32]) {
-        for (x, y) in x.chunks_exact(columns).zip(y.chunks_exact_mut(columns)) {
-            let (_, sum) = exponentials(x, y);
-            for y in y {
-                *y /= sum;
+        let block = block_of_rows(columns);
+        for (x, y) in x.chunks(block).zip(y.chunks_mut(block)) {
+            exponentials(x, columns, y);
+            for row in (0..y.len()).step_by(columns) {
+                let sum = row_sum(&y[row..], columns);
+                rewrite(&mut y[row..], columns, |y| y / sum);
             }
-        }
-    }
-}
-
-vectorised! {
-    fn log_softmax_rows[](x: &[f32], columns: usize, y: &mut [f32]) {
-        for (x, y) in x.chunks_exact(columns).zip(y.chunks_exact_mut(columns)) {
-            let (max, sum) = exponentials(x, y);
-            let log = math::ln(sum);
-            for (y, &x) in y.iter_mut().zip(x) {
-                *y = (x - max) - log;
-            }
-        }
-    }
-}
-
-/// Values of a row whose exponentials are kept on the stack at a time.
-const PIECE: usize = 256;
-
-/// `(max, ln Σ exp(x − max))`.
-#[inline(always)]
-fn log_sum(x: &[f32]) -> (f32, f32) {
-    let max = row_max(x);
-    let mut sum = 0.0;
-    let mut piece = [0.0; PIECE];
-    for x in x.chunks(PIECE) {
-        let piece = &mut piece[..x.len()];
-        for (y, &x) in piece.iter_mut().zip(x) {
-            *y = math::exp(x - max);
-        }
-        sum += row_sum(piece);
-    }
-    (max, math::ln(sum))
-}
-
-vectorised! {
-    fn log_sum_exp_rows[](x: &[f32], columns: usize, out: &mut [f32]) {
-        for (x, out) in x.chunks_exact(columns).zip(out) {
-            let (max, log) = log_sum(x);
-            // Infinite maxima would give ∞ − ∞ above.
-            *out = if max.is_infinite() { max } else { max + log };
-        }
-    }
-}
-
-vectorised! {
-    fn cross_entropy_rows[](x: &[f32], columns: usize, labels: &[i32], loss: &mut [f32]) {
-        for ((x, &label), loss) in x.chunks_exact(columns).zip(labels).zip(loss) {
-            let (max, log) = log_sum(x);
-            *loss = log - (x[label as usize] - max);
         }
     }
 }
@@ -87,15 +218,116 @@ vectorised! {
     fn cross_entropy_gradient_rows[](
         x: &[f32], columns: usize, labels: &[i32], scale: &[f32], gradient: &mut [f32]
     ) {
-        let rows = x.chunks_exact(columns).zip(gradient.chunks_exact_mut(columns));
-        for ((x, gradient), (&label, &scale)) in rows.zip(labels.iter().zip(scale)) {
-            let (_, sum) = exponentials(x, gradient);
-            let label = label as usize;
-            let at_label = (gradient[label] / sum - 1.0) * scale;
-            for gradient in gradient.iter_mut() {
-                *gradient = *gradient / sum * scale;
+        let block = block_of_rows(columns);
+        let mut of_row = labels.iter().zip(scale);
+        for (x, y) in x.chunks(block).zip(gradient.chunks_mut(block)) {
+            exponentials(x, columns, y);
+            for (row, (&label, &scale)) in (0..y.len()).step_by(columns).zip(&mut of_row) {
+                let y = &mut y[row..];
+                let sum = row_sum(y, columns);
+                let label = label as usize;
+                let at_label = (y[label] / sum - 1.0) * scale;
+                rewrite(y, columns, |e| e / sum * scale);
+                y[label] = at_label;
             }
-            gradient[label] = at_label;
+        }
+    }
+}
+
+/// Rows whose logarithms are taken together.
+const ROWS: usize = 16;
+
+/// Maximum and `ln Σ exp(x − max)` of up to [`ROWS`] rows.
+#[inline(always)]
+fn log_sums(x: &[f32], columns: usize, maxima: &mut [f32], logs: &mut [f32]) {
+    let mut buffer = [0.0; BLOCK];
+    let rows = logs.len();
+    for (row, max) in maxima.iter_mut().enumerate() {
+        *max = row_max(&x[row * columns..], columns);
+    }
+    // Several rows in one block, or one row in several blocks.
+    let mut totals = [[0.0; PIECE]; ROWS];
+    for block in (0..columns).step_by(BLOCK) {
+        let here = BLOCK.min(columns - block);
+        let width = here.next_multiple_of(PIECE);
+        for (row, &max) in maxima.iter().enumerate() {
+            let (x, y) = (&x[row * columns + block..], &mut buffer[row * width..]);
+            shift(x, here, max, y);
+            // Behind the row stands what does not count.
+            let tail = here / PIECE * PIECE;
+            if let Some(y) = y[tail..width].first_chunk_mut() {
+                *y = blend(here - tail, y, &[f32::NEG_INFINITY; PIECE]);
+            }
+        }
+        let used = &mut buffer[..rows * width];
+        exp_in_place(used);
+        for (total, row) in totals.iter_mut().zip(used.chunks_exact(width)) {
+            let mut sums = [0.0; PIECE];
+            for piece in row.chunks_exact(PIECE) {
+                for (sum, y) in sums.iter_mut().zip(piece) {
+                    *sum += y;
+                }
+            }
+            for (total, sum) in total.iter_mut().zip(sums) {
+                *total += sum;
+            }
+        }
+    }
+    for (log, &total) in logs.iter_mut().zip(&totals) {
+        *log = tree(total, |a, b| a + b);
+    }
+    for log in logs {
+        *log = math::ln(*log);
+    }
+}
+
+/// How many rows [`log_sums`] takes at a time.
+#[inline(always)]
+fn group_of_rows(columns: usize) -> usize {
+    (BLOCK / columns.next_multiple_of(PIECE)).clamp(1, ROWS)
+}
+
+vectorised! {
+    fn log_softmax_rows[](x: &[f32], columns: usize, y: &mut [f32]) {
+        let group = group_of_rows(columns) * columns;
+        let (mut maxima, mut logs) = ([0.0; ROWS], [0.0; ROWS]);
+        for (x, y) in x.chunks(group).zip(y.chunks_mut(group)) {
+            let rows = x.len() / columns;
+            log_sums(x, columns, &mut maxima[..rows], &mut logs[..rows]);
+            for row in 0..rows {
+                let (max, log) = (maxima[row], logs[row]);
+                let y = &mut y[row * columns..];
+                shift(&x[row * columns..], columns, max, y);
+                rewrite(y, columns, |y| y - log);
+            }
+        }
+    }
+}
+
+vectorised! {
+    fn log_sum_exp_rows[](x: &[f32], columns: usize, out: &mut [f32]) {
+        let group = group_of_rows(columns);
+        let mut maxima = [0.0; ROWS];
+        for (x, out) in x.chunks(group * columns).zip(out.chunks_mut(group)) {
+            log_sums(x, columns, &mut maxima[..out.len()], out);
+            for (out, &max) in out.iter_mut().zip(&maxima) {
+                // Infinite maxima have given ∞ − ∞.
+                *out = math::select(max.is_infinite(), max, max + *out);
+            }
+        }
+    }
+}
+
+vectorised! {
+    fn cross_entropy_rows[](x: &[f32], columns: usize, labels: &[i32], loss: &mut [f32]) {
+        let group = group_of_rows(columns);
+        let mut maxima = [0.0; ROWS];
+        let rows = loss.chunks_mut(group).zip(labels.chunks(group));
+        for (x, (loss, labels)) in x.chunks(group * columns).zip(rows) {
+            log_sums(x, columns, &mut maxima[..loss.len()], loss);
+            for (row, loss) in loss.iter_mut().enumerate() {
+                *loss -= x[row * columns + labels[row] as usize] - maxima[row];
+            }
         }
     }
 }
@@ -130,7 +362,8 @@ pub fn log_sum_exp(x: &[f32], columns: usize, out: &mut [f32]) {
         return out.fill(f32::NEG_INFINITY);
     }
     parts(out, 1, COST * columns, |start, out| {
-        log_sum_exp_rows(&x[start * columns..], columns, out);
+        let end = start + out.len();
+        log_sum_exp_rows(&x[start * columns..end * columns], columns, out);
     });
 }
 

@@ -1,30 +1,30 @@
 //! Activation functions, with the names and formulas of Keras.
 
-use super::{erf, expm1, sigmoid, tanh};
+use super::{erf, expm1, select, sigmoid, tanh};
 
 /// `max(x, 0)`; NaN for NaN.
 #[inline(always)]
 pub fn relu(x: f32) -> f32 {
-    if x < 0.0 { 0.0 } else { x }
+    select(x < 0.0, 0.0, x)
 }
 
 /// `min(max(x, 0), 6)`; NaN for NaN.
 #[inline(always)]
 pub fn relu6(x: f32) -> f32 {
     let x = relu(x);
-    if x > 6.0 { 6.0 } else { x }
+    select(x > 6.0, 6.0, x)
 }
 
 /// `x` where positive, else `slope · x`.
 #[inline(always)]
 pub fn leaky_relu(x: f32, slope: f32) -> f32 {
-    if x < 0.0 { slope * x } else { x }
+    select(x < 0.0, slope * x, x)
 }
 
 /// `x` where positive, else `alpha · (eˣ − 1)`.
 #[inline(always)]
 pub fn elu(x: f32, alpha: f32) -> f32 {
-    if x < 0.0 { alpha * expm1(x) } else { x }
+    select(x < 0.0, alpha * expm1(x), x)
 }
 
 /// `x · sigmoid(x)`, also called swish.

@@ -1,6 +1,6 @@
 //! The error function and the inverse of the normal distribution function.
 
-use super::{exp, ln, polynomial};
+use super::{exp, ln, polynomial, select};
 
 /// Largest error 1.2e-9 on [0, 1]: `erf x ≈ x + x · ERF_CENTRE(x²)`.
 const ERF_CENTRE: [f32; 7] = [
@@ -30,10 +30,10 @@ const ERF_TAIL: [f32; 8] = [
 pub fn erf(x: f32) -> f32 {
     let magnitude = x.abs();
     // Beyond 4 it is 1 to the last place. (Written so that NaN stays.)
-    let magnitude = if magnitude > 4.0 { 4.0 } else { magnitude };
+    let magnitude = select(magnitude > 4.0, 4.0, magnitude);
     let centre = magnitude + magnitude * polynomial(ERF_CENTRE, magnitude * magnitude);
     let tail = 1.0 - exp(-polynomial(ERF_TAIL, magnitude));
-    (if magnitude < 1.0 { centre } else { tail }).copysign(x)
+    select(magnitude < 1.0, centre, tail).copysign(x)
 }
 
 /// Probability of a normal number to lie within ±2: erf(√2).
@@ -57,8 +57,8 @@ const QUANTILE: [f32; 8] = [
 pub(crate) fn central_normal_quantile(u: f32) -> f32 {
     let y = u * WITHIN_TWO;
     let z = u * polynomial(QUANTILE, -ln((1.0 - y) * (1.0 + y)));
-    let z = if z > 2.0 { 2.0 } else { z };
-    if z < -2.0 { -2.0 } else { z }
+    let z = select(z > 2.0, 2.0, z);
+    select(z < -2.0, -2.0, z)
 }
 
 #[cfg(test)]

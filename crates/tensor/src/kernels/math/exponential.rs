@@ -1,6 +1,6 @@
 //! The exponential function and what is made of it.
 
-use super::{log1p, polynomial, power_of_two, round_to_integer};
+use super::{log1p, polynomial, power_of_two, round_to_integer, select};
 
 /// Largest weighted error 3.1e-9 on ±ln 2 / 2; from `fixtures/kernel_polynomials.py`, as all
 /// polynomials here: `eʳ ≈ 1 + r + r² · EXP(r)`.
@@ -21,8 +21,8 @@ fn reduced(x: f32) -> (i32, f32) {
 /// `min(max(x, low), high)`, and NaN for NaN.
 #[inline(always)]
 fn clamp(x: f32, low: f32, high: f32) -> f32 {
-    let x = if x < low { low } else { x };
-    if x > high { high } else { x }
+    let x = select(x < low, low, x);
+    select(x > high, high, x)
 }
 
 /// `eˣ`; 1 ulp, subnormal results included.
@@ -41,7 +41,7 @@ pub fn expm1(x: f32) -> f32 {
     let half = power_of_two(n.wrapping_sub(1));
     let value = (rest * half + (half - 0.5)) * 2.0;
     // Below, eˣ − 1 is x to the last place, and halving would lose bits of a subnormal.
-    if x.abs() < 1e-30 { x } else { value }
+    select(x.abs() < 1e-30, x, value)
 }
 
 /// Hyperbolic tangent; 3 ulp.
@@ -55,15 +55,13 @@ pub fn tanh(x: f32) -> f32 {
 #[inline(always)]
 pub fn sigmoid(x: f32) -> f32 {
     let e = exp(-x.abs());
-    let numerator = if x >= 0.0 { 1.0 } else { e };
-    numerator / (1.0 + e)
+    select(x >= 0.0, 1.0, e) / (1.0 + e)
 }
 
 /// `ln(1 + eˣ)`; 2 ulp.
 #[inline(always)]
 pub fn softplus(x: f32) -> f32 {
-    let positive = if x < 0.0 { 0.0 } else { x };
-    positive + log1p(exp(-x.abs()))
+    select(x < 0.0, 0.0, x) + log1p(exp(-x.abs()))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Natural logarithms.
 
 use super::exponential::{LN_2_HIGH, LN_2_LOW};
-use super::polynomial;
+use super::{polynomial, select};
 
 /// Largest weighted error 7.3e-10 on [√½ − 1, √2 − 1]: `ln(1 + f) ≈ f − f² / 2 + f³ · LN(f)`.
 const LN: [f32; 9] = [
@@ -23,11 +23,8 @@ const SQRT_HALF: u32 = 0x3f35_04f3;
 #[inline(always)]
 fn positive(x: f32, correction: f32) -> f32 {
     let subnormal = x < f32::MIN_POSITIVE;
-    let (scaled, shift) = if subnormal {
-        (x * 8_388_608.0, -23.0)
-    } else {
-        (x, 0.0)
-    };
+    let scaled = select(subnormal, x * 8_388_608.0, x);
+    let shift = select(subnormal, -23.0, 0.0);
     // x = 2ᵉ (1 + f) with 1 + f between √½ and √2.
     let bits = scaled.to_bits();
     let exponent = (bits.wrapping_sub(SQRT_HALF) as i32) >> 23;
@@ -40,13 +37,9 @@ fn positive(x: f32, correction: f32) -> f32 {
 /// Natural logarithm; 1 ulp. −∞ at 0, NaN below.
 #[inline(always)]
 pub fn ln(x: f32) -> f32 {
-    let value = if x < f32::INFINITY {
-        positive(x, 0.0)
-    } else {
-        x
-    };
-    let value = if x == 0.0 { f32::NEG_INFINITY } else { value };
-    if x < 0.0 { f32::NAN } else { value }
+    let value = select(x < f32::INFINITY, positive(x, 0.0), x);
+    let value = select(x == 0.0, f32::NEG_INFINITY, value);
+    select(x < 0.0, f32::NAN, value)
 }
 
 /// `ln(1 + x)`, exact to the last places also near 0; 2 ulp. −∞ at −1, NaN below.
@@ -55,14 +48,10 @@ pub fn log1p(x: f32) -> f32 {
     let u = 1.0 + x;
     // What the sum lost, relative to it.
     let lost = (x - (u - 1.0)) / u;
-    let value = if x < f32::INFINITY {
-        positive(u, lost)
-    } else {
-        x
-    };
-    let value = if x.abs() < 1e-30 { x } else { value };
-    let value = if x == -1.0 { f32::NEG_INFINITY } else { value };
-    if x < -1.0 { f32::NAN } else { value }
+    let value = select(x < f32::INFINITY, positive(u, lost), x);
+    let value = select(x.abs() < 1e-30, x, value);
+    let value = select(x == -1.0, f32::NEG_INFINITY, value);
+    select(x < -1.0, f32::NAN, value)
 }
 
 #[cfg(test)]

@@ -16,6 +16,13 @@ pub use error_function::erf;
 pub use exponential::{exp, expm1, sigmoid, softplus, tanh};
 pub use logarithm::{ln, log1p};
 
+/// `a` where `condition` holds, else `b`. Both are computed: a branch would keep the loop around it
+/// from becoming vector code.
+#[inline(always)]
+pub(crate) fn select(condition: bool, a: f32, b: f32) -> f32 {
+    std::hint::select_unpredictable(condition, a, b)
+}
+
 /// `√x`, correctly rounded.
 #[inline(always)]
 pub fn sqrt(x: f32) -> f32 {

@@ -63,45 +63,74 @@ impl Key {
 /// Work of one random number in units of a cheap elementwise operation.
 const COST: usize = 4;
 
-/// Fills `out`: `convert` makes a group of numbers of a group of words, pair by pair.
+/// Words that are made and converted at a time.
+const BUFFER: usize = 8 * GROUP;
+
+/// How random words become numbers. A trait rather than a closure, because only a function can be
+/// told to become part of the loop around it.
+trait Conversion {
+    type Number: Copy + Default;
+    /// Makes as many numbers as there are words, each of its own pair of words.
+    fn convert(words: &[u32], numbers: &mut [Self::Number]);
+}
+
+/// Fills `out` with the sequence's numbers from `offset` on.
 #[inline(always)]
-fn fill<T: Copy + Default>(
-    key: Key,
-    offset: u64,
-    out: &mut [T],
-    convert: impl Fn(&[u32; GROUP], &mut [T; GROUP]),
-) {
-    let mut words = [0; GROUP];
-    let mut numbers = [T::default(); GROUP];
+fn fill<C: Conversion>(key: Key, offset: u64, out: &mut [C::Number]) {
+    let mut words = [0; BUFFER];
+    let mut numbers = [C::Number::default(); BUFFER];
     // Groups begin at a whole block of the generator.
     let mut skip = (offset % 4) as usize;
     let mut block = offset / 4;
     let mut rest = out;
     while !rest.is_empty() {
-        let (part, tail) = rest.split_at_mut(rest.len().min(GROUP - skip));
-        group(key, block, &mut words);
-        convert(&words, &mut numbers);
+        let (part, tail) = rest.split_at_mut(rest.len().min(BUFFER - skip));
+        let used = (skip + part.len()).next_multiple_of(GROUP);
+        for words in words[..used].as_chunks_mut().0 {
+            group(key, block, words);
+            block = block.wrapping_add(GROUP as u64 / 4);
+        }
+        C::convert(&words[..used], &mut numbers[..used]);
         part.copy_from_slice(&numbers[skip..skip + part.len()]);
         rest = tail;
         skip = 0;
-        block = block.wrapping_add(GROUP as u64 / 4);
+    }
+}
+
+struct Bits;
+
+impl Conversion for Bits {
+    type Number = u32;
+
+    #[inline(always)]
+    fn convert(words: &[u32], numbers: &mut [u32]) {
+        numbers.copy_from_slice(words);
+    }
+}
+
+struct Uniform;
+
+impl Conversion for Uniform {
+    type Number = f32;
+
+    #[inline(always)]
+    fn convert(words: &[u32], numbers: &mut [f32]) {
+        for (number, &word) in numbers.iter_mut().zip(words) {
+            // 24 bits, as many as an f32 holds: every value is exact and below 1.
+            *number = (word >> 8) as i32 as f32 * (1.0 / 16_777_216.0);
+        }
     }
 }
 
 vectorised! {
     fn bits_part[](key: Key, offset: u64, out: &mut [u32]) {
-        fill(key, offset, out, |words, numbers| *numbers = *words);
+        fill::<Bits>(key, offset, out);
     }
 }
 
 vectorised! {
     fn uniform_part[](key: Key, offset: u64, out: &mut [f32]) {
-        fill(key, offset, out, |words, numbers| {
-            for (number, &word) in numbers.iter_mut().zip(words) {
-                // 24 bits, as many as an f32 holds: every value is exact and below 1.
-                *number = (word >> 8) as i32 as f32 * (1.0 / 16_777_216.0);
-            }
-        });
+        fill::<Uniform>(key, offset, out);
     }
 }
 

@@ -1,7 +1,6 @@
 //! Normal numbers made of uniform ones.
 
-use super::philox::GROUP;
-use super::{COST, Key, fill};
+use super::{COST, Conversion, Key, fill};
 use crate::kernels::isa::vectorised;
 use crate::kernels::math;
 use crate::kernels::parallel::parts;
@@ -20,19 +19,12 @@ fn sin_cos_of_turn(turn: f32) -> (f32, f32) {
         + y * (-0.5
             + y * (1.0 / 24.0
                 + y * (-1.0 / 720.0 + y * (1.0 / 40_320.0 - y * (1.0 / 3_628_800.0)))));
-    let odd = quarter == 1.0 || quarter == -1.0;
-    let (s, c) = if odd { (cos, sin) } else { (sin, cos) };
+    let odd = quarter.abs() == 1.0;
+    let half = quarter.abs() == 2.0;
+    let (s, c) = (math::select(odd, cos, sin), math::select(odd, sin, cos));
     (
-        if quarter == -1.0 || quarter.abs() == 2.0 {
-            -s
-        } else {
-            s
-        },
-        if quarter == 1.0 || quarter.abs() == 2.0 {
-            -c
-        } else {
-            c
-        },
+        math::select((quarter == -1.0) | half, -s, s),
+        math::select((quarter == 1.0) | half, -c, c),
     )
 }
 
@@ -45,29 +37,44 @@ fn pair(first: u32, second: u32) -> (f32, f32) {
     (radius * cos, radius * sin)
 }
 
+struct Normal;
+
+impl Conversion for Normal {
+    type Number = f32;
+
+    #[inline(always)]
+    fn convert(words: &[u32], numbers: &mut [f32]) {
+        let pairs = words.as_chunks::<2>().0.iter();
+        for (numbers, &[first, second]) in numbers.as_chunks_mut::<2>().0.iter_mut().zip(pairs) {
+            let (even, odd) = pair(first, second);
+            *numbers = [even, odd];
+        }
+    }
+}
+
+struct TruncatedNormal;
+
+impl Conversion for TruncatedNormal {
+    type Number = f32;
+
+    #[inline(always)]
+    fn convert(words: &[u32], numbers: &mut [f32]) {
+        for (number, &word) in numbers.iter_mut().zip(words) {
+            let uniform = (word as i32 as f32 + 0.5) * (1.0 / 2_147_483_648.0);
+            *number = math::central_normal_quantile(uniform);
+        }
+    }
+}
+
 vectorised! {
     fn normal_part[](key: Key, offset: u64, out: &mut [f32]) {
-        fill(key, offset, out, |words, numbers| {
-            let (mut even, mut odd) = ([0.0; GROUP / 2], [0.0; GROUP / 2]);
-            for i in 0..GROUP / 2 {
-                (even[i], odd[i]) = pair(words[2 * i], words[2 * i + 1]);
-            }
-            for i in 0..GROUP / 2 {
-                numbers[2 * i] = even[i];
-                numbers[2 * i + 1] = odd[i];
-            }
-        });
+        fill::<Normal>(key, offset, out);
     }
 }
 
 vectorised! {
     fn truncated_part[](key: Key, offset: u64, out: &mut [f32]) {
-        fill(key, offset, out, |words, numbers| {
-            for (number, &word) in numbers.iter_mut().zip(words) {
-                let uniform = (word as i32 as f32 + 0.5) * (1.0 / 2_147_483_648.0);
-                *number = math::central_normal_quantile(uniform);
-            }
-        });
+        fill::<TruncatedNormal>(key, offset, out);
     }
 }
 
