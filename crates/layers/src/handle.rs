@@ -9,8 +9,10 @@ use regraft_tensor::kernels::random::Key;
 use regraft_tensor::{Detail, Tensor};
 use serde_json::{Map, Value};
 
-/// What activations, initializers, regularizers and constraints have in common: a name under which
-/// Keras knows them, and settings.
+use crate::settings::{FromSettings, Settings};
+
+/// What activations, initializers, regularizers, constraints and losses have in common: a name under
+/// which Keras knows them, and settings.
 pub trait Configured: fmt::Debug + Send + Sync + 'static {
     /// The class or function name in Keras: `GlorotUniform`, `relu`.
     fn class_name(&self) -> &str;
@@ -21,6 +23,15 @@ pub trait Configured: fmt::Debug + Send + Sync + 'static {
     /// The settings, with Keras' names.
     fn config(&self) -> Map<String, Value> {
         Map::new()
+    }
+
+    /// Whether the settings have a meaning. A handle asks when it takes the value over, and whoever
+    /// uses the handle is told.
+    ///
+    /// # Errors
+    /// The setting that has none.
+    fn check(&self) -> Result<(), Detail> {
+        Ok(())
     }
 }
 
@@ -48,7 +59,10 @@ pub trait RegularizerFunction: Configured {
 /// What holds for a weight after each update.
 pub trait ConstraintFunction: Configured {
     /// Changes the weight so that the constraint holds.
-    fn constrain(&self, weight: &mut Tensor);
+    ///
+    /// # Errors
+    /// If the constraint has no meaning for a weight of this shape; the weight is as it was.
+    fn constrain(&self, weight: &mut Tensor) -> Result<(), Detail>;
 }
 
 /// Defines the handle of a kind of function: shared, made from a value or from a name. A wrong name
@@ -60,15 +74,34 @@ macro_rules! handle {
         pub struct $handle(Result<Arc<dyn $function>, Detail>);
 
         impl $handle {
-            /// Shares `function`.
+            /// Shares `function`. A setting that has no meaning is reported by
+            /// [`get`](Self::get), and so when a model with it is built.
             pub fn new(function: impl $function) -> Self {
-                $handle(Ok(Arc::new(function)))
+                $handle(function.check().map(|()| Arc::new(function) as _))
             }
 
-            /// The function, or what was wrong with its name.
+            /// From what [`serialize`](Self::serialize) gives: a name, or a class with settings.
             ///
             /// # Errors
-            /// The name that is not known.
+            /// A name that is not known, or settings that have no meaning.
+            pub fn deserialize(value: &Value) -> Result<Self, Detail> {
+                let (name, config) = name_and_config(stringify!($handle), value)?;
+                $by_name(name, config.unwrap_or(&Map::new()))
+            }
+
+            /// What the tables of names are made of.
+            pub(crate) fn make<F: $function + FromSettings>(
+                settings: &Settings<'_>,
+            ) -> Result<Self, Detail> {
+                let function = F::from_settings(settings)?;
+                function.check()?;
+                Ok($handle::new(function))
+            }
+
+            /// The function, or what was wrong with its name or settings.
+            ///
+            /// # Errors
+            /// The name that is not known, or the setting that has no meaning.
             pub fn get(&self) -> Result<&dyn $function, Detail> {
                 self.0.as_deref().map_err(Clone::clone)
             }
@@ -93,6 +126,28 @@ macro_rules! handle {
             }
         }
     };
+}
+
+/// A name and settings, if there are any.
+pub(crate) type NameAndConfig<'v> = (&'v str, Option<&'v Map<String, Value>>);
+
+/// The parts of a serialized function: `"relu"`, `{"class_name": "L2", "config": {…}}`, or as Keras
+/// writes a plain Python function, `{"class_name": "function", "config": "relu"}`.
+pub(crate) fn name_and_config<'v>(
+    kind: &str,
+    value: &'v Value,
+) -> Result<NameAndConfig<'v>, Detail> {
+    let name = value.as_str().or_else(|| value["class_name"].as_str());
+    match (name, &value["config"]) {
+        (Some("function"), Value::String(name)) => Ok((name, None)),
+        (Some(name), Value::Object(config)) => Ok((name, Some(config))),
+        (Some(name), Value::Null) => Ok((name, None)),
+        _ => Err(Detail::new(
+            kind,
+            "a name, or \"class_name\" and \"config\"",
+            value,
+        )),
+    }
 }
 
 fn class_and_config<F: Configured + ?Sized>(function: &F) -> Value {

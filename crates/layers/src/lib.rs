@@ -4,7 +4,10 @@ pub mod activations;
 mod call;
 pub mod constraints;
 mod error;
+mod formulas;
 mod freezing;
+#[cfg(test)]
+mod golden;
 mod handle;
 pub mod initializers;
 mod layer;
@@ -15,6 +18,7 @@ mod names;
 pub mod regularizers;
 mod selector;
 mod sequential;
+mod settings;
 mod weight;
 
 pub use call::{Call, Emission, Mode};

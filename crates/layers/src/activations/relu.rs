@@ -1,27 +1,130 @@
 //! `relu`.
 
 use regraft_autograd::Var;
+use regraft_tensor::Detail;
+use serde_json::{Map, Value};
 
+use super::define;
+use super::piecewise_linear::{PiecewiseLinear, piecewise};
+use crate::settings::{self, FromSettings, Settings};
 use crate::{ActivationFunction, Configured};
 
-/// max(x, 0).
+/// max(x, 0) with the defaults, in [0, ∞).
 ///
-/// Keras: <https://keras.io/api/layers/activations/>.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Relu;
+/// In full: x where x > `threshold` (kept within 0 and `max_value`, if there is one), else
+/// `negative_slope` · (x − threshold). Nair and Hinton 2010; Keras:
+/// <https://keras.io/api/layers/activations/#relu-function>.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Relu {
+    /// The slope below the threshold; Keras' default is 0.
+    pub negative_slope: f32,
+    /// The largest value; Keras' default is none.
+    pub max_value: Option<f32>,
+    /// Where it begins; Keras' default is 0.
+    pub threshold: f32,
+}
+
+impl Default for Relu {
+    fn default() -> Self {
+        Relu {
+            negative_slope: 0.0,
+            max_value: None,
+            threshold: 0.0,
+        }
+    }
+}
 
 impl Configured for Relu {
     fn class_name(&self) -> &str {
-        "relu"
+        match *self == Self::default() {
+            true => "relu",
+            false => "ReLU",
+        }
     }
 
     fn module(&self) -> &str {
-        "keras.activations"
+        match *self == Self::default() {
+            true => "keras.activations",
+            false => "keras.layers",
+        }
+    }
+
+    fn config(&self) -> Map<String, Value> {
+        if *self == Self::default() {
+            return Map::new();
+        }
+        Map::from_iter([
+            (
+                "negative_slope".to_string(),
+                settings::number(self.negative_slope),
+            ),
+            (
+                "max_value".to_string(),
+                self.max_value.map_or(Value::Null, settings::number),
+            ),
+            ("threshold".to_string(), settings::number(self.threshold)),
+        ])
+    }
+
+    fn check(&self) -> Result<(), Detail> {
+        settings::require_rate("relu.negative_slope", self.negative_slope)?;
+        if let Some(max_value) = self.max_value {
+            settings::require_rate("relu.max_value", max_value)?;
+        }
+        settings::require_finite("relu.threshold", self.threshold)
+    }
+}
+
+impl FromSettings for Relu {
+    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
+        let default = Relu::default();
+        settings.ignore(define::LAYER_SETTINGS);
+        Ok(Relu {
+            negative_slope: settings.number("negative_slope", default.negative_slope)?,
+            max_value: settings.optional_number("max_value")?,
+            threshold: settings.number("threshold", default.threshold)?,
+        })
+    }
+}
+
+impl PiecewiseLinear for Relu {
+    const NAME: &'static str = "relu_with_settings";
+    const GRADIENT: &'static str = "relu_with_settings_gradient";
+
+    #[inline(always)]
+    fn value(self, x: f32) -> f32 {
+        if x > self.threshold {
+            match self.max_value {
+                Some(max_value) => x.clamp(0.0, max_value),
+                None => x,
+            }
+        } else if self.negative_slope == 0.0 && x <= self.threshold {
+            // Not by the formula, which gives NaN where x is infinite.
+            0.0
+        } else {
+            self.negative_slope * (x - self.threshold)
+        }
+    }
+
+    #[inline(always)]
+    fn slope(self, x: f32) -> f32 {
+        let bounded = self.max_value.is_some_and(|max| x < 0.0 || x > max);
+        if x > self.threshold {
+            if bounded { 0.0 } else { 1.0 }
+        } else if x < self.threshold {
+            self.negative_slope
+        } else {
+            0.0
+        }
     }
 }
 
 impl ActivationFunction for Relu {
     fn apply<'g>(&self, x: Var<'g>) -> Var<'g> {
-        x.relu()
+        match (self.max_value, self.threshold == 0.0) {
+            (None, true) if self.negative_slope == 0.0 => x.relu(),
+            (None, true) => x.leaky_relu(self.negative_slope),
+            _ => piecewise(*self, x),
+        }
     }
 }

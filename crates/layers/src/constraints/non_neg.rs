@@ -1,11 +1,12 @@
 //! No negative weights.
 
-use regraft_tensor::Tensor;
+use regraft_tensor::{Detail, Tensor};
 
+use crate::settings::{FromSettings, Settings};
 use crate::{Configured, ConstraintFunction};
 
-/// Negative weights become 0. Keras: <https://keras.io/api/layers/constraints/>.
-#[derive(Clone, Copy, Debug)]
+/// Negative weights become 0. Keras: <https://keras.io/api/layers/constraints/#nonneg-class>.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NonNeg;
 
 impl Configured for NonNeg {
@@ -18,10 +19,20 @@ impl Configured for NonNeg {
     }
 }
 
+impl FromSettings for NonNeg {
+    fn from_settings(_settings: &Settings<'_>) -> Result<Self, Detail> {
+        Ok(NonNeg)
+    }
+}
+
 impl ConstraintFunction for NonNeg {
-    fn constrain(&self, weight: &mut Tensor) {
+    fn constrain(&self, weight: &mut Tensor) -> Result<(), Detail> {
         for value in weight.as_mut_slice() {
-            *value = value.max(0.0);
+            // Not `max`, which would make 0 of NaN and hide that training failed.
+            if *value < 0.0 {
+                *value = 0.0;
+            }
         }
+        Ok(())
     }
 }

@@ -1,0 +1,10 @@
+//! `exponential`.
+
+use super::define::activation;
+
+activation!(
+    /// eˣ, in (0, ∞).
+    ///
+    /// Keras: <https://keras.io/api/layers/activations/#exponential-function>.
+    Exponential, "exponential", |x| x.exp()
+);

@@ -1,0 +1,63 @@
+//! Functions made of straight pieces: their value and their slope, one pass each.
+
+use std::any::Any;
+use std::fmt::Debug;
+
+use regraft_autograd::ops::{Binary, Map, Unary, Zip};
+use regraft_autograd::{Gradient, Var};
+
+/// A function made of straight pieces.
+pub(super) trait PiecewiseLinear: Any + Copy + Debug + Send + Sync {
+    /// The name in drawings.
+    const NAME: &'static str;
+
+    /// The name of the gradient in drawings.
+    const GRADIENT: &'static str;
+
+    /// f(x).
+    fn value(self, x: f32) -> f32;
+
+    /// f′(x); at a kink what TensorFlow has.
+    fn slope(self, x: f32) -> f32;
+}
+
+/// The value of `function` at `x`.
+pub(super) fn piecewise<'g>(function: impl PiecewiseLinear, x: Var<'g>) -> Var<'g> {
+    x.graph().apply(Map(Value(function)), &[x])
+}
+
+/// f(x).
+#[derive(Clone, Copy, Debug)]
+struct Value<F>(F);
+
+/// dy · f′(x), of (dy, x).
+#[derive(Clone, Copy, Debug)]
+struct Slope<F>(F);
+
+impl<F: PiecewiseLinear> Unary for Value<F> {
+    const NAME: &'static str = F::NAME;
+
+    #[inline(always)]
+    fn value(self, x: f32) -> f32 {
+        self.0.value(x)
+    }
+
+    fn gradient<'g>(self, x: Var<'g>, _y: Var<'g>, dy: Var<'g>) -> Var<'g> {
+        dy.graph().apply(Zip(Slope(self.0)), &[dy, x])
+    }
+}
+
+impl<F: PiecewiseLinear> Binary for Slope<F> {
+    const NAME: &'static str = F::GRADIENT;
+
+    #[inline(always)]
+    fn value(self, dy: f32, x: f32) -> f32 {
+        dy * self.0.slope(x)
+    }
+
+    /// Linear in dy; constant in x wherever it is differentiable.
+    fn gradient<'g>(self, at: &Gradient<'g, '_>) -> [Option<Var<'g>>; 2] {
+        let (x, d) = (at.operand(1), at.cotangent());
+        [at.when(0, || d.graph().apply(Zip(self), &[d, x])), None]
+    }
+}

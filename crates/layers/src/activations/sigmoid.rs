@@ -1,0 +1,10 @@
+//! `sigmoid`.
+
+use super::define::activation;
+
+activation!(
+    /// 1 / (1 + e⁻ˣ), in (0, 1).
+    ///
+    /// Keras: <https://keras.io/api/layers/activations/#sigmoid-function>.
+    Sigmoid, "sigmoid", |x| x.sigmoid()
+);

@@ -1,0 +1,10 @@
+//! `softplus`.
+
+use super::define::activation;
+
+activation!(
+    /// log(1 + eˣ), in (0, ∞).
+    ///
+    /// Keras: <https://keras.io/api/layers/activations/#softplus-function>.
+    Softplus, "softplus", |x| x.softplus()
+);

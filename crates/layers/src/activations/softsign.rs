@@ -1,0 +1,26 @@
+//! `softsign`.
+
+use regraft_autograd::Var;
+use regraft_autograd::ops::{Map, Unary};
+
+use super::define::activation;
+
+activation!(
+    /// x / (1 + |x|), in (−1, 1).
+    ///
+    /// Keras: <https://keras.io/api/layers/activations/#softsign-function>.
+    Softsign, "softsign", |x| x.graph().apply(Map(Softsign), &[x])
+);
+
+impl Unary for Softsign {
+    const NAME: &'static str = "softsign";
+
+    #[inline(always)]
+    fn value(self, x: f32) -> f32 {
+        x / (1.0 + x.abs())
+    }
+
+    fn gradient<'g>(self, x: Var<'g>, _y: Var<'g>, dy: Var<'g>) -> Var<'g> {
+        dy / (x.abs() + 1.0).square()
+    }
+}

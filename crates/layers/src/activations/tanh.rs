@@ -1,0 +1,10 @@
+//! `tanh`.
+
+use super::define::activation;
+
+activation!(
+    /// The hyperbolic tangent, (eˣ − e⁻ˣ) / (eˣ + e⁻ˣ), in (−1, 1).
+    ///
+    /// Keras: <https://keras.io/api/layers/activations/#tanh-function>.
+    Tanh, "tanh", |x| x.tanh()
+);
