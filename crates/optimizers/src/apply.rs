@@ -3,13 +3,12 @@
 
 use regraft_tensor::Detail;
 
-use crate::elementwise::{self, sum_of, sum_of_squares};
-use crate::optimizer::{Memory, Plan};
-use crate::options::Options;
+use crate::clip::Clip;
+use crate::elementwise;
 use crate::parameter::{ParameterSource, ParameterUpdate};
 use crate::piece::Piece;
 use crate::rule::{Step, UpdateRule};
-use crate::{Error, Optimizer, Result};
+use crate::{Error, Optimizer, Plan, Result};
 
 /// Elements that are handled at a time where more than the rule has to be done: few enough that
 /// value, gradient and slots stay in the first-level cache in between.
@@ -18,21 +17,6 @@ const BLOCK: usize = 1024;
 const PARALLEL: usize = 1 << 20;
 /// Elements per task then.
 const TASK: usize = 1 << 16;
-
-/// What is done to a gradient before the rule sees it.
-#[derive(Clone, Copy, Debug)]
-enum Clip {
-    None,
-    /// `gradient · times / over`
-    Norm {
-        times: f32,
-        over: f32,
-    },
-    /// `gradient · scale`
-    Scale(f32),
-    /// Into `[-limit, limit]`.
-    Value(f32),
-}
 
 /// Everything about this step of one parameter that is the same for all its elements.
 #[derive(Clone, Copy)]
@@ -81,7 +65,7 @@ impl Optimizer {
         let accumulated = accumulation.unwrap_or(1) as f32;
         let global_clip = match options.global_clipnorm {
             Some(norm) if updates => {
-                global_clip(norm as f32, plan, source, &self.memories, accumulated)
+                Clip::of_all(norm as f32, plan, source, &self.memories, accumulated)
             }
             _ => Clip::None,
         };
@@ -90,7 +74,7 @@ impl Optimizer {
             let ParameterUpdate { value, gradient } = source.parameter(index);
             let memory = &mut self.memories[entry.memory];
             let clip = if updates {
-                parameter_clip(options, gradient, memory, accumulated, global_clip)
+                Clip::of_one(options, gradient, memory, accumulated, global_clip)
             } else {
                 Clip::None
             };
@@ -193,60 +177,6 @@ impl Optimizer {
     }
 }
 
-/// The sum of the squares of the gradient that the rule will see, before clipping.
-fn squares(gradient: &[f32], memory: &Memory, accumulated: f32) -> f64 {
-    match &memory.accumulator {
-        Some(sum) => sum_of(gradient, sum, |g, sum| (g + sum) / accumulated),
-        None => sum_of_squares(gradient),
-    }
-}
-
-/// How all gradients are scaled down together.
-fn global_clip<S: ParameterSource + ?Sized>(
-    norm: f32,
-    plan: &Plan,
-    source: &mut S,
-    memories: &[Memory],
-    accumulated: f32,
-) -> Clip {
-    let mut sum = 0.0;
-    for (index, entry) in plan.entries.iter().enumerate() {
-        let gradient = source.parameter(index).gradient;
-        sum += squares(gradient, &memories[entry.memory], accumulated);
-    }
-    let received = sum.sqrt() as f32;
-    if !received.is_finite() {
-        // As Keras: a gradient that is not finite must not be hidden by a scale of zero.
-        return Clip::Scale(f32::NAN);
-    }
-    Clip::Scale(norm * (1.0 / received).min(1.0 / norm))
-}
-
-/// How the gradient of one parameter is clipped.
-fn parameter_clip(
-    options: &Options,
-    gradient: &[f32],
-    memory: &Memory,
-    accumulated: f32,
-    global: Clip,
-) -> Clip {
-    if let Some(norm) = options.clipnorm {
-        let received = squares(gradient, memory, accumulated).sqrt() as f32;
-        let times = norm as f32;
-        // `f32::max` would take the limit for a norm that is not a number.
-        let over = if received.is_nan() {
-            received
-        } else {
-            received.max(times)
-        };
-        return Clip::Norm { times, over };
-    }
-    match options.clipvalue {
-        Some(limit) => Clip::Value(limit as f32),
-        None => global,
-    }
-}
-
 /// One parameter on several threads. Which elements share a task depends on the length alone, and
 /// no element's result on another's, so that any number of threads gives the same bits.
 fn run_tasks(pass: &Pass<'_>, piece: Piece<'_>) {
@@ -327,21 +257,7 @@ fn update(
     slots: &mut [&mut [f32]],
     clipped: &mut [f32],
 ) {
-    let gradient = match pass.clip {
-        Clip::None => gradient,
-        Clip::Norm { times, over } => {
-            elementwise::no_slots(clipped, gradient, |_, g| g * times / over);
-            clipped
-        }
-        Clip::Scale(scale) => {
-            elementwise::no_slots(clipped, gradient, |_, g| g * scale);
-            clipped
-        }
-        Clip::Value(limit) => {
-            elementwise::no_slots(clipped, gradient, |_, g| g.clamp(-limit, limit));
-            clipped
-        }
-    };
+    let gradient = pass.clip.apply(gradient, clipped);
     if let Some(weight_decay) = pass.weight_decay {
         let rate = pass.step.learning_rate;
         elementwise::no_slots(value, gradient, |w, _| w - w * weight_decay * rate);

@@ -2,8 +2,7 @@
 
 use serde_json::Value;
 
-use crate::optimizer::Plan;
-use crate::{Builder, BuiltIn, Optimizer, ParameterInfo, ParameterUpdate};
+use crate::{Builder, BuiltIn, Optimizer, ParameterInfo, ParameterUpdate, Plan};
 
 /// The largest difference allowed, relative to the number, or to what it started from if that is
 /// larger: a weight that came down from 1.5 to nearly 0 was rounded as one of 1.5 on the way.

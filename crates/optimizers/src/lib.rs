@@ -24,6 +24,7 @@
 
 mod apply;
 mod builder;
+mod clip;
 mod config;
 pub mod elementwise;
 mod error;
@@ -35,6 +36,7 @@ mod options;
 mod parameter;
 mod pattern;
 mod piece;
+mod plan;
 mod rule;
 pub mod rules;
 pub mod schedules;
@@ -43,8 +45,9 @@ mod state;
 pub use builder::{Builder, BuiltIn, IntoOptimizer};
 pub use error::{Error, Result};
 pub use learning_rate::{LearningRate, Schedule};
-pub use optimizer::{Optimizer, Plan};
+pub use optimizer::Optimizer;
 pub use parameter::{ParameterInfo, ParameterSource, ParameterUpdate};
+pub use plan::Plan;
 pub use rule::{MAX_SLOTS, Slot, Step, UpdateRule};
 pub use rules::{
     Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, Muon, Nadam, RMSprop, SGD,

@@ -1,15 +1,14 @@
-//! The optimizer: a rule with everything around it, and the memory it keeps per parameter.
+//! The optimizer: a rule with everything around it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use regraft_tensor::Detail;
 
 use crate::builder::Builder;
 use crate::options::Options;
-use crate::rule::{MAX_SLOTS, Slot, UpdateRule};
-use crate::{Error, LearningRate, ParameterInfo, Result};
+use crate::plan::{Identity, Memory};
+use crate::{Error, LearningRate, ParameterInfo, Result, UpdateRule};
 
 /// An update rule with learning rate, weight decay, clipping, moving averages and accumulation, and
 /// the slots of every parameter it has met.
@@ -48,67 +47,6 @@ pub struct Optimizer {
     pub(crate) scratch: Vec<f32>,
 }
 
-/// What the optimizer keeps of one parameter.
-#[derive(Clone, Debug)]
-pub(crate) struct Memory {
-    pub info: ParameterInfo,
-    /// How often it has been updated.
-    pub updates: u64,
-    pub specs: Vec<Slot>,
-    pub slots: Vec<Vec<f32>>,
-    pub average: Option<Vec<f32>>,
-    pub accumulator: Option<Vec<f32>>,
-}
-
-/// Tells an optimizer's plans from another's. A clone gets its own, since from then on the two may
-/// meet different parameters.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Identity(u64);
-
-impl Identity {
-    fn new() -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        Identity(NEXT.fetch_add(1, Ordering::Relaxed))
-    }
-}
-
-impl Clone for Identity {
-    fn clone(&self) -> Self {
-        Identity::new()
-    }
-}
-
-/// The parameters of a training run, looked up once so that no step searches for anything. Made by
-/// [`Optimizer::prepare`], used by [`Optimizer::apply`].
-#[derive(Clone, Debug)]
-pub struct Plan {
-    pub(crate) entries: Vec<Entry>,
-    optimizer: u64,
-    generation: u64,
-}
-
-impl Plan {
-    /// The number of parameters.
-    pub fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    /// Whether there are no parameters.
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Entry {
-    /// Where in `Optimizer::memories` it is.
-    pub memory: usize,
-    pub length: usize,
-    pub learning_rate_scale: f32,
-    pub weight_decay: Option<f32>,
-    pub elementwise: bool,
-}
-
 impl Optimizer {
     /// Puts together an optimizer with a rule of one's own, at learning rate 0.001 unless set.
     pub fn builder<R: UpdateRule>(rule: R) -> Builder<R> {
@@ -131,149 +69,6 @@ impl Optimizer {
             generation: 0,
             scratch: Vec::new(),
         })
-    }
-
-    /// Looks up (or makes) the slots of these parameters, in this order, for
-    /// [`apply`](Self::apply). Parameters that are not listed keep their slots and are left alone.
-    ///
-    /// A parameter is known again by its path, id and shape; if the path is known but id or shape
-    /// differ, it is another parameter that took the place, and starts with fresh slots.
-    ///
-    /// # Errors
-    /// [`Error::Parameters`] if a path occurs twice, a learning-rate scale is negative or not
-    /// finite, or the rule asks for more than [`MAX_SLOTS`] slots.
-    pub fn prepare(&mut self, parameters: &[ParameterInfo]) -> Result<Plan> {
-        let mut seen = HashSet::new();
-        for parameter in parameters {
-            let scale = parameter.learning_rate_scale;
-            if !(scale.is_finite() && scale >= 0.0) {
-                return Err(Error::Parameters(Detail::new(
-                    parameter.path.clone(),
-                    "a learning-rate scale that is finite and not negative",
-                    scale,
-                )));
-            }
-            if !seen.insert(&parameter.path) {
-                return Err(Error::Parameters(
-                    Detail::new(parameter.path.clone(), "each path once", "it twice")
-                        .help("give every layer its own name"),
-                ));
-            }
-            self.check_slots(parameter)?;
-        }
-        let entries = parameters
-            .iter()
-            .map(|parameter| {
-                let memory = self.memory_of(parameter);
-                let weight_decay = self
-                    .rule
-                    .weight_decay(parameter, self.options.weight_decay)
-                    .filter(|_| self.options.decays(parameter))
-                    .map(|weight_decay| weight_decay as f32);
-                Entry {
-                    memory,
-                    length: parameter.len(),
-                    learning_rate_scale: parameter.learning_rate_scale,
-                    weight_decay,
-                    elementwise: self.rule.elementwise(parameter),
-                }
-            })
-            .collect();
-        Ok(Plan {
-            entries,
-            optimizer: self.identity.0,
-            generation: self.generation,
-        })
-    }
-
-    /// Refuses a rule that asks for too many slots, or calls itself elementwise with slots of
-    /// another shape.
-    fn check_slots(&self, parameter: &ParameterInfo) -> Result<()> {
-        let slots = self.rule.slots(parameter);
-        let elementwise = self.rule.elementwise(parameter);
-        let odd = slots.iter().any(|slot| slot.shape != parameter.shape);
-        if slots.len() > MAX_SLOTS || (elementwise && odd) {
-            return Err(Error::Parameters(Detail::new(
-                format!("{}, {}", self.rule.class_name(), parameter.path),
-                format!(
-                    "at most {MAX_SLOTS} slots, of the parameter's shape if the rule is elementwise"
-                ),
-                format!(
-                    "slots of shape {:?}",
-                    slots.iter().map(|s| &s.shape).collect::<Vec<_>>()
-                ),
-            )));
-        }
-        Ok(())
-    }
-
-    /// Where `parameter`'s memory is, which is made if there is none yet.
-    fn memory_of(&mut self, parameter: &ParameterInfo) -> usize {
-        match self.places.get(&parameter.path) {
-            Some(&place) => {
-                let known = &mut self.memories[place];
-                if known.info.id == parameter.id && known.info.shape == parameter.shape {
-                    known.info.learning_rate_scale = parameter.learning_rate_scale;
-                } else {
-                    self.memories[place] = self.fresh_memory(parameter);
-                    self.generation += 1;
-                }
-                place
-            }
-            None => {
-                let memory = self.fresh_memory(parameter);
-                self.places
-                    .insert(parameter.path.clone(), self.memories.len());
-                self.memories.push(memory);
-                self.memories.len() - 1
-            }
-        }
-    }
-
-    pub(crate) fn fresh_memory(&self, parameter: &ParameterInfo) -> Memory {
-        let specs = self.rule.slots(parameter);
-        let slots = specs
-            .iter()
-            .map(|slot| vec![slot.initial; slot.shape.iter().product()])
-            .collect();
-        let zeros = || vec![0.0; parameter.len()];
-        Memory {
-            info: parameter.clone(),
-            updates: 0,
-            specs,
-            slots,
-            average: self.options.use_ema.then(zeros),
-            accumulator: self.options.gradient_accumulation_steps.map(|_| zeros()),
-        }
-    }
-
-    /// Whether `plan` was made by this optimizer and still points to the right memories.
-    pub(crate) fn check_plan(&self, plan: &Plan) -> Result<()> {
-        if plan.optimizer == self.identity.0 && plan.generation == self.generation {
-            return Ok(());
-        }
-        Err(Error::Parameters(
-            Detail::new(
-                self.name(),
-                "a plan that this optimizer made since its last change",
-                "one from before a restore, from before a parameter was replaced, or of another optimizer",
-            )
-            .help("call `prepare` again"),
-        ))
-    }
-
-    /// Forgets the slots of the parameter at `path`. Returns whether there were any. Plans made
-    /// before cannot be used any more.
-    pub fn forget(&mut self, path: &str) -> bool {
-        let Some(place) = self.places.remove(path) else {
-            return false;
-        };
-        self.memories.remove(place);
-        for other in self.places.values_mut().filter(|other| **other > place) {
-            *other -= 1;
-        }
-        self.generation += 1;
-        true
     }
 
     /// The name under which Keras stores the optimizer's variables, such as `adam`.

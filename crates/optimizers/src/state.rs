@@ -2,7 +2,7 @@
 
 use regraft_tensor::{Detail, Tensor};
 
-use crate::optimizer::Memory;
+use crate::plan::Memory;
 use crate::{Error, Optimizer, ParameterInfo, Result};
 
 /// Everything an optimizer remembers about a list of parameters, so that training can go on from

@@ -3,6 +3,8 @@
 //! Each rule (`AdamRule`) holds hyperparameters only. What users write is its builder (`Adam`),
 //! which has the common options too.
 
+mod newton_schulz;
+
 use std::sync::Arc;
 
 use regraft_tensor::Detail;

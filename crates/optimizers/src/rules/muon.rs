@@ -3,14 +3,13 @@
 use std::sync::{Mutex, PoisonError};
 
 
-use regraft_tensor::ndarray::linalg::general_mat_mul;
-use regraft_tensor::ndarray::{ArrayView2, ArrayViewMut2};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::newton_schulz::Matrices;
 use super::{AdamRule, fields};
 use crate::builder::{BuiltIn, setters};
-use crate::elementwise::{self, sum_of_squares};
+use crate::elementwise;
 use crate::error::{Result, require, require_non_negative, require_rate};
 use crate::pattern::Pattern;
 use crate::{ParameterInfo, Slot, Step, UpdateRule};
@@ -157,70 +156,6 @@ impl MuonRule {
             amsgrad: false,
         }
     }
-
-    /// Moves `value` along the orthogonalized direction, which stands in `x` (rows × columns).
-    fn step_along(&self, rate: f32, value: &mut [f32], columns: usize, scratch: Matrices<'_>) {
-        let Matrices { x, next, a, b } = scratch;
-        let (rows, long) = (a_side(a), x.len() / a_side(a).max(1));
-        let transposed = value.len() / columns.max(1) > columns;
-        let norm = sum_of_squares(x).sqrt() as f32 + 1e-7;
-        x.iter_mut().for_each(|x| *x /= norm);
-        let (mut x, mut next) = (x, next);
-        for _ in 0..self.ns_steps {
-            {
-                let x = view(x, rows, long);
-                general_mat_mul(1.0, &x, &x.t(), 0.0, &mut view_mut(a, rows, rows));
-            }
-            for (b, a) in b.iter_mut().zip(&*a) {
-                *b = self.muon_b as f32 * a;
-            }
-            let squared = view(a, rows, rows);
-            let c = self.muon_c as f32;
-            general_mat_mul(c, &squared, &squared, 1.0, &mut view_mut(b, rows, rows));
-            next.copy_from_slice(x);
-            general_mat_mul(
-                1.0,
-                &view(b, rows, rows),
-                &view(x, rows, long),
-                self.muon_a as f32,
-                &mut view_mut(next, rows, long),
-            );
-            std::mem::swap(&mut x, &mut next);
-        }
-        let scale = self.rms_rate.map(|rms| ((long as f32).sqrt(), rms as f32));
-        let moved = |w: f32, x: f32| match scale {
-            Some((root, rms)) => w - rate * x * root * rms,
-            None => w - rate * x,
-        };
-        if transposed {
-            for (index, w) in value.iter_mut().enumerate() {
-                *w = moved(*w, x[index % columns * long + index / columns]);
-            }
-        } else {
-            elementwise::no_slots(value, x, moved);
-        }
-    }
-}
-
-/// Working memory of one step: the direction (twice), and two square matrices of its shorter side.
-struct Matrices<'a> {
-    x: &'a mut [f32],
-    next: &'a mut [f32],
-    a: &'a mut [f32],
-    b: &'a mut [f32],
-}
-
-/// The side of a square matrix.
-fn a_side(a: &[f32]) -> usize {
-    a.len().isqrt()
-}
-
-fn view(values: &[f32], rows: usize, columns: usize) -> ArrayView2<'_, f32> {
-    ArrayView2::from_shape((rows, columns), values).expect("rows times columns values")
-}
-
-fn view_mut(values: &mut [f32], rows: usize, columns: usize) -> ArrayViewMut2<'_, f32> {
-    ArrayViewMut2::from_shape((rows, columns), values).expect("rows times columns values")
 }
 
 impl UpdateRule for MuonRule {
@@ -255,38 +190,42 @@ impl UpdateRule for MuonRule {
             return;
         }
         let rows = value.len() / columns;
-        let short = rows.min(columns);
+        let transposed = rows > columns;
+        let (short, long) = (rows.min(columns), rows.max(columns));
         // A panic elsewhere leaves nothing behind in here that matters.
-        let mut scratch = self.scratch.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let needed = 2 * (value.len() + short * short);
-        if scratch.len() < needed {
-            scratch.resize(needed, 0.0);
-        }
-        let (x, rest) = scratch.split_at_mut(value.len());
-        let (next, rest) = rest.split_at_mut(value.len());
-        let (a, rest) = rest.split_at_mut(short * short);
-        let b = &mut rest[..short * short];
+        let mut scratch = self.scratch.0.lock();
+        let scratch = scratch.as_mut().unwrap_or_else(PoisonError::get_mut);
+        let matrices = Matrices::within(scratch, short, long);
 
         let (momentum, less) = (self.momentum as f32, (self.momentum - 1.0) as f32);
-        let nesterov = self.nesterov;
         let m = &mut *slots[0];
         elementwise::no_slots(m, gradient, |m, g| m + (g + m * less));
-        let direction = |index: usize| {
-            if nesterov {
-                gradient[index] + momentum * m[index]
+        let nesterov = self.nesterov;
+        let direction = |g: f32, m: f32| if nesterov { g + momentum * m } else { m };
+        for (index, x) in matrices.x.iter_mut().enumerate() {
+            let index = if transposed {
+                index % rows * columns + index / rows
             } else {
-                m[index]
-            }
-        };
-        for (index, x) in x.iter_mut().enumerate() {
-            *x = if rows > columns {
-                direction(index % rows * columns + index / rows)
-            } else {
-                direction(index)
+                index
             };
+            *x = direction(gradient[index], m[index]);
         }
-        let matrices = Matrices { x, next, a, b };
-        self.step_along(step.learning_rate, value, columns, matrices);
+        let (a, b, c) = (self.muon_a, self.muon_b, self.muon_c);
+        let x = matrices.orthogonalize(self.ns_steps, (a as f32, b as f32, c as f32));
+
+        let rate = step.learning_rate;
+        let scale = self.rms_rate.map(|rms| ((long as f32).sqrt(), rms as f32));
+        let moved = |w: f32, x: f32| match scale {
+            Some((root, rms)) => w - rate * x * root * rms,
+            None => w - rate * x,
+        };
+        if transposed {
+            for (index, w) in value.iter_mut().enumerate() {
+                *w = moved(*w, x[index % columns * long + index / columns]);
+            }
+        } else {
+            elementwise::no_slots(value, x, moved);
+        }
     }
 
     fn elementwise(&self, parameter: &ParameterInfo) -> bool {
