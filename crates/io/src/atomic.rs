@@ -22,6 +22,19 @@ pub(crate) fn write(
     stage(path, body)?.commit()
 }
 
+/// Writes `bytes` to the file `path`, all or nothing: into a temporary file beside it, which takes
+/// its name once all of it is safely on disk.
+///
+/// # Errors
+/// [`Error::Io`], naming the file; whatever was there before stays as it was.
+pub fn write_file(path: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
+    let path = path.as_ref();
+    write(path, |out| {
+        out.write_all(bytes)
+            .map_err(|error| Error::io(path, "a file that can be written", &error))
+    })
+}
+
 /// The first half of [`write`]: everything but giving the file its name.
 pub(crate) fn stage(
     path: &Path,

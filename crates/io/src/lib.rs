@@ -19,6 +19,7 @@ pub mod safetensors;
 pub mod sharded;
 mod tensor_data;
 
+pub use atomic::write_file;
 pub use checkpoint::{Checkpoint, Metadata, SavedLayer, SavedOptimizer, SavedWeight};
 pub use data_type::{DataType, Element};
 pub use detect::{read, read_bytes};
