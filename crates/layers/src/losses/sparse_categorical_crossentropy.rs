@@ -55,7 +55,7 @@ impl Loss for SparseCategoricalCrossentropy {
     fn call<'g>(&self, targets: Var<'g>, predictions: Var<'g>) -> Var<'g> {
         let logits = match self.from_logits {
             true => predictions,
-            false => predictions,
+            false => predictions.clip(1e-7, 1.0 - 1e-7).log(),
         };
         logits.softmax_cross_entropy(targets)
     }

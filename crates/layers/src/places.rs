@@ -1,0 +1,41 @@
+//! Every layer of a model with its place: what loading and saving walk over.
+
+use regraft_autograd::VariableId;
+
+use crate::Freezing;
+use crate::model::{Body, Model};
+
+/// A layer, or a model used as one, and where it is.
+#[derive(Clone, Debug)]
+pub struct Place<'a> {
+    /// The path in layers' names: `base/conv1`.
+    pub path: String,
+    /// Its own name.
+    pub name: &'a str,
+    /// Its class: `Dense`, `Sequential`.
+    pub class_name: &'a str,
+    /// Whether it is a model used as a layer; its layers follow it.
+    pub is_model: bool,
+    /// Its own weights, in the order in which files store them.
+    pub weights: &'a [VariableId],
+    /// What training may change in it.
+    pub freezing: Freezing,
+}
+
+impl Model {
+    /// Every layer in order, inputs included, those of a nested model after it.
+    pub fn places(&self) -> Vec<Place<'_>> {
+        let mut places = Vec::new();
+        self.topology.visit("", &mut |path, entry| {
+            places.push(Place {
+                path,
+                name: &entry.name,
+                class_name: entry.class_name(),
+                is_model: matches!(entry.body, Body::Nested(_)),
+                weights: &entry.weights,
+                freezing: entry.freezing,
+            });
+        });
+        places
+    }
+}

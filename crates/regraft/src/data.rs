@@ -1,0 +1,275 @@
+//! What can be trained on and predicted from: arrays of samples, borrowed where their layout allows
+//! it. Nothing of the caller's is ever changed.
+
+use std::borrow::Cow;
+
+use ndarray::{ArrayBase, Dimension};
+use regraft_autograd::{DataType, Feed};
+use regraft_tensor::{Detail, TensorBase};
+
+use crate::{Error, Result};
+
+/// An array of samples (the first axis) on its way into a model.
+#[derive(Clone, Debug)]
+pub struct Data<'a> {
+    pub(crate) values: Values<'a>,
+    pub(crate) shape: Vec<usize>,
+}
+
+/// The elements in row-major order.
+#[derive(Clone, Debug)]
+pub(crate) enum Values<'a> {
+    F32(Cow<'a, [f32]>),
+    I32(Cow<'a, [i32]>),
+}
+
+/// Element types that data may have.
+pub trait Element: Copy {
+    /// The elements as a model takes them, or the position of one that it cannot take.
+    #[doc(hidden)]
+    fn convert(values: Cow<'_, [Self]>) -> Result<Converted<'_>, usize>;
+}
+
+/// Elements as a model takes them.
+#[doc(hidden)]
+#[derive(Clone, Debug)]
+pub struct Converted<'a>(Values<'a>);
+
+impl Element for f32 {
+    fn convert(values: Cow<'_, [Self]>) -> Result<Converted<'_>, usize> {
+        Ok(Converted(Values::F32(values)))
+    }
+}
+
+impl Element for f64 {
+    fn convert(values: Cow<'_, [Self]>) -> Result<Converted<'_>, usize> {
+        let rounded = values.iter().map(|&value| value as f32).collect();
+        Ok(Converted(Values::F32(Cow::Owned(rounded))))
+    }
+}
+
+impl Element for i32 {
+    fn convert(values: Cow<'_, [Self]>) -> Result<Converted<'_>, usize> {
+        Ok(Converted(Values::I32(values)))
+    }
+}
+
+/// Other integers become `i32`, if they fit.
+macro_rules! integer {
+    ($($type:ty),*) => {$(
+        impl Element for $type {
+            fn convert(values: Cow<'_, [Self]>) -> Result<Converted<'_>, usize> {
+                let converted: Result<Vec<i32>, usize> = values
+                    .iter()
+                    .enumerate()
+                    .map(|(index, &value)| i32::try_from(value).map_err(|_| index))
+                    .collect();
+                Ok(Converted(Values::I32(Cow::Owned(converted?))))
+            }
+        }
+    )*};
+}
+
+integer!(u8, i8, u16, i16, u32, i64, u64, usize);
+
+/// What can be used where data are expected: `ndarray` arrays and views of any rank and layout,
+/// [`Tensor`](regraft_tensor::Tensor)s, slices and vectors of labels.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be used as data",
+    note = "pass a reference to an `ndarray` array, a tensor, or a slice: `&x`"
+)]
+pub trait IntoData<'a> {
+    /// The data, borrowed if they are in row-major order and of a type that a model takes as it is.
+    ///
+    /// # Errors
+    /// An element that is out of range.
+    fn into_data(self) -> Result<Data<'a>>;
+}
+
+impl<'a> Data<'a> {
+    fn new<T: Element>(values: Cow<'a, [T]>, shape: Vec<usize>) -> Result<Self> {
+        match T::convert(values) {
+            Ok(Converted(values)) => Ok(Data { values, shape }),
+            Err(index) => Err(Error::Data(Detail::new(
+                format!("element {index}"),
+                "a number that fits 32 bits",
+                "a larger one",
+            ))),
+        }
+    }
+
+    /// The number of samples.
+    pub fn len(&self) -> usize {
+        self.shape.first().copied().unwrap_or(0)
+    }
+
+    /// Whether there are no samples.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The sizes, samples first.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// The number of elements of a sample.
+    pub(crate) fn row(&self) -> usize {
+        self.shape.iter().skip(1).product()
+    }
+
+    pub(crate) fn data_type(&self) -> DataType {
+        match self.values {
+            Values::F32(_) => DataType::F32,
+            Values::I32(_) => DataType::I32,
+        }
+    }
+
+    /// Samples `from..to`.
+    pub(crate) fn feed(&self, from: usize, to: usize) -> Feed<'_> {
+        let row = self.row();
+        match &self.values {
+            Values::F32(values) => Feed::F32(&values[from * row..to * row]),
+            Values::I32(values) => Feed::I32(&values[from * row..to * row]),
+        }
+    }
+
+    /// The class numbers, if these are integers.
+    pub(crate) fn classes(&self) -> Option<&[i32]> {
+        match &self.values {
+            Values::I32(values) => Some(values),
+            Values::F32(_) => None,
+        }
+    }
+
+    /// The same numbers as floats.
+    pub(crate) fn into_floats(self) -> Self {
+        let values = match self.values {
+            Values::I32(values) => Values::F32(Cow::Owned(
+                values.iter().map(|&value| value as f32).collect(),
+            )),
+            floats => floats,
+        };
+        Data { values, ..self }
+    }
+
+    /// The samples at `indices`, copied.
+    pub(crate) fn select(&self, indices: &[usize]) -> Data<'static> {
+        fn rows<T: Copy>(values: &[T], row: usize, indices: &[usize]) -> Cow<'static, [T]> {
+            let rows = indices
+                .iter()
+                .flat_map(|index| &values[index * row..(index + 1) * row]);
+            Cow::Owned(rows.copied().collect())
+        }
+        let row = self.row();
+        let mut shape = self.shape.clone();
+        shape[0] = indices.len();
+        let values = match &self.values {
+            Values::F32(values) => Values::F32(rows(values, row, indices)),
+            Values::I32(values) => Values::I32(rows(values, row, indices)),
+        };
+        Data { values, shape }
+    }
+}
+
+impl<'a> IntoData<'a> for Data<'a> {
+    fn into_data(self) -> Result<Data<'a>> {
+        Ok(self)
+    }
+}
+
+impl<'a, T, S, D> IntoData<'a> for &'a ArrayBase<S, D>
+where
+    T: Element,
+    S: ndarray::Data<Elem = T>,
+    D: Dimension,
+{
+    fn into_data(self) -> Result<Data<'a>> {
+        let values = match self.as_slice() {
+            Some(values) => Cow::Borrowed(values),
+            None => Cow::Owned(self.iter().copied().collect()),
+        };
+        Data::new(values, self.shape().to_vec())
+    }
+}
+
+impl<'a, T: Element> IntoData<'a> for &'a TensorBase<T> {
+    fn into_data(self) -> Result<Data<'a>> {
+        Data::new(Cow::Borrowed(self.as_slice()), self.shape().to_vec())
+    }
+}
+
+impl<'a, T: Element> IntoData<'a> for &'a [T] {
+    fn into_data(self) -> Result<Data<'a>> {
+        Data::new(Cow::Borrowed(self), vec![self.len()])
+    }
+}
+
+impl<'a, T: Element> IntoData<'a> for &'a Vec<T> {
+    fn into_data(self) -> Result<Data<'a>> {
+        self.as_slice().into_data()
+    }
+}
+
+impl<'a, T: Element, const N: usize> IntoData<'a> for &'a [T; N] {
+    fn into_data(self) -> Result<Data<'a>> {
+        self.as_slice().into_data()
+    }
+}
+
+impl<'a> IntoData<'a> for &'a regraft_data::Labels {
+    fn into_data(self) -> Result<Data<'a>> {
+        self.as_slice().into_data()
+    }
+}
+
+/// What can be used where the inputs of a model are expected: one array, or as many as the model
+/// has inputs.
+pub trait IntoInputs<'a> {
+    /// The data of every input.
+    ///
+    /// # Errors
+    /// As [`IntoData::into_data`].
+    fn into_inputs(self) -> Result<Vec<Data<'a>>>;
+}
+
+impl<'a, T: IntoData<'a>> IntoInputs<'a> for T {
+    fn into_inputs(self) -> Result<Vec<Data<'a>>> {
+        Ok(vec![self.into_data()?])
+    }
+}
+
+impl<'a> IntoInputs<'a> for Vec<Data<'a>> {
+    fn into_inputs(self) -> Result<Vec<Data<'a>>> {
+        Ok(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    #[test]
+    fn row_major_floats_are_borrowed() {
+        let x = array![[1.0_f32, 2.0], [3.0, 4.0]];
+        let data = (&x).into_data().unwrap();
+        assert!(matches!(data.values, Values::F32(Cow::Borrowed(_))));
+        assert_eq!((data.len(), data.row()), (2, 2));
+    }
+
+    #[test]
+    fn a_transposed_view_is_read_in_its_own_order() {
+        let x = array![[1.0_f32, 2.0], [3.0, 4.0]];
+        let view = x.t();
+        let data = (&view).into_data().unwrap();
+        assert!(matches!(data.feed(0, 1), Feed::F32(&[1.0, 3.0])));
+    }
+
+    #[test]
+    fn a_label_beyond_32_bits_is_refused() {
+        let labels = [1_u64, u64::from(u32::MAX)];
+        let error = (&labels).into_data().unwrap_err().to_string();
+        assert!(error.contains("element 1"), "{error}");
+    }
+}

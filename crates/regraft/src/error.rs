@@ -1,0 +1,45 @@
+//! The errors of training, loading and saving.
+
+use regraft_tensor::Detail;
+
+/// The errors of this crate; those of the crates below pass through as they are.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Data that do not fit the model, the loss or each other.
+    #[error("the data do not fit: {0}")]
+    Data(Detail),
+    /// A setting of `fit`, `compile` or a callback that has no meaning.
+    #[error("invalid setting: {0}")]
+    Setting(Detail),
+    /// A model that is not ready for what was asked.
+    #[error("the model is not ready: {0}")]
+    Model(Detail),
+    /// A file whose tensors do not fit the model. The model is unchanged.
+    #[error("the file does not fit the model: {0}")]
+    Load(Box<crate::LoadError>),
+    /// Reading or writing a file that is not a model's.
+    #[error("cannot read or write: {0}")]
+    File(Detail),
+    /// From the layers.
+    #[error(transparent)]
+    Layers(#[from] regraft_layers::Error),
+    /// From the data-flow graph.
+    #[error(transparent)]
+    Graph(#[from] regraft_autograd::Error),
+    /// From the optimizer.
+    #[error(transparent)]
+    Optimizer(#[from] regraft_optimizers::Error),
+    /// From a metric.
+    #[error(transparent)]
+    Metric(#[from] crate::metrics::Error),
+    /// From reading or checking data.
+    #[error(transparent)]
+    Dataset(#[from] regraft_data::Error),
+    /// From reading or writing a model's file.
+    #[error(transparent)]
+    Io(#[from] regraft_io::Error),
+}
+
+/// A result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,189 @@
+//! Saving: weights alone or the whole model, in each format that Keras reads, and safetensors.
+
+use std::path::Path;
+
+use regraft_io::{Checkpoint, Dialect, Format, SavedLayer, SavedWeight};
+use regraft_layers::{Model as LayersModel, WeightKind};
+use regraft_tensor::Detail;
+
+use crate::load::keyed_places;
+use crate::optimizer_state;
+use crate::trainable::{Network, Trainable};
+use crate::{Error, Result};
+
+/// The entry of a file's metadata that holds the names of the classes.
+pub(crate) const CLASS_NAMES: &str = "class_names";
+
+/// The version of Keras whose files these are.
+const KERAS_VERSION: &str = "3.15.1";
+
+impl<N: Network> Trainable<N> {
+    /// Saves the weights, with the optimizer's memory if the model is compiled. The ending says how:
+    /// `.weights.h5`, `.h5` (legacy), `.safetensors`. Either the whole file is written or the one
+    /// that was there stays.
+    ///
+    /// # Errors
+    /// An ending that is not known, and [`Error::Io`] if the file cannot be written.
+    pub fn save_weights(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        let name = path.to_string_lossy();
+        if name.ends_with(".weights.h5") {
+            return Ok(regraft_io::keras_weights::write(
+                path,
+                &self.checkpoint(Format::KERAS_3)?,
+            )?);
+        }
+        if name.ends_with(".h5") || name.ends_with(".hdf5") {
+            let checkpoint = self.checkpoint(Format::LegacyWeights)?;
+            return Ok(regraft_io::legacy_h5::write(path, &checkpoint)?);
+        }
+        if name.ends_with(".safetensors") {
+            let checkpoint = self.checkpoint(Format::Safetensors)?;
+            return Ok(regraft_io::safetensors::write(path, &checkpoint)?);
+        }
+        Err(unknown_ending(
+            &name,
+            "`.weights.h5`, `.h5` or `.safetensors`",
+        ))
+    }
+
+    /// Saves the weights as `.weights.json` with shards of at most `max_shard_size` bytes.
+    ///
+    /// # Errors
+    /// As [`save_weights`](Self::save_weights).
+    pub fn save_sharded_weights(
+        &self,
+        path: impl AsRef<Path>,
+        max_shard_size: usize,
+    ) -> Result<()> {
+        let path = path.as_ref();
+        if !path.to_string_lossy().ends_with(".weights.json") {
+            return Err(unknown_ending(&path.to_string_lossy(), "`.weights.json`"));
+        }
+        let checkpoint = self.checkpoint(Format::Sharded(Dialect::Named))?;
+        Ok(regraft_io::sharded::write(
+            path,
+            &checkpoint,
+            max_shard_size,
+        )?)
+    }
+
+    /// Saves the whole model: architecture, weights, and if compiled the optimizer with its memory,
+    /// the loss and the metrics. The ending says how: `.keras`, or `.h5` (legacy).
+    ///
+    /// # Errors
+    /// As [`save_weights`](Self::save_weights).
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        let name = path.to_string_lossy();
+        if name.ends_with(".keras") {
+            let checkpoint = self.checkpoint(Format::KerasArchive(Dialect::Named))?;
+            return Ok(regraft_io::keras_archive::write(path, &checkpoint)?);
+        }
+        if name.ends_with(".h5") && !name.ends_with(".weights.h5") {
+            let checkpoint = self.checkpoint(Format::LegacyModel)?;
+            return Ok(regraft_io::legacy_h5::write(path, &checkpoint)?);
+        }
+        Err(unknown_ending(
+            &name,
+            "`.keras` or `.h5`; weights alone go with `save_weights`",
+        ))
+    }
+
+    /// What a file of this format holds of the model.
+    ///
+    /// # Errors
+    /// If the model is not built.
+    pub fn checkpoint(&self, format: Format) -> Result<Checkpoint> {
+        let model = self.network.model();
+        if !model.is_built() {
+            let detail = Detail::new(model.name(), "a model that is built", "one without weights");
+            return Err(Error::Model(detail));
+        }
+        let mut checkpoint = Checkpoint::new(format);
+        checkpoint.metadata.keras_version = Some(KERAS_VERSION.to_string());
+        checkpoint.metadata.backend = Some("tensorflow".to_string());
+        if let Some(names) = &self.class_names {
+            let names = serde_json::json!(names).to_string();
+            checkpoint
+                .metadata
+                .entries
+                .insert(CLASS_NAMES.to_string(), names);
+        }
+        checkpoint.layers = match format {
+            Format::LegacyModel | Format::LegacyWeights => legacy_layers(model),
+            _ => container_layers(model),
+        };
+        if matches!(format, Format::KerasArchive(_) | Format::LegacyModel) {
+            checkpoint.config = None;
+        }
+        if let Some(training) = &self.training {
+            checkpoint.optimizer = Some(optimizer_state::saved(model, training));
+            if checkpoint.config.is_some() {
+                checkpoint.compile_config = Some(training.compile_config());
+            }
+        }
+        Ok(checkpoint)
+    }
+}
+
+fn unknown_ending(name: &str, expected: &str) -> Error {
+    Error::File(Detail::new(
+        "save",
+        format!("a path that ends with {expected}"),
+        name,
+    ))
+}
+
+fn saved_weight(model: &LayersModel, id: regraft_autograd::VariableId) -> Option<SavedWeight> {
+    let weight = model.weights().get(id)?;
+    Some(SavedWeight::new(weight.name(), weight.value().clone()))
+}
+
+/// Layers by container path, as Keras 3 stores them.
+fn container_layers(model: &LayersModel) -> Vec<SavedLayer> {
+    let mut layers = vec![SavedLayer::new("", model.name())];
+    layers.extend(keyed_places(model).into_iter().map(|(key, place)| {
+        let mut layer = SavedLayer::new(key, place.name);
+        layer.weights = place
+            .weights
+            .iter()
+            .filter_map(|&id| saved_weight(model, id))
+            .collect();
+        layer
+    }));
+    layers
+}
+
+/// Layers by name, as Keras 1 and 2 store them: a nested model is one layer, whose trained weights
+/// come before the others.
+fn legacy_layers(model: &LayersModel) -> Vec<SavedLayer> {
+    let mut layers: Vec<SavedLayer> = Vec::new();
+    let mut fixed: Vec<Vec<SavedWeight>> = Vec::new();
+    for place in model.places() {
+        if !place.path.contains('/') {
+            layers.push(SavedLayer::new(place.name, place.name));
+            fixed.push(Vec::new());
+        }
+        let (Some(layer), Some(fixed)) = (layers.last_mut(), fixed.last_mut()) else {
+            continue;
+        };
+        for &id in place.weights {
+            let Some(weight) = model.weights().get(id) else {
+                continue;
+            };
+            let name = format!("{}/{}", model.name(), weight.path());
+            let saved = SavedWeight::new(name, weight.value().clone());
+            let trained =
+                weight.kind() == WeightKind::Parameter && place.freezing.trains_parameters();
+            match trained {
+                true => layer.weights.push(saved),
+                false => fixed.push(saved),
+            }
+        }
+    }
+    for (layer, fixed) in layers.iter_mut().zip(fixed) {
+        layer.weights.extend(fixed);
+    }
+    layers
+}

@@ -1,0 +1,266 @@
+//! The programs that training and evaluation run: the frozen prefix, which is run once per sample
+//! where its features are kept, and the rest, which is run at every step.
+
+use regraft_autograd::passes::{optimize, split};
+use regraft_autograd::{
+    DataType, Dim, Feed, Graph, Program, Run, Shape, Tensor, Var, VariableId, Variables,
+};
+use regraft_layers::{Loss, Mode, Model};
+use regraft_tensor::Detail;
+
+use crate::data::Data;
+use crate::feeds::Feeds;
+use crate::{Error, Result};
+
+/// What is asked of a model: the programs for it, and where to find their results.
+#[derive(Debug)]
+pub(crate) struct Steps {
+    prefix: Option<Program>,
+    rest: Program,
+    /// The inputs of the whole: the model's, then the targets, then the sample weights.
+    input_count: usize,
+    /// The inputs that the rest still needs.
+    rest_inputs: Vec<usize>,
+    /// For each feature the number of elements of a sample.
+    feature_rows: Vec<usize>,
+    pub loss: Option<usize>,
+    pub predictions: usize,
+    /// Trained parameters, each with the output that is its gradient.
+    pub gradients: Vec<(VariableId, usize)>,
+    /// States, each with the output that is its new value.
+    pub updates: Vec<(VariableId, usize)>,
+}
+
+/// What a step is for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Purpose<'a> {
+    Train { loss: &'a dyn Loss, weighted: bool },
+    Evaluate { loss: &'a dyn Loss, weighted: bool },
+    Predict,
+}
+
+impl Steps {
+    /// Writes the model into a graph, differentiates, and compiles.
+    ///
+    /// With `keep_features`, the frozen prefix becomes a program of its own.
+    pub fn new(model: &Model, purpose: Purpose<'_>, keep_features: bool) -> Result<Steps> {
+        let graph = Graph::new();
+        let inputs: Vec<Var<'_>> = model
+            .input_shapes()
+            .into_iter()
+            .zip(model.input_types())
+            .map(|(shape, data_type)| graph.input("input", shape, data_type))
+            .collect();
+        let mode = match purpose {
+            Purpose::Train { .. } => Mode::Training,
+            _ => Mode::Inference,
+        };
+        let (outputs, emission) = model.emit(&graph, &inputs, mode)?;
+        let [predictions] = outputs[..] else {
+            return Err(Error::Model(Detail::new(
+                model.name(),
+                "a model with 1 output",
+                format!("{} outputs", outputs.len()),
+            )));
+        };
+        let mut asked = vec![predictions];
+        let mut steps = StepOutputs::default();
+        if let Purpose::Train { loss, weighted } | Purpose::Evaluate { loss, weighted } = purpose {
+            let (shape, data_type) = loss.targets(&predictions.shape()).map_err(|detail| {
+                Error::Data(detail.within(loss.class_name()).within(model.name()))
+            })?;
+            let targets = graph.input("targets", shape, data_type);
+            let mut value = graph.scope(loss.class_name(), || loss.call(targets, predictions));
+            if weighted {
+                let weights = graph.input("sample_weight", [Dim::Batch], DataType::F32);
+                let column: Shape = std::iter::once(Dim::Batch)
+                    .chain((1..value.shape().rank()).map(|_| Dim::Fixed(1)))
+                    .collect();
+                value = value * weights.reshape(column);
+            }
+            let mut total = value.mean_all();
+            for &penalty in &emission.penalties {
+                total = total + penalty;
+            }
+            steps.loss = Some(asked.len());
+            asked.push(total.named("loss"));
+            if let Purpose::Train { .. } = purpose {
+                let wrt: Vec<Var<'_>> = emission.trainable.iter().map(|(_, var)| *var).collect();
+                for ((id, _), gradient) in emission.trainable.iter().zip(graph.grad(total, &wrt)?) {
+                    steps.gradients.push((*id, asked.len()));
+                    asked.push(gradient);
+                }
+                for &(id, value) in &emission.updates {
+                    steps.updates.push((id, asked.len()));
+                    asked.push(value);
+                }
+            }
+        }
+        graph.check()?;
+        let input_count = graph.input_count();
+        let nodes = optimize(&graph.nodes_for(&asked));
+        let split = keep_features.then(|| split(&nodes, input_count)).flatten();
+        let (prefix, rest, rest_inputs) = match split {
+            Some(split) => (Some(split.prefix), split.rest, split.rest_inputs),
+            None => (None, nodes, (0..input_count).collect()),
+        };
+        let feature_rows = prefix.iter().flat_map(|prefix| {
+            prefix
+                .outputs
+                .iter()
+                .map(|&output| prefix.node(output).shape.len(1))
+        });
+        Ok(Steps {
+            feature_rows: feature_rows.collect(),
+            prefix: prefix.map(Program::from_nodes),
+            rest: Program::from_nodes(rest),
+            input_count,
+            rest_inputs,
+            loss: steps.loss,
+            predictions: 0,
+            gradients: steps.gradients,
+            updates: steps.updates,
+        })
+    }
+
+    /// The program that is run at every step.
+    pub fn rest(&self) -> &Program {
+        &self.rest
+    }
+
+    /// The program that is run at every step, to be run alone (if there is no prefix).
+    pub fn rest_mut(&mut self) -> &mut Program {
+        &mut self.rest
+    }
+
+    /// The program whose results can be kept, if there is one.
+    pub fn prefix(&self) -> Option<&Program> {
+        self.prefix.as_ref()
+    }
+
+    /// Bytes of the features of one sample.
+    pub fn feature_bytes(&self) -> usize {
+        4 * self.feature_rows.iter().sum::<usize>()
+    }
+
+    /// Runs the prefix once over all samples and returns its features.
+    pub fn features<V: Variables + ?Sized>(
+        &mut self,
+        inputs: &[Data<'_>],
+        variables: &V,
+    ) -> Result<Features> {
+        let samples = inputs.first().map_or(0, Data::len);
+        let mut features = Features(
+            self.feature_rows
+                .iter()
+                .map(|row| Vec::with_capacity(row * samples))
+                .collect(),
+        );
+        let Some(prefix) = &mut self.prefix else {
+            return Ok(features);
+        };
+        let chunk = chunk_size(prefix, samples);
+        let mut from = 0;
+        while from < samples {
+            let to = (from + chunk).min(samples);
+            let feeds: Vec<Feed<'_>> = (0..self.input_count)
+                .map(|index| {
+                    inputs
+                        .get(index)
+                        .map_or(Feed::F32(&[]), |data| data.feed(from, to))
+                })
+                .collect();
+            prefix.run(to - from, &feeds, variables, Run::default())?;
+            for (index, rows) in features.0.iter_mut().enumerate() {
+                rows.extend_from_slice(prefix.output(index));
+            }
+            from = to;
+        }
+        Ok(features)
+    }
+
+    /// Runs one step on a batch: from features if they are fed, else from the inputs through the
+    /// prefix.
+    pub fn run<V: Variables + ?Sized>(
+        &mut self,
+        batch: &Batch<'_>,
+        variables: &V,
+        run: Run,
+    ) -> Result<()> {
+        let mut feeds = batch.feeds.clone();
+        if let (Some(prefix), false) = (&mut self.prefix, batch.features_fed) {
+            prefix.run(batch.samples, feeds.as_slice(), variables, run)?;
+            for index in 0..self.feature_rows.len() {
+                feeds.set(self.input_count + index, Feed::F32(prefix.output(index)));
+            }
+        }
+        self.rest
+            .run(batch.samples, feeds.as_slice(), variables, run)?;
+        Ok(())
+    }
+
+    /// What a batch must be made of, if features are fed (or not).
+    pub fn feed_plan(&self, features_fed: bool) -> FeedPlan {
+        let prefix_runs = self.prefix.is_some() && !features_fed;
+        let needed = |index: usize| prefix_runs || self.rest_inputs.contains(&index);
+        FeedPlan {
+            inputs: (0..self.input_count).map(needed).collect(),
+            features: self.feature_rows.clone(),
+        }
+    }
+    /// The result of the last run at output `index`.
+    pub fn output(&self, index: usize) -> &[f32] {
+        self.rest.output(index)
+    }
+
+    /// The loss of the last run; 0 without a loss.
+    pub fn loss_value(&self) -> f32 {
+        self.loss.map_or(0.0, |index| {
+            self.rest.output(index).first().copied().unwrap_or(0.0)
+        })
+    }
+}
+
+#[derive(Default)]
+struct StepOutputs {
+    loss: Option<usize>,
+    gradients: Vec<(VariableId, usize)>,
+    updates: Vec<(VariableId, usize)>,
+}
+
+/// Features of all samples, one list of rows per output of the prefix.
+#[derive(Debug, Default)]
+pub(crate) struct Features(pub Vec<Vec<f32>>);
+
+/// What one step is fed.
+#[derive(Clone, Debug)]
+pub(crate) struct Batch<'a> {
+    pub samples: usize,
+    pub feeds: Feeds<'a>,
+    /// Whether the features are among the feeds.
+    pub features_fed: bool,
+}
+
+/// What a batch must be made of.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FeedPlan {
+    /// For each input of the whole whether it is read.
+    pub inputs: Vec<bool>,
+    /// For each feature the number of elements of a sample.
+    pub features: Vec<usize>,
+}
+
+/// As many samples at once as keep the buffers within a few megabytes: enough to use all cores, few
+/// enough to stay in the cache.
+pub(crate) fn chunk_size(program: &Program, samples: usize) -> usize {
+    const BUDGET: usize = 8 << 20;
+    const MOST: usize = 1024;
+    let per_sample = (program.buffer_bytes(MOST) / MOST).max(1);
+    (BUDGET / per_sample).clamp(1, MOST).min(samples.max(1))
+}
+
+/// The predictions of a run as a tensor of `samples` rows.
+pub(crate) fn tensor(shape: &Shape, samples: usize, values: Vec<f32>) -> Result<Tensor> {
+    let at = |error: regraft_tensor::Error| Error::Data(error.into());
+    Tensor::new(shape.concrete(samples), values).map_err(at)
+}
