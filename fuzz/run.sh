@@ -1,0 +1,21 @@
+#!/bin/sh
+# Fuzzes the readers: run.sh [SECONDS [TARGET...]]
+set -eu
+cd "$(dirname "$0")"
+seconds=${1:-60}
+[ $# -gt 0 ] && shift
+[ $# -gt 0 ] || set -- keras_weights legacy_h5 keras_archive sharded safetensors
+seeds=../fixtures/keras-files
+for target in "$@"; do
+    mkdir -p "corpus/$target"
+    case $target in
+        keras_weights) cp $seeds/*.weights.h5 corpus/$target ;;
+        legacy_h5) cp $seeds/*_full.h5 $seeds/small_k?.h5 corpus/$target ;;
+        keras_archive) cp $seeds/*.keras corpus/$target ;;
+        sharded) cp $seeds/*.weights.json corpus/$target ;;
+        safetensors) cp seeds/*.safetensors corpus/$target ;;
+    esac
+    chmod u+w "corpus/$target"/*
+    cargo +nightly fuzz run "$target" -- -max_total_time="$seconds" -rss_limit_mb=1024 \
+        -malloc_limit_mb=512 -timeout=10 -max_len=65536
+done
