@@ -9,7 +9,7 @@ seeds=../fixtures/keras-files
 for target in "$@"; do
     mkdir -p "corpus/$target"
     case $target in
-        keras_weights) cp $seeds/*.weights.h5 corpus/$target ;;
+        keras_weights) cp $seeds/*.weights.h5 ../fixtures/hostile/*.weights.h5 corpus/$target ;;
         legacy_h5) cp $seeds/*_full.h5 $seeds/small_k?.h5 corpus/$target ;;
         keras_archive) cp $seeds/*.keras corpus/$target ;;
         sharded) cp $seeds/*.weights.json corpus/$target ;;
@@ -17,5 +17,5 @@ for target in "$@"; do
     esac
     chmod u+w "corpus/$target"/*
     cargo +nightly fuzz run "$target" -- -max_total_time="$seconds" -rss_limit_mb=1024 \
-        -malloc_limit_mb=512 -timeout=10 -max_len=65536
+        -malloc_limit_mb=160 -timeout=10 -max_len=65536
 done

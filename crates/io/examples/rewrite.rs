@@ -1,5 +1,6 @@
-//! Reads a weight file and writes what it holds to another file of the same format:
-//! `cargo run --example rewrite -- IN OUT`. `fixtures/keras_loads_rewritten.py` lets Keras judge.
+//! Reads a weight file and writes what it holds to another file, of the same format, or as
+//! safetensors if its name ends so: `cargo run --example rewrite -- IN OUT`.
+//! `fixtures/keras_loads_rewritten.py` lets Keras judge.
 
 use std::path::Path;
 
@@ -12,7 +13,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let to = Path::new(to);
     let checkpoint = regraft_io::read(from)?;
+    let is_safetensors = to.extension().is_some_and(|ending| ending == "safetensors");
     match checkpoint.format {
+        _ if is_safetensors => safetensors::write(to, &checkpoint)?,
         Format::KerasWeights(_) => keras_weights::write(to, &checkpoint)?,
         Format::KerasArchive(_) => keras_archive::write(to, &checkpoint)?,
         // As large as the largest tensor, so that there are as many shards as possible.

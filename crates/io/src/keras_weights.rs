@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::path::Path;
 
-use crate::hdf5::{self, Group, NewGroup};
+use crate::hdf5::{self, Group, NewGroup, join};
 use crate::input::Input;
 use crate::naming::{split_ordinal, with_ordinal};
 use crate::{Checkpoint, Dialect, Format, Result, SavedLayer, SavedOptimizer, SavedWeight, atomic};
@@ -249,11 +249,4 @@ fn collect(group: &Group, path: &str, weights: &mut Vec<SavedWeight>) -> Result<
         collect(below, &join(path, name), weights)?;
     }
     Ok(())
-}
-
-fn join(path: &str, name: &str) -> String {
-    match path {
-        "" => name.to_string(),
-        _ => format!("{path}/{name}"),
-    }
 }
