@@ -55,7 +55,8 @@ pub fn read_with(
 
 /// Writes a `.weights.json` file and beside it `NAME_00000.weights.h5`, … of at most
 /// `max_shard_size` bytes of values each. All of it is on disk before the first file gets its name;
-/// the JSON file gets its name last.
+/// the JSON file gets its name last. (The JSON names groups with weights only, so a checkpoint without
+/// a single tensor does not come back.)
 ///
 /// # Errors
 /// [`Error::Limit`] if one tensor is larger than `max_shard_size`; otherwise as

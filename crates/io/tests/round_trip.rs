@@ -126,7 +126,7 @@ proptest! {
     }
 
     #[test]
-    fn shards(plan in plan(), slots in prop::collection::vec(tensor(), 0..6), size in 512usize..2000) {
+    fn shards(plan in plan(), slots in prop::collection::vec(tensor(), 1..6), size in 512usize..2000) {
         let mut checkpoint = Checkpoint::new(Format::Sharded(Dialect::Named));
         checkpoint.layers = keras_layers(plan);
         checkpoint.layers.push(SavedLayer::new("", "model"));
