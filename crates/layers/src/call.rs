@@ -91,7 +91,13 @@ impl<'g, 'm> Call<'g, 'm> {
             return;
         }
         match self.find(name) {
-            Some(id) => self.emission.borrow_mut().updates.push((id, value)),
+            Some(id) => {
+                let mut emission = self.emission.borrow_mut();
+                // A layer that is called twice goes on from the first call's value.
+                emission.vars.insert(id, value);
+                emission.updates.retain(|(updated, _)| *updated != id);
+                emission.updates.push((id, value));
+            }
             None => {
                 self.unknown(name);
             }
@@ -108,9 +114,13 @@ impl<'g, 'm> Call<'g, 'm> {
     /// Adds an activity regularizer's penalty on `output`, divided by the batch size as Keras does.
     pub fn activity_penalty(&self, regularizer: &Option<Regularizer>, output: Var<'g>) {
         if let (true, Some(regularizer)) = (self.training(), regularizer) {
-            let samples = self.graph.full([Dim::Batch], 1.0).sum_all();
-            self.penalty(regularizer.penalty(output) / samples);
+            self.penalty(self.per_sample(regularizer.penalty(output)));
         }
+    }
+
+    /// A number divided by the number of samples in the batch.
+    pub fn per_sample(&self, number: Var<'g>) -> Var<'g> {
+        number / self.graph.full([Dim::Batch], 1.0).sum_all()
     }
 
     /// The number of a new stream of random numbers, for a random op.
@@ -118,6 +128,13 @@ impl<'g, 'm> Call<'g, 'm> {
         let mut emission = self.emission.borrow_mut();
         emission.streams += 1;
         emission.streams - 1
+    }
+
+    /// The stream that a layer's setting `seed` names, or a new one.
+    pub fn stream(&self, seed: Option<u64>) -> u64 {
+        // Streams that users name and streams that are counted never meet.
+        const NAMED: u64 = 1 << 63;
+        seed.map_or_else(|| self.random_stream(), |seed| seed | NAMED)
     }
 
     fn find(&self, name: &str) -> Option<VariableId> {
@@ -151,7 +168,7 @@ impl<'g, 'm> Call<'g, 'm> {
         let freezing = self.entry.freezing;
         let moves = match weight.spec.kind {
             WeightKind::Parameter => freezing.trains_parameters(),
-            WeightKind::State => freezing.behaves_as_in_training(),
+            WeightKind::State => freezing.behaves_as_in_training() && !weight.spec.fixed,
         };
         let var = if moves {
             self.graph.variable(id, weight.name(), weight.value.shape())

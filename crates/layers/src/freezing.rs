@@ -38,6 +38,37 @@ impl Freezing {
     }
 }
 
+impl Freezing {
+    /// The name under which a configuration has it.
+    pub(crate) fn key(self) -> &'static str {
+        match self {
+            Freezing::Trainable => "trainable",
+            Freezing::FrozenStatistics => "frozen_statistics",
+            Freezing::FrozenParams => "frozen_params",
+            Freezing::Frozen => "frozen",
+        }
+    }
+
+    /// The state that a configuration calls `key`.
+    pub(crate) fn from_key(key: &str) -> Option<Self> {
+        let states = [
+            Freezing::Trainable,
+            Freezing::FrozenStatistics,
+            Freezing::FrozenParams,
+            Freezing::Frozen,
+        ];
+        states.into_iter().find(|state| state.key() == key)
+    }
+
+    /// The same, behaving as in inference.
+    pub(crate) fn as_in_inference(self) -> Self {
+        match self.trains_parameters() {
+            true => Freezing::FrozenStatistics,
+            false => Freezing::Frozen,
+        }
+    }
+}
+
 impl fmt::Display for Freezing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

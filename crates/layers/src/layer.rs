@@ -74,9 +74,14 @@ pub trait Layer: Any + fmt::Debug + Send + Sync {
         Map::new()
     }
 
-    /// The name under which Keras finds the class, if it is not one of `keras.layers`.
+    /// The Python module in which Keras finds the class; empty for one that Keras does not have.
     fn module(&self) -> &str {
         "keras.layers"
+    }
+
+    /// Whether Keras' constructor of the class takes `trainable`.
+    fn has_trainable_setting(&self) -> bool {
+        true
     }
 }
 

@@ -2,13 +2,16 @@
 
 pub mod activations;
 mod call;
+mod config;
 pub mod constraints;
 mod error;
 mod formulas;
 mod freezing;
+mod functional;
 #[cfg(test)]
 mod golden;
 mod handle;
+mod info;
 pub mod initializers;
 mod layer;
 pub mod layers;
@@ -16,25 +19,32 @@ pub mod losses;
 mod model;
 mod names;
 mod places;
+mod registry;
 pub mod regularizers;
 mod selector;
 mod sequential;
 mod settings;
+mod summary;
+mod table;
 mod weight;
 
 pub use call::{Call, Emission, Mode};
 pub use error::{Error, Result};
 pub use freezing::Freezing;
+pub use functional::{Functional, LayerOutput};
 pub use handle::{
     Activation, ActivationFunction, Configured, Constraint, ConstraintFunction, Initializer,
     InitializerFunction, Regularizer, RegularizerFunction,
 };
+pub use info::{LayerInfo, LayerKey};
 pub use layer::{Layer, LayerExt, LayerSpec};
 pub use layers::{ActivationLayer, Dense, Input};
 pub use losses::Loss;
 pub use model::{Model, ParameterCount};
 pub use names::{near, snake_case};
 pub use places::Place;
-pub use selector::{LayerInfo, Selector};
+pub use registry::Registry;
+pub use selector::Selector;
 pub use sequential::Sequential;
+pub use summary::Summary;
 pub use weight::{Weight, WeightKind, WeightSpec, WeightStore, Weights};

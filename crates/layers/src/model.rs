@@ -10,7 +10,7 @@ use crate::call::{Call, Emission, Mode};
 use crate::layer::{LayerKind, LayerSpec};
 use crate::layers::Input;
 use crate::names::{snake_case, unique_name};
-use crate::weight::{Weight, WeightKind, WeightStore, Weights};
+use crate::weight::{Weight, WeightStore, Weights};
 use crate::{Error, Freezing, Layer, Result};
 
 /// A network of layers with their weights.
@@ -32,7 +32,8 @@ pub(crate) struct Topology {
     /// `Sequential` or `Functional`.
     pub class_name: String,
     pub layers: Vec<Entry>,
-    /// In an order in which every value is there before it is used.
+    /// In an order in which every value is there before it is used; the result of call `i` is value
+    /// `i`.
     pub calls: Vec<LayerCall>,
     pub inputs: Vec<ValueId>,
     pub outputs: Vec<ValueId>,
@@ -44,12 +45,20 @@ pub(crate) struct Topology {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ValueId(pub(crate) usize);
 
-/// A layer applied to values.
+/// A layer applied to values; its result is the value with the call's position as number.
 #[derive(Clone, Debug)]
 pub(crate) struct LayerCall {
     pub layer: usize,
     pub inputs: Vec<ValueId>,
-    pub output: ValueId,
+    /// The shape and the element type of the output.
+    pub value: ValueSpec,
+}
+
+/// What is known of a value before it is computed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ValueSpec {
+    pub shape: Shape,
+    pub data_type: DataType,
 }
 
 /// A layer in a model.
@@ -77,6 +86,11 @@ impl Entry {
             Body::Leaf(layer) => layer.class_name(),
             Body::Nested(topology) => &topology.class_name,
         }
+    }
+
+    /// Whether it is an input layer.
+    pub fn is_input(&self) -> bool {
+        self.leaf_as::<Input>().is_some()
     }
 
     /// The layer, if it is an `L`.
@@ -112,6 +126,29 @@ impl Topology {
                 topology.visit_mut(&path, visit);
             }
         }
+    }
+}
+
+impl Topology {
+    /// The layers that users see: of a `Sequential` all but the input, as in Keras.
+    pub fn shown(&self) -> impl Iterator<Item = &Entry> {
+        let sequential = self.class_name == "Sequential";
+        let hidden = move |entry: &&Entry| sequential && entry.is_input();
+        self.layers.iter().filter(move |entry| !hidden(entry))
+    }
+
+    /// What is known of a value.
+    pub fn value(&self, id: ValueId) -> Option<&ValueSpec> {
+        self.calls.get(id.0).map(|call| &call.value)
+    }
+
+    /// The element types of the inputs.
+    pub fn input_types(&self) -> Vec<DataType> {
+        let data_type = |&id: &ValueId| self.value(id).map(|value| value.data_type);
+        self.inputs
+            .iter()
+            .map(|id| data_type(id).unwrap_or_default())
+            .collect()
     }
 }
 
@@ -222,29 +259,11 @@ impl Model {
 
     /// The element types of the inputs.
     pub fn input_types(&self) -> Vec<DataType> {
-        let data_type = |value: &ValueId| {
-            let call = self
-                .topology
-                .calls
-                .iter()
-                .find(|call| call.output == *value)?;
-            let input = self.topology.layers[call.layer].leaf_as::<Input>()?;
-            Some(input.data_type())
-        };
-        self.topology
-            .inputs
-            .iter()
-            .map(|value| data_type(value).unwrap_or_default())
-            .collect()
+        self.topology.input_types()
     }
 
     fn value_shape(&self, value: ValueId) -> Option<Shape> {
-        let call = self
-            .topology
-            .calls
-            .iter()
-            .find(|call| call.output == value)?;
-        self.topology.layers[call.layer].output_shape.clone()
+        self.topology.value(value).map(|value| value.shape.clone())
     }
 
     /// Adds a layer that is not connected yet, and returns its position.
@@ -298,6 +317,13 @@ impl Model {
         Ok(self.topology.layers.len() - 1)
     }
 
+    /// `base`, or with a number if a layer has that name.
+    pub(crate) fn free_name(&self, base: &str) -> String {
+        unique_name(base, |name| {
+            self.topology.layers.iter().any(|entry| entry.name == name)
+        })
+    }
+
     fn next_stream(&self) -> u64 {
         let last = self.topology.layers.last();
         last.map_or(0, |entry| entry.stream + 64)
@@ -336,9 +362,70 @@ impl Model {
         Ok(topology)
     }
 
+    /// Applies the layer at `position` to `inputs` (none for an input layer): gives it its weights
+    /// unless it has them, and returns the number of the result.
+    pub(crate) fn connect(&mut self, position: usize, inputs: &[ValueId]) -> Result<ValueId> {
+        let value = match self.topology.layers[position].leaf_as::<Input>() {
+            Some(input) => ValueSpec {
+                shape: input.batch_shape(),
+                data_type: input.data_type(),
+            },
+            None => {
+                self.agree_on_types(position, inputs)?;
+                let specs = inputs.iter().filter_map(|&id| self.topology.value(id));
+                let shapes: Vec<Shape> = specs.map(|value| value.shape.clone()).collect();
+                self.build_layer(position, &shapes)?
+            }
+        };
+        let entry = &mut self.topology.layers[position];
+        entry
+            .output_shape
+            .get_or_insert_with(|| value.shape.clone());
+        self.topology.calls.push(LayerCall {
+            layer: position,
+            inputs: inputs.to_vec(),
+            value,
+        });
+        self.revision += 1;
+        Ok(ValueId(self.topology.calls.len() - 1))
+    }
+
+    /// Checks that the layer at `position` takes values of the types of `inputs`. An input layer
+    /// becomes one of integers if such a layer is the first to use it, since files of Keras state
+    /// floats there, which Keras converts.
+    fn agree_on_types(&mut self, position: usize, inputs: &[ValueId]) -> Result<()> {
+        let expected = entry_input_types(&self.topology.layers[position], inputs.len());
+        for (&id, expected) in inputs.iter().zip(expected) {
+            let topology = &mut self.topology;
+            let Some(received) = topology.value(id).map(|value| value.data_type) else {
+                continue;
+            };
+            if received == expected {
+                continue;
+            }
+            let used = topology.calls.iter().any(|call| call.inputs.contains(&id));
+            let call = &mut topology.calls[id.0];
+            let source = &mut topology.layers[call.layer];
+            match source.leaf_as::<Input>().map(Input::to_integers) {
+                Some(integers) if expected == DataType::I32 && !used => {
+                    source.body = Body::Leaf(std::sync::Arc::new(integers));
+                    call.value.data_type = DataType::I32;
+                }
+                _ => {
+                    let received = format!("{received} from {:?}", source.name);
+                    let at = &topology.layers[position].name;
+                    let help = "token ids come from `Input::integers` and go into an `Embedding`";
+                    let detail = Detail::new(at, format!("inputs of {expected}"), received);
+                    return Err(Error::Model(detail.help(help)));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Gives the layer at `position` its weights for inputs of these shapes (unless it has them) and
-    /// finds the shape of its output.
-    pub(crate) fn build_layer(&mut self, position: usize, inputs: &[Shape]) -> Result<Shape> {
+    /// finds what its output is.
+    fn build_layer(&mut self, position: usize, inputs: &[Shape]) -> Result<ValueSpec> {
         let seed = self.seed;
         let entry = &mut self.topology.layers[position];
         if let Body::Leaf(layer) = &entry.body {
@@ -378,23 +465,27 @@ impl Model {
                 list(inputs),
             )));
         }
-        self.topology.layers[position].input_shapes = inputs.to_vec();
-        let shape = self.output_shape_of(position, inputs)?;
-        self.topology.layers[position].output_shape = Some(shape.clone());
-        Ok(shape)
+        if entry.input_shapes.is_empty() {
+            entry.input_shapes = inputs.to_vec();
+        }
+        self.output_of(position, inputs)
     }
 
-    fn output_shape_of(&self, position: usize, inputs: &[Shape]) -> Result<Shape> {
+    fn output_of(&self, position: usize, inputs: &[Shape]) -> Result<ValueSpec> {
         let entry = &self.topology.layers[position];
         let graph = Graph::new();
         let inputs: Vec<Var<'_>> = inputs
             .iter()
-            .map(|shape| graph.input("", shape, entry_input_type(entry)))
+            .zip(entry_input_types(entry, inputs.len()))
+            .map(|(shape, data_type)| graph.input("", shape, data_type))
             .collect();
         let emission = RefCell::new(Emission::default());
         let output = self.call_entry(&graph, Mode::Inference, entry, &inputs, &emission);
         graph.check()?;
-        Ok(output.shape())
+        Ok(ValueSpec {
+            shape: output.shape(),
+            data_type: output.data_type(),
+        })
     }
 
     fn call_entry<'g>(
@@ -428,18 +519,12 @@ impl Model {
         inputs: &[Var<'g>],
         emission: &RefCell<Emission<'g>>,
     ) -> Vec<Var<'g>> {
-        let largest = topology
-            .calls
-            .iter()
-            .map(|call| call.output.0 + 1)
-            .max()
-            .unwrap_or(0);
-        let mut values: Vec<Option<Var<'g>>> = vec![None; largest];
+        let mut values: Vec<Option<Var<'g>>> = vec![None; topology.calls.len()];
         for (value, input) in topology.inputs.iter().zip(inputs) {
             values[value.0] = Some(*input);
         }
-        for call in &topology.calls {
-            if values[call.output.0].is_some() {
+        for (position, call) in topology.calls.iter().enumerate() {
+            if values[position].is_some() {
                 continue;
             }
             let operands: Vec<Var<'g>> = call
@@ -448,7 +533,7 @@ impl Model {
                 .filter_map(|value| values[value.0])
                 .collect();
             let entry = &topology.layers[call.layer];
-            values[call.output.0] = Some(self.call_entry(graph, mode, entry, &operands, emission));
+            values[position] = Some(self.call_entry(graph, mode, entry, &operands, emission));
         }
         topology
             .outputs
@@ -520,14 +605,7 @@ impl Model {
         self.topology.visit("", &mut |_, entry| {
             for id in &entry.weights {
                 let weight = &self.store.0[id.0];
-                let slot = match weight.spec.kind {
-                    WeightKind::State => &mut count.state,
-                    WeightKind::Parameter if entry.freezing.trains_parameters() => {
-                        &mut count.trainable
-                    }
-                    WeightKind::Parameter => &mut count.frozen,
-                };
-                *slot += weight.value.len();
+                count.add(weight.spec.kind, entry.freezing, weight.value.len());
             }
         });
         count
@@ -552,18 +630,11 @@ impl ParameterCount {
     }
 }
 
-fn entry_input_type(entry: &Entry) -> DataType {
+/// The element types of `count` inputs of a layer.
+fn entry_input_types(entry: &Entry, count: usize) -> Vec<DataType> {
     match &entry.body {
-        Body::Leaf(layer) => layer.input_type(),
-        Body::Nested(topology) => {
-            let first = topology.inputs.first();
-            let call = topology
-                .calls
-                .iter()
-                .find(|call| Some(&call.output) == first);
-            let input = call.and_then(|call| topology.layers[call.layer].leaf_as::<Input>());
-            input.map(Input::data_type).unwrap_or_default()
-        }
+        Body::Leaf(layer) => vec![layer.input_type(); count],
+        Body::Nested(topology) => topology.input_types(),
     }
 }
 

@@ -10,7 +10,7 @@ use regraft_tensor::Detail;
 
 use crate::model::{Body, Entry};
 use crate::names::near;
-use crate::{Error, Freezing, Model, Result};
+use crate::{Error, Freezing, LayerInfo, Model, Result};
 
 /// Picks layers of a model.
 ///
@@ -44,19 +44,6 @@ pub enum Selector {
     Not(Box<Selector>),
 }
 
-/// What a predicate sees of a layer.
-#[derive(Clone, Copy, Debug)]
-pub struct LayerInfo<'a> {
-    /// The path in the model.
-    pub path: &'a str,
-    /// The class name.
-    pub class_name: &'a str,
-    /// Its state.
-    pub freezing: Freezing,
-    /// The paths of its weights.
-    pub weights: &'a [&'a str],
-}
-
 impl Selector {
     /// Layers of a class: `Selector::kind("BatchNormalization")`.
     pub fn kind(class_name: impl Into<String>) -> Self {
@@ -81,8 +68,8 @@ impl Selector {
                 let position = position as isize;
                 (at(start, 0)..at(end, count as isize)).contains(&position)
             }
-            Selector::Glob(pattern) => picks_by_name(pattern, layer.path),
-            Selector::Kind(class_name) => layer.class_name == class_name,
+            Selector::Glob(pattern) => picks_by_name(pattern, layer.path()),
+            Selector::Kind(class_name) => layer.class_name() == class_name,
             Selector::When(predicate) => predicate(layer),
             Selector::And(a, b) => {
                 a.picks(layer, position, count) && b.picks(layer, position, count)
@@ -164,24 +151,14 @@ impl Model {
             .topology
             .layers
             .iter()
-            .filter(|entry| !is_input(entry))
+            .filter(|entry| !entry.is_input())
             .collect();
         let mut picked = Vec::new();
         let mut names: Vec<String> = Vec::new();
         for (position, entry) in top.iter().enumerate() {
             let mut visit = |path: String, entry: &Entry| {
-                let weights: Vec<&str> = entry
-                    .weights
-                    .iter()
-                    .map(|id| self.store.0[id.0].path())
-                    .collect();
-                let info = LayerInfo {
-                    path: &path,
-                    class_name: entry.class_name(),
-                    freezing: entry.freezing,
-                    weights: &weights,
-                };
-                let leaf = matches!(entry.body, Body::Leaf(_)) && !is_input(entry);
+                let info = LayerInfo::new(path.clone(), entry, &self.store);
+                let leaf = matches!(entry.body, Body::Leaf(_)) && !entry.is_input();
                 if leaf && selector.picks(&info, position, top.len()) {
                     picked.push(path.clone());
                 }
@@ -265,10 +242,6 @@ impl Model {
         self.revision += 1;
         Ok(())
     }
-}
-
-fn is_input(entry: &Entry) -> bool {
-    entry.leaf_as::<crate::layers::Input>().is_some()
 }
 
 impl fmt::Debug for Selector {

@@ -7,7 +7,7 @@ use regraft_tensor::Detail;
 
 use crate::layer::LayerSpec;
 use crate::layers::Input;
-use crate::model::{Body, LayerCall, Model, ValueId};
+use crate::model::{Body, Model, ValueId};
 use crate::{Error, Result};
 
 /// A stack of layers, each applied to the output of the one before.
@@ -94,7 +94,7 @@ impl Sequential {
         model.seed = seed;
         let mut sequential = Sequential { model };
         for layer in layers {
-            sequential.add(layer)?;
+            sequential.try_add(layer)?;
         }
         Ok(sequential)
     }
@@ -116,7 +116,7 @@ impl Sequential {
         let position = self.model.insert(layer)?;
         let first = position == 0;
         let entry = &self.model.topology.layers[position];
-        if !first && entry.leaf_as::<Input>().is_some() {
+        if !first && entry.is_input() {
             return Err(Error::Model(Detail::new(
                 &entry.name,
                 "an input as the first layer only",
@@ -137,17 +137,16 @@ impl Sequential {
                     },
                     _ => return Ok(()),
                 };
-                let with_input = self.model.topology.layers[0].leaf_as::<Input>().is_some();
+                let with_input = self.model.topology.layers[0].is_input();
                 if with_input {
-                    self.begin(&shape)
+                    self.begin()
                 } else {
                     self.build_from(&shape)
                 }
             }
             (false, true) => {
                 let value = self.model.topology.outputs[0];
-                let shape = self.output_shape()?;
-                self.append_call(position, value, &shape).map(|_| ())
+                self.append_call(position, value).map(|_| ())
             }
             (false, false) => Ok(()),
         }
@@ -183,46 +182,26 @@ impl Sequential {
         self.model.insert(input)?;
         let input = self.model.topology.layers.pop();
         self.model.topology.layers.splice(0..0, input);
-        self.begin(shape)
+        self.begin()
     }
 
     /// Connects all layers, the first of which is the input.
-    fn begin(&mut self, shape: &Shape) -> Result<()> {
-        self.model.build_layer(0, std::slice::from_ref(shape))?;
-        let value = ValueId(0);
-        let topology = &mut self.model.topology;
-        topology.calls = vec![LayerCall {
-            layer: 0,
-            inputs: Vec::new(),
-            output: value,
-        }];
-        topology.inputs = vec![value];
-        topology.outputs = vec![value];
-        topology.built = true;
-        let mut last = (value, shape.clone());
+    fn begin(&mut self) -> Result<()> {
+        self.model.topology.calls.clear();
+        let mut value = self.model.connect(0, &[])?;
+        self.model.topology.inputs = vec![value];
+        self.model.topology.outputs = vec![value];
+        self.model.topology.built = true;
         for position in 1..self.model.topology.layers.len() {
-            last = self.append_call(position, last.0, &last.1)?;
+            value = self.append_call(position, value)?;
         }
         Ok(())
     }
 
-    fn append_call(
-        &mut self,
-        position: usize,
-        input: ValueId,
-        shape: &Shape,
-    ) -> Result<(ValueId, Shape)> {
-        let shape = self
-            .model
-            .build_layer(position, std::slice::from_ref(shape))?;
-        let output = ValueId(input.0 + 1);
-        self.model.topology.calls.push(LayerCall {
-            layer: position,
-            inputs: vec![input],
-            output,
-        });
+    fn append_call(&mut self, position: usize, input: ValueId) -> Result<ValueId> {
+        let output = self.model.connect(position, &[input])?;
         self.model.topology.outputs = vec![output];
-        Ok((output, shape))
+        Ok(output)
     }
 
     /// The shape of the output.
@@ -240,16 +219,15 @@ impl Sequential {
     /// If there is no layer left but the input.
     pub fn pop(&mut self) -> Result<String> {
         let topology = &mut self.model.topology;
-        let input_only =
-            topology.layers.len() == 1 && topology.layers[0].leaf_as::<Input>().is_some();
-        let Some(entry) = topology.layers.pop().filter(|_| !input_only) else {
+        let last = topology.layers.pop_if(|entry| !entry.is_input());
+        let Some(entry) = last else {
             let detail = Detail::new(&self.model.name, "a layer to remove", "none");
             return Err(Error::Model(detail));
         };
         if topology.built {
             topology.calls.pop();
             match topology.calls.last() {
-                Some(call) => topology.outputs = vec![call.output],
+                Some(_) => topology.outputs = vec![ValueId(topology.calls.len() - 1)],
                 None => topology.built = false,
             }
         }

@@ -29,9 +29,18 @@ pub struct WeightSpec {
     pub regularizer: Option<Regularizer>,
     /// What holds for it after each update.
     pub constraint: Option<Constraint>,
+    /// Whether no call of the layer updates it, so that it is a constant of every graph.
+    pub fixed: bool,
 }
 
 impl WeightSpec {
+    /// Says that no call of the layer updates this state: it is a constant of the graph even while
+    /// the layer is trained.
+    pub fn fixed(&mut self) -> &mut Self {
+        self.fixed = true;
+        self
+    }
+
     /// Adds a penalty.
     pub fn regularizer(&mut self, regularizer: &Option<Regularizer>) -> &mut Self {
         self.regularizer.clone_from(regularizer);
@@ -88,6 +97,7 @@ impl Weights {
             initializer: initializer.clone(),
             regularizer: None,
             constraint: None,
+            fixed: false,
         });
         &mut self.specs[position]
     }

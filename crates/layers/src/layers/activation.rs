@@ -4,6 +4,7 @@ use regraft_autograd::{Shape, Var};
 use regraft_tensor::Detail;
 use serde_json::{Map, Value};
 
+use crate::settings::{FromSettings, Settings};
 use crate::{Activation, Call, Layer, Weights};
 
 /// `y = activation(x)`, element by element (or along the last axis, as softmax).
@@ -29,7 +30,8 @@ impl Layer for ActivationLayer {
         "Activation"
     }
 
-    fn build(&self, _inputs: &[Shape], _weights: &mut Weights) -> Result<(), Detail> {
+    fn build(&self, inputs: &[Shape], _weights: &mut Weights) -> Result<(), Detail> {
+        super::support::single(inputs)?;
         self.activation.get().map(|_| ())
     }
 
@@ -41,5 +43,14 @@ impl Layer for ActivationLayer {
         let mut config = Map::new();
         config.insert("activation".into(), self.activation.serialize());
         config
+    }
+}
+
+impl FromSettings for ActivationLayer {
+    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
+        let activation = settings.activation("activation")?;
+        Ok(ActivationLayer::new(
+            activation.unwrap_or_else(|| "linear".into()),
+        ))
     }
 }

@@ -4,6 +4,8 @@ use regraft_autograd::{Shape, Var};
 use regraft_tensor::Detail;
 use serde_json::{Map, Value, json};
 
+use super::support::{constraint, object, regularizer};
+use crate::settings::{FromSettings, Settings};
 use crate::{Activation, Call, Constraint, Initializer, Layer, Regularizer, Weights};
 
 /// `y = activation(x · kernel + bias)`.
@@ -151,31 +153,39 @@ impl Layer for Dense {
     }
 
     fn config(&self) -> Map<String, Value> {
-        let serialized = |regularizer: &Option<Regularizer>| {
-            regularizer
-                .as_ref()
-                .map_or(Value::Null, Regularizer::serialize)
-        };
-        let constraint = |constraint: &Option<Constraint>| {
-            constraint
-                .as_ref()
-                .map_or(Value::Null, Constraint::serialize)
-        };
-        let config = json!({
+        let mut config = object(json!({
             "units": self.units,
             "activation": self.activation.as_ref().map_or("linear".into(), Activation::serialize),
             "use_bias": self.use_bias,
             "kernel_initializer": self.kernel_initializer.serialize(),
             "bias_initializer": self.bias_initializer.serialize(),
-            "kernel_regularizer": serialized(&self.kernel_regularizer),
-            "bias_regularizer": serialized(&self.bias_regularizer),
-            "activity_regularizer": serialized(&self.activity_regularizer),
+            "kernel_regularizer": regularizer(&self.kernel_regularizer),
+            "bias_regularizer": regularizer(&self.bias_regularizer),
             "kernel_constraint": constraint(&self.kernel_constraint),
             "bias_constraint": constraint(&self.bias_constraint),
-        });
-        match config {
-            Value::Object(config) => config,
-            _ => Map::new(),
+        }));
+        // Keras writes it only where there is one.
+        if let Some(regularizer) = &self.activity_regularizer {
+            config.insert("activity_regularizer".into(), regularizer.serialize());
         }
+        config
+    }
+}
+
+impl FromSettings for Dense {
+    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
+        settings.unsupported(&["quantization_config", "lora_rank", "lora_alpha"])?;
+        Ok(Dense {
+            units: settings.size("units")?,
+            activation: settings.activation("activation")?,
+            use_bias: settings.flag("use_bias", true)?,
+            kernel_initializer: settings.initializer("kernel_initializer", "glorot_uniform")?,
+            bias_initializer: settings.initializer("bias_initializer", "zeros")?,
+            kernel_regularizer: settings.regularizer("kernel_regularizer")?,
+            bias_regularizer: settings.regularizer("bias_regularizer")?,
+            activity_regularizer: settings.regularizer("activity_regularizer")?,
+            kernel_constraint: settings.constraint("kernel_constraint")?,
+            bias_constraint: settings.constraint("bias_constraint")?,
+        })
     }
 }

@@ -1,0 +1,277 @@
+//! The configuration of a functional model: layers, and which calls of which layers feed which.
+//!
+//! The connections are followed in any order in which they can be, without recursion, so that a file
+//! with a thousand layers in a chain is read like any other, and one with a cycle is refused.
+
+use std::collections::HashMap;
+
+use regraft_tensor::Detail;
+use serde_json::Value;
+
+use super::read::{Reader, as_in_inference, brief, wrong};
+use crate::layer::{LayerKind, LayerSpec};
+use crate::model::ValueId;
+use crate::names::near;
+use crate::{Error, Functional, LayerOutput, Model, Result};
+
+/// A call of a layer, by the layer's position and the number of the call.
+type Node = (usize, usize);
+
+/// A layer of the file.
+struct Layer {
+    name: String,
+    /// What each call takes; one call without anything for an input layer.
+    calls: Vec<Vec<Node>>,
+    /// The results of the calls made so far.
+    values: Vec<ValueId>,
+    /// Where the layer is in the builder.
+    position: usize,
+}
+
+/// What a list of calls refers to, before names are resolved.
+struct Reference<'v> {
+    name: &'v str,
+    call: usize,
+    output: usize,
+    /// Keras 2 counts the calls of nested models from 1.
+    keras2: bool,
+}
+
+impl Reader<'_> {
+    /// A functional model.
+    pub(super) fn functional(&self, config: &Value, depth: usize) -> Result<Model> {
+        let Some(values) = config["layers"].as_array() else {
+            return Err(wrong(
+                "layers",
+                "a list of layers",
+                brief(&config["layers"]),
+            ));
+        };
+        let mut builder = Functional::new();
+        let mut layers: Vec<Layer> = Vec::with_capacity(values.len());
+        let mut nested = Vec::with_capacity(values.len());
+        let mut references = Vec::with_capacity(values.len());
+        for value in values {
+            let mut spec = self.layer(value, depth)?;
+            let name = value["name"]
+                .as_str()
+                .map(str::to_string)
+                .or(spec.name.take());
+            let name = name.unwrap_or_else(|| format!("layer_{}", layers.len()));
+            let mut calls = Vec::new();
+            for node in value["inbound_nodes"].as_array().into_iter().flatten() {
+                let read = read_node(node).map_err(|detail| detail.within(&name));
+                let (inputs, training) = read.map_err(Error::Config)?;
+                if training == Some(false) {
+                    as_in_inference(&mut spec);
+                }
+                calls.push(inputs);
+            }
+            nested.push(matches!(&spec.kind, LayerKind::Nested(_)));
+            references.push(calls);
+            let spec: LayerSpec = spec.named(&name);
+            layers.push(Layer {
+                position: builder.insert(spec)?,
+                name,
+                calls: Vec::new(),
+                values: Vec::new(),
+            });
+        }
+        let names: HashMap<String, usize> = layers
+            .iter()
+            .enumerate()
+            .map(|(position, layer)| (layer.name.clone(), position))
+            .collect();
+        let find = |reference: &Reference<'_>| -> Result<Node> {
+            let Some(&layer) = names.get(reference.name) else {
+                let received = format!("{:?}", reference.name);
+                let detail = Detail::new("", "the name of a layer of the model", received);
+                let help = near(reference.name, names.keys().map(String::as_str));
+                return Err(Error::Config(detail.help(help)));
+            };
+            if reference.output != 0 {
+                let expected = "output 0 of a layer (several outputs are not supported)";
+                return Err(wrong(reference.name, expected, reference.output));
+            }
+            let from_one = nested[layer] && reference.keras2;
+            Ok((layer, reference.call.saturating_sub(usize::from(from_one))))
+        };
+        for (position, calls) in references.iter().enumerate() {
+            for call in calls {
+                let resolve =
+                    |reference| find(reference).map_err(|e| e.within(&layers[position].name));
+                let inputs: Result<Vec<Node>> = call.iter().map(resolve).collect();
+                let inputs = inputs?;
+                layers[position].calls.push(inputs);
+            }
+            if layers[position].calls.is_empty() {
+                layers[position].calls.push(Vec::new());
+            }
+        }
+        connect(&mut builder, &mut layers)?;
+        let keras2 = references
+            .iter()
+            .flatten()
+            .flatten()
+            .any(|reference| reference.keras2);
+        let ends = |key: &str| -> Result<Vec<LayerOutput>> {
+            let mut outputs = Vec::new();
+            let ends = read_ends(&config[key]).map_err(|detail| Error::Config(detail.within(key)));
+            for mut reference in ends? {
+                // Here every version of Keras counts the calls of nested functional models from 1.
+                let layer = names.get(reference.name);
+                let sequential = |&layer: &usize| values[layer]["class_name"] == "Sequential";
+                reference.keras2 = keras2 || !layer.is_some_and(sequential);
+                let (layer, call) = find(&reference).map_err(|error| error.within(key))?;
+                let Some(&value) = layers[layer].values.get(call) else {
+                    return Err(no_such_call(&layers[layer], call).within(key));
+                };
+                outputs.push(builder.output(value));
+            }
+            Ok(outputs)
+        };
+        builder.model(&ends("input_layers")?, &ends("output_layers")?)
+    }
+}
+
+/// Makes all calls, each as soon as what it takes is there.
+fn connect(builder: &mut Functional, layers: &mut [Layer]) -> Result<()> {
+    for layer in &*layers {
+        for &(source, call) in layer.calls.iter().flatten() {
+            if call >= layers[source].calls.len() {
+                return Err(no_such_call(&layers[source], call).within(&layer.name));
+            }
+        }
+    }
+    let mut waiting: HashMap<Node, Vec<usize>> = HashMap::new();
+    let mut ready: Vec<usize> = (0..layers.len()).rev().collect();
+    while let Some(position) = ready.pop() {
+        loop {
+            let layer = &layers[position];
+            let done = layer.values.len();
+            let Some(inputs) = layer.calls.get(done) else {
+                break;
+            };
+            let missing = inputs
+                .iter()
+                .find(|(source, call)| *call >= layers[*source].values.len());
+            if let Some(&missing) = missing {
+                waiting.entry(missing).or_default().push(position);
+                break;
+            }
+            let inputs: Vec<ValueId> = inputs
+                .iter()
+                .map(|(source, call)| layers[*source].values[*call])
+                .collect();
+            let output = builder.connect(layer.position, &inputs)?;
+            layers[position].values.push(output.value());
+            ready.extend(waiting.remove(&(position, done)).unwrap_or_default());
+        }
+    }
+    let stuck = layers
+        .iter()
+        .find(|layer| layer.values.len() < layer.calls.len());
+    match stuck {
+        None => Ok(()),
+        Some(layer) => {
+            let expected = "layers that do not wait for each other in a circle";
+            Err(wrong(
+                &layer.name,
+                expected,
+                "one that waits for its own output",
+            ))
+        }
+    }
+}
+
+fn no_such_call(layer: &Layer, call: usize) -> Error {
+    let expected = format!("one of the {} calls of {:?}", layer.calls.len(), layer.name);
+    wrong("", &expected, format!("call {call}"))
+}
+
+/// What a call takes, and the `training` it was made with.
+fn read_node(node: &Value) -> Result<(Vec<Reference<'_>>, Option<bool>), Detail> {
+    let mut references = Vec::new();
+    let mut training = None;
+    if let Some(inputs) = node.as_array() {
+        // Keras 2: [["name", call, output, {arguments}], …].
+        for input in inputs {
+            references.push(read_history(input, true)?);
+            training = read_arguments(&input[3])?.or(training);
+        }
+        return Ok((references, training));
+    }
+    // Keras 3: {"args": [tensor or list of tensors], "kwargs": {…}}.
+    for argument in node["args"].as_array().into_iter().flatten() {
+        let tensors = match argument {
+            Value::Array(tensors) => tensors.as_slice(),
+            tensor => std::slice::from_ref(tensor),
+        };
+        for tensor in tensors {
+            if tensor["class_name"] != "__keras_tensor__" {
+                let expected = "outputs of layers as the only arguments";
+                return Err(Detail::new("inbound_nodes", expected, brief(tensor)));
+            }
+            references.push(read_history(&tensor["config"]["keras_history"], false)?);
+        }
+    }
+    if references.is_empty() {
+        let expected = "a call with the outputs of layers";
+        return Err(Detail::new("inbound_nodes", expected, brief(node)));
+    }
+    Ok((references, read_arguments(&node["kwargs"])?))
+}
+
+/// `["name", call, output]`, and in Keras 2 a fourth item, which the caller reads.
+fn read_history(history: &Value, keras2: bool) -> Result<Reference<'_>, Detail> {
+    let number = |index: usize| {
+        history[index]
+            .as_u64()
+            .and_then(|n| usize::try_from(n).ok())
+    };
+    match (history[0].as_str(), number(1), number(2)) {
+        (Some(name), Some(call), Some(output)) => Ok(Reference {
+            name,
+            call,
+            output,
+            keras2,
+        }),
+        _ => {
+            let expected = "[\"layer\", call, output]";
+            Err(Detail::new("", expected, brief(history)))
+        }
+    }
+}
+
+/// The arguments of a call besides its inputs: `training`, and what has no effect here.
+fn read_arguments(arguments: &Value) -> Result<Option<bool>, Detail> {
+    let mut training = None;
+    for (key, value) in arguments.as_object().into_iter().flatten() {
+        match (key.as_str(), value) {
+            (_, Value::Null) => {}
+            ("training", Value::Bool(false)) => training = Some(false),
+            _ => {
+                let expected = "no argument but `training=False`";
+                let received = format!("{key}: {}", brief(value));
+                return Err(Detail::new("inbound_nodes", expected, received));
+            }
+        }
+    }
+    Ok(training)
+}
+
+/// The model's inputs or outputs: one reference, a list, or a dictionary in the order of its keys.
+fn read_ends(ends: &Value) -> Result<Vec<Reference<'_>>, Detail> {
+    match ends {
+        Value::Array(list) if list.first().is_some_and(Value::is_string) => {
+            Ok(vec![read_history(ends, false)?])
+        }
+        Value::Array(list) => list.iter().map(|end| read_history(end, false)).collect(),
+        Value::Object(ends) => ends.values().map(|end| read_history(end, false)).collect(),
+        _ => Err(Detail::new(
+            "",
+            "a list of [\"layer\", call, output]",
+            brief(ends),
+        )),
+    }
+}

@@ -1,0 +1,49 @@
+//! Models as Keras' `config.json` and back: [`Model::to_config`] and [`Model::from_config`].
+//!
+//! What is written is Keras 3's form, with the settings that every version of Keras 3 knows. What is
+//! read is that of Keras 3 and of Keras 1 and 2. A freezing state that Keras' `trainable` cannot
+//! express stands beside a layer's `config` under the key `freezing`, which Keras passes over.
+
+mod graph;
+mod read;
+mod write;
+
+use serde_json::Value;
+
+use crate::{Model, Registry, Result};
+
+/// The key of a layer's freezing state, beside `config`.
+const FREEZING: &str = "freezing";
+
+/// Layers whose inputs Keras passes as one list.
+const TAKES_A_LIST: [&str; 7] = [
+    "Add",
+    "Average",
+    "Concatenate",
+    "Maximum",
+    "Minimum",
+    "Multiply",
+    "Subtract",
+];
+
+impl Model {
+    /// The model as Keras 3's `config.json` has it: classes, settings and connections, without the
+    /// values of weights.
+    pub fn to_config(&self) -> Value {
+        write::model(&self.name, &self.topology)
+    }
+
+    /// The model that a configuration describes, with first weights as its initializers give them.
+    ///
+    /// It reads what [`to_config`](Self::to_config) and Keras write: `Sequential` and functional
+    /// models, nested ones included. A layer or model whose `trainable` is false arrives
+    /// [frozen](crate::Freezing::Frozen); one that is called with `training=False` behaves as in
+    /// inference ([`FrozenStatistics`](crate::Freezing::FrozenStatistics)).
+    ///
+    /// # Errors
+    /// [`Error::Config`](crate::Error::Config) for what is missing, has no meaning or is not
+    /// supported; a class that `registry` does not know; and what building the model refuses.
+    pub fn from_config(config: &Value, registry: &Registry) -> Result<Model> {
+        read::Reader { registry }.model(config, 0)
+    }
+}

@@ -1,0 +1,234 @@
+//! A configuration as a model.
+
+use regraft_tensor::Detail;
+use serde_json::{Map, Value};
+
+use super::FREEZING;
+use crate::layer::{LayerKind, LayerSpec};
+use crate::layers::{Input, sample_shape};
+use crate::model::{Body, Topology};
+use crate::{Error, Freezing, LayerExt, Model, Registry, Result, Sequential};
+
+/// How many models may be nested in each other.
+const DEEPEST: usize = 32;
+
+/// Settings that every layer has, or that Keras 2 gave the first one.
+const OF_EVERY_LAYER: [&str; 6] = [
+    "name",
+    "trainable",
+    "dtype",
+    "batch_input_shape",
+    "input_shape",
+    "dynamic",
+];
+
+/// Reads configurations with the classes of a registry.
+pub(super) struct Reader<'r> {
+    pub registry: &'r Registry,
+}
+
+/// An error at `at`.
+pub(super) fn wrong(at: &str, expected: &str, received: impl std::fmt::Display) -> Error {
+    Error::Config(Detail::new(at, expected, received))
+}
+
+impl Reader<'_> {
+    /// A model, `depth` models deep.
+    pub fn model(&self, value: &Value, depth: usize) -> Result<Model> {
+        if depth > DEEPEST {
+            let expected = format!("at most {DEEPEST} models in each other");
+            return Err(wrong("", &expected, "more"));
+        }
+        let class_name = value["class_name"].as_str().unwrap_or_default();
+        let config = &value["config"];
+        let name = config["name"].as_str().or_else(|| value["name"].as_str());
+        let named = |error: Error| match name {
+            Some(name) => error.within(name),
+            None => error,
+        };
+        let mut model = match class_name {
+            "Sequential" => self.sequential(value, depth).map_err(named)?,
+            "Functional" | "Model" => self.functional(config, depth).map_err(named)?,
+            other => {
+                let error = wrong(
+                    "class_name",
+                    "\"Sequential\" or \"Functional\"",
+                    quoted(other),
+                );
+                return Err(error);
+            }
+        };
+        if let Some(name) = name {
+            model.set_name(name);
+        }
+        if config["trainable"] == Value::Bool(false) {
+            change_leaves(&mut model.topology, &|freezing| match freezing {
+                frozen if !frozen.trains_parameters() => frozen,
+                _ => Freezing::Frozen,
+            });
+        }
+        Ok(model)
+    }
+
+    fn sequential(&self, value: &Value, depth: usize) -> Result<Model> {
+        // Keras 1 has the list of layers in the place of the settings.
+        let config = &value["config"];
+        let Some(layers) = config["layers"].as_array().or_else(|| config.as_array()) else {
+            return Err(wrong("layers", "a list of layers", &config["layers"]));
+        };
+        let mut specs = Vec::with_capacity(layers.len() + 1);
+        for (position, layer) in layers.iter().enumerate() {
+            if let (0, Some(input)) = (position, implied_input(layer)?) {
+                specs.push(input);
+            }
+            specs.push(self.layer(layer, depth)?);
+        }
+        let mut sequential = Sequential::new(specs)?;
+        let shapes = [
+            &config["build_input_shape"],
+            &value["build_config"]["input_shape"],
+        ];
+        if let (false, Some(shape)) = (
+            sequential.is_built(),
+            shapes.into_iter().find(|shape| shape.is_array()),
+        ) {
+            let sample = sample_shape("build_input_shape", shape).map_err(Error::Config)?;
+            sequential.build(&sample)?;
+        }
+        Ok(sequential.into())
+    }
+
+    /// A layer or a nested model, with its name and freezing state.
+    pub(super) fn layer(&self, value: &Value, depth: usize) -> Result<LayerSpec> {
+        let Some(class_name) = value["class_name"].as_str() else {
+            let expected = "a layer with \"class_name\" and \"config\"";
+            return Err(wrong("", expected, brief(value)));
+        };
+        if matches!(class_name, "Sequential" | "Functional" | "Model") {
+            return Ok(self.model(value, depth + 1)?.into());
+        }
+        let Some(config) = value["config"].as_object() else {
+            return Err(wrong(
+                class_name,
+                "the settings of the layer",
+                brief(&value["config"]),
+            ));
+        };
+        let name = config
+            .get("name")
+            .and_then(Value::as_str)
+            .or_else(|| value["name"].as_str());
+        let at = name.unwrap_or(class_name);
+        let is_input = class_name == "InputLayer";
+        let own = |(key, _): &(&String, &Value)| match is_input {
+            true => !matches!(key.as_str(), "name" | "trainable"),
+            false => !OF_EVERY_LAYER.contains(&key.as_str()),
+        };
+        let settings: Map<String, Value> = config
+            .iter()
+            .filter(own)
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
+        if !is_input {
+            check_type(config.get("dtype")).map_err(|error| error.within(at))?;
+        }
+        let layer = self.registry.layer(class_name, &settings);
+        let mut spec = LayerSpec::from(layer.map_err(|error| error.within(at))?);
+        spec.name = name.map(str::to_string);
+        spec.freezing = freezing(config, &value[FREEZING]).map_err(|error| error.within(at))?;
+        Ok(spec)
+    }
+}
+
+/// The state that `trainable` and our own key say. Where the two contradict each other, somebody
+/// changed `trainable` afterwards.
+fn freezing(config: &Map<String, Value>, key: &Value) -> Result<Freezing> {
+    let trainable = match config.get("trainable") {
+        None | Some(Value::Null) => None,
+        Some(Value::Bool(trainable)) => Some(*trainable),
+        Some(other) => return Err(wrong("trainable", "true or false", other)),
+    };
+    let from_trainable = match trainable {
+        Some(false) => Freezing::Frozen,
+        _ => Freezing::Trainable,
+    };
+    let Some(key) = key.as_str() else {
+        return Ok(from_trainable);
+    };
+    match Freezing::from_key(key) {
+        None => Err(wrong(FREEZING, "a freezing state", quoted(key))),
+        Some(state) if trainable.is_none_or(|trains| trains == state.trains_parameters()) => {
+            Ok(state)
+        }
+        Some(_) => Ok(from_trainable),
+    }
+}
+
+/// The input layer that Keras 1 and 2 keep in the settings of the first layer.
+fn implied_input(layer: &Value) -> Result<Option<LayerSpec>> {
+    let config = &layer["config"];
+    let shape = &config["batch_input_shape"];
+    if layer["class_name"] == "InputLayer" || !shape.is_array() {
+        return Ok(None);
+    }
+    let sample = sample_shape("batch_input_shape", shape).map_err(Error::Config)?;
+    let name = config["name"].as_str().unwrap_or("layer");
+    Ok(Some(Input::new(sample).named(format!("{name}_input"))))
+}
+
+/// Weights are 32-bit floats here, so other floats are widened; quantized ones are something else.
+fn check_type(policy: Option<&Value>) -> Result<()> {
+    let name = match policy {
+        None | Some(Value::Null) => return Ok(()),
+        Some(Value::String(name)) => Some(name.as_str()),
+        Some(policy) => policy["config"]["name"].as_str(),
+    };
+    let floats = [
+        "float32",
+        "float16",
+        "bfloat16",
+        "float64",
+        "mixed_float16",
+        "mixed_bfloat16",
+    ];
+    match name {
+        Some(name) if floats.contains(&name) => Ok(()),
+        Some(name) => Err(wrong("dtype", "a type of floats", quoted(name))),
+        None => Err(wrong(
+            "dtype",
+            "a type of floats",
+            brief(policy.unwrap_or(&Value::Null)),
+        )),
+    }
+}
+
+/// Makes a layer, or all layers of a nested model, behave as in inference.
+pub(super) fn as_in_inference(spec: &mut LayerSpec) {
+    match &mut spec.kind {
+        LayerKind::Leaf(_) => spec.freezing = spec.freezing.as_in_inference(),
+        LayerKind::Nested(model) => {
+            change_leaves(&mut model.topology, &Freezing::as_in_inference);
+        }
+    }
+}
+
+fn change_leaves(topology: &mut Topology, change: &impl Fn(Freezing) -> Freezing) {
+    topology.visit_mut("", &mut |_, entry| {
+        if matches!(entry.body, Body::Leaf(_)) && !entry.is_input() {
+            entry.freezing = change(entry.freezing);
+        }
+    });
+}
+
+fn quoted(text: &str) -> String {
+    format!("{text:?}")
+}
+
+/// The beginning of a value, for a message.
+pub(super) fn brief(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(60) {
+        None => text,
+        Some((end, _)) => format!("{}…", &text[..end]),
+    }
+}

@@ -1,0 +1,207 @@
+//! A model as a configuration.
+
+use serde_json::{Map, Value, json};
+
+use super::{FREEZING, TAKES_A_LIST};
+use crate::layers::{class_names, object};
+use crate::model::{Body, Entry, Topology, ValueId};
+use crate::{Freezing, Layer};
+
+/// A model, top-level or nested.
+pub(super) fn model(name: &str, topology: &Topology) -> Value {
+    match topology.class_name.as_str() {
+        "Sequential" => sequential(name, topology),
+        _ => functional(name, topology),
+    }
+}
+
+fn sequential(name: &str, topology: &Topology) -> Value {
+    let layers: Vec<Value> = topology.layers.iter().map(layer).collect();
+    let mut config = object(json!({
+        "name": name,
+        "trainable": trains(topology),
+        "dtype": float32(),
+        "layers": layers,
+    }));
+    let mut value = json!({
+        "module": "keras",
+        "class_name": "Sequential",
+        "registered_name": null,
+    });
+    if let [input] = topology.inputs.as_slice() {
+        let shape = shape(topology, *input);
+        config.insert("build_input_shape".into(), shape.clone());
+        value["build_config"] = json!({ "input_shape": shape });
+    }
+    value["config"] = config.into();
+    value
+}
+
+fn functional(name: &str, topology: &Topology) -> Value {
+    let layer = |(position, entry): (usize, &Entry)| {
+        let mut value = layer(entry);
+        let calls = topology.calls.iter().filter(|call| call.layer == position);
+        let called = calls.filter(|call| !call.inputs.is_empty());
+        let nodes: Vec<Value> = called
+            .map(|call| node(topology, entry, &call.inputs))
+            .collect();
+        value["name"] = entry.name.as_str().into();
+        value["inbound_nodes"] = nodes.into();
+        value
+    };
+    let layers: Vec<Value> = topology.layers.iter().enumerate().map(layer).collect();
+    let ends = |ids: &[ValueId]| -> Value { ids.iter().map(|&id| end(topology, id)).collect() };
+    json!({
+        "module": "keras.src.models.functional",
+        "class_name": "Functional",
+        "config": {
+            "name": name,
+            "trainable": trains(topology),
+            "layers": layers,
+            "input_layers": ends(&topology.inputs),
+            "output_layers": ends(&topology.outputs),
+        },
+        "registered_name": "Functional",
+    })
+}
+
+/// A layer, or a nested model.
+fn layer(entry: &Entry) -> Value {
+    let layer = match &entry.body {
+        Body::Leaf(layer) => layer,
+        Body::Nested(topology) => return model(&entry.name, topology),
+    };
+    let freezing = entry.freezing;
+    let mut config = layer.config();
+    config.insert("name".into(), entry.name.as_str().into());
+    config.entry("dtype").or_insert_with(float32);
+    let mut expressed = Freezing::Trainable;
+    if layer.has_trainable_setting() {
+        let trains = freezing.trains_parameters();
+        config.insert("trainable".into(), trains.into());
+        if !trains {
+            expressed = Freezing::Frozen;
+        }
+    }
+    let mut value = class(&**layer, config);
+    if !entry.weights.is_empty() {
+        let shapes: Vec<Value> = entry.input_shapes.iter().map(|s| sizes(s.dims())).collect();
+        let shape = match <[Value; 1]>::try_from(shapes) {
+            Ok([shape]) => shape,
+            Err(shapes) => shapes.into(),
+        };
+        value["build_config"] = json!({ "input_shape": shape });
+    }
+    if freezing != expressed {
+        value[FREEZING] = freezing.key().into();
+    }
+    value
+}
+
+/// The class of a layer as Keras finds it: in a module of its own, or registered by the user.
+fn class(layer: &dyn Layer, mut config: Map<String, Value>) -> Value {
+    config.values_mut().for_each(shorten);
+    let name = layer.class_name();
+    let known = class_names().any(|known| known == name);
+    let (module, registered) = match (known, layer.module()) {
+        (true, module) => (Value::from(module), Value::Null),
+        (false, "" | "keras.layers") => (Value::Null, format!("Custom>{name}").into()),
+        (false, module) => (module.into(), name.into()),
+    };
+    json!({
+        "module": module,
+        "class_name": name,
+        "config": config,
+        "registered_name": registered,
+    })
+}
+
+/// One call of a layer: the values it was called with.
+fn node(topology: &Topology, entry: &Entry, inputs: &[ValueId]) -> Value {
+    let tensors: Vec<Value> = inputs
+        .iter()
+        .map(|&id| {
+            let (name, index) = source(topology, id);
+            json!({
+                "class_name": "__keras_tensor__",
+                "config": {
+                    "shape": shape(topology, id),
+                    "dtype": topology.calls[id.0].value.data_type.to_string(),
+                    "keras_history": [name, index, 0],
+                },
+            })
+        })
+        .collect();
+    let as_list = tensors.len() > 1 || TAKES_A_LIST.contains(&entry.class_name());
+    let arguments = if as_list {
+        json!([tensors])
+    } else {
+        json!(tensors)
+    };
+    json!({ "args": arguments, "kwargs": {} })
+}
+
+/// An input or output of the model.
+fn end(topology: &Topology, id: ValueId) -> Value {
+    let (name, mut index) = source(topology, id);
+    // Keras counts the calls of a nested functional model from 1 here, and only here.
+    let entry = &topology.layers[topology.calls[id.0].layer];
+    if matches!(&entry.body, Body::Nested(nested) if nested.class_name != "Sequential") {
+        index += 1;
+    }
+    json!([name, index, 0])
+}
+
+/// Which call of which layer a value comes from.
+fn source(topology: &Topology, id: ValueId) -> (&str, usize) {
+    let layer = topology.calls[id.0].layer;
+    let earlier = topology.calls[..id.0].iter();
+    let index = earlier.filter(|call| call.layer == layer).count();
+    (&topology.layers[layer].name, index)
+}
+
+fn trains(topology: &Topology) -> bool {
+    let mut trains = false;
+    topology.visit("", &mut |_, entry| {
+        let leaf = matches!(entry.body, Body::Leaf(_)) && !entry.is_input();
+        trains |= leaf && entry.freezing.trains_parameters();
+    });
+    trains
+}
+
+fn shape(topology: &Topology, id: ValueId) -> Value {
+    sizes(topology.calls[id.0].value.shape.dims())
+}
+
+fn sizes(dims: &[regraft_autograd::Dim]) -> Value {
+    dims.iter()
+        .map(|dim| match dim {
+            regraft_autograd::Dim::Batch => Value::Null,
+            regraft_autograd::Dim::Fixed(size) => (*size).into(),
+        })
+        .collect()
+}
+
+fn float32() -> Value {
+    json!({
+        "module": "keras",
+        "class_name": "DTypePolicy",
+        "config": { "name": "float32" },
+        "registered_name": null,
+    })
+}
+
+/// Writes 32-bit numbers by their shortest decimal: 0.1, not 0.10000000149011612.
+fn shorten(value: &mut Value) {
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            let long = number.as_f64().unwrap_or(0.0);
+            if f64::from(long as f32) == long {
+                *value = crate::settings::number(long as f32);
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(shorten),
+        Value::Object(values) => values.values_mut().for_each(shorten),
+        _ => {}
+    }
+}

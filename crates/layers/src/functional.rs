@@ -1,0 +1,301 @@
+//! Models whose layers form a graph: branches, several inputs, layers used more than once.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use regraft_tensor::Detail;
+
+use crate::layer::LayerSpec;
+use crate::layers::Input;
+use crate::model::{Entry, LayerCall, Model, Topology, ValueId};
+use crate::names::near;
+use crate::{Error, LayerExt, Result};
+
+/// Builds a [`Model`] by applying layers to the outputs of others.
+///
+/// ```
+/// use regraft_layers::{Dense, Functional, layers::Add};
+///
+/// let mut f = Functional::new();
+/// let x = f.input([8]);
+/// let h = f.apply(Dense::new(8).activation("relu"), &[x])?;
+/// let sum = f.apply(Add, &[x, h])?;
+/// let y = f.apply(Dense::new(3), &[sum])?;
+/// let model = f.model(&[x], &[y])?;
+/// assert_eq!(model.output_shapes()[0].to_string(), "(None, 3)");
+/// # Ok::<(), regraft_layers::Error>(())
+/// ```
+///
+/// Keras: <https://keras.io/guides/functional_api/>.
+#[derive(Clone, Debug)]
+pub struct Functional {
+    model: Model,
+    id: u64,
+}
+
+/// The output of a layer in a [`Functional`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LayerOutput {
+    value: ValueId,
+    builder: u64,
+}
+
+impl Default for Functional {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Functional {
+    /// An empty graph.
+    pub fn new() -> Self {
+        Self::with_seed(0)
+    }
+
+    /// An empty graph whose layers draw their first weights from `seed`.
+    pub fn with_seed(seed: u64) -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let mut model = Model::empty("functional", "Functional");
+        model.seed = seed;
+        Functional {
+            model,
+            id: COUNT.fetch_add(1, Ordering::Relaxed),
+        }
+    }
+
+    /// Gives the models made of this graph a name.
+    pub fn set_name(&mut self, name: impl Into<String>) {
+        self.model.set_name(name);
+    }
+
+    /// An input: samples of floats of this shape. [`apply`](Self::apply) with an [`Input`] and no
+    /// outputs makes one with a name, or of integers.
+    pub fn input(&mut self, sample: impl AsRef<[usize]>) -> LayerOutput {
+        let name = self.model.free_name("input_layer");
+        let input = Input::new(sample).named(name);
+        // Inputs have neither weights nor inputs that could be wrong, and the name is free.
+        self.apply(input, &[]).unwrap_or(LayerOutput {
+            value: ValueId(usize::MAX),
+            builder: self.id,
+        })
+    }
+
+    /// Adds a layer and applies it to outputs of layers that are there.
+    ///
+    /// # Errors
+    /// A layer that refuses its inputs, or a name that is there already; the graph is unchanged then.
+    pub fn apply(
+        &mut self,
+        layer: impl Into<LayerSpec>,
+        inputs: &[LayerOutput],
+    ) -> Result<LayerOutput> {
+        let inputs = self.values(inputs)?;
+        let (layers, weights) = (self.model.topology.layers.len(), self.model.store.len());
+        let position = self.model.insert(layer.into())?;
+        let connected = self.connect(position, &inputs);
+        if connected.is_err() {
+            self.model.topology.layers.truncate(layers);
+            self.model.store.0.truncate(weights);
+        }
+        connected
+    }
+
+    /// Applies a layer that is there already, with the same weights.
+    ///
+    /// # Errors
+    /// A name that is not there, or inputs that do not fit the layer's weights.
+    pub fn apply_again(&mut self, name: &str, inputs: &[LayerOutput]) -> Result<LayerOutput> {
+        let inputs = self.values(inputs)?;
+        let layers = &self.model.topology.layers;
+        let Some(position) = layers.iter().position(|entry| entry.name == name) else {
+            let help = near(name, layers.iter().map(|entry| entry.name.as_str()));
+            let received = format!("{name:?}");
+            let detail = Detail::new(self.model.name(), "the name of a layer", received);
+            return Err(Error::Name(detail.help(help)));
+        };
+        self.connect(position, &inputs)
+    }
+
+    /// Adds a layer without applying it, for [`connect`](Self::connect).
+    pub(crate) fn insert(&mut self, layer: LayerSpec) -> Result<usize> {
+        self.model.insert(layer)
+    }
+
+    /// Applies the layer at `position`.
+    pub(crate) fn connect(&mut self, position: usize, inputs: &[ValueId]) -> Result<LayerOutput> {
+        let entry = &self.model.topology.layers[position];
+        if entry.is_input() != inputs.is_empty() {
+            let expected = match entry.is_input() {
+                true => "an input layer without inputs",
+                false => "a layer with inputs",
+            };
+            let received = format!("{} of them", inputs.len());
+            return Err(Error::Model(Detail::new(&entry.name, expected, received)));
+        }
+        Ok(LayerOutput {
+            value: self.model.connect(position, inputs)?,
+            builder: self.id,
+        })
+    }
+
+    /// The handle of a value.
+    pub(crate) fn output(&self, value: ValueId) -> LayerOutput {
+        LayerOutput {
+            value,
+            builder: self.id,
+        }
+    }
+
+    fn values(&self, outputs: &[LayerOutput]) -> Result<Vec<ValueId>> {
+        let known = |output: &LayerOutput| {
+            let here = output.builder == self.id;
+            match here && output.value.0 < self.model.topology.calls.len() {
+                true => Ok(output.value),
+                false => {
+                    let expected = "outputs of layers of this `Functional`";
+                    let detail = Detail::new(self.model.name(), expected, "one of another");
+                    Err(Error::Model(detail))
+                }
+            }
+        };
+        outputs.iter().map(known).collect()
+    }
+
+    /// The model from `inputs` to `outputs`, with the layers on the way. It is a copy: several
+    /// models can be made of one graph, and changing one leaves the others as they are.
+    ///
+    /// # Errors
+    /// [`Error::Model`] if an input is not an input layer's or is named twice, if there is no output,
+    /// or if an output depends on an input that is not named.
+    pub fn model(&self, inputs: &[LayerOutput], outputs: &[LayerOutput]) -> Result<Model> {
+        let (inputs, outputs) = (self.values(inputs)?, self.values(outputs)?);
+        let topology = &self.model.topology;
+        let refuse = |expected: &str, received: String| {
+            let detail = Detail::new(self.model.name(), expected, received);
+            Err(Error::Model(detail))
+        };
+        if outputs.is_empty() || inputs.is_empty() {
+            return refuse("at least 1 input and 1 output", "none".to_string());
+        }
+        for (position, input) in inputs.iter().enumerate() {
+            let entry = &topology.layers[topology.calls[input.0].layer];
+            if !entry.is_input() || inputs[..position].contains(input) {
+                let received = format!("the output of {:?}", entry.name);
+                return refuse("inputs of the graph, each once", received);
+            }
+        }
+        let order = Order::of(topology, &inputs, &outputs);
+        for &call in &order.calls {
+            let entry = &topology.layers[topology.calls[call].layer];
+            if entry.is_input() && !inputs.contains(&ValueId(call)) {
+                let received = format!("{:?} left out", entry.name);
+                return refuse("every input that the outputs depend on", received);
+            }
+        }
+        let mut model = self.model.clone();
+        model.topology = order.apply(topology, &inputs, &outputs);
+        model.compact();
+        Ok(model)
+    }
+}
+
+/// Which calls are needed, and the order in which Keras lists their layers: by distance from the
+/// outputs, then as a depth-first walk from them finds them. Weight files number layers that way.
+struct Order {
+    /// Positions of calls, ascending.
+    calls: Vec<usize>,
+    /// Positions of layers.
+    layers: Vec<usize>,
+}
+
+impl Order {
+    fn of(topology: &Topology, inputs: &[ValueId], outputs: &[ValueId]) -> Order {
+        let count = topology.calls.len();
+        let mut found: HashMap<usize, i64> = HashMap::new();
+        let mut entered = vec![false; count];
+        let mut finished = Vec::new();
+        let mut stack: Vec<(usize, usize)> = Vec::new();
+        for output in outputs {
+            stack.push((output.0, 0));
+            while let Some((call, next)) = stack.pop() {
+                if next == 0 {
+                    if std::mem::replace(&mut entered[call], true) {
+                        continue;
+                    }
+                    let number = found.len() as i64;
+                    found.entry(topology.calls[call].layer).or_insert(number);
+                }
+                match topology.calls[call].inputs.get(next) {
+                    Some(input) => {
+                        stack.push((call, next + 1));
+                        stack.push((input.0, 0));
+                    }
+                    None => finished.push(call),
+                }
+            }
+        }
+        let mut depths = vec![0_usize; count];
+        let mut layer_depths: HashMap<usize, usize> = HashMap::new();
+        for &call in finished.iter().rev() {
+            let layer_depth = layer_depths.entry(topology.calls[call].layer).or_default();
+            *layer_depth = depths[call].max(*layer_depth);
+            depths[call] = *layer_depth;
+            for input in &topology.calls[call].inputs {
+                depths[input.0] = depths[input.0].max(depths[call] + 1);
+            }
+        }
+        // Inputs that nothing depends on come before all others at the outputs' depth.
+        for input in inputs {
+            let layer = topology.calls[input.0].layer;
+            if !entered[input.0] {
+                finished.push(input.0);
+                found.entry(layer).or_insert(-1);
+                layer_depths.entry(layer).or_insert(0);
+            }
+        }
+        finished.sort_unstable();
+        let mut layers: Vec<usize> = found.keys().copied().collect();
+        layers.sort_unstable_by_key(|layer| {
+            (std::cmp::Reverse(layer_depths[layer]), found[layer], *layer)
+        });
+        Order {
+            calls: finished,
+            layers,
+        }
+    }
+
+    fn apply(&self, topology: &Topology, inputs: &[ValueId], outputs: &[ValueId]) -> Topology {
+        let numbers = |positions: &[usize]| -> HashMap<usize, usize> {
+            positions
+                .iter()
+                .enumerate()
+                .map(|(new, &old)| (old, new))
+                .collect()
+        };
+        let (layer, value) = (numbers(&self.layers), numbers(&self.calls));
+        let values = |ids: &[ValueId]| ids.iter().map(|id| ValueId(value[&id.0])).collect();
+        let call = |&position: &usize| {
+            let call = &topology.calls[position];
+            LayerCall {
+                layer: layer[&call.layer],
+                inputs: values(&call.inputs),
+                value: call.value.clone(),
+            }
+        };
+        let entry = |&position: &usize| -> Entry { topology.layers[position].clone() };
+        Topology {
+            class_name: topology.class_name.clone(),
+            layers: self.layers.iter().map(entry).collect(),
+            calls: self.calls.iter().map(call).collect(),
+            inputs: values(inputs),
+            outputs: values(outputs),
+            built: true,
+        }
+    }
+}
+
+impl LayerOutput {
+    pub(crate) fn value(self) -> ValueId {
+        self.value
+    }
+}

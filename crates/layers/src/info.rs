@@ -1,0 +1,282 @@
+//! Looking at a model's layers: [`Model::layers`] and [`Model::get_layer`].
+
+use std::fmt;
+
+use regraft_autograd::Shape;
+use regraft_tensor::{Detail, Tensor};
+use serde_json::{Map, Value};
+
+use crate::model::{Body, Entry, join};
+use crate::names::near;
+use crate::weight::{Weight, WeightStore};
+use crate::{Error, Freezing, Layer, Model, ParameterCount, Result, WeightKind};
+
+/// A layer of a model, to be looked at.
+#[derive(Clone)]
+pub struct LayerInfo<'m> {
+    path: String,
+    entry: &'m Entry,
+    store: &'m WeightStore,
+}
+
+/// A layer by name or path (`"dense_1"`, `"base/conv1"`), or by position; negative positions count
+/// from the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LayerKey {
+    /// By name, or by path for a layer of a nested model.
+    Name(String),
+    /// By position.
+    Index(isize),
+}
+
+impl From<&str> for LayerKey {
+    fn from(name: &str) -> Self {
+        LayerKey::Name(name.to_string())
+    }
+}
+
+impl From<String> for LayerKey {
+    fn from(name: String) -> Self {
+        LayerKey::Name(name)
+    }
+}
+
+impl From<i32> for LayerKey {
+    fn from(index: i32) -> Self {
+        LayerKey::Index(index as isize)
+    }
+}
+
+impl From<usize> for LayerKey {
+    fn from(index: usize) -> Self {
+        LayerKey::Index(isize::try_from(index).unwrap_or(isize::MAX))
+    }
+}
+
+impl<'m> LayerInfo<'m> {
+    pub(crate) fn new(path: String, entry: &'m Entry, store: &'m WeightStore) -> Self {
+        LayerInfo { path, entry, store }
+    }
+
+    /// The name within the model that has it.
+    pub fn name(&self) -> &'m str {
+        &self.entry.name
+    }
+
+    /// The path in the whole model: `base/conv1`.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The class name: `Dense`, or `Sequential` of a nested model.
+    pub fn class_name(&self) -> &'m str {
+        self.entry.class_name()
+    }
+
+    /// What training may change in it. Of a nested model: the state that all its layers share, or
+    /// `Trainable` if they differ.
+    pub fn freezing(&self) -> Freezing {
+        let Body::Nested(topology) = &self.entry.body else {
+            return self.entry.freezing;
+        };
+        let mut states = Vec::new();
+        topology.visit("", &mut |_, entry| {
+            if matches!(entry.body, Body::Leaf(_)) && !entry.is_input() {
+                states.push(entry.freezing);
+            }
+        });
+        let first = states.first().copied().unwrap_or_default();
+        match states.iter().all(|state| *state == first) {
+            true => first,
+            false => Freezing::Trainable,
+        }
+    }
+
+    /// Whether any parameter of it is trained.
+    pub fn is_trainable(&self) -> bool {
+        let mut trains = false;
+        self.visit(&mut |entry| {
+            let leaf = matches!(entry.body, Body::Leaf(_)) && !entry.is_input();
+            trains |= leaf && entry.freezing.trains_parameters();
+        });
+        trains
+    }
+
+    /// Its weights in order; of a nested model, those of all its layers.
+    pub fn weights(&self) -> Vec<&'m Weight> {
+        let mut weights = Vec::new();
+        self.visit(&mut |entry| {
+            weights.extend(entry.weights.iter().map(|id| &self.store.0[id.0]));
+        });
+        weights
+    }
+
+    /// The values of its weights in order, as Keras' `get_weights`. They share memory with the
+    /// model's until either is written.
+    pub fn get_weights(&self) -> Vec<Tensor> {
+        let value = |weight: &Weight| weight.value().clone();
+        self.weights().into_iter().map(value).collect()
+    }
+
+    /// Numbers of elements of its weights.
+    pub fn count_parameters(&self) -> ParameterCount {
+        let mut count = ParameterCount::default();
+        self.visit(&mut |entry| {
+            for id in &entry.weights {
+                let weight = &self.store.0[id.0];
+                count.add(weight.kind(), entry.freezing, weight.value().len());
+            }
+        });
+        count
+    }
+
+    /// The shapes of its inputs; none before the model is built.
+    pub fn input_shapes(&self) -> &'m [Shape] {
+        &self.entry.input_shapes
+    }
+
+    /// The shape of its output, if the model is built.
+    pub fn output_shape(&self) -> Option<&'m Shape> {
+        self.entry.output_shape.as_ref()
+    }
+
+    /// The layer itself; none for a nested model.
+    pub fn layer(&self) -> Option<&'m dyn Layer> {
+        match &self.entry.body {
+            Body::Leaf(layer) => Some(&**layer),
+            Body::Nested(_) => None,
+        }
+    }
+
+    /// The settings with Keras' names; of a nested model, none.
+    pub fn config(&self) -> Map<String, Value> {
+        self.layer().map(Layer::config).unwrap_or_default()
+    }
+
+    /// The layers of a nested model; none for a single layer.
+    pub fn layers(&self) -> Vec<LayerInfo<'m>> {
+        match &self.entry.body {
+            Body::Leaf(_) => Vec::new(),
+            Body::Nested(topology) => {
+                let info = |entry: &'m Entry| {
+                    LayerInfo::new(join(&self.path, &entry.name), entry, self.store)
+                };
+                topology.shown().map(info).collect()
+            }
+        }
+    }
+
+    /// Calls `visit` with the layer, or all that a nested model contains.
+    fn visit(&self, visit: &mut impl FnMut(&'m Entry)) {
+        visit(self.entry);
+        if let Body::Nested(topology) = &self.entry.body {
+            topology.visit("", &mut |_, entry| visit(entry));
+        }
+    }
+}
+
+impl fmt::Debug for LayerInfo<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} ({}, {})",
+            self.path,
+            self.class_name(),
+            self.freezing()
+        )
+    }
+}
+
+impl ParameterCount {
+    /// Counts the elements of a weight.
+    pub(crate) fn add(&mut self, kind: WeightKind, freezing: Freezing, elements: usize) {
+        let slot = match kind {
+            WeightKind::State => &mut self.state,
+            WeightKind::Parameter if freezing.trains_parameters() => &mut self.trainable,
+            WeightKind::Parameter => &mut self.frozen,
+        };
+        *slot += elements;
+    }
+}
+
+impl Model {
+    /// The layers in order; those of nested models are in [`LayerInfo::layers`]. As in Keras, the
+    /// input layer of a `Sequential` is not among them.
+    pub fn layers(&self) -> Vec<LayerInfo<'_>> {
+        let shown = self.topology.shown();
+        shown
+            .map(|entry| LayerInfo::new(entry.name.clone(), entry, &self.store))
+            .collect()
+    }
+
+    /// The layer of this name, path or position: `model.get_layer("dense_1")`,
+    /// `model.get_layer(-1)`, `model.get_layer("base/conv1")`.
+    ///
+    /// # Errors
+    /// [`Error::Name`] if there is none, with the nearest names.
+    pub fn get_layer(&self, key: impl Into<LayerKey>) -> Result<LayerInfo<'_>> {
+        let mut layers = self.layers();
+        match key.into() {
+            LayerKey::Index(index) => {
+                let count = layers.len() as isize;
+                let position = if index < 0 { index + count } else { index };
+                if (0..count).contains(&position) {
+                    return Ok(layers.swap_remove(position as usize));
+                }
+                let expected = format!("a position among {count} layers");
+                Err(Error::Name(Detail::new(self.name(), expected, index)))
+            }
+            LayerKey::Name(name) => {
+                let mut found = None;
+                let mut paths = Vec::new();
+                self.topology.visit("", &mut |path, entry| {
+                    if path == name {
+                        found = Some(LayerInfo::new(path.clone(), entry, &self.store));
+                    }
+                    paths.push(path);
+                });
+                found.ok_or_else(|| {
+                    let help = near(&name, paths.iter().map(String::as_str));
+                    let received = format!("{name:?}");
+                    let detail = Detail::new(self.name(), "the name of a layer", received);
+                    Error::Name(detail.help(help))
+                })
+            }
+        }
+    }
+
+    /// Sets all weights of a layer, in the order of [`LayerInfo::weights`], as Keras'
+    /// `layer.set_weights`.
+    ///
+    /// # Errors
+    /// [`Error::Name`] if there is no such layer, [`Error::Shape`] if the number of weights or a
+    /// shape differs; the model is unchanged then.
+    pub fn set_layer_weights(
+        &mut self,
+        key: impl Into<LayerKey>,
+        values: Vec<Tensor>,
+    ) -> Result<()> {
+        let layer = self.get_layer(key)?;
+        let paths: Vec<String> = layer
+            .weights()
+            .iter()
+            .map(|w| w.path().to_string())
+            .collect();
+        if paths.len() != values.len() {
+            let expected = format!("{} weights", paths.len());
+            let detail = Detail::new(layer.path(), expected, values.len());
+            return Err(Error::Shape(detail));
+        }
+        for (weight, value) in layer.weights().iter().zip(&values) {
+            if weight.value().shape() != value.shape() {
+                let expected = format!("shape {:?}", weight.value().shape());
+                let received = format!("{:?}", value.shape());
+                return Err(Error::Shape(Detail::new(weight.path(), expected, received)));
+            }
+        }
+        for (path, value) in paths.iter().zip(values) {
+            self.set_weight(path, value)?;
+        }
+        Ok(())
+    }
+}

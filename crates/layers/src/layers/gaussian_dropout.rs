@@ -1,0 +1,72 @@
+//! Multiplying by noise while training.
+
+use regraft_autograd::{Shape, Var};
+use regraft_tensor::Detail;
+use serde_json::{Map, Value, json};
+
+use super::support::{object, single};
+use crate::settings::{FromSettings, Settings, number, require};
+use crate::{Call, Layer, Weights};
+
+/// While it trains, `y = x · n` with normally distributed `n` of mean 1 and standard deviation
+/// `√(rate / (1 − rate))`, as much as [`Dropout`](crate::layers::Dropout)'s mask has; otherwise
+/// `y = x`.
+///
+/// Input and output have the same shape, any; there are no weights. Frozen, it changes nothing.
+/// Srivastava et al. 2014.
+/// Keras: <https://keras.io/api/layers/regularization_layers/gaussian_dropout/>.
+#[derive(Clone, Debug)]
+pub struct GaussianDropout {
+    rate: f32,
+    seed: Option<u64>,
+}
+
+impl GaussianDropout {
+    /// A layer with as much noise as dropping with probability `rate` (from 0 to below 1).
+    pub fn new(rate: f32) -> Self {
+        GaussianDropout { rate, seed: None }
+    }
+
+    /// Draws from stream `seed` of the training's seed, instead of one chosen by the layer's
+    /// position.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+}
+
+impl Layer for GaussianDropout {
+    fn class_name(&self) -> &str {
+        "GaussianDropout"
+    }
+
+    fn build(&self, inputs: &[Shape], _weights: &mut Weights) -> Result<(), Detail> {
+        let fits = (0.0..1.0).contains(&self.rate);
+        require(fits, "rate", "a number from 0 to below 1", self.rate)?;
+        single(inputs).map(|_| ())
+    }
+
+    fn call<'g>(&self, call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {
+        let x = inputs[0];
+        if !call.training() || self.rate == 0.0 {
+            return x;
+        }
+        let stddev = (self.rate / (1.0 - self.rate)).sqrt();
+        let stream = call.stream(self.seed);
+        x * call.graph().random_normal(stream, x.shape(), 1.0, stddev)
+    }
+
+    fn config(&self) -> Map<String, Value> {
+        object(json!({ "rate": number(self.rate), "seed": self.seed }))
+    }
+}
+
+impl FromSettings for GaussianDropout {
+    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
+        Ok(GaussianDropout {
+            rate: settings.number("rate", 0.0)?,
+            seed: settings.seed()?,
+        })
+    }
+}

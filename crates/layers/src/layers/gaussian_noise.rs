@@ -1,0 +1,71 @@
+//! Adding noise while training.
+
+use regraft_autograd::{Shape, Var};
+use regraft_tensor::Detail;
+use serde_json::{Map, Value, json};
+
+use super::support::{object, single};
+use crate::settings::{FromSettings, Settings, number, require};
+use crate::{Call, Layer, Weights};
+
+/// While it trains, `y = x + n` with normally distributed `n` of mean 0 and standard deviation
+/// `stddev`; otherwise `y = x`.
+///
+/// Input and output have the same shape, any; there are no weights. Frozen, it adds nothing.
+/// Keras: <https://keras.io/api/layers/regularization_layers/gaussian_noise/>.
+#[derive(Clone, Debug)]
+pub struct GaussianNoise {
+    stddev: f32,
+    seed: Option<u64>,
+}
+
+impl GaussianNoise {
+    /// A layer that adds noise of standard deviation `stddev`, from 0 to 1 as in Keras.
+    pub fn new(stddev: f32) -> Self {
+        GaussianNoise { stddev, seed: None }
+    }
+
+    /// Draws from stream `seed` of the training's seed, instead of one chosen by the layer's
+    /// position.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+}
+
+impl Layer for GaussianNoise {
+    fn class_name(&self) -> &str {
+        "GaussianNoise"
+    }
+
+    fn build(&self, inputs: &[Shape], _weights: &mut Weights) -> Result<(), Detail> {
+        let fits = (0.0..=1.0).contains(&self.stddev);
+        require(fits, "stddev", "a number from 0 to 1", self.stddev)?;
+        single(inputs).map(|_| ())
+    }
+
+    fn call<'g>(&self, call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {
+        let x = inputs[0];
+        if !call.training() || self.stddev == 0.0 {
+            return x;
+        }
+        let stream = call.stream(self.seed);
+        x + call
+            .graph()
+            .random_normal(stream, x.shape(), 0.0, self.stddev)
+    }
+
+    fn config(&self) -> Map<String, Value> {
+        object(json!({ "stddev": number(self.stddev), "seed": self.seed }))
+    }
+}
+
+impl FromSettings for GaussianNoise {
+    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
+        Ok(GaussianNoise {
+            stddev: settings.number("stddev", 0.0)?,
+            seed: settings.seed()?,
+        })
+    }
+}

@@ -1,0 +1,35 @@
+//! The layer that does nothing.
+
+use regraft_autograd::{Shape, Var};
+use regraft_tensor::Detail;
+
+use super::support::single;
+use crate::settings::{FromSettings, Settings};
+use crate::{Call, Layer, Weights};
+
+/// `y = x`, of any shape: a place with a name, such as for cutting a model there.
+///
+/// It has no weights; being frozen changes nothing.
+/// Keras: <https://keras.io/api/layers/core_layers/identity/>.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Identity;
+
+impl Layer for Identity {
+    fn class_name(&self) -> &str {
+        "Identity"
+    }
+
+    fn build(&self, inputs: &[Shape], _weights: &mut Weights) -> Result<(), Detail> {
+        single(inputs).map(|_| ())
+    }
+
+    fn call<'g>(&self, _call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {
+        inputs[0]
+    }
+}
+
+impl FromSettings for Identity {
+    fn from_settings(_settings: &Settings<'_>) -> Result<Self, Detail> {
+        Ok(Identity)
+    }
+}

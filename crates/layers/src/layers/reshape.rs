@@ -1,0 +1,93 @@
+//! Samples in another shape.
+
+use regraft_autograd::{Shape, Var};
+use regraft_tensor::Detail;
+use serde_json::{Map, Value, json};
+
+use super::support::{object, single};
+use crate::settings::{FromSettings, Settings};
+use crate::{Call, Layer, Weights};
+
+/// Gives each sample another shape with as many elements: `(batch, …)` to `(batch, target…)`, the
+/// last axis fastest. One size may be −1: what is left for it.
+///
+/// It has no weights; being frozen changes nothing.
+/// Keras: <https://keras.io/api/layers/reshaping_layers/reshape/>.
+#[derive(Clone, Debug)]
+pub struct Reshape {
+    target: Vec<isize>,
+}
+
+impl Reshape {
+    /// A layer that gives samples the shape `target`, in which one size may be −1.
+    pub fn new(target: impl AsRef<[isize]>) -> Self {
+        Reshape {
+            target: target.as_ref().to_vec(),
+        }
+    }
+
+    /// The shape of a sample of shape `input` afterwards.
+    fn sample(&self, input: &Shape) -> Result<Vec<usize>, Detail> {
+        let wrong = || {
+            Detail::new(
+                "target_shape",
+                format!("as many elements as a sample of {input}, one size at most −1"),
+                format!("{:?}", self.target),
+            )
+        };
+        let elements: usize = match (input.is_batch_first(), input.sample()) {
+            (true, Some(sample)) => sample.iter().product(),
+            _ => return Err(Detail::new("", "an input (batch, …)", input)),
+        };
+        let mut known: usize = 1;
+        let mut open = 0;
+        for &size in &self.target {
+            match size {
+                -1 => open += 1,
+                size => {
+                    let size = usize::try_from(size).map_err(|_| wrong())?;
+                    known = known.checked_mul(size).ok_or_else(wrong)?;
+                }
+            }
+        }
+        let left = match open {
+            0 => (known == elements).then_some(1),
+            1 => elements
+                .checked_rem(known)
+                .filter(|&rest| rest == 0)
+                .map(|_| elements / known),
+            _ => None,
+        };
+        let left = left.ok_or_else(wrong)?;
+        let size = |&size: &isize| usize::try_from(size).unwrap_or(left);
+        Ok(self.target.iter().map(size).collect())
+    }
+}
+
+impl Layer for Reshape {
+    fn class_name(&self) -> &str {
+        "Reshape"
+    }
+
+    fn build(&self, inputs: &[Shape], _weights: &mut Weights) -> Result<(), Detail> {
+        self.sample(single(inputs)?).map(|_| ())
+    }
+
+    fn call<'g>(&self, _call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {
+        // What does not fit was found when the layer was built.
+        let sample = self.sample(&inputs[0].shape()).unwrap_or_default();
+        inputs[0].reshape(Shape::batch_of(&sample))
+    }
+
+    fn config(&self) -> Map<String, Value> {
+        object(json!({ "target_shape": self.target }))
+    }
+}
+
+impl FromSettings for Reshape {
+    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
+        Ok(Reshape {
+            target: settings.axes("target_shape")?.unwrap_or_default(),
+        })
+    }
+}

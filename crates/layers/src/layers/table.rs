@@ -1,0 +1,64 @@
+//! The layers that files may name, and how each is made from its settings.
+
+use std::sync::Arc;
+
+use regraft_tensor::Detail;
+
+use super::*;
+use crate::Layer;
+use crate::settings::{FromSettings, Maker, Settings};
+
+fn make<L: Layer + FromSettings>(settings: &Settings<'_>) -> Result<Arc<dyn Layer>, Detail> {
+    Ok(Arc::new(L::from_settings(settings)?))
+}
+
+/// Every built-in layer under its class name in Keras.
+pub(crate) const TABLE: &[Maker<Arc<dyn Layer>>] = &[
+    (&["Activation"], make::<ActivationLayer>),
+    (&["ActivityRegularization"], make::<ActivityRegularization>),
+    (&["Add"], make::<Add>),
+    (&["AlphaDropout"], make::<AlphaDropout>),
+    (&["Average"], make::<Average>),
+    // Keras 1 and 2 also wrote the classes of TensorFlow's two versions.
+    (
+        &[
+            "BatchNormalization",
+            "BatchNormalizationV1",
+            "BatchNormalizationV2",
+        ],
+        make::<BatchNormalization>,
+    ),
+    (&["Concatenate"], make::<Concatenate>),
+    (&["Dense"], make::<Dense>),
+    (&["Dropout"], make::<Dropout>),
+    (&["ELU"], make::<ELU>),
+    (&["Embedding"], make::<Embedding>),
+    (&["Flatten"], make::<Flatten>),
+    (&["GaussianDropout"], make::<GaussianDropout>),
+    (&["GaussianNoise"], make::<GaussianNoise>),
+    (&["Identity"], make::<Identity>),
+    (&["InputLayer"], make::<Input>),
+    (&["LayerNormalization"], make::<LayerNormalization>),
+    (&["LeakyReLU"], make::<LeakyReLU>),
+    (&["Maximum"], make::<Maximum>),
+    (&["Minimum"], make::<Minimum>),
+    (&["Multiply"], make::<Multiply>),
+    (&["Normalization"], make::<Normalization>),
+    (&["PReLU"], make::<PReLU>),
+    (&["Permute"], make::<Permute>),
+    (&["RMSNormalization"], make::<RMSNormalization>),
+    (&["ReLU"], make::<ReLU>),
+    (&["Rescaling"], make::<Rescaling>),
+    (&["Reshape"], make::<Reshape>),
+    (&["Softmax"], make::<Softmax>),
+    (&["SpatialDropout1D"], make::<SpatialDropout1D>),
+    (&["SpatialDropout2D"], make::<SpatialDropout2D>),
+    (&["SpatialDropout3D"], make::<SpatialDropout3D>),
+    (&["Subtract"], make::<Subtract>),
+    (&["UnitNormalization"], make::<UnitNormalization>),
+];
+
+/// The class names in [`TABLE`].
+pub(crate) fn class_names() -> impl Iterator<Item = &'static str> {
+    TABLE.iter().flat_map(|(names, _)| names.iter().copied())
+}

@@ -1,0 +1,68 @@
+//! Samples of length 1.
+
+use regraft_autograd::{Shape, Var};
+use regraft_tensor::Detail;
+use serde_json::{Map, Value, json};
+
+use super::support::{axes_of, fixed_axes, object, single};
+use crate::settings::{FromSettings, Settings, axes};
+use crate::{Call, Layer, Weights};
+
+/// `y = x / max(√(Σ x²), 1e-12)`, the sum of each sample over `axis` (the last unless told
+/// otherwise), so that its length there is 1; zero stays zero.
+///
+/// Input and output have the same shape, any; there are no weights; being frozen changes nothing.
+/// Keras: <https://keras.io/api/layers/normalization_layers/unit_normalization/>.
+#[derive(Clone, Debug)]
+pub struct UnitNormalization {
+    axis: Vec<isize>,
+}
+
+impl Default for UnitNormalization {
+    fn default() -> Self {
+        UnitNormalization { axis: vec![-1] }
+    }
+}
+
+impl UnitNormalization {
+    /// A layer for the last axis.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The axes normalized over; negative ones count from the end.
+    #[must_use]
+    pub fn axis(mut self, axis: impl AsRef<[isize]>) -> Self {
+        self.axis = axis.as_ref().to_vec();
+        self
+    }
+}
+
+impl Layer for UnitNormalization {
+    fn class_name(&self) -> &str {
+        "UnitNormalization"
+    }
+
+    fn build(&self, inputs: &[Shape], _weights: &mut Weights) -> Result<(), Detail> {
+        fixed_axes(&self.axis, single(inputs)?).map(|_| ())
+    }
+
+    fn call<'g>(&self, _call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {
+        let x = inputs[0];
+        let squares = x.square().sum_keeping(&axes_of(&self.axis, x));
+        // The bound is under the root, so that the gradient at zero is a number.
+        x / squares.maximum(1e-24).sqrt()
+    }
+
+    fn config(&self) -> Map<String, Value> {
+        object(json!({ "axis": axes(&self.axis) }))
+    }
+}
+
+impl FromSettings for UnitNormalization {
+    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
+        Ok(UnitNormalization {
+            axis: settings.axes("axis")?.unwrap_or_else(|| vec![-1]),
+        })
+    }
+}
