@@ -224,7 +224,7 @@ fn each_run(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ndarray::{ArrayD, Axis, IxDyn, Slice, concatenate as join};
+    use ndarray::{ArrayD, Axis, IxDyn, Slice, array, concatenate as join};
     use proptest::prelude::*;
 
     fn numbered(shape: &[usize]) -> ArrayD<i32> {
@@ -286,6 +286,19 @@ mod tests {
             crop(&padded, &large, &before, &mut back, &shape);
             prop_assert_eq!(&back[..], x.as_slice().unwrap());
         }
+    }
+
+    #[test]
+    fn padding_stands_where_it_is_told() {
+        let mut out = [0; 20];
+        pad(&[1, 2, 3, 4], &[2, 2], &[1, 2], 9, &mut out, &[4, 5]);
+        let expected = array![
+            [9, 9, 9, 9, 9],
+            [9, 9, 1, 2, 9],
+            [9, 9, 3, 4, 9],
+            [9, 9, 9, 9, 9]
+        ];
+        assert_eq!(out, expected.as_slice().unwrap());
     }
 
     #[test]

@@ -10,17 +10,17 @@ use super::pack::{Scratch, pack_right, pack_upright};
 use super::tile::{Kernels, Tile, WIDTHS};
 
 /// Stretch of `k` when operands are packed or lie close together.
-const DEPTH: usize = 384;
+const DEPTH: usize = 256;
 
 /// Stretch of `k` when a wide right operand is read in place: few enough rows that their pages
 /// and lines stay at hand while the columns pass.
 const DEPTH_IN_PLACE: usize = 64;
 
 /// Values of the left operand that stay in the second-level cache.
-const LEFT: usize = 128 * 1024;
+const LEFT: usize = 64 * 1024;
 
 /// Values of the right operand that are packed at a time.
-const RIGHT: usize = 256 * 1024;
+const RIGHT: usize = 128 * 1024;
 
 /// The right operand: as it lies, or in panels.
 #[derive(Clone, Copy)]
@@ -87,17 +87,18 @@ pub(super) unsafe fn product(kernels: &Kernels, p: &Product<'_>) {
             RightPart::InPlace(_) if in_place && p.columns <= panel => 1024,
             _ => DEPTH,
         };
+        // Stretches of equal length.
+        let depth_step = p.depth.div_ceil(p.depth.div_ceil(depth_step));
         let pack_b = matches!(p.b, RightPart::InPlace(_)) && !in_place;
         let column_step = if pack_b {
-            (RIGHT / depth_step.min(p.depth) / panel).max(1) * panel
+            (RIGHT / depth_step / panel).max(1) * panel
         } else {
             p.columns
         };
         // Packing the left operand pays when enough panels read it.
         let pack_a = p.a.row_stride != 1 && p.columns > 4 * panel && tiles > 1
             || p.a.row_stride == 1 && p.columns > 8 * panel && p.a.column_stride > 64;
-        let row_step =
-            (LEFT / depth_step.min(p.depth) / kernels.heights[1]).max(1) * kernels.heights[1];
+        let row_step = (LEFT / depth_step / kernels.heights[1]).max(1) * kernels.heights[1];
 
         let mut left = pack_a.then(|| Scratch::take(0));
         let mut right = pack_b.then(|| Scratch::take(1));

@@ -103,18 +103,23 @@ pub(super) unsafe fn pack_right(
     }
 }
 
-/// Copies `length` values; the usual lengths become single moves.
+/// Copies `length` values; the lengths of panels and of tile rows become a few moves.
 ///
 /// # Safety
 /// As [`std::ptr::copy_nonoverlapping`].
 #[inline(always)]
 unsafe fn copy(from: *const f32, to: *mut f32, length: usize) {
+    use std::ptr::copy_nonoverlapping;
     // SAFETY: the caller's.
     unsafe {
         match length {
-            32 => std::ptr::copy_nonoverlapping(from, to, 32),
-            16 => std::ptr::copy_nonoverlapping(from, to, 16),
-            length => std::ptr::copy_nonoverlapping(from, to, length),
+            32 => copy_nonoverlapping(from, to, 32),
+            16 => copy_nonoverlapping(from, to, 16),
+            12 => copy_nonoverlapping(from, to, 12),
+            11 => copy_nonoverlapping(from, to, 11),
+            8 => copy_nonoverlapping(from, to, 8),
+            6 => copy_nonoverlapping(from, to, 6),
+            length => copy_nonoverlapping(from, to, length),
         }
     }
 }
