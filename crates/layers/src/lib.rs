@@ -4,6 +4,7 @@ pub mod activations;
 mod call;
 mod config;
 pub mod constraints;
+mod digest;
 mod error;
 mod formulas;
 mod freezing;

@@ -4,8 +4,8 @@
 use regraft_autograd::{DataType, Feed};
 use regraft_tensor::kernels::random::{Key, permutation};
 
-use crate::data::{Data, Values};
 use crate::feeds::Feeds;
+use crate::input::{Data, Values};
 use crate::metrics::Targets;
 use crate::steps::{Batch, Features, FeedPlan};
 

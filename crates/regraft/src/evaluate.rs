@@ -5,8 +5,8 @@ use regraft_layers::Model as LayersModel;
 
 use crate::Result;
 use crate::batches::{Batcher, Dataset};
-use crate::data::{IntoData, IntoInputs};
 use crate::fit::{FeatureCache, keep_features, update_metrics};
+use crate::input::{IntoData, IntoInputs};
 use crate::prepare;
 use crate::steps::{Features, Purpose, Steps};
 use crate::trainable::{Network, Trainable, Training, not_compiled};

@@ -9,9 +9,9 @@ use regraft_tensor::Detail;
 
 use crate::batches::{Batcher, Dataset, Rows, epoch_order};
 use crate::callbacks::{Callback, Callbacks, Context, Moment};
-use crate::data::{Data, IntoData, IntoInputs};
 use crate::evaluate::Evaluation;
 use crate::history::Params;
+use crate::input::{Data, IntoData, IntoInputs};
 use crate::metrics;
 use crate::prepare;
 use crate::progress::Verbosity;

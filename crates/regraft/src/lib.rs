@@ -4,16 +4,17 @@ mod batches;
 mod callbacks;
 #[cfg(feature = "plot")]
 pub mod curves;
-mod data;
 mod error;
 mod evaluate;
 mod feeds;
 mod fit;
 pub mod history;
+mod input;
 mod load;
 mod load_report;
 pub mod metrics;
 mod optimizer_state;
+mod plan;
 mod predict;
 mod prepare;
 pub mod progress;
@@ -22,13 +23,14 @@ mod steps;
 mod trainable;
 
 pub use callbacks::{Callback, Context};
-pub use data::{Data, Element, IntoData, IntoInputs};
 pub use error::{Error, Result};
 pub use evaluate::Scores;
 pub use fit::{FeatureCache, Fit};
 pub use history::History;
+pub use input::{Data, IntoData, IntoInputs};
 pub use load::Load;
 pub use load_report::{LoadError, LoadReport, Loaded, Mismatched, OptimizerState};
+pub use plan::{PlannedLayer, Runs, TrainingPlan};
 pub use progress::Verbosity;
 pub use trainable::{IntoLoss, Model, Network, Sequential, Trainable};
 
@@ -41,4 +43,16 @@ pub mod layers {
     pub use regraft_layers::layers;
     pub use regraft_layers::layers::*;
     pub use regraft_layers::{Call, Layer, LayerExt, LayerSpec, Weights};
+}
+
+/// Reading and splitting data.
+pub mod data {
+    pub use regraft_data::*;
+
+    pub use crate::input::{Data, Element, IntoData, IntoInputs};
+}
+
+/// Random numbers that depend on nothing but their key: the same on any number of threads.
+pub mod random {
+    pub use regraft_tensor::kernels::random::{Key, normal, permutation, uniform};
 }

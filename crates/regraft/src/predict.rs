@@ -4,7 +4,7 @@ use regraft_autograd::{Feed, Program, Run};
 use regraft_tensor::Tensor;
 
 use crate::Result;
-use crate::data::{Data, IntoInputs};
+use crate::input::{Data, IntoInputs};
 use crate::prepare;
 use crate::steps::{Purpose, Steps, chunk_size, tensor};
 use crate::trainable::{Network, Trainable};

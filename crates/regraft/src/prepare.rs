@@ -6,8 +6,8 @@ use regraft_layers::{Loss, Model};
 use regraft_tensor::Detail;
 
 use crate::batches::Dataset;
-use crate::data::{Data, Values};
 use crate::fit::{Fit, Validation};
+use crate::input::{Data, Values};
 use crate::trainable::Training;
 use crate::{Error, Result};
 

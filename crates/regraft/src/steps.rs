@@ -8,8 +8,8 @@ use regraft_autograd::{
 use regraft_layers::{Loss, Mode, Model};
 use regraft_tensor::Detail;
 
-use crate::data::Data;
 use crate::feeds::Feeds;
+use crate::input::Data;
 use crate::{Error, Result};
 
 /// What is asked of a model: the programs for it, and where to find their results.

@@ -1,0 +1,232 @@
+//! What `fit` is going to do, before it does it: which layers are constants, what is kept, and what
+//! an epoch costs with and without that.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use regraft_autograd::Nodes;
+use regraft_layers::Freezing;
+
+use crate::Result;
+use crate::fit::FeatureCache;
+use crate::steps::{Purpose, Steps};
+use crate::trainable::{Network, Trainable, not_compiled};
+
+/// What training will run, keep and cost. It prints as a table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrainingPlan {
+    /// The number of samples it is made for.
+    pub samples: usize,
+    /// The number of samples per step.
+    pub batch_size: usize,
+    /// Every layer in order.
+    pub layers: Vec<PlannedLayer>,
+    /// How many numbers the frozen prefix gives per sample; 0 if there is none.
+    pub features_per_sample: usize,
+    /// Whether they are kept (they fit the cache's limit).
+    pub features_kept: bool,
+    /// Multiplications and additions of an epoch after the features are kept.
+    pub operations_per_epoch: u64,
+    /// The same without keeping them.
+    pub operations_without_cache: u64,
+    /// The same if every layer were trained.
+    pub operations_if_all_trained: u64,
+    /// Bytes of the buffers that a step works in.
+    pub buffer_bytes: usize,
+}
+
+/// A layer in a plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedLayer {
+    /// The path in the model.
+    pub path: String,
+    /// The class name.
+    pub class_name: String,
+    /// The number of elements of its weights.
+    pub parameters: usize,
+    /// What training may change in it.
+    pub freezing: Freezing,
+    /// When it is computed.
+    pub runs: Runs,
+}
+
+/// When a layer is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Runs {
+    /// Never: it computes nothing in training, or nobody needs it.
+    Never,
+    /// Once per sample; its results (or those of a layer after it) are kept.
+    OncePerSample,
+    /// At every step, forward only: nothing in it or before it is trained.
+    EveryStep,
+    /// At every step, forward and backward.
+    EveryStepWithGradient,
+}
+
+impl TrainingPlan {
+    /// Bytes of the features of all samples.
+    pub fn feature_bytes(&self) -> usize {
+        4 * self.features_per_sample * self.samples
+    }
+}
+
+impl<N: Network> Trainable<N> {
+    /// What `fit` on `samples` samples in batches of `batch_size` would run, keep and cost.
+    ///
+    /// # Errors
+    /// If the model is not built or not compiled.
+    pub fn plan(&self, samples: usize, batch_size: usize) -> Result<TrainingPlan> {
+        let training = self.training.as_ref().ok_or_else(not_compiled)?;
+        let model = self.network.model();
+        let purpose = Purpose::Train {
+            loss: &*training.loss,
+            weighted: false,
+        };
+        let steps = Steps::new(model, purpose, true)?;
+        let features_per_sample = steps.feature_bytes() / 4;
+        let limit = FeatureCache::Auto.limit();
+        let features_kept = steps.prefix().is_some() && 4 * features_per_sample * samples <= limit;
+
+        let batches = |nodes: &Nodes| {
+            let whole = (samples / batch_size.max(1)) as u64 * nodes.flops(batch_size);
+            let last = samples % batch_size.max(1);
+            whole + if last > 0 { nodes.flops(last) } else { 0 }
+        };
+        let rest = batches(steps.rest().nodes());
+        let prefix = steps.prefix().map_or(0, |prefix| batches(prefix.nodes()));
+        let mut all = model.clone();
+        all.set_freezing(.., Freezing::Trainable)?;
+        let all = Steps::new(&all, purpose, true)?;
+
+        let made_by = |nodes: Option<&Nodes>| -> HashSet<String> {
+            let ops = nodes.into_iter().flat_map(|nodes| &nodes.nodes);
+            ops.filter(|node| node.op().is_some())
+                .map(|node| node.name.clone())
+                .collect()
+        };
+        let in_prefix = made_by(steps.prefix().map(|prefix| prefix.nodes()));
+        let in_rest = made_by(Some(steps.rest().nodes()));
+        let mut above_trained = false;
+        let layers = model
+            .places()
+            .into_iter()
+            .filter(|place| !place.is_model)
+            .map(|place| {
+                let weights = place
+                    .weights
+                    .iter()
+                    .filter_map(|&id| model.weights().get(id));
+                let parameters: usize = weights.map(|weight| weight.value().len()).sum();
+                above_trained |= parameters > 0 && place.freezing.trains_parameters();
+                let runs = match (
+                    in_rest.contains(&place.path),
+                    in_prefix.contains(&place.path),
+                ) {
+                    (true, _) if above_trained => Runs::EveryStepWithGradient,
+                    (true, _) => Runs::EveryStep,
+                    (false, true) if features_kept => Runs::OncePerSample,
+                    (false, true) => Runs::EveryStep,
+                    (false, false) => Runs::Never,
+                };
+                PlannedLayer {
+                    class_name: place.class_name.to_string(),
+                    path: place.path,
+                    parameters,
+                    freezing: place.freezing,
+                    runs,
+                }
+            });
+        let prefix_buffers = steps
+            .prefix()
+            .map_or(0, |prefix| prefix.buffer_bytes(batch_size));
+        Ok(TrainingPlan {
+            samples,
+            batch_size,
+            layers: layers.collect(),
+            features_per_sample,
+            features_kept,
+            operations_per_epoch: rest + if features_kept { 0 } else { prefix },
+            operations_without_cache: rest + prefix,
+            operations_if_all_trained: batches(all.rest().nodes())
+                + all.prefix().map_or(0, |prefix| batches(prefix.nodes())),
+            buffer_bytes: steps.rest().buffer_bytes(batch_size) + prefix_buffers,
+        })
+    }
+}
+
+impl fmt::Display for Runs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Runs::Never => "–",
+            Runs::OncePerSample => "once per sample, then kept",
+            Runs::EveryStep => "every step, forward only",
+            Runs::EveryStepWithGradient => "every step, forward and backward",
+        })
+    }
+}
+
+impl fmt::Display for TrainingPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "Plan for {} samples in batches of {}",
+            self.samples, self.batch_size
+        )?;
+        let names: Vec<String> = self
+            .layers
+            .iter()
+            .map(|layer| format!("{} ({})", layer.path, layer.class_name))
+            .collect();
+        let width = names
+            .iter()
+            .map(|name| name.chars().count())
+            .max()
+            .unwrap_or(0);
+        for (name, layer) in names.iter().zip(&self.layers) {
+            let (count, state) = (layer.parameters, layer.freezing.to_string());
+            writeln!(
+                f,
+                "  {name:<width$}  {count:>10}  {state:<17}  {}",
+                layer.runs
+            )?;
+        }
+        if self.features_per_sample > 0 {
+            let kept = if self.features_kept {
+                "kept"
+            } else {
+                "not kept: too many"
+            };
+            let bytes = bytes(self.feature_bytes());
+            let numbers = self.features_per_sample;
+            writeln!(
+                f,
+                "Features: {numbers} numbers per sample, {bytes} in all, {kept}"
+            )?;
+        }
+        writeln!(
+            f,
+            "Operations per epoch: {}; {} without keeping features; {} if all were trained",
+            operations(self.operations_per_epoch),
+            operations(self.operations_without_cache),
+            operations(self.operations_if_all_trained)
+        )?;
+        write!(f, "Buffers of a step: {}", bytes(self.buffer_bytes))
+    }
+}
+
+/// `12.3 million`, as people read numbers.
+fn operations(count: u64) -> String {
+    match count {
+        0..1_000_000 => format!("{:.1} thousand", count as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} million", count as f64 / 1e6),
+        _ => format!("{:.1} billion", count as f64 / 1e9),
+    }
+}
+
+fn bytes(count: usize) -> String {
+    match count {
+        0..1_048_576 => format!("{:.1} KiB", count as f64 / 1024.0),
+        1_048_576..1_073_741_824 => format!("{:.1} MiB", count as f64 / 1_048_576.0),
+        _ => format!("{:.1} GiB", count as f64 / 1_073_741_824.0),
+    }
+}
