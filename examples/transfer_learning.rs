@@ -42,7 +42,7 @@ fn main() -> Result<()> {
     model.set_class_names(CLASSES);
     model.freeze(..-1)?;
     compile(&mut model)?;
-    // SUMMARY
+    println!("{}\n", model.summary());
 
     println!("── The last layer, trained on 100 noisy pictures per class ──\n");
     let few = pool.pick(100, 0)?;

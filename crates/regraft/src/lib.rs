@@ -1,4 +1,4 @@
-//! Transfer learning: load what was trained anywhere, freeze it, graft a head, train only that.
+#![doc = include_str!("../README.md")]
 
 mod batches;
 mod callbacks;
@@ -55,4 +55,11 @@ pub mod data {
 /// Random numbers that depend on nothing but their key: the same on any number of threads.
 pub mod random {
     pub use regraft_tensor::kernels::random::{Key, normal, permutation, uniform};
+}
+
+/// The code in the pages of the repository, compiled with the tests.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../../../README.md")]
+    struct Readme;
 }

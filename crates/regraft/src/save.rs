@@ -115,7 +115,7 @@ impl<N: Network> Trainable<N> {
             _ => container_layers(model),
         };
         if matches!(format, Format::KerasArchive(_) | Format::LegacyModel) {
-            checkpoint.config = None;
+            checkpoint.config = Some(model.to_config());
         }
         if let Some(training) = &self.training {
             checkpoint.optimizer = Some(optimizer_state::saved(model, training));
