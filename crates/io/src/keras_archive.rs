@@ -73,7 +73,7 @@ pub fn to_bytes(checkpoint: &Checkpoint) -> Result<Vec<u8>> {
     Ok(bytes.into_inner())
 }
 
-fn write_to(out: impl Write + Seek, checkpoint: &Checkpoint) -> Result<()> {
+fn write_to(out: &mut (impl Write + Seek), checkpoint: &Checkpoint) -> Result<()> {
     let Some(config) = &checkpoint.config else {
         return Err(Error::missing(CONFIG, "the model's config", "none")
             .help("set Checkpoint::config, or write weights only with keras_weights::write"));
@@ -92,6 +92,7 @@ fn write_to(out: impl Write + Seek, checkpoint: &Checkpoint) -> Result<()> {
             metadata.insert(key.to_string(), value.as_str().into());
         }
     }
+    let metadata = Value::Object(metadata);
     let weights = keras_weights::to_bytes(checkpoint)?;
 
     let mut archive = ZipWriter::new(out);
@@ -102,14 +103,20 @@ fn write_to(out: impl Write + Seek, checkpoint: &Checkpoint) -> Result<()> {
         archive.start_file(name, options)?;
         archive.write_all(bytes)
     };
+    let mut members = || {
+        member(METADATA, metadata.to_string().as_bytes())?;
+        member(CONFIG, config.to_string().as_bytes())?;
+        member(WEIGHTS, &weights)?;
+        let mut assets = checkpoint.assets.iter();
+        assets.try_for_each(|(name, bytes)| member(name, bytes))
+    };
     let problem = |error: std::io::Error| Error::io(Path::new(""), "room to write", &error);
-    member(METADATA, Value::Object(metadata).to_string().as_bytes()).map_err(problem)?;
-    member(CONFIG, config.to_string().as_bytes()).map_err(problem)?;
-    member(WEIGHTS, &weights).map_err(problem)?;
-    for (name, bytes) in &checkpoint.assets {
-        member(name, bytes).map_err(problem)?;
+    if let Err(error) = members() {
+        // It would try to finish the archive when dropped, and complain on stderr.
+        std::mem::forget(archive);
+        return Err(problem(error));
     }
-    let mut out = archive.finish().map_err(|error| problem(error.into()))?;
+    let out = archive.finish().map_err(|error| problem(error.into()))?;
     out.flush().map_err(problem)
 }
 
