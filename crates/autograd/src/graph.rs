@@ -249,6 +249,15 @@ impl<'g> Var<'g> {
         self.graph.nodes.borrow().node(self.id).constant().is_some()
     }
 
+    /// The operands, if this is the result of an `O`: a loss looks for the logits below a softmax.
+    pub fn operands_of<O: Op>(self) -> Option<Vec<Var<'g>>> {
+        let nodes = self.graph.nodes.borrow();
+        let node = nodes.node(self.id);
+        node.op_as::<O>()?;
+        let operands = node.operands().iter();
+        Some(operands.map(|&id| self.graph.var(id)).collect())
+    }
+
     /// Another node with the same value, which costs nothing when a program runs.
     pub(crate) fn alias(self) -> Var<'g> {
         self.graph.apply(

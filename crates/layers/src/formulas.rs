@@ -11,3 +11,8 @@ pub(crate) fn l2_normalize<'g>(x: Var<'g>, axes: &[usize]) -> Var<'g> {
     let squares = x.square().sum_keeping(axes);
     x * squares.maximum(EPSILON * EPSILON).rsqrt()
 }
+
+/// A probability kept off 0 and 1, as Keras does before it takes logarithms.
+pub(crate) fn clip_probability(p: Var<'_>) -> Var<'_> {
+    p.clip(EPSILON, 1.0 - EPSILON)
+}

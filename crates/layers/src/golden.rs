@@ -1,6 +1,6 @@
 //! What tests that compare with numbers of real Keras share; `fixtures/golden_*.py` made those.
 
-use regraft_tensor::Tensor;
+use regraft_tensor::{IntTensor, Tensor};
 use serde_json::{Map, Value};
 
 /// The cases of a golden file.
@@ -47,6 +47,14 @@ fn shape_and_data(value: &Value) -> (Vec<usize>, &Vec<Value>) {
 pub(crate) fn tensor(value: &Value) -> Tensor {
     let (shape, data) = shape_and_data(value);
     Tensor::new(shape, data.iter().map(number).collect()).expect("as many numbers as the shape has")
+}
+
+/// An array of integers.
+pub(crate) fn int_tensor(value: &Value) -> IntTensor {
+    let (shape, data) = shape_and_data(value);
+    let integers = data.iter().map(|value| value.as_i64().expect("an integer"));
+    IntTensor::new(shape, integers.map(|value| value as i32).collect())
+        .expect("as many numbers as the shape has")
 }
 
 /// The largest error of `received`, relative to the expected number, or to `floor` where that is

@@ -11,8 +11,8 @@ use serde_json::{Map, Value};
 
 use crate::settings::{FromSettings, Settings};
 
-/// What activations, initializers, regularizers, constraints and losses have in common: a name under
-/// which Keras knows them, and settings.
+/// What activations, initializers, regularizers, constraints and losses have in common: a name
+/// under which Keras knows them, and settings.
 pub trait Configured: fmt::Debug + Send + Sync + 'static {
     /// The class or function name in Keras: `GlorotUniform`, `relu`.
     fn class_name(&self) -> &str;

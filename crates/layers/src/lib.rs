@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod activations;
+mod axis;
 mod call;
 mod config;
 pub mod constraints;
@@ -40,7 +41,7 @@ pub use handle::{
 pub use info::{LayerInfo, LayerKey};
 pub use layer::{Layer, LayerExt, LayerSpec};
 pub use layers::{ActivationLayer, Dense, Input};
-pub use losses::Loss;
+pub use losses::{Loss, LossFunction, Reduction};
 pub use model::{Model, ParameterCount};
 pub use names::{near, snake_case};
 pub use places::Place;

@@ -106,6 +106,15 @@ impl Settings<'_> {
         self.value(key).map(read).transpose()
     }
 
+    /// A whole number, or nothing.
+    pub(crate) fn optional_integer(&self, key: &'static str) -> Result<Option<i32>, Detail> {
+        let read = |value: &Value| {
+            let integer = value.as_i64().and_then(|integer| integer.try_into().ok());
+            integer.ok_or_else(|| self.wrong(key, "a whole number", value))
+        };
+        self.value(key).map(read).transpose()
+    }
+
     /// True or false.
     pub(crate) fn flag(&self, key: &'static str, default: bool) -> Result<bool, Detail> {
         match self.value(key) {
@@ -185,6 +194,14 @@ pub(crate) fn number(value: f32) -> Value {
     value.to_string().parse::<f64>().unwrap_or(f64::NAN).into()
 }
 
+/// Numbers as JSON: one as itself, several as a list.
+pub(crate) fn numbers(numbers: &[f32]) -> Value {
+    match numbers {
+        [one] => number(*one),
+        numbers => numbers.iter().map(|&one| number(one)).collect(),
+    }
+}
+
 /// Axes as JSON: one as a number, several as a list.
 pub(crate) fn axes(axes: &[isize]) -> Value {
     match axes {
@@ -229,6 +246,12 @@ pub(crate) fn require(
 pub(crate) fn require_rate(at: &str, value: f32) -> Result<(), Detail> {
     let holds = value.is_finite() && value >= 0.0;
     require(holds, at, "a number that is not negative", value)
+}
+
+/// An error unless the number is a share of the whole.
+pub(crate) fn require_share(at: &str, value: f32) -> Result<(), Detail> {
+    let holds = (0.0..=1.0).contains(&value);
+    require(holds, at, "a number from 0 to 1", value)
 }
 
 /// An error unless the number is finite.

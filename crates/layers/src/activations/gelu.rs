@@ -8,8 +8,8 @@ use super::define;
 use crate::settings::{FromSettings, Settings};
 use crate::{ActivationFunction, Configured};
 
-/// x · Φ(x), in [−0.17, ∞), where Φ is the distribution function of the standard normal distribution;
-/// or its approximation x/2 · (1 + tanh(√(2/π) · (x + 0.044715 x³))).
+/// x · Φ(x), in [−0.17, ∞), where Φ is the distribution function of the standard normal
+/// distribution; or its approximation x/2 · (1 + tanh(√(2/π) · (x + 0.044715 x³))).
 ///
 /// Hendrycks and Gimpel 2016 (<https://arxiv.org/abs/1606.08415>);
 /// Keras: <https://keras.io/api/layers/activations/#gelu-function>.

@@ -4,13 +4,13 @@ use regraft_autograd::Var;
 use regraft_tensor::Detail;
 use serde_json::{Map, Value};
 
-use super::axis::resolve;
 use super::define;
+use crate::axis::resolve;
 use crate::settings::{FromSettings, Settings};
 use crate::{ActivationFunction, Configured};
 
-/// a · sigmoid(b), where a and b are the halves of x along `axis`, which must have an even size; the
-/// result is half as large along it.
+/// a · sigmoid(b), where a and b are the halves of x along `axis`, which must have an even size;
+/// the result is half as large along it.
 ///
 /// Dauphin and others 2016 (<https://arxiv.org/abs/1612.08083>);
 /// Keras: <https://keras.io/api/layers/activations/#glu-function>.

@@ -2,10 +2,9 @@
 //!
 //! Keras has no place in its files for the settings of an activation function, only for those of an
 //! activation layer. So settings other than the defaults are written as that layer where Keras has
-//! one (`ReLU`, `LeakyReLU`, `ELU`, `Softmax`); the others it refuses to read, rather than computing
-//! something else.
+//! one (`ReLU`, `LeakyReLU`, `ELU`, `Softmax`); the others it refuses to read, rather than
+//! computing something else.
 
-mod axis;
 mod celu;
 mod define;
 mod elu;

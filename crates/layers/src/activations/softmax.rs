@@ -4,8 +4,8 @@ use regraft_autograd::Var;
 use regraft_tensor::Detail;
 use serde_json::{Map, Value};
 
-use super::axis::along;
 use super::define;
+use crate::axis::along;
 use crate::settings::{FromSettings, Settings};
 use crate::{ActivationFunction, Configured};
 

@@ -56,8 +56,7 @@ impl Configured for MinMaxNorm {
         let range = (self.min_value, self.max_value);
         let holds = range.0 >= 0.0 && range.0 <= range.1 && range.1.is_finite();
         settings::require(holds, "MinMaxNorm", "0 ≤ min_value ≤ max_value", range)?;
-        let holds = (0.0..=1.0).contains(&self.rate);
-        settings::require(holds, "MinMaxNorm.rate", "a share from 0 to 1", self.rate)
+        settings::require_share("MinMaxNorm.rate", self.rate)
     }
 }
 

@@ -22,13 +22,13 @@ const LEAST_DEVIATION: f32 = 1e-7;
 /// | frozen or not | computes the same: nothing but [`adapt`](Self::adapt) and loading changes the statistics, so they are constants |
 ///
 /// ```
-/// use regraft_layers::{Dense, Input, Sequential, layers, layers::Normalization};
+/// use regraft_layers::{Dense, Error, Input, Sequential, layers, layers::Normalization};
 /// use regraft_tensor::Tensor;
 ///
 /// let data = Tensor::new([4, 2], vec![0.0, 10.0, 2.0, 10.0, 0.0, 30.0, 2.0, 30.0])?;
 /// let model = Sequential::new(layers![
 ///     Input::new([2]),
-///     Normalization::new().adapt(&data)?,
+///     Normalization::new().adapt(&data).map_err(Error::Setting)?,
 ///     Dense::new(1),
 /// ])?;
 /// assert_eq!(model.weight("normalization/mean").unwrap().value().as_slice(), [1.0, 20.0]);

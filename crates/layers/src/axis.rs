@@ -1,11 +1,11 @@
-//! Activations along an axis that need not be the last.
+//! Functions along an axis that need not be the last.
 
 use regraft_autograd::{Error, Var};
 
 use crate::settings;
 
 /// The axis of `x` that `axis` means; the graph is told if there is none.
-pub(super) fn resolve(name: &str, x: Var<'_>, axis: isize) -> Option<usize> {
+pub(crate) fn resolve(name: &str, x: Var<'_>, axis: isize) -> Option<usize> {
     match settings::resolve(&[axis], x.shape().rank()) {
         Ok(axes) => axes.first().copied(),
         Err(detail) => {
@@ -16,7 +16,7 @@ pub(super) fn resolve(name: &str, x: Var<'_>, axis: isize) -> Option<usize> {
 }
 
 /// `function`, which works along the last axis, along `axis`.
-pub(super) fn along<'g>(
+pub(crate) fn along<'g>(
     name: &str,
     x: Var<'g>,
     axis: isize,
