@@ -1,7 +1,7 @@
 //! The programs that training and evaluation run: the frozen prefix, which is run once per sample
 //! where its features are kept, and the rest, which is run at every step.
 
-use regraft_autograd::passes::{optimize, split};
+use regraft_autograd::passes::{optimize, split_at};
 use regraft_autograd::{
     DataType, Dim, Feed, Graph, Program, Run, Shape, Tensor, Var, VariableId, Variables,
 };
@@ -99,7 +99,7 @@ impl Steps {
         graph.check()?;
         let input_count = graph.input_count();
         let nodes = optimize(&graph.nodes_for(&asked));
-        let split = keep_features.then(|| split(&nodes, input_count)).flatten();
+        let split = keep_features.then(|| split_at(&nodes, inputs.len(), input_count)).flatten();
         let (prefix, rest, rest_inputs) = match split {
             Some(split) => (Some(split.prefix), split.rest, split.rest_inputs),
             None => (None, nodes, (0..input_count).collect()),

@@ -8,10 +8,16 @@ use crate::{Node, NodeId, Nodes};
 /// For each node whether its row `i` depends on sample `i` and constants alone, without randomness,
 /// bit for bit. Constants count as cacheable too.
 pub fn cacheable(nodes: &Nodes) -> Vec<bool> {
+    cacheable_from(nodes, usize::MAX)
+}
+
+/// As [`cacheable`], where only the first `sample_inputs` inputs are what is kept for: what depends
+/// on others (targets, sample weights) is not.
+fn cacheable_from(nodes: &Nodes, sample_inputs: usize) -> Vec<bool> {
     let mut cacheable: Vec<bool> = Vec::with_capacity(nodes.nodes.len());
     for (_, node) in nodes.iter() {
         let is = match &node.source {
-            Source::Input { .. } => node.shape.is_batch_first(),
+            Source::Input { index } => *index < sample_inputs && node.shape.is_batch_first(),
             Source::Constant(_) => true,
             Source::Variable(_) => false,
             Source::Op { op, operands } => {
@@ -53,7 +59,13 @@ pub struct Split {
 /// Cuts off the frozen prefix, if there is one: if an op that costs something depends on samples and
 /// constants alone.
 pub fn split(nodes: &Nodes, input_count: usize) -> Option<Split> {
-    let cacheable = cacheable(nodes);
+    split_at(nodes, input_count, input_count)
+}
+
+/// As [`split`], where only what depends on the first `sample_inputs` inputs (and on constants) can
+/// be kept: a loss of frozen layers alone depends on the targets too, which are fed at each step.
+pub fn split_at(nodes: &Nodes, sample_inputs: usize, input_count: usize) -> Option<Split> {
+    let cacheable = cacheable_from(nodes, sample_inputs);
     let per_sample = |id: NodeId| cacheable[id.0] && nodes.node(id).shape.is_batch_first();
     // Features are the cacheable results that something not cacheable, or the caller, uses.
     let mut is_feature = vec![false; nodes.nodes.len()];

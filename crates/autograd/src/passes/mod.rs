@@ -8,7 +8,7 @@ mod liveness;
 mod prune;
 mod share;
 
-pub use cacheable::{Split, cacheable, split};
+pub use cacheable::{Split, cacheable, split, split_at};
 pub use fold::fold_constants;
 pub use fuse::fuse;
 pub use liveness::{Slots, assign_slots};
