@@ -62,4 +62,7 @@ pub mod random {
 mod pages {
     #[doc = include_str!("../../../README.md")]
     struct Readme;
+
+    #[doc = include_str!("../../../docs/keras-users.md")]
+    struct KerasUsers;
 }
