@@ -82,7 +82,7 @@ pub struct Metadata {
     pub backend: Option<String>,
     /// When the file was saved, as in `2026-11-23@16:27:56`.
     pub date_saved: Option<String>,
-    /// Further entries of a safetensors header.
+    /// Further entries: of a safetensors header, or attributes `regraft.…` of an HDF5 file.
     pub entries: BTreeMap<String, String>,
 }
 

@@ -209,7 +209,8 @@ fn assemble(
     checkpoint.metadata = Metadata {
         keras_version: entry("keras_version"),
         date_saved: entry("date_saved"),
-        ..Metadata::default()
+        // The weights bring the entries.
+        ..checkpoint.metadata
     };
     Ok(checkpoint)
 }

@@ -59,6 +59,7 @@ pub fn to_bytes(checkpoint: &Checkpoint) -> Result<Vec<u8>> {
 
 pub(crate) fn write_to(out: impl Write, checkpoint: &Checkpoint) -> Result<()> {
     let mut root = NewGroup::default();
+    root.entries(&checkpoint.metadata.entries)?;
     for layer in &checkpoint.layers {
         put_layer(&mut root, layer, 0..layer.weights.len())?;
     }
@@ -157,6 +158,7 @@ pub(crate) fn from_tree(root: Group) -> Result<Checkpoint> {
         (false, false) => Dialect::Unnamed,
     };
     checkpoint.format = Format::KerasWeights(dialect);
+    checkpoint.metadata.entries = root.entries();
     Ok(checkpoint)
 }
 

@@ -65,6 +65,7 @@ pub fn to_bytes(checkpoint: &Checkpoint) -> Result<Vec<u8>> {
 fn write_to(out: impl Write, checkpoint: &Checkpoint) -> Result<()> {
     let mut root = NewGroup::default();
     let metadata = &checkpoint.metadata;
+    root.entries(&metadata.entries)?;
     let versions = [
         ("backend", &metadata.backend),
         ("keras_version", &metadata.keras_version),
@@ -148,6 +149,7 @@ pub(crate) fn from_tree(root: &Group) -> Result<Checkpoint> {
             .help("a file of Keras 3 is read by keras_weights::read")
     })?;
     let mut checkpoint = Checkpoint::new(format);
+    checkpoint.metadata.entries = root.entries();
     for name in &names {
         let path = format!("{prefix}{name}");
         let layer = group

@@ -25,6 +25,9 @@ struct IndexMetadata {
     /// Bytes of all values.
     #[serde(default)]
     total_size: f64,
+    /// Further entries, which Keras passes over.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    entries: BTreeMap<String, String>,
 }
 
 /// Reads a `.weights.json` file and the `.weights.h5` files beside it that it names.
@@ -157,6 +160,7 @@ fn plan<'a>(
     let index = Index {
         metadata: IndexMetadata {
             total_size: total as f64,
+            entries: checkpoint.metadata.entries.clone(),
         },
         weight_map: weight_map.into_iter().map(entry).collect(),
     };
@@ -199,6 +203,7 @@ fn from_index(index: &[u8], mut open: impl FnMut(&str) -> Result<Input>) -> Resu
         }
         merge(&mut whole, part)?;
     }
+    whole.metadata.entries = index.metadata.entries;
     whole.layers.sort_by(|a, b| natural_order(&a.path, &b.path));
     for layer in &mut whole.layers {
         sort(&mut layer.weights)?;

@@ -99,7 +99,9 @@ impl Steps {
         graph.check()?;
         let input_count = graph.input_count();
         let nodes = optimize(&graph.nodes_for(&asked));
-        let split = keep_features.then(|| split_at(&nodes, inputs.len(), input_count)).flatten();
+        let split = keep_features
+            .then(|| split_at(&nodes, inputs.len(), input_count))
+            .flatten();
         let (prefix, rest, rest_inputs) = match split {
             Some(split) => (Some(split.prefix), split.rest, split.rest_inputs),
             None => (None, nodes, (0..input_count).collect()),

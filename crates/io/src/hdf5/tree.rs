@@ -1,6 +1,6 @@
 //! The tree of a file: groups with their text attributes, datasets whose values are read on demand.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 
 use super::attribute::{self, Attribute};
@@ -59,6 +59,29 @@ impl Group {
             Some(Attribute::Text(text)) => Some(text),
             _ => None,
         }
+    }
+}
+
+/// What the attributes of metadata entries begin with, to tell them from Keras' own.
+const ENTRY: &str = "regraft.";
+
+impl Group {
+    /// The metadata entries that [`NewGroup::entries`](super::NewGroup::entries) attached.
+    pub(crate) fn entries(&self) -> BTreeMap<String, String> {
+        let text = |(name, value): (&String, &Attribute)| match value {
+            Attribute::Text(text) => Some((name.strip_prefix(ENTRY)?.to_string(), text.clone())),
+            Attribute::Texts(_) => None,
+        };
+        self.attributes.iter().filter_map(text).collect()
+    }
+}
+
+impl super::NewGroup<'_> {
+    /// Attaches metadata entries, which Keras passes over.
+    pub(crate) fn entries(&mut self, entries: &BTreeMap<String, String>) -> Result<()> {
+        entries
+            .iter()
+            .try_for_each(|(key, value)| self.text(&format!("{ENTRY}{key}"), value))
     }
 }
 
