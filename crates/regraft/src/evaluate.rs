@@ -58,7 +58,7 @@ impl Evaluation {
         times: usize,
     ) -> Result<Self> {
         let purpose = Purpose::Evaluate {
-            loss: &*training.loss,
+            loss: &training.loss,
             weighted: data.weights.is_some(),
         };
         let mut steps = Steps::new(model, purpose, times > 1)?;
@@ -119,7 +119,7 @@ impl<N: Network> Trainable<N> {
         let training = self.training.as_mut().ok_or_else(not_compiled)?;
         let model = self.network.model();
         let inputs = x.into_inputs()?;
-        let data = prepare::dataset("x", "y", model, &*training.loss, inputs, y.into_data()?)?;
+        let data = prepare::dataset("x", "y", model, &training.loss, inputs, y.into_data()?)?;
         let mut evaluation = Evaluation::new(model, training, &data, FeatureCache::Off, 1)?;
         evaluation.run(model, training, &data, BATCH)
     }

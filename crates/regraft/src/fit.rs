@@ -493,7 +493,7 @@ struct Logs {
 
 fn training_steps(model: &LayersModel, training: &Training, data: &Dataset<'_>) -> Result<Steps> {
     let purpose = Purpose::Train {
-        loss: &*training.loss,
+        loss: &training.loss,
         weighted: data.weights.is_some(),
     };
     Steps::new(model, purpose, true)

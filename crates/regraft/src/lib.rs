@@ -32,7 +32,7 @@ pub use load::Load;
 pub use load_report::{LoadError, LoadReport, Loaded, Mismatched, OptimizerState};
 pub use plan::{PlannedLayer, Runs, TrainingPlan};
 pub use progress::Verbosity;
-pub use trainable::{IntoLoss, Model, Network, Sequential, Trainable};
+pub use trainable::{Model, Network, Sequential, Trainable};
 
 pub use ndarray;
 pub use regraft_layers::{Freezing, Selector, activations, initializers, losses, regularizers};

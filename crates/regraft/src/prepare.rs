@@ -2,12 +2,14 @@
 //! at all? What is wrong is said here, with its place, not after an hour.
 
 use regraft_autograd::{DataType, Shape};
-use regraft_layers::{Loss, Model};
+use regraft_layers::Model;
+use regraft_layers::losses::LossFunction;
 use regraft_tensor::Detail;
 
 use crate::batches::Dataset;
 use crate::fit::{Fit, Validation};
 use crate::input::{Data, Values};
+use crate::steps::targets_of;
 use crate::trainable::Training;
 use crate::{Error, Result};
 
@@ -19,7 +21,7 @@ pub(crate) fn datasets<'a>(
     targets: Data<'a>,
     options: &Fit<'a>,
 ) -> Result<(Dataset<'a>, Option<Dataset<'a>>)> {
-    let mut data = dataset("x", "y", model, &*training.loss, inputs, targets)?;
+    let mut data = dataset("x", "y", model, &training.loss, inputs, targets)?;
     data.weights = sample_weights(&data, options)?;
     let validation = match &options.validation {
         Validation::None => None,
@@ -30,7 +32,7 @@ pub(crate) fn datasets<'a>(
                 names.0,
                 names.1,
                 model,
-                &*training.loss,
+                &training.loss,
                 inputs,
                 targets,
             )?)
@@ -70,7 +72,7 @@ pub(crate) fn dataset<'a>(
     x: &str,
     y: &str,
     model: &Model,
-    loss: &dyn Loss,
+    loss: &LossFunction,
     inputs: Vec<Data<'a>>,
     targets: Data<'a>,
 ) -> Result<Dataset<'a>> {
@@ -78,10 +80,12 @@ pub(crate) fn dataset<'a>(
     let samples = inputs.first().map_or(0, Data::len);
     regraft_data::check_same_samples((x, samples), (y, targets.len()))?;
     let predictions = model.output_shapes().pop().unwrap_or_default();
-    let (shape, data_type) = loss
-        .targets(&predictions)
-        .map_err(|detail| Error::Data(detail.within(loss.class_name()).within(model.name())))?;
-    let targets = check_targets(y, targets, &shape, data_type, &predictions)?;
+    let (shape, data_type) = targets_of(loss, model, &predictions)?;
+    let targets = check_targets(y, targets, &shape, data_type)?;
+    if let Some(labels) = targets.classes() {
+        let classes = predictions.dims().last().map_or(0, |dim| dim.size(1));
+        check_classes(y, labels, classes, ignored_class(loss))?;
+    }
     Ok(Dataset {
         inputs,
         targets,
@@ -144,7 +148,6 @@ fn check_targets<'a>(
     targets: Data<'a>,
     shape: &Shape,
     data_type: DataType,
-    predictions: &Shape,
 ) -> Result<Data<'a>> {
     let expected = shape.sample().unwrap_or_default();
     let received = targets.shape().get(1..).unwrap_or_default();
@@ -174,16 +177,34 @@ fn check_targets<'a>(
                 detail.help("convert them with `.mapv(|label| label as i32)`"),
             ))
         }
-        (DataType::I32, Values::I32(labels)) => {
-            let classes = predictions.dims().last().map_or(0, |dim| dim.size(1));
-            regraft_data::check_labels(labels, classes)?;
-            Ok(targets)
-        }
+        (DataType::I32, Values::I32(_)) => Ok(targets),
         (DataType::F32, Values::I32(_)) => Ok(targets.into_floats()),
         (DataType::F32, Values::F32(_)) => {
             check_finite(name, &targets)?;
             Ok(targets)
         }
+    }
+}
+
+/// The class that the loss passes over, if it has one.
+fn ignored_class(loss: &LossFunction) -> Option<i32> {
+    let config = loss.get().ok()?.config();
+    i32::try_from(config.get("ignore_class")?.as_i64()?).ok()
+}
+
+fn check_classes(name: &str, labels: &[i32], classes: usize, ignored: Option<i32>) -> Result<()> {
+    let Some(ignored) = ignored else {
+        return Ok(regraft_data::check_labels(labels, classes)?);
+    };
+    let wrong =
+        |label: &i32| *label != ignored && !(0..classes as i64).contains(&i64::from(*label));
+    match labels.iter().position(|label| wrong(label)) {
+        None => Ok(()),
+        Some(row) => Err(Error::Data(Detail::new(
+            format!("{name}, row {row}"),
+            format!("a label in 0..{classes}, or {ignored}, which is ignored"),
+            labels[row],
+        ))),
     }
 }
 

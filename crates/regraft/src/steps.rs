@@ -5,7 +5,8 @@ use regraft_autograd::passes::{optimize, split_at};
 use regraft_autograd::{
     DataType, Dim, Feed, Graph, Program, Run, Shape, Tensor, Var, VariableId, Variables,
 };
-use regraft_layers::{Loss, Mode, Model};
+use regraft_layers::losses::LossFunction;
+use regraft_layers::{Mode, Model};
 use regraft_tensor::Detail;
 
 use crate::feeds::Feeds;
@@ -34,8 +35,14 @@ pub(crate) struct Steps {
 /// What a step is for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Purpose<'a> {
-    Train { loss: &'a dyn Loss, weighted: bool },
-    Evaluate { loss: &'a dyn Loss, weighted: bool },
+    Train {
+        loss: &'a LossFunction,
+        weighted: bool,
+    },
+    Evaluate {
+        loss: &'a LossFunction,
+        weighted: bool,
+    },
     Predict,
 }
 
@@ -66,19 +73,11 @@ impl Steps {
         let mut asked = vec![predictions];
         let mut steps = StepOutputs::default();
         if let Purpose::Train { loss, weighted } | Purpose::Evaluate { loss, weighted } = purpose {
-            let (shape, data_type) = loss.targets(&predictions.shape()).map_err(|detail| {
-                Error::Data(detail.within(loss.class_name()).within(model.name()))
-            })?;
+            let (shape, data_type) = targets_of(loss, model, &predictions.shape())?;
             let targets = graph.input("targets", shape, data_type);
-            let mut value = graph.scope(loss.class_name(), || loss.call(targets, predictions));
-            if weighted {
-                let weights = graph.input("sample_weight", [Dim::Batch], DataType::F32);
-                let column: Shape = std::iter::once(Dim::Batch)
-                    .chain((1..value.shape().rank()).map(|_| Dim::Fixed(1)))
-                    .collect();
-                value = value * weights.reshape(column);
-            }
-            let mut total = value.mean_all();
+            let weights =
+                weighted.then(|| graph.input("sample_weight", [Dim::Batch], DataType::F32));
+            let mut total = graph.scope(&loss.name(), || loss.apply(targets, predictions, weights));
             for &penalty in &emission.penalties {
                 total = total + penalty;
             }
@@ -221,6 +220,16 @@ impl Steps {
             self.rest.output(index).first().copied().unwrap_or(0.0)
         })
     }
+}
+
+/// The shape and the element type of the targets of `loss`.
+pub(crate) fn targets_of(
+    loss: &LossFunction,
+    model: &Model,
+    predictions: &Shape,
+) -> Result<(Shape, DataType)> {
+    let targets = loss.get().and_then(|loss| loss.targets(predictions));
+    targets.map_err(|detail| Error::Data(detail.within(&loss.name()).within(model.name())))
 }
 
 #[derive(Default)]

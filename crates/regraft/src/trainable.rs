@@ -3,9 +3,9 @@
 
 use std::fmt::Debug;
 use std::ops::{Deref, DerefMut};
-use std::sync::Arc;
 
-use regraft_layers::{LayerSpec, Loss};
+use regraft_layers::LayerSpec;
+use regraft_layers::losses::LossFunction;
 use regraft_optimizers::{IntoOptimizer, Optimizer};
 use regraft_tensor::Detail;
 use serde_json::{Value, json};
@@ -36,7 +36,7 @@ pub struct Trainable<N> {
 #[derive(Debug)]
 pub(crate) struct Training {
     pub optimizer: Optimizer,
-    pub loss: Arc<dyn Loss>,
+    pub loss: LossFunction,
     pub metrics: Vec<Box<dyn Metric>>,
     pub weighted_metrics: Vec<Box<dyn Metric>>,
 }
@@ -52,12 +52,7 @@ impl Training {
         };
         json!({
             "optimizer": self.optimizer.config(),
-            "loss": {
-                "module": self.loss.module(),
-                "class_name": self.loss.class_name(),
-                "config": self.loss.config(),
-                "registered_name": null,
-            },
+            "loss": self.loss.serialize(),
             "loss_weights": null,
             "metrics": names(&self.metrics),
             "weighted_metrics": names(&self.weighted_metrics),
@@ -139,7 +134,8 @@ impl<N> DerefMut for Trainable<N> {
 }
 
 impl<N: Network> Trainable<N> {
-    /// Says how to train: the optimizer (`Adam::new(1e-3)` or `"adam"`), the loss, and metrics
+    /// Says how to train: the optimizer (`Adam::new(1e-3)` or `"adam"`), the loss (a
+    /// value of [`losses`](crate::losses) or a name such as `"mse"`), and metrics
     /// (`["accuracy"]`, or values; `()` for none).
     ///
     /// What is trainable is not fixed here; it is read at every `fit`.
@@ -149,12 +145,15 @@ impl<N: Network> Trainable<N> {
     pub fn compile(
         &mut self,
         optimizer: impl IntoOptimizer,
-        loss: impl IntoLoss,
+        loss: impl Into<LossFunction>,
         metrics: impl IntoMetrics,
     ) -> Result<&mut Self> {
+        let loss = loss.into();
+        loss.get()
+            .map_err(|detail| Error::Setting(detail.within("loss")))?;
         self.training = Some(Training {
             optimizer: optimizer.into_optimizer()?,
-            loss: loss.into_loss()?,
+            loss,
             metrics: metrics.into_metrics()?,
             weighted_metrics: Vec::new(),
         });
@@ -209,22 +208,6 @@ pub(crate) fn not_compiled() -> Error {
         )
         .help("call `compile(optimizer, loss, metrics)` first"),
     )
-}
-
-/// What can be used where a loss is expected: a value such as
-/// `SparseCategoricalCrossentropy::from_logits()`.
-pub trait IntoLoss {
-    /// The loss.
-    ///
-    /// # Errors
-    /// A name that is not known.
-    fn into_loss(self) -> Result<Arc<dyn Loss>>;
-}
-
-impl<L: Loss> IntoLoss for L {
-    fn into_loss(self) -> Result<Arc<dyn Loss>> {
-        Ok(Arc::new(self))
-    }
 }
 
 impl Trainable<regraft_layers::Sequential> {
