@@ -104,16 +104,16 @@ impl<'g, 'm> Call<'g, 'm> {
         }
     }
 
-    /// Adds a penalty (a number) to the loss while the layer is trained.
+    /// Adds a penalty (a number) to the loss, in training and in evaluation.
     pub fn penalty(&self, value: Var<'g>) {
-        if self.mode == Mode::Training {
-            self.emission.borrow_mut().penalties.push(value);
-        }
+        self.emission.borrow_mut().penalties.push(value);
     }
 
-    /// Adds an activity regularizer's penalty on `output`, divided by the batch size as Keras does.
+    /// Adds an activity regularizer's penalty on `output`, divided by the batch size as Keras does;
+    /// none for a frozen layer, whose penalty training could not change.
     pub fn activity_penalty(&self, regularizer: &Option<Regularizer>, output: Var<'g>) {
-        if let (true, Some(regularizer)) = (self.training(), regularizer) {
+        let counts = self.entry.freezing.behaves_as_in_training();
+        if let (true, Some(regularizer)) = (counts, regularizer) {
             self.penalty(self.per_sample(regularizer.penalty(output)));
         }
     }
@@ -180,7 +180,7 @@ impl<'g, 'm> Call<'g, 'm> {
         emission.vars.insert(id, var);
         if moves && weight.spec.kind == WeightKind::Parameter {
             emission.trainable.push((id, var));
-            if let (Mode::Training, Some(regularizer)) = (self.mode, &weight.spec.regularizer) {
+            if let Some(regularizer) = &weight.spec.regularizer {
                 let penalty = regularizer.penalty(var);
                 emission.penalties.push(penalty);
             }

@@ -198,7 +198,7 @@ fn check_classes(name: &str, labels: &[i32], classes: usize, ignored: Option<i32
     };
     let wrong =
         |label: &i32| *label != ignored && !(0..classes as i64).contains(&i64::from(*label));
-    match labels.iter().position(|label| wrong(label)) {
+    match labels.iter().position(wrong) {
         None => Ok(()),
         Some(row) => Err(Error::Data(Detail::new(
             format!("{name}, row {row}"),
