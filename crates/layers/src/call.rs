@@ -8,7 +8,7 @@ use regraft_autograd::{DataType, Dim, Graph, Shape, Var, VariableId};
 use regraft_tensor::Detail;
 
 use crate::Regularizer;
-use crate::model::Entry;
+use crate::topology::Entry;
 use crate::weight::{WeightKind, WeightStore};
 
 /// Whether a model is written into a graph to be trained or to be used.

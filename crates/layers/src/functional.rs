@@ -7,8 +7,9 @@ use regraft_tensor::Detail;
 
 use crate::layer::LayerSpec;
 use crate::layers::Input;
-use crate::model::{Entry, LayerCall, Model, Topology, ValueId};
+use crate::model::Model;
 use crate::names::near;
+use crate::topology::{Entry, LayerCall, Topology, ValueId};
 use crate::{Error, LayerExt, Result};
 
 /// Builds a [`Model`] by applying layers to the outputs of others.

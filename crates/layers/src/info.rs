@@ -6,8 +6,8 @@ use regraft_autograd::Shape;
 use regraft_tensor::{Detail, Tensor};
 use serde_json::{Map, Value};
 
-use crate::model::{Body, Entry, join};
 use crate::names::near;
+use crate::topology::{Body, Entry, join};
 use crate::weight::{Weight, WeightStore};
 use crate::{Error, Freezing, Layer, Model, ParameterCount, Result, WeightKind};
 

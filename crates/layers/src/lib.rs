@@ -2,10 +2,12 @@
 
 pub mod activations;
 mod axis;
+mod build;
 mod call;
 mod config;
 pub mod constraints;
 mod digest;
+mod emit;
 mod error;
 mod formulas;
 mod freezing;
@@ -28,6 +30,7 @@ mod sequential;
 mod settings;
 mod summary;
 mod table;
+mod topology;
 mod weight;
 
 pub use call::{Call, Emission, Mode};

@@ -3,7 +3,8 @@
 use regraft_autograd::VariableId;
 
 use crate::Freezing;
-use crate::model::{Body, Model};
+use crate::model::Model;
+use crate::topology::Body;
 
 /// A layer, or a model used as one, and where it is.
 #[derive(Clone, Debug)]

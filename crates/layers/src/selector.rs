@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use regraft_tensor::Detail;
 
-use crate::model::{Body, Entry};
 use crate::names::near;
+use crate::topology::{Body, Entry};
 use crate::{Error, Freezing, LayerInfo, Model, Result};
 
 /// Picks layers of a model.

@@ -7,7 +7,8 @@ use regraft_tensor::Detail;
 
 use crate::layer::LayerSpec;
 use crate::layers::Input;
-use crate::model::{Body, Model, ValueId};
+use crate::model::Model;
+use crate::topology::{Body, ValueId};
 use crate::{Error, Result};
 
 /// A stack of layers, each applied to the output of the one before.

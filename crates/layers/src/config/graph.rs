@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use super::read::{Reader, as_in_inference, brief, wrong};
 use crate::layer::{LayerKind, LayerSpec};
-use crate::model::ValueId;
 use crate::names::near;
+use crate::topology::ValueId;
 use crate::{Error, Functional, LayerOutput, Model, Result};
 
 /// A call of a layer, by the layer's position and the number of the call.

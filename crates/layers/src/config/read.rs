@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::FREEZING;
 use crate::layer::{LayerKind, LayerSpec};
 use crate::layers::{Input, sample_shape};
-use crate::model::{Body, Topology};
+use crate::topology::{Body, Topology};
 use crate::{Error, Freezing, LayerExt, Model, Registry, Result, Sequential};
 
 /// How many models may be nested in each other.

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{FREEZING, TAKES_A_LIST};
 use crate::layers::{class_names, object};
-use crate::model::{Body, Entry, Topology, ValueId};
+use crate::topology::{Body, Entry, Topology, ValueId};
 use crate::{Freezing, Layer};
 
 /// A model, top-level or nested.

@@ -1,0 +1,296 @@
+//! Building a model: taking layers in, giving them names and weights, connecting them.
+
+use std::cell::RefCell;
+
+use regraft_autograd::{DataType, Graph, Shape, Var, VariableId};
+use regraft_tensor::Detail;
+use regraft_tensor::kernels::random::Key;
+
+use crate::call::{Emission, Mode};
+use crate::layer::{LayerKind, LayerSpec};
+use crate::layers::Input;
+use crate::names::{snake_case, unique_name};
+use crate::topology::{Body, Entry, LayerCall, Topology, ValueId, ValueSpec, join};
+use crate::weight::{Weight, WeightStore, Weights};
+use crate::{Error, Freezing, Model, Result};
+
+impl Model {
+    /// Adds a layer that is not connected yet, and returns its position.
+    pub(crate) fn insert(&mut self, spec: LayerSpec) -> Result<usize> {
+        let class_name = match &spec.kind {
+            LayerKind::Leaf(layer) => layer.class_name().to_string(),
+            LayerKind::Nested(model) => model.class_name().to_string(),
+        };
+        let taken = |name: &str| self.topology.layers.iter().any(|entry| entry.name == name);
+        let name = match spec.name {
+            None => unique_name(&snake_case(&class_name), taken),
+            Some(name) if taken(&name) => {
+                return Err(Error::Name(
+                    Detail::new(
+                        &self.name,
+                        "layer names that are unique",
+                        format!("{name:?} twice"),
+                    )
+                    .help("give one of them another name with `.named(\"…\")`"),
+                ));
+            }
+            Some(name) if name.is_empty() || name.contains('/') => {
+                let received = format!("{name:?}");
+                let detail = Detail::new(&self.name, "a layer name without `/`", received);
+                return Err(Error::Name(detail));
+            }
+            Some(name) => name,
+        };
+        let (body, input_shapes, output_shape) = match spec.kind {
+            LayerKind::Leaf(layer) => (Body::Leaf(layer), Vec::new(), None),
+            LayerKind::Nested(model) => {
+                let (inputs, output) = (model.input_shapes(), model.output_shapes().pop());
+                let topology = self.take_over(*model, &name)?;
+                (Body::Nested(Box::new(topology)), inputs, output)
+            }
+        };
+        let mut entry = Entry {
+            name,
+            body,
+            freezing: spec.freezing,
+            weights: Vec::new(),
+            input_shapes,
+            output_shape,
+            stream: self.next_stream(),
+        };
+        if let (Body::Nested(topology), Freezing::Frozen) = (&mut entry.body, spec.freezing) {
+            topology.visit_mut("", &mut |_, entry| entry.freezing = Freezing::Frozen);
+        }
+        self.topology.layers.push(entry);
+        self.revision += 1;
+        Ok(self.topology.layers.len() - 1)
+    }
+
+    /// `base`, or with a number if a layer has that name.
+    pub(crate) fn free_name(&self, base: &str) -> String {
+        unique_name(base, |name| {
+            self.topology.layers.iter().any(|entry| entry.name == name)
+        })
+    }
+
+    fn next_stream(&self) -> u64 {
+        let last = self.topology.layers.last();
+        last.map_or(0, |entry| entry.stream + 64)
+    }
+
+    /// Moves the weights of `model` into this store and returns its topology, renumbered.
+    fn take_over(&mut self, model: Model, name: &str) -> Result<Topology> {
+        let Model {
+            mut topology,
+            store,
+            name: nested_name,
+            ..
+        } = model;
+        if !topology.built {
+            return Err(Error::Model(
+                Detail::new(
+                    nested_name,
+                    "a nested model that is built",
+                    "one without input shape",
+                )
+                .help("begin it with `Input::new([…])`"),
+            ));
+        }
+        let offset = self.store.len();
+        topology.visit_mut("", &mut |_, entry| {
+            for id in &mut entry.weights {
+                id.0 += offset;
+            }
+        });
+        self.store
+            .0
+            .extend(store.0.into_iter().map(|weight| Weight {
+                path: join(name, &weight.path),
+                ..weight
+            }));
+        Ok(topology)
+    }
+
+    /// Applies the layer at `position` to `inputs` (none for an input layer): gives it its weights
+    /// unless it has them, and returns the number of the result.
+    pub(crate) fn connect(&mut self, position: usize, inputs: &[ValueId]) -> Result<ValueId> {
+        let value = match self.topology.layers[position].leaf_as::<Input>() {
+            Some(input) => ValueSpec {
+                shape: input.batch_shape(),
+                data_type: input.data_type(),
+            },
+            None => {
+                self.agree_on_types(position, inputs)?;
+                let specs = inputs.iter().filter_map(|&id| self.topology.value(id));
+                let shapes: Vec<Shape> = specs.map(|value| value.shape.clone()).collect();
+                self.build_layer(position, &shapes)?
+            }
+        };
+        let entry = &mut self.topology.layers[position];
+        entry
+            .output_shape
+            .get_or_insert_with(|| value.shape.clone());
+        self.topology.calls.push(LayerCall {
+            layer: position,
+            inputs: inputs.to_vec(),
+            value,
+        });
+        self.revision += 1;
+        Ok(ValueId(self.topology.calls.len() - 1))
+    }
+
+    /// Checks that the layer at `position` takes values of the types of `inputs`. An input layer
+    /// becomes one of integers if such a layer is the first to use it, since files of Keras state
+    /// floats there, which Keras converts.
+    fn agree_on_types(&mut self, position: usize, inputs: &[ValueId]) -> Result<()> {
+        let expected = entry_input_types(&self.topology.layers[position], inputs.len());
+        for (&id, expected) in inputs.iter().zip(expected) {
+            let topology = &mut self.topology;
+            let Some(received) = topology.value(id).map(|value| value.data_type) else {
+                continue;
+            };
+            if received == expected {
+                continue;
+            }
+            let used = topology.calls.iter().any(|call| call.inputs.contains(&id));
+            let call = &mut topology.calls[id.0];
+            let source = &mut topology.layers[call.layer];
+            match source.leaf_as::<Input>().map(Input::to_integers) {
+                Some(integers) if expected == DataType::I32 && !used => {
+                    source.body = Body::Leaf(std::sync::Arc::new(integers));
+                    call.value.data_type = DataType::I32;
+                }
+                _ => {
+                    let received = format!("{received} from {:?}", source.name);
+                    let at = &topology.layers[position].name;
+                    let help = "token ids come from `Input::integers` and go into an `Embedding`";
+                    let detail = Detail::new(at, format!("inputs of {expected}"), received);
+                    return Err(Error::Model(detail.help(help)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the layer at `position` its weights for inputs of these shapes (unless it has them) and
+    /// finds what its output is.
+    fn build_layer(&mut self, position: usize, inputs: &[Shape]) -> Result<ValueSpec> {
+        let seed = self.seed;
+        let entry = &mut self.topology.layers[position];
+        if let Body::Leaf(layer) = &entry.body {
+            let mut declared = Weights::default();
+            let at = |detail: Detail| detail.within(&entry.name);
+            layer
+                .build(inputs, &mut declared)
+                .map_err(|detail| Error::Setting(at(detail)))?;
+            if entry.input_shapes.is_empty() && entry.weights.is_empty() {
+                for (index, spec) in declared.specs.into_iter().enumerate() {
+                    let path = join(&entry.name, &spec.name);
+                    let key = Key {
+                        seed,
+                        stream: entry.stream + index as u64,
+                    };
+                    let initialize = |detail: Detail| Error::Setting(detail.within(&path));
+                    let initializer = spec.initializer.get().map_err(initialize)?;
+                    let value = initializer
+                        .initialize(&spec.shape, key)
+                        .map_err(initialize)?;
+                    if let Some(regularizer) = &spec.regularizer {
+                        regularizer.get().map_err(initialize)?;
+                    }
+                    if let Some(constraint) = &spec.constraint {
+                        constraint.get().map_err(initialize)?;
+                    }
+                    entry.weights.push(VariableId(self.store.len()));
+                    self.store.0.push(Weight { path, spec, value });
+                }
+            } else {
+                check_weights(entry, &self.store, &declared)?;
+            }
+        } else if entry.input_shapes != inputs {
+            return Err(Error::Shape(Detail::new(
+                &entry.name,
+                format!("inputs {}", list(&entry.input_shapes)),
+                list(inputs),
+            )));
+        }
+        if entry.input_shapes.is_empty() {
+            entry.input_shapes = inputs.to_vec();
+        }
+        self.output_of(position, inputs)
+    }
+
+    fn output_of(&self, position: usize, inputs: &[Shape]) -> Result<ValueSpec> {
+        let entry = &self.topology.layers[position];
+        let graph = Graph::new();
+        let inputs: Vec<Var<'_>> = inputs
+            .iter()
+            .zip(entry_input_types(entry, inputs.len()))
+            .map(|(shape, data_type)| graph.input("", shape, data_type))
+            .collect();
+        let emission = RefCell::new(Emission::default());
+        let output = self.call_entry(&graph, Mode::Inference, entry, &inputs, &emission);
+        graph.check()?;
+        Ok(ValueSpec {
+            shape: output.shape(),
+            data_type: output.data_type(),
+        })
+    }
+
+    /// Drops weights that no layer has any more and renumbers the others.
+    pub(crate) fn compact(&mut self) {
+        let mut order = Vec::new();
+        self.topology.visit("", &mut |_, entry| {
+            order.extend(entry.weights.iter().copied())
+        });
+        let mut renumbered = vec![None; self.store.len()];
+        let mut kept = Vec::with_capacity(order.len());
+        for id in order {
+            if renumbered[id.0].is_none() {
+                renumbered[id.0] = Some(VariableId(kept.len()));
+                kept.push(self.store.0[id.0].clone());
+            }
+        }
+        self.store.0 = kept;
+        self.topology.visit_mut("", &mut |_, entry| {
+            for id in &mut entry.weights {
+                *id = renumbered[id.0].unwrap_or(*id);
+            }
+        });
+        self.revision += 1;
+    }
+}
+
+/// The element types of `count` inputs of a layer.
+fn entry_input_types(entry: &Entry, count: usize) -> Vec<DataType> {
+    match &entry.body {
+        Body::Leaf(layer) => vec![layer.input_type(); count],
+        Body::Nested(topology) => topology.input_types(),
+    }
+}
+
+/// A layer that has its weights must still fit the inputs it is now given.
+fn check_weights(entry: &Entry, store: &WeightStore, declared: &Weights) -> Result<()> {
+    for (id, spec) in entry.weights.iter().zip(&declared.specs) {
+        let weight = &store.0[id.0];
+        if weight.value.shape() != spec.shape {
+            return Err(Error::Shape(
+                Detail::new(
+                    &weight.path,
+                    format!("an input for a weight of shape {:?}", weight.value.shape()),
+                    format!("one that needs {:?}", spec.shape),
+                )
+                .help("the layer already has weights for another input shape"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn list(shapes: &[Shape]) -> String {
+    shapes
+        .iter()
+        .map(Shape::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
+}

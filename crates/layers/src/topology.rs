@@ -1,0 +1,140 @@
+//! The parts of a model: layers, and the calls that connect them.
+
+use regraft_autograd::{DataType, Shape, VariableId};
+
+use crate::layers::Input;
+use crate::{Freezing, Layer};
+
+/// Layers and how they are connected.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Topology {
+    /// `Sequential` or `Functional`.
+    pub class_name: String,
+    pub layers: Vec<Entry>,
+    /// In an order in which every value is there before it is used; the result of call `i` is value
+    /// `i`.
+    pub calls: Vec<LayerCall>,
+    pub inputs: Vec<ValueId>,
+    pub outputs: Vec<ValueId>,
+    /// Whether all layers have their weights and the calls are there.
+    pub built: bool,
+}
+
+/// The number of a value that flows between layers, within one topology.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ValueId(pub(crate) usize);
+
+/// A layer applied to values; its result is the value with the call's position as number.
+#[derive(Clone, Debug)]
+pub(crate) struct LayerCall {
+    pub layer: usize,
+    pub inputs: Vec<ValueId>,
+    /// The shape and the element type of the output.
+    pub value: ValueSpec,
+}
+
+/// What is known of a value before it is computed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ValueSpec {
+    pub shape: Shape,
+    pub data_type: DataType,
+}
+
+/// A layer in a model.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub name: String,
+    pub body: Body,
+    pub freezing: Freezing,
+    pub weights: Vec<VariableId>,
+    pub input_shapes: Vec<Shape>,
+    pub output_shape: Option<Shape>,
+    /// The number of the first random stream of its initializers.
+    pub stream: u64,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Body {
+    Leaf(std::sync::Arc<dyn Layer>),
+    Nested(Box<Topology>),
+}
+
+impl Entry {
+    pub fn class_name(&self) -> &str {
+        match &self.body {
+            Body::Leaf(layer) => layer.class_name(),
+            Body::Nested(topology) => &topology.class_name,
+        }
+    }
+
+    /// Whether it is an input layer.
+    pub fn is_input(&self) -> bool {
+        self.leaf_as::<Input>().is_some()
+    }
+
+    /// The layer, if it is an `L`.
+    pub fn leaf_as<L: Layer>(&self) -> Option<&L> {
+        match &self.body {
+            Body::Leaf(layer) => {
+                let layer: &dyn std::any::Any = &**layer;
+                layer.downcast_ref()
+            }
+            Body::Nested(_) => None,
+        }
+    }
+}
+
+impl Topology {
+    /// Calls `visit` with every entry and its path, nested ones after the model that has them.
+    pub fn visit<'a>(&'a self, prefix: &str, visit: &mut impl FnMut(String, &'a Entry)) {
+        for entry in &self.layers {
+            let path = join(prefix, &entry.name);
+            visit(path.clone(), entry);
+            if let Body::Nested(topology) = &entry.body {
+                topology.visit(&path, visit);
+            }
+        }
+    }
+
+    /// As [`visit`](Self::visit), with entries that may be changed.
+    pub fn visit_mut(&mut self, prefix: &str, visit: &mut impl FnMut(&str, &mut Entry)) {
+        for entry in &mut self.layers {
+            let path = join(prefix, &entry.name);
+            visit(&path, entry);
+            if let Body::Nested(topology) = &mut entry.body {
+                topology.visit_mut(&path, visit);
+            }
+        }
+    }
+}
+
+impl Topology {
+    /// The layers that users see: of a `Sequential` all but the input, as in Keras.
+    pub fn shown(&self) -> impl Iterator<Item = &Entry> {
+        let sequential = self.class_name == "Sequential";
+        let hidden = move |entry: &&Entry| sequential && entry.is_input();
+        self.layers.iter().filter(move |entry| !hidden(entry))
+    }
+
+    /// What is known of a value.
+    pub fn value(&self, id: ValueId) -> Option<&ValueSpec> {
+        self.calls.get(id.0).map(|call| &call.value)
+    }
+
+    /// The element types of the inputs.
+    pub fn input_types(&self) -> Vec<DataType> {
+        let data_type = |&id: &ValueId| self.value(id).map(|value| value.data_type);
+        self.inputs
+            .iter()
+            .map(|id| data_type(id).unwrap_or_default())
+            .collect()
+    }
+}
+
+pub(crate) fn join(prefix: &str, name: &str) -> String {
+    if prefix.is_empty() {
+        name.to_string()
+    } else {
+        format!("{prefix}/{name}")
+    }
+}
