@@ -4,7 +4,7 @@ set -eu
 cd "$(dirname "$0")"
 seconds=${1:-60}
 [ $# -gt 0 ] && shift
-[ $# -gt 0 ] || set -- keras_weights legacy_h5 keras_archive sharded safetensors
+[ $# -gt 0 ] || set -- keras_weights legacy_h5 keras_archive sharded safetensors idx
 seeds=../fixtures/keras-files
 for target in "$@"; do
     mkdir -p "corpus/$target"
@@ -13,6 +13,7 @@ for target in "$@"; do
         legacy_h5) cp $seeds/*_full.h5 $seeds/small_k?.h5 corpus/$target ;;
         keras_archive) cp $seeds/*.keras corpus/$target ;;
         sharded) cp $seeds/*.weights.json corpus/$target ;;
+        idx) cp ../fixtures/fashion-mnist/*-labels-*.gz seeds/idx-* corpus/$target ;;
         safetensors) cp seeds/*.safetensors corpus/$target ;;
     esac
     chmod u+w "corpus/$target"/*
