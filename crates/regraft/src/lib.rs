@@ -13,6 +13,7 @@ mod input;
 mod load;
 mod load_report;
 pub mod metrics;
+mod open;
 mod optimizer_state;
 mod plan;
 mod predict;
@@ -42,7 +43,7 @@ pub use regraft_optimizers as optimizers;
 pub mod layers {
     pub use regraft_layers::layers;
     pub use regraft_layers::layers::*;
-    pub use regraft_layers::{Call, Layer, LayerExt, LayerSpec, Weights};
+    pub use regraft_layers::{Call, Layer, LayerExt, LayerSpec, Registry, Weights};
 }
 
 /// Reading and splitting data.

@@ -150,7 +150,7 @@ impl<N: Network> Trainable<N> {
 }
 
 /// The class names that a file of ours has.
-fn saved_class_names(checkpoint: &Checkpoint) -> Option<Vec<String>> {
+pub(crate) fn saved_class_names(checkpoint: &Checkpoint) -> Option<Vec<String>> {
     let names = checkpoint.metadata.entries.get(crate::save::CLASS_NAMES)?;
     serde_json::from_str(names).ok()
 }

@@ -119,9 +119,11 @@ impl<N: Network> Trainable<N> {
         }
         if let Some(training) = &self.training {
             checkpoint.optimizer = Some(optimizer_state::saved(model, training));
-            if checkpoint.config.is_some() {
-                checkpoint.compile_config = Some(training.compile_config());
-            }
+            checkpoint.compile_config = match format {
+                Format::KerasArchive(_) => Some(training.compile_config()),
+                Format::LegacyModel => Some(training.legacy_config()),
+                _ => None,
+            };
         }
         Ok(checkpoint)
     }

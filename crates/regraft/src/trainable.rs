@@ -61,6 +61,22 @@ impl Training {
             "jit_compile": false,
         })
     }
+
+    /// How Keras stores it in a legacy `.h5` model.
+    pub fn legacy_config(&self) -> Value {
+        let config = self.compile_config();
+        let optimizer = &config["optimizer"];
+        json!({
+            "loss": config["loss"],
+            "metrics": config["metrics"],
+            "weighted_metrics": config["weighted_metrics"],
+            "loss_weights": null,
+            "optimizer_config": {
+                "class_name": optimizer["class_name"],
+                "config": optimizer["config"],
+            },
+        })
+    }
 }
 
 /// What the two kinds of network have in common.
@@ -76,6 +92,14 @@ pub trait Network: Debug {
     /// # Errors
     /// A layer that refuses the shape.
     fn ensure_built(&mut self, sample: &[usize]) -> Result<()>;
+
+    /// This kind of network, from a model that was read from a file.
+    ///
+    /// # Errors
+    /// A model of another kind.
+    fn from_model(model: regraft_layers::Model) -> Result<Self>
+    where
+        Self: Sized;
 }
 
 impl Network for regraft_layers::Sequential {
@@ -93,6 +117,10 @@ impl Network for regraft_layers::Sequential {
         }
         Ok(())
     }
+
+    fn from_model(model: regraft_layers::Model) -> Result<Self> {
+        Ok(model.try_into()?)
+    }
 }
 
 impl Network for regraft_layers::Model {
@@ -106,6 +134,10 @@ impl Network for regraft_layers::Model {
 
     fn ensure_built(&mut self, _sample: &[usize]) -> Result<()> {
         Ok(())
+    }
+
+    fn from_model(model: regraft_layers::Model) -> Result<Self> {
+        Ok(model)
     }
 }
 
