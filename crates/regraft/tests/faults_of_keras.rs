@@ -374,9 +374,7 @@ fn wrong_data_and_settings_are_refused_with_both_sides() {
     let message = uncompiled.fit(&x, &y, Fit::new()).unwrap_err().to_string();
     assert!(message.contains("compile"), "{message}");
     let mut regression = Sequential::new(layers![Input::new([8]), Dense::new(3)]).unwrap();
-    regression
-        .compile("sgd", MeanSquaredError::default(), ())
-        .unwrap();
+    regression.compile("sgd", MeanSquaredError, ()).unwrap();
     let message = regression.fit(&x, &y, Fit::new()).unwrap_err().to_string();
     assert!(message.contains("(None, 3)"), "{message}");
 }
