@@ -129,6 +129,13 @@ pub trait Op: Any + fmt::Debug + Send + Sync {
         unreachable!("{} does not work in place", self.name())
     }
 
+    /// Whether the op broadcasts its operands to one shape itself. A pass then leaves out the
+    /// [`BroadcastTo`](crate::ops::BroadcastTo) in front of an operand if the shape rule allows it,
+    /// so this must not change a number.
+    fn broadcasts(&self) -> bool {
+        false
+    }
+
     /// Multiplications and additions for concrete sizes, as [`Program::flops`](crate::Program::flops) adds them up.
     fn flops(&self, _operands: &[&[usize]], output: &[usize]) -> u64 {
         output.iter().product::<usize>() as u64

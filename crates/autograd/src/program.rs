@@ -1,5 +1,7 @@
 //! The executor: a graph compiled to a list of instructions over planned buffers, run as often as
-//! one likes without allocating anything once the buffers have their size.
+//! one likes without allocating anything once the buffers have their size. (Two things still do: a
+//! reduction over axes that are not neighbours, for its partial result, and starting work on several
+//! threads.)
 
 use std::sync::Arc;
 
@@ -9,7 +11,7 @@ use crate::node::{Constant, Source};
 use crate::op::{Forward, Operand, Output, Run};
 use crate::ops::Alias;
 use crate::passes::{Slots, assign_slots, optimize};
-use crate::{DataType, Error, Graph, Node, NodeId, Nodes, Op, Result, Shape, Var, VariableId};
+use crate::{DataType, Error, Graph, Node, NodeId, Nodes, Op, Result, Var, VariableId};
 
 /// The store that a program reads its variables from.
 #[diagnostic::on_unimplemented(
@@ -84,13 +86,17 @@ pub struct Program {
     nodes: Nodes,
     instructions: Vec<Instruction>,
     inputs: Vec<InputRule>,
-    variables: Vec<(VariableId, Shape, String)>,
+    variables: Vec<(VariableId, usize)>,
     outputs: Vec<Place>,
     slots: Slots,
     buffers: Vec<Vec<f32>>,
     /// The sizes of every node for the batch that ran last.
     shapes: Vec<Vec<usize>>,
+    /// The number of elements of every node for that batch.
+    lengths: Vec<usize>,
     batch: Option<usize>,
+    /// The memory of the longest list of operands, always empty between instructions.
+    operands: Vec<Operand<'static>>,
 }
 
 #[derive(Debug)]
@@ -123,7 +129,7 @@ struct InputRule {
     node: usize,
 }
 
-/// How many operands an op may have without a list on the heap at each run.
+/// How many operands an op may have whose list stands on the stack.
 const INLINE_OPERANDS: usize = 8;
 
 impl Program {
@@ -176,10 +182,9 @@ impl Program {
             })
             .collect();
         let variables = nodes
-            .nodes
             .iter()
-            .filter_map(|node| match node.source {
-                Source::Variable(id) => Some((id, node.shape.clone(), node.name.clone())),
+            .filter_map(|(id, node)| match node.source {
+                Source::Variable(variable) => Some((variable, id.0)),
                 _ => None,
             })
             .collect();
@@ -194,7 +199,9 @@ impl Program {
                 .iter()
                 .map(|node| vec![0; node.shape.rank()])
                 .collect(),
+            lengths: vec![0; nodes.nodes.len()],
             batch: None,
+            operands: Vec::new(),
             slots,
             nodes,
         }
@@ -220,14 +227,14 @@ impl Program {
             let shape = &self.shapes[instruction.node];
             let output = Output {
                 shape,
-                data: &mut buffer[..shape.iter().product()],
+                data: &mut buffer[..self.lengths[instruction.node]],
             };
             let read = |place: &Place| -> Operand<'_> {
                 let shape = &self.shapes[place.node];
                 let data = match place.store {
                     // The buffer of an operand written over in place is out of reach here.
                     Store::Buffer(slot) => {
-                        let length = shape.iter().product();
+                        let length = self.lengths[place.node];
                         self.buffers[slot].get(..length).unwrap_or_default()
                     }
                     Store::Input(index) => feeds[index].words().1,
@@ -243,14 +250,15 @@ impl Program {
                 shape: &[],
                 data: &[],
             }; INLINE_OPERANDS];
-            let list;
+            let mut list = Vec::new();
             let operands: &[Operand<'_>] = if instruction.operands.len() <= INLINE_OPERANDS {
                 for (slot, place) in inline.iter_mut().zip(&instruction.operands) {
                     *slot = read(place);
                 }
                 &inline[..instruction.operands.len()]
             } else {
-                list = instruction.operands.iter().map(read).collect::<Vec<_>>();
+                list = emptied(std::mem::take(&mut self.operands));
+                list.extend(instruction.operands.iter().map(read));
                 &list
             };
             let forward = Forward { operands, run };
@@ -258,6 +266,9 @@ impl Program {
                 true => instruction.op.forward_in_place(forward, output),
                 false => instruction.op.forward(forward, output),
             };
+            if instruction.operands.len() > INLINE_OPERANDS {
+                self.operands = emptied(list);
+            }
             self.buffers[instruction.slot] = buffer;
             if let Err(detail) = done {
                 let node = &self.nodes.nodes[instruction.node];
@@ -275,7 +286,7 @@ impl Program {
     /// The value of output `index` after the last run, in row-major order.
     pub fn output(&self, index: usize) -> &[f32] {
         let place = self.outputs[index];
-        let length: usize = self.shapes[place.node].iter().product();
+        let length = self.lengths[place.node];
         match place.store {
             Store::Buffer(slot) => self.buffers[slot].get(..length).unwrap_or_default(),
             // Leaves are copied to a buffer when they are outputs (see `from_nodes`).
@@ -319,11 +330,13 @@ impl Program {
             return;
         }
         self.batch = Some(batch);
-        for (sizes, node) in self.shapes.iter_mut().zip(&self.nodes.nodes) {
+        let nodes = self.nodes.nodes.iter();
+        for (node, (sizes, length)) in nodes.zip(self.shapes.iter_mut().zip(&mut self.lengths)) {
             node.shape.write_concrete(batch, sizes);
+            *length = sizes.iter().product();
         }
         for (buffer, tenants) in self.buffers.iter_mut().zip(&self.slots.tenants) {
-            let tenants = tenants.iter().map(|id| self.shapes[id.0].iter().product());
+            let tenants = tenants.iter().map(|id| self.lengths[id.0]);
             let length = tenants.max().unwrap_or(0);
             if buffer.len() < length {
                 buffer.resize(length, 0.0);
@@ -334,7 +347,7 @@ impl Program {
     fn check_feeds(&self, batch: usize, feeds: &[Feed<'_>]) -> Result<()> {
         for rule in &self.inputs {
             let node: &Node = &self.nodes.nodes[rule.node];
-            let expected: usize = self.shapes[rule.node].iter().product();
+            let expected = self.lengths[rule.node];
             let Some(feed) = feeds.get(rule.index) else {
                 let at = format!("input {} ({})", rule.index, node.name);
                 let fed = format!("{} inputs", feeds.len());
@@ -356,10 +369,11 @@ impl Program {
     }
 
     fn check_variables<V: Variables + ?Sized>(&self, variables: &V) -> Result<()> {
-        for (id, shape, name) in &self.variables {
-            let expected = shape.len(self.batch.unwrap_or(0));
-            let received = variables.value(*id).map(<[f32]>::len);
+        for &(id, node) in &self.variables {
+            let expected = self.lengths[node];
+            let received = variables.value(id).map(<[f32]>::len);
             if received != Some(expected) {
+                let Node { name, shape, .. } = &self.nodes.nodes[node];
                 let at = format!("variable {} ({name})", id.0);
                 let received = match received {
                     Some(length) => format!("{length} elements"),
@@ -371,6 +385,17 @@ impl Program {
         }
         Ok(())
     }
+}
+
+/// The memory of a list, for elements of another lifetime. Collecting what a list owned into a list
+/// of elements of the same size keeps its memory.
+fn emptied<'a>(mut list: Vec<Operand<'_>>) -> Vec<Operand<'a>> {
+    list.clear();
+    let nothing = |_| Operand {
+        shape: &[],
+        data: &[],
+    };
+    list.into_iter().map(nothing).collect()
 }
 
 impl Nodes {

@@ -69,8 +69,19 @@ impl Op for OneOver {
 
 /// 1 / (the number of elements of `operand` along `axes`), a number.
 pub(crate) fn one_over_count<'g>(operand: Var<'g>, axes: &[usize]) -> Var<'g> {
-    let axes = axes.to_vec();
-    operand.graph().apply(OneOver { axes }, &[operand])
+    let (graph, shape) = (operand.graph(), operand.shape());
+    let reduced: Shape = axes
+        .iter()
+        .filter_map(|&axis| shape.dims().get(axis))
+        .copied()
+        .collect();
+    match reduced.fixed() {
+        Some(sizes) => graph.number(1.0 / sizes.iter().product::<usize>() as f32),
+        None => {
+            let axes = axes.to_vec();
+            graph.apply(OneOver { axes }, &[operand])
+        }
+    }
 }
 
 impl<'g> Var<'g> {

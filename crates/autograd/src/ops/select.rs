@@ -47,6 +47,10 @@ impl Op for Select {
         ]
     }
 
+    fn broadcasts(&self) -> bool {
+        true
+    }
+
     fn keeps_samples_apart(&self) -> bool {
         true
     }

@@ -63,7 +63,8 @@ impl Op for SoftmaxCrossEntropy {
     }
 }
 
-/// `dx[i] = (softmax(x[i]) − onehot(label[i])) · dloss[i]`.
+/// `dx[i] = (softmax(x[i]) − onehot(label[i])) · dloss[i]`, where `dloss` may be a single number for
+/// all rows.
 #[derive(Clone, Copy, Debug)]
 pub struct SoftmaxCrossEntropyGradient;
 
@@ -73,8 +74,15 @@ impl Op for SoftmaxCrossEntropyGradient {
     }
 
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {
-        check_shapes(operands[0], operands[1])?;
-        Ok(operands[0].clone())
+        let [logits, labels, dloss] = operands else {
+            return Err(Detail::new("", "3 operands", operands.len()));
+        };
+        check_shapes(logits, labels)?;
+        if dloss != labels && dloss.fixed().is_none_or(|_| dloss.len(1) != 1) {
+            let expected = format!("a number, or one for each of {labels}");
+            return Err(Detail::new("", expected, dloss));
+        }
+        Ok((*logits).clone())
     }
 
     fn operand_type(&self, index: usize) -> DataType {
@@ -101,15 +109,14 @@ impl Op for SoftmaxCrossEntropyGradient {
         at.through(|operands| {
             let [logits, labels, dloss] = [operands[0], operands[1], operands[2]];
             let classes = logits.shape().dims().last().map_or(1, |dim| dim.size(1));
-            let column: Shape = dloss
-                .shape()
-                .dims()
-                .iter()
-                .copied()
-                .chain([1.into()])
-                .collect();
-            (logits.softmax() - labels.one_hot(classes)) * dloss.reshape(column)
+            let dloss = dloss.broadcast_to(labels.shape());
+            let column = dloss.expand_dims(labels.shape().rank());
+            (logits.softmax() - labels.one_hot(classes)) * column
         })
+    }
+
+    fn broadcasts(&self) -> bool {
+        true
     }
 
     fn keeps_samples_apart(&self) -> bool {

@@ -67,7 +67,9 @@ pub(crate) fn reduced_shape(operand: &Shape, axes: &[usize], keep: bool) -> Resu
 /// The gradient of a reduction, repeated along the reduced axes of `operand`.
 pub(crate) fn expand<'g>(dy: Var<'g>, operand: Var<'g>, axes: &[usize], keep: bool) -> Var<'g> {
     let shape = operand.shape();
-    let kept = if keep {
+    // Broadcasting aligns the last axes, so leading ones need not be put back.
+    let leading = axes.iter().copied().eq(0..axes.len());
+    let kept = if keep || leading {
         dy
     } else {
         let dims = shape.dims().iter().enumerate();

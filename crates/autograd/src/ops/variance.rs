@@ -7,8 +7,9 @@ use crate::ops::mean::one_over_count;
 use crate::ops::sum::{expand, reduced_shape, sorted};
 use crate::{Forward, Gradient, Op, Output, Shape, Var};
 
-/// The population variance `mean((x − mean(x))²)` over `axes`, which stay with size 1 if `keep`
-/// says so. Computed in two passes, so that a mean far from zero costs no accuracy.
+/// The population variance `mean((x − m)²)` over `axes`, which stay with size 1 if `keep` says so,
+/// from x and its mean m (with the axes kept). Going over x a second time, a mean far from zero
+/// costs no accuracy, and whoever uses both computes the mean once.
 #[derive(Clone, Debug)]
 pub struct Variance {
     /// The axes reduced over, ascending.
@@ -23,20 +24,31 @@ impl Op for Variance {
     }
 
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {
-        reduced_shape(operands[0], &self.axes, self.keep)
+        let [x, mean] = operands else {
+            return Err(Detail::new("", "2 operands", operands.len()));
+        };
+        let expected = reduced_shape(x, &self.axes, true)?;
+        if **mean != expected {
+            return Err(Detail::new("", format!("a mean of {expected}"), mean));
+        }
+        reduced_shape(x, &self.axes, self.keep)
     }
 
     fn forward(&self, operands: Forward<'_>, output: Output<'_>) -> Result<(), Detail> {
-        reduce::variance(operands.f32(0), operands.shape(0), &self.axes, output.f32());
+        let (x, shape, means) = (operands.f32(0), operands.shape(0), operands.f32(1));
+        reduce::variance_around(x, shape, &self.axes, means, output.f32());
         Ok(())
     }
 
-    /// dx = dy · 2 (x − mean) / count
+    /// dx = dy · 2 (x − m) / count. With respect to m it is 0, because m is the mean.
     fn gradient<'g>(&self, at: &Gradient<'g, '_>) -> Vec<Option<Var<'g>>> {
         let (x, dy) = (at.operand(0), at.cotangent());
         let share = dy * one_over_count(x, &self.axes) * 2.0;
-        let centred = x - x.mean_keeping(&self.axes);
-        vec![Some(centred * expand(share, x, &self.axes, self.keep))]
+        let centred = x - at.operand(1);
+        vec![
+            at.when(0, || centred * expand(share, x, &self.axes, self.keep)),
+            None,
+        ]
     }
 
     fn keeps_samples_apart(&self) -> bool {
@@ -51,13 +63,19 @@ impl Op for Variance {
 impl<'g> Var<'g> {
     /// The population variance over `axes`, which disappear.
     pub fn variance(self, axes: &[usize]) -> Var<'g> {
-        let axes = sorted(axes);
-        self.graph().apply(Variance { axes, keep: false }, &[self])
+        self.variance_over(axes, false)
     }
 
     /// The population variance over `axes`, which stay with size 1.
     pub fn variance_keeping(self, axes: &[usize]) -> Var<'g> {
+        self.variance_over(axes, true)
+    }
+
+    fn variance_over(self, axes: &[usize], keep: bool) -> Var<'g> {
         let axes = sorted(axes);
-        self.graph().apply(Variance { axes, keep: true }, &[self])
+        self.graph().scope("variance", || {
+            let mean = self.mean_keeping(&axes);
+            self.graph().apply(Variance { axes, keep }, &[self, mean])
+        })
     }
 }

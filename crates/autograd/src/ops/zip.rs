@@ -65,6 +65,10 @@ impl<F: Binary> Op for Zip<F> {
             .collect()
     }
 
+    fn broadcasts(&self) -> bool {
+        true
+    }
+
     /// Broadcasting keeps rows apart as long as the batch is axis 0 of the result, which the search
     /// for the frozen prefix checks.
     fn keeps_samples_apart(&self) -> bool {

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use regraft_tensor::kernels::matmul::{EpilogueActivation, Matrix, PackedMatrix};
 
 use crate::node::{Constant, Source};
-use crate::ops::{Add, FusedMatMul, Map, MatMul, Relu, Zip};
+use crate::ops::{
+    Add, FusedMatMul, Gelu, GeluTanh, LeakyRelu, Map, MatMul, Relu, Sigmoid, Silu, Tanh, Zip,
+};
 use crate::{Node, NodeId, Nodes, Op};
 
-/// Replaces `matmul`, `matmul + bias` and `relu(matmul + bias)` by one op each, where nothing else
+/// Replaces `matmul`, `matmul + bias` and an activation of one of these by one op each, where nothing else
 /// needs the values in between.
 pub fn fuse(nodes: &Nodes) -> Nodes {
     let uses = nodes.uses();
@@ -47,7 +49,7 @@ pub fn fuse(nodes: &Nodes) -> Nodes {
 /// The operands of `node` that are computed for it alone and become part of it.
 fn absorbable(nodes: &Nodes, node: &Node, uses: &[usize]) -> Vec<NodeId> {
     let sole = |id: NodeId| uses[id.0] == 1;
-    if node.op_as::<Map<Relu>>().is_some() {
+    if activation(node).is_some() {
         let inner = node.operands()[0];
         let fits = sole(inner) && (is_matmul(nodes, inner) || biased(nodes, inner, uses).is_some());
         return if fits { vec![inner] } else { Vec::new() };
@@ -56,6 +58,42 @@ fn absorbable(nodes: &Nodes, node: &Node, uses: &[usize]) -> Vec<NodeId> {
         Some((product, _)) => vec![product],
         None => Vec::new(),
     }
+}
+
+/// The activation that a node applies to its operand, if a product can do it. A product's activation
+/// has the same bits as the op.
+fn activation(node: &Node) -> Option<EpilogueActivation> {
+    if let Some(Map(LeakyRelu { slope })) = node.op_as() {
+        return Some(EpilogueActivation::LeakyRelu(*slope));
+    }
+    let known = [
+        (
+            node.op_as::<Map<Relu>>().is_some(),
+            EpilogueActivation::Relu,
+        ),
+        (
+            node.op_as::<Map<Sigmoid>>().is_some(),
+            EpilogueActivation::Sigmoid,
+        ),
+        (
+            node.op_as::<Map<Tanh>>().is_some(),
+            EpilogueActivation::Tanh,
+        ),
+        (
+            node.op_as::<Map<Silu>>().is_some(),
+            EpilogueActivation::Silu,
+        ),
+        (
+            node.op_as::<Map<Gelu>>().is_some(),
+            EpilogueActivation::Gelu,
+        ),
+        (
+            node.op_as::<Map<GeluTanh>>().is_some(),
+            EpilogueActivation::GeluTanh,
+        ),
+    ];
+    let found = known.into_iter().find(|(is, _)| *is);
+    found.map(|(_, activation)| activation)
 }
 
 fn is_matmul(nodes: &Nodes, id: NodeId) -> bool {
@@ -82,10 +120,8 @@ fn biased_node(nodes: &Nodes, node: &Node, uses: &[usize]) -> Option<(NodeId, No
 /// The fused op that stands for node `id`, with operands numbered as in `nodes`.
 fn fused(nodes: &Nodes, id: NodeId, uses: &[usize]) -> Option<(Arc<dyn Op>, Vec<NodeId>)> {
     let node = nodes.node(id);
-    let (inner, activation) = match node.op_as::<Map<Relu>>() {
-        Some(_) if uses[node.operands()[0].0] == 1 => {
-            (node.operands()[0], EpilogueActivation::Relu)
-        }
+    let (inner, activation) = match activation(node) {
+        Some(activation) if uses[node.operands()[0].0] == 1 => (node.operands()[0], activation),
         Some(_) => return None,
         None => (id, EpilogueActivation::None),
     };

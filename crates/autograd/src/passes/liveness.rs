@@ -1,7 +1,7 @@
 //! Plans buffers: values that are never needed at the same time share one.
 
 use crate::node::Source;
-use crate::{NodeId, Nodes};
+use crate::{Dim, NodeId, Nodes, Shape};
 
 /// Which buffer each computed node writes to.
 #[derive(Clone, Debug, Default)]
@@ -45,7 +45,7 @@ pub fn assign_slots(nodes: &Nodes, batch: usize) -> Slots {
             op.works_in_place()
                 && last_use[first.0] == id.0
                 && slots.slot[first.0].is_some()
-                && nodes.node(first).shape.len(batch) == length
+                && same_length(&nodes.node(first).shape, &node.shape)
                 && operands.iter().filter(|&&operand| operand == first).count() == 1
         });
         let slot = match over.and_then(|first| slots.slot[first.0]) {
@@ -96,4 +96,16 @@ pub fn assign_slots(nodes: &Nodes, batch: usize) -> Slots {
         }
     }
     slots
+}
+
+/// Whether two shapes have as many elements as each other, whatever the batch is.
+fn same_length(a: &Shape, b: &Shape) -> bool {
+    let batches = |shape: &Shape| {
+        shape
+            .dims()
+            .iter()
+            .filter(|dim| **dim == Dim::Batch)
+            .count()
+    };
+    batches(a) == batches(b) && a.len(1) == b.len(1)
 }

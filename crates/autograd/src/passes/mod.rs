@@ -1,6 +1,7 @@
 //! Passes: small rewrites of a graph that keep its numbers. [`optimize`] runs them in order before a
 //! program is compiled; each can be run and tested alone.
 
+mod broadcasts;
 mod cacheable;
 mod fold;
 mod fuse;
@@ -8,6 +9,7 @@ mod liveness;
 mod prune;
 mod share;
 
+pub use broadcasts::skip_broadcasts;
 pub use cacheable::{Split, cacheable, split, split_at};
 pub use fold::fold_constants;
 pub use fuse::fuse;
@@ -18,7 +20,8 @@ pub use share::share;
 use crate::Nodes;
 
 /// All passes in the order in which each finds what the one before prepared: drop what nobody asks
-/// for, compute what is constant, compute the same thing once, fuse products with what follows them.
+/// for, repeat nothing that an op repeats itself, compute what is constant, compute the same thing
+/// once, fuse products with what follows them.
 pub fn optimize(nodes: &Nodes) -> Nodes {
-    fuse(&share(&fold_constants(&prune(nodes))))
+    fuse(&share(&fold_constants(&skip_broadcasts(&prune(nodes)))))
 }

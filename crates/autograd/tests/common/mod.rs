@@ -3,6 +3,8 @@
 // Each test binary uses a part of it.
 #![allow(dead_code)]
 
+pub mod random_graph;
+
 use regraft_autograd::{DataType, Dim, IntTensor, Shape, Tensor, Var};
 use regraft_tensor::kernels::random::{self, Key};
 

@@ -36,42 +36,52 @@ pub fn shape(a: &[usize], b: &[usize]) -> Result<Vec<usize>> {
 /// An axis of the result: its size and how far one step moves in `a` and in `b`.
 type Axis = (usize, usize, usize);
 
-/// The strides of `shape` seen as `out_shape`: 0 along repeated axes.
-fn strides(shape: &[usize], out_shape: &[usize]) -> Vec<usize> {
-    let mut strides = vec![0; out_shape.len()];
-    let mut stride = 1;
-    for (slot, &size) in strides.iter_mut().rev().zip(shape.iter().rev()) {
-        if size != 1 {
-            *slot = stride;
-        }
-        stride *= size;
-    }
-    strides
-}
+/// How many axes are kept on the stack; more are kept on the heap.
+const FEW: usize = 8;
 
-/// The axes of the result, neighbours merged where both operands run on without a gap.
-fn axes(a_shape: &[usize], b_shape: &[usize], out_shape: &[usize]) -> Vec<Axis> {
-    let (a, b) = (strides(a_shape, out_shape), strides(b_shape, out_shape));
-    let mut axes: Vec<Axis> = Vec::with_capacity(out_shape.len());
-    for ((&size, a), b) in out_shape.iter().zip(a).zip(b) {
+/// Writes the axes of the result into `axes`, the last first, neighbours merged where both operands
+/// run on without a gap, and returns how many there are. A repeated axis has step 0.
+fn write_axes(
+    a_shape: &[usize],
+    b_shape: &[usize],
+    out_shape: &[usize],
+    axes: &mut [Axis],
+) -> usize {
+    let mut count = 0;
+    let (mut a_stride, mut b_stride) = (1, 1);
+    for (place, &size) in out_shape.iter().rev().enumerate() {
+        let size_in = |shape: &[usize]| shape.iter().rev().nth(place).copied().unwrap_or(1);
+        let (in_a, in_b) = (size_in(a_shape), size_in(b_shape));
+        let a = if in_a == 1 { 0 } else { a_stride };
+        let b = if in_b == 1 { 0 } else { b_stride };
+        a_stride *= in_a;
+        b_stride *= in_b;
         if size == 1 {
             continue;
         }
-        match axes.last_mut() {
-            Some(last) if last.1 == a * size && last.2 == b * size => {
-                *last = (last.0 * size, a, b);
+        match axes[..count].last_mut() {
+            Some(inner) if a == inner.1 * inner.0 && b == inner.2 * inner.0 => inner.0 *= size,
+            _ => {
+                axes[count] = (size, a, b);
+                count += 1;
             }
-            _ => axes.push((size, a, b)),
         }
     }
-    axes
+    count
 }
 
-/// Where run number `run` of the innermost axis starts in `a` and `b`.
+/// Whether `shape` broadcasts to `out_shape`.
+fn fits(shape: &[usize], out_shape: &[usize]) -> bool {
+    let mut pairs = shape.iter().rev().zip(out_shape.iter().rev());
+    shape.len() <= out_shape.len() && pairs.all(|(&size, &out)| size == out || size == 1)
+}
+
+/// Where run number `run` of the innermost axis starts in `a` and `b`; the axes around it stand the
+/// last first.
 #[inline(always)]
 fn offsets(outer: &[Axis], mut run: usize) -> (usize, usize) {
     let (mut a_start, mut b_start) = (0, 0);
-    for &(size, a, b) in outer.iter().rev() {
+    for &(size, a, b) in outer {
         let index = run % size;
         run /= size;
         a_start += index * a;
@@ -127,8 +137,7 @@ pub fn binary(
     debug_assert_eq!(a.len(), a_shape.iter().product::<usize>());
     debug_assert_eq!(b.len(), b_shape.iter().product::<usize>());
     debug_assert_eq!(out.len(), out_shape.iter().product::<usize>());
-    debug_assert_eq!(shape(a_shape, out_shape).as_deref(), Ok(out_shape));
-    debug_assert_eq!(shape(b_shape, out_shape).as_deref(), Ok(out_shape));
+    debug_assert!(fits(a_shape, out_shape) && fits(b_shape, out_shape));
     if out.is_empty() {
         return;
     }
@@ -151,8 +160,16 @@ pub fn binary(
             runs(a, b, &outer, inner, start / inner.0, out, f);
         });
     }
-    let axes = axes(a_shape, b_shape, out_shape);
-    let Some((&inner, outer)) = axes.split_last() else {
+    let (mut few, mut many);
+    let axes: &mut [Axis] = if out_shape.len() <= FEW {
+        few = [(0, 0, 0); FEW];
+        &mut few
+    } else {
+        many = vec![(0, 0, 0); out_shape.len()];
+        &mut many
+    };
+    let count = write_axes(a_shape, b_shape, out_shape, axes);
+    let Some((&inner, outer)) = axes[..count].split_first() else {
         return out.fill(f(a[0], b[0]));
     };
     if inner.1 == 0 && inner.2 == 0 {
@@ -183,12 +200,22 @@ pub fn broadcast_to(x: &[f32], x_shape: &[usize], out: &mut [f32], out_shape: &[
 /// If a slice's length is not the product of its shape, or `out_shape` does not broadcast to
 /// `x_shape`.
 pub fn sum_to(x: &[f32], x_shape: &[usize], out: &mut [f32], out_shape: &[usize]) {
-    debug_assert_eq!(shape(x_shape, out_shape).as_deref(), Ok(x_shape));
+    debug_assert!(fits(out_shape, x_shape));
     let added = x_shape.len() - out_shape.len();
-    let axes: Vec<usize> = (0..x_shape.len())
-        .filter(|&axis| axis < added || (out_shape[axis - added] == 1 && x_shape[axis] != 1))
-        .collect();
-    reduce::sum(x, x_shape, &axes, out);
+    let summed =
+        |&axis: &usize| axis < added || (out_shape[axis - added] == 1 && x_shape[axis] != 1);
+    let axes = (0..x_shape.len()).filter(summed);
+    if x_shape.len() <= FEW {
+        let mut few = [0; FEW];
+        let mut count = 0;
+        for axis in axes {
+            few[count] = axis;
+            count += 1;
+        }
+        reduce::sum(x, x_shape, &few[..count], out);
+    } else {
+        reduce::sum(x, x_shape, &axes.collect::<Vec<usize>>(), out);
+    }
 }
 
 #[cfg(test)]

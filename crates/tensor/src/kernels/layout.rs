@@ -6,6 +6,9 @@ use super::parallel::parts;
 /// within a few cache lines.
 const TILE: usize = 16;
 
+/// How many axes are kept on the stack; more are kept on the heap.
+const FEW: usize = 8;
+
 /// Writes rows `first..` of the transpose of `x` (`rows × columns`).
 fn transpose_rows<T: Copy>(x: &[T], rows: usize, columns: usize, first: usize, out: &mut [T]) {
     let last = first + out.len() / rows;
@@ -45,25 +48,35 @@ pub fn permute<T: Copy + Send + Sync>(x: &[T], shape: &[usize], axes: &[usize], 
     assert_eq!(x.len(), shape.iter().product::<usize>(), "permute: x");
     assert_eq!(out.len(), x.len(), "permute: out");
     assert_eq!(axes.len(), shape.len(), "permute: axes");
-    let mut sorted = axes.to_vec();
-    sorted.sort_unstable();
-    assert!(sorted.iter().copied().eq(0..axes.len()), "permute: axes");
+    let each_once = (0..axes.len()).all(|axis| axes.contains(&axis));
+    assert!(each_once, "permute: axes");
     if x.is_empty() {
         return;
     }
     // Axes that stay neighbours in the same order move as one: (size, stride in x).
-    let mut moved: Vec<(usize, usize)> = Vec::with_capacity(axes.len());
+    let (mut few, mut many);
+    let moved: &mut [(usize, usize)] = if axes.len() <= FEW {
+        few = [(0, 0); FEW];
+        &mut few
+    } else {
+        many = vec![(0, 0); axes.len()];
+        &mut many
+    };
+    let mut count = 0;
     for &axis in axes {
         let stride: usize = shape[axis + 1..].iter().product();
-        match moved.last_mut() {
+        match moved[..count].last_mut() {
             _ if shape[axis] == 1 => {}
             Some(last) if last.1 == shape[axis] * stride => {
                 *last = (last.0 * shape[axis], stride);
             }
-            _ => moved.push((shape[axis], stride)),
+            _ => {
+                moved[count] = (shape[axis], stride);
+                count += 1;
+            }
         }
     }
-    let Some((&(inner, step), outer)) = moved.split_last() else {
+    let Some((&(inner, step), outer)) = moved[..count].split_last() else {
         return out.copy_from_slice(x);
     };
     if let [(columns, 1)] = *outer {

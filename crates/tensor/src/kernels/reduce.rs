@@ -28,6 +28,9 @@ pub const ROWS: usize = 128;
 /// Columns that are reduced together.
 const COLUMNS: usize = 64;
 
+/// Row widths up to which the tree's partial results stand on the stack.
+const NARROW: usize = 256;
+
 /// How two partial results become one.
 trait Fold: Copy + Send + Sync {
     const START: f32;
@@ -190,17 +193,25 @@ fn tree<O: Fold>(
         return leaf(first, count, out);
     }
     let half = count.div_ceil(2 * ROWS) * ROWS;
-    let mut other = vec![0.0; out.len()];
+    // Narrow rows find room on the stack.
+    let (mut small, mut large);
+    let other = if out.len() <= NARROW {
+        small = [0.0; NARROW];
+        &mut small[..out.len()]
+    } else {
+        large = vec![0.0; out.len()];
+        &mut large[..]
+    };
     if parallel::worthwhile(count * out.len()) {
         rayon::join(
             || tree::<O>(first, half, out, leaf),
-            || tree::<O>(first + half, count - half, &mut other, leaf),
+            || tree::<O>(first + half, count - half, other, leaf),
         );
     } else {
         tree::<O>(first, half, out, leaf);
-        tree::<O>(first + half, count - half, &mut other, leaf);
+        tree::<O>(first + half, count - half, other, leaf);
     }
-    super::elementwise::zip_in_place(out, &other, O::fold);
+    super::elementwise::zip_in_place(out, other, O::fold);
 }
 
 /// Folds the middle of `outer × length × inner`.
@@ -223,18 +234,21 @@ fn middle<O: Fold>(op: O, x: &[f32], length: usize, inner: usize, out: &mut [f32
     }
 }
 
-/// Runs of neighbouring axes that are all kept or all reduced: `(size, reduced)`.
-fn groups(shape: &[usize], axes: &[usize]) -> Vec<(usize, bool)> {
-    let mut groups: Vec<(usize, bool)> = Vec::with_capacity(shape.len());
+/// The reduced axes as the middle one of three, if they are neighbours (but for axes of size 1):
+/// the sizes of the middle and of what stands behind it.
+fn neighbours(shape: &[usize], axes: &[usize]) -> Option<(usize, usize)> {
+    let (mut length, mut inner) = (1, 1);
     for (axis, &size) in shape.iter().enumerate() {
-        let reduced = axes.contains(&axis);
-        match groups.last_mut() {
+        match axes.contains(&axis) {
             _ if size == 1 => {}
-            Some(last) if last.1 == reduced => last.0 *= size,
-            _ => groups.push((size, reduced)),
+            true if inner == 1 => length *= size,
+            true => return None,
+            // Kept axes stand in front as long as nothing is reduced.
+            false if length == 1 => {}
+            false => inner *= size,
         }
     }
-    groups
+    Some((length, inner))
 }
 
 /// The number of values behind each element of the result.
@@ -260,24 +274,23 @@ fn fold<O: Fold>(op: O, x: &[f32], shape: &[usize], axes: &[usize], out: &mut [f
     if x.is_empty() {
         return out.fill(O::START);
     }
-    let mut groups = groups(shape, axes);
-    let mut owned: Vec<f32> = Vec::new();
-    // Reduced groups that are not neighbours are folded one by one, the last first.
-    loop {
-        let x = if owned.is_empty() { x } else { &owned[..] };
-        let Some(last) = groups.iter().rposition(|group| group.1) else {
-            return out.copy_from_slice(x);
-        };
-        let length = groups[last].0;
-        let inner: usize = groups[last + 1..].iter().map(|group| group.0).product();
-        if !groups[..last].iter().any(|group| group.1) {
-            return middle(op, x, length, inner, out);
-        }
-        let mut next = vec![0.0; x.len() / length];
-        middle(op, x, length, inner, &mut next);
-        owned = next;
-        groups.remove(last);
+    match neighbours(shape, axes) {
+        Some((1, _)) => return out.copy_from_slice(x),
+        Some((length, inner)) => return middle(op, x, length, inner, out),
+        None => {}
     }
+    // Reduced axes that are not neighbours are folded group by group, the last first.
+    let last = axes.iter().copied().max().unwrap_or(0);
+    let kept = (0..last)
+        .rev()
+        .find(|axis| !axes.contains(axis) && shape[*axis] != 1);
+    let first = kept.map_or(0, |axis| axis + 1);
+    let (group, others): (Vec<usize>, Vec<usize>) = axes.iter().partition(|axis| **axis >= first);
+    let mut smaller = shape.to_vec();
+    group.iter().for_each(|&axis| smaller[axis] = 1);
+    let mut next = vec![0.0; smaller.iter().product()];
+    fold(op, x, shape, &group, &mut next);
+    fold(op, &next, &smaller, &others, out);
 }
 
 /// The sum over `axes` (each at most once, in any order) of `x` of `shape`; `out` holds the kept
@@ -322,19 +335,27 @@ pub fn moments(
     variances: &mut [f32],
 ) {
     mean(x, shape, axes, means);
-    assert_eq!(means.len(), variances.len(), "moments: variances");
+    variance_around(x, shape, axes, means, variances);
+}
+
+/// The mean of `(x − means)²` over `axes`, where `means` has the kept axes: the second pass of
+/// [`moments`].
+pub fn variance_around(
+    x: &[f32],
+    shape: &[usize],
+    axes: &[usize],
+    means: &[f32],
+    variances: &mut [f32],
+) {
+    check(x, shape, axes, variances);
+    assert_eq!(means.len(), variances.len(), "variance: means");
     let count = count(shape, axes);
-    let groups = groups(shape, axes);
-    let reduced = groups.iter().filter(|group| group.1).count();
-    if reduced == 1 && !x.is_empty() {
-        let place = groups.iter().position(|group| group.1).unwrap_or(0);
-        let length = groups[place].0;
-        let inner: usize = groups[place + 1..].iter().map(|group| group.0).product();
-        if inner == 1 {
-            parts(variances, 1, length, |start, out| {
-                rows_of_squares(&x[start * length..], length, &means[start..], out);
-            });
-        } else {
+    match neighbours(shape, axes) {
+        _ if x.is_empty() => variances.fill(0.0),
+        Some((length, 1)) => parts(variances, 1, length, |start, out| {
+            rows_of_squares(&x[start * length..], length, &means[start..], out);
+        }),
+        Some((length, inner)) => {
             let outs = variances.chunks_exact_mut(inner);
             let inputs = x
                 .chunks_exact(length * inner)
@@ -345,17 +366,18 @@ pub fn moments(
                 });
             }
         }
-    } else {
-        let kept: Vec<usize> = shape
-            .iter()
-            .enumerate()
-            .map(|(axis, &size)| if axes.contains(&axis) { 1 } else { size })
-            .collect();
-        let mut squares = vec![0.0; x.len()];
-        super::broadcast::binary(x, shape, means, &kept, &mut squares, shape, |x, mean| {
-            (x - mean) * (x - mean)
-        });
-        sum(&squares, shape, axes, variances);
+        None => {
+            let kept: Vec<usize> = shape
+                .iter()
+                .enumerate()
+                .map(|(axis, &size)| if axes.contains(&axis) { 1 } else { size })
+                .collect();
+            let mut squares = vec![0.0; x.len()];
+            super::broadcast::binary(x, shape, means, &kept, &mut squares, shape, |x, mean| {
+                (x - mean) * (x - mean)
+            });
+            sum(&squares, shape, axes, variances);
+        }
     }
     super::elementwise::map_in_place(variances, move |sum| sum / count as f32);
 }

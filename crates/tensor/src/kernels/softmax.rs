@@ -409,7 +409,8 @@ pub fn softmax_cross_entropy(
 }
 
 /// `gradient[r, c] = (softmax(logits)[r, c] − [c = labels[r]]) · scale[r]`: the gradient of
-/// [`softmax_cross_entropy`] when the gradient of `loss[r]` is `scale[r]`.
+/// [`softmax_cross_entropy`] when the gradient of `loss[r]` is `scale[r]`, or `scale[0]` for every
+/// row if there is only that.
 ///
 /// # Errors
 /// [`Error::Index`] if a label is not a class.
@@ -425,21 +426,36 @@ pub fn softmax_cross_entropy_gradient(
         classes * labels.len(),
         "cross-entropy: logits"
     );
-    assert_eq!(labels.len(), scale.len(), "cross-entropy: scale");
+    assert!(
+        scale.len() == 1 || scale.len() == labels.len(),
+        "cross-entropy: scale"
+    );
     assert_eq!(logits.len(), gradient.len(), "cross-entropy: gradient");
     check_labels(labels, classes)?;
     if gradient.is_empty() {
         return Ok(());
     }
     parts(gradient, classes, COST, |start, gradient| {
-        let (first, last) = (start / classes, (start + gradient.len()) / classes);
-        cross_entropy_gradient_rows(
-            &logits[start..start + gradient.len()],
-            classes,
-            &labels[first..last],
-            &scale[first..last],
-            gradient,
-        );
+        // One scale is repeated for as many rows at a time as this.
+        let mut repeated = [0.0; 64];
+        let rows = match *scale {
+            [scale] => {
+                repeated.fill(scale);
+                repeated.len()
+            }
+            _ => labels.len(),
+        };
+        let first = start / classes;
+        for (block, gradient) in gradient.chunks_mut(rows * classes).enumerate() {
+            let first = first + block * rows;
+            let last = first + gradient.len() / classes;
+            let scale = match scale.len() {
+                1 => &repeated[..last - first],
+                _ => &scale[first..last],
+            };
+            let logits = &logits[first * classes..last * classes];
+            cross_entropy_gradient_rows(logits, classes, &labels[first..last], scale, gradient);
+        }
     });
     Ok(())
 }
@@ -496,6 +512,17 @@ mod tests {
                 prop_assert_eq!(&alone, &probabilities[r * columns..(r + 1) * columns]);
             }
         }
+    }
+
+    #[test]
+    fn one_scale_counts_for_every_row() {
+        let (rows, columns) = (150, 3);
+        let x: Vec<f32> = (0..rows * columns).map(|i| (i as f32).sin()).collect();
+        let labels: Vec<i32> = (0..rows as i32).map(|row| row % 3).collect();
+        let (mut one, mut each) = (vec![0.0; x.len()], vec![0.0; x.len()]);
+        softmax_cross_entropy_gradient(&x, columns, &labels, &[0.25], &mut one).unwrap();
+        softmax_cross_entropy_gradient(&x, columns, &labels, &vec![0.25; rows], &mut each).unwrap();
+        assert_eq!(one, each);
     }
 
     #[test]

@@ -1,0 +1,108 @@
+//! On random graphs: passes keep every bit, the frozen prefix can be run apart, buffers are not
+//! shared by values that are needed at the same time.
+
+mod common;
+
+use common::random_graph::{WIDTH, build, recipes, run, run_on, samples};
+use proptest::prelude::*;
+use regraft_autograd::passes::{
+    assign_slots, fold_constants, fuse, optimize, prune, share, skip_broadcasts, split,
+};
+use regraft_autograd::{Feed, Nodes, Program};
+
+fn bits(nodes: &Nodes, batch: usize) -> Vec<Vec<u32>> {
+    run(&mut Program::from_nodes(nodes.clone()), batch)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+    #[test]
+    fn every_pass_keeps_every_bit(recipe in recipes(), batch in 1usize..6) {
+        let nodes = build(&recipe);
+        let expected = bits(&nodes, batch);
+        let pruned = prune(&nodes);
+        for (name, changed) in [
+            ("prune", pruned.clone()),
+            ("broadcasts", skip_broadcasts(&pruned)),
+            ("fold", fold_constants(&pruned)),
+            ("share", share(&pruned)),
+            ("fuse", fuse(&pruned)),
+            ("optimize", optimize(&nodes)),
+            ("optimize twice", optimize(&optimize(&nodes))),
+        ] {
+            prop_assert!(changed.nodes.len() <= nodes.nodes.len(), "{}", name);
+            prop_assert_eq!(bits(&changed, batch), expected.clone(), "{}\n{}", name, changed);
+        }
+    }
+
+    #[test]
+    fn the_frozen_prefix_and_the_rest_give_the_bits_of_the_whole(
+        recipe in recipes(), batch in 1usize..6, cut in 0usize..6,
+    ) {
+        let nodes = optimize(&build(&recipe));
+        let Some(split) = split(&nodes, 1) else { return Ok(()) };
+        let x = samples(batch);
+        let cut = cut.min(batch);
+        let mut prefix = Program::from_nodes(split.prefix.clone());
+        let mut features = vec![Vec::new(); split.prefix.outputs.len()];
+        for rows in [0..cut, cut..batch] {
+            if rows.is_empty() {
+                continue;
+            }
+            let feed = Feed::F32(&x.as_slice()[rows.start * WIDTH..rows.end * WIDTH]);
+            run_on(&mut prefix, rows.len(), &[feed]);
+            for (index, feature) in features.iter_mut().enumerate() {
+                feature.extend_from_slice(prefix.output(index));
+            }
+        }
+        let mut feeds = vec![Feed::F32(x.as_slice())];
+        feeds.extend(features.iter().map(|feature| Feed::F32(feature)));
+        if split.rest_inputs.is_empty() {
+            feeds[0] = Feed::F32(&[]);
+        }
+        let rest = run_on(&mut Program::from_nodes(split.rest.clone()), batch, &feeds);
+        prop_assert_eq!(rest, bits(&nodes, batch), "{}\n{}", split.prefix, split.rest);
+    }
+
+    #[test]
+    fn a_program_is_the_same_after_other_batch_sizes(
+        recipe in recipes(), batches in prop::collection::vec(1usize..40, 1..5),
+    ) {
+        let nodes = optimize(&build(&recipe));
+        let mut reused = Program::from_nodes(nodes.clone());
+        for batch in batches {
+            prop_assert_eq!(run(&mut reused, batch), bits(&nodes, batch));
+        }
+    }
+
+    #[test]
+    fn values_that_are_needed_at_the_same_time_have_buffers_of_their_own(
+        recipe in recipes(), optimized: bool,
+    ) {
+        let nodes = build(&recipe);
+        let nodes = if optimized { optimize(&nodes) } else { nodes };
+        let slots = assign_slots(&nodes, 32);
+        for (id, node) in nodes.iter() {
+            prop_assert_eq!(slots.slot[id.0].is_some(), node.op().is_some());
+        }
+        for (slot, tenants) in slots.tenants.iter().enumerate() {
+            for pair in tenants.windows(2) {
+                let (earlier, later) = (pair[0], pair[1]);
+                prop_assert_eq!(slots.slot[later.0], Some(slot));
+                prop_assert!(earlier < later);
+                prop_assert!(!nodes.outputs.contains(&earlier));
+                for (reader, node) in nodes.iter() {
+                    let over = reader == later && slots.in_place[later.0];
+                    prop_assert!(!node.operands().contains(&earlier) || reader < later || over);
+                }
+                if slots.in_place[later.0] {
+                    let operands = nodes.node(later).operands();
+                    prop_assert!(nodes.node(later).op().unwrap().works_in_place());
+                    prop_assert!(!operands[1..].contains(&operands[0]));
+                    let first = slots.slot[operands[0].0];
+                    prop_assert_eq!(first, Some(slot));
+                }
+            }
+        }
+    }
+}
