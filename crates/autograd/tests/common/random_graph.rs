@@ -19,7 +19,7 @@ pub struct Recipe {
 const WEIGHTS: usize = 4;
 
 pub fn recipes() -> impl Strategy<Value = Recipe> {
-    let step = (0u8..18, 0usize..1000, 0usize..1000);
+    let step = (0u8..20, 0usize..1000, 0usize..1000);
     let steps = prop::collection::vec(step, 1..14);
     let frozen = prop::array::uniform4(any::<bool>());
     (steps, frozen).prop_map(|(steps, frozen)| Recipe { steps, frozen })
@@ -87,7 +87,9 @@ pub fn build(recipe: &Recipe) -> Nodes {
             }
             14 => (a.reshape([batch, 2.into(), 2.into()]).permute(&[0, 2, 1])).flatten(),
             15 => a * graph.bernoulli(first as u64, Shape::batch_of(&[WIDTH]), 0.7),
-            16 => {
+            16 => f.broadcast_to(a.shape()) * fixed[first % fixed.len()],
+            17 => a * graph.random_normal(second as u64, [WIDTH], 1.0, 0.5),
+            18 => {
                 // Mixes the samples.
                 fixed.push(a.mean(&[0]).tanh());
                 continue;
@@ -106,15 +108,17 @@ pub fn build(recipe: &Recipe) -> Nodes {
     graph.nodes_for(&outputs)
 }
 
+/// The step that programs are run for.
+pub const STEP: Run = Run { seed: 5, step: 2 };
+
 /// The bits of all outputs.
 pub fn run(program: &mut Program, batch: usize) -> Vec<Vec<u32>> {
     let x = samples(batch);
-    run_on(program, batch, &[Feed::F32(x.as_slice())])
+    run_on(program, batch, &[Feed::F32(x.as_slice())], STEP)
 }
 
 /// The bits of all outputs; every NaN counts as the same.
-pub fn run_on(program: &mut Program, batch: usize, feeds: &[Feed<'_>]) -> Vec<Vec<u32>> {
-    let run = Run { seed: 5, step: 2 };
+pub fn run_on(program: &mut Program, batch: usize, feeds: &[Feed<'_>], run: Run) -> Vec<Vec<u32>> {
     program.run(batch, feeds, &weights(), run).unwrap();
     let bits = |x: &f32| if x.is_nan() { f32::NAN } else { *x }.to_bits();
     (0..program.output_count())
