@@ -27,7 +27,7 @@ unary!(
 );
 unary!(
     /// The hyperbolic tangent.
-    Tanh, tanh, |x| math::tanh(x), |_x, y, dy| dy * (1.0 - y * y)
+    Tanh, tanh, |x| math::tanh(x), |_x, y, dy| dy * (1.0 - y.square())
 );
 unary!(
     /// 1 / (1 + e⁻ˣ).
