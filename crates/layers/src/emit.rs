@@ -67,7 +67,7 @@ impl Model {
     /// with them.
     ///
     /// # Errors
-    /// [`Error::Model`] if the model is not built, and what the graph refuses.
+    /// [`Error::Model`](crate::Error::Model) if the model is not built, and what the graph refuses.
     pub fn emit<'g>(
         &self,
         graph: &'g Graph,

@@ -300,3 +300,101 @@ impl LayerOutput {
         self.value
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layers::{Add, BatchNormalization, Concatenate};
+    use crate::{Dense, Freezing, Sequential, layers};
+
+    #[test]
+    fn layers_can_be_shared_and_calls_of_other_shapes_too() {
+        let mut f = Functional::new();
+        let (rows, grid) = (f.input([4]), f.input([3, 4]));
+        let a = f.apply(Dense::new(5).named("shared"), &[rows]).unwrap();
+        let b = f.apply_again("shared", &[grid]).unwrap();
+        let model = f.model(&[rows, grid], &[a, b]).unwrap();
+        assert_eq!(model.weights().len(), 2);
+        let shapes: Vec<String> = model
+            .output_shapes()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(shapes, ["(None, 5)", "(None, 3, 5)"]);
+        let narrow = f.input([3]);
+        let error = f.apply_again("shared", &[narrow]).unwrap_err().to_string();
+        assert!(error.contains("shared/kernel"), "{error}");
+    }
+
+    #[test]
+    fn a_model_has_only_what_lies_between_its_ends() {
+        let mut f = Functional::new();
+        let x = f.input([4]);
+        let other = f.input([4]);
+        let h = f.apply(Dense::new(3).named("h"), &[x]).unwrap();
+        let unused = f.apply(Dense::new(3).named("unused"), &[other]).unwrap();
+        let y = f.apply(Dense::new(2).named("y"), &[h]).unwrap();
+        let features = f.model(&[x], &[h]).unwrap();
+        let names = |model: &Model| -> Vec<String> {
+            model
+                .layers()
+                .iter()
+                .map(|layer| layer.name().to_string())
+                .collect()
+        };
+        assert_eq!(names(&features), ["input_layer", "h"]);
+        assert_eq!(features.weights().len(), 2);
+        assert_eq!(
+            names(&f.model(&[x], &[y]).unwrap()),
+            ["input_layer", "h", "y"]
+        );
+        let sum = f.apply(Add, &[h, unused]).unwrap();
+        let error = f.model(&[x], &[sum]).unwrap_err().to_string();
+        assert!(error.contains("input_layer_1"), "{error}");
+        assert!(f.model(&[x, x], &[y]).is_err());
+        assert!(f.model(&[h], &[y]).is_err());
+        assert!(f.model(&[x], &[]).is_err());
+    }
+
+    #[test]
+    fn a_refused_layer_leaves_the_graph_as_it_was() {
+        let mut f = Functional::new();
+        let x = f.input([4]);
+        let y = f.apply(Dense::new(4).named("d"), &[x]).unwrap();
+        let z = f.input([3]);
+        assert!(f.apply(Add.named("sum"), &[y, z]).is_err());
+        assert!(f.apply(Dense::new(4).named("d"), &[x]).is_err());
+        assert!(f.apply(Dense::new(4), &[]).is_err());
+        assert!(f.apply(Input::new([4]), &[x]).is_err());
+        assert!(
+            f.apply_again("e", &[x])
+                .unwrap_err()
+                .to_string()
+                .contains("\"d\"")
+        );
+        assert!(Functional::new().apply(Dense::new(1), &[x]).is_err());
+        let sum = f.apply(Add.named("sum"), &[y, x]).unwrap();
+        assert_eq!(f.model(&[x], &[sum]).unwrap().weights().len(), 2);
+    }
+
+    #[test]
+    fn unfreezing_a_nested_base_keeps_its_statistics_frozen() {
+        let stack = layers![Input::new([4]), Dense::new(4), BatchNormalization::new()];
+        let base = Sequential::new(stack).unwrap();
+        let mut f = Functional::new();
+        let x = f.input([4]);
+        let h = f.apply(base.named("base"), &[x]).unwrap();
+        let y = f.apply(Concatenate::new(), &[x, h]).unwrap();
+        let mut model = f.model(&[x], &[y]).unwrap();
+        model.freeze("base").unwrap();
+        assert_eq!(
+            model.get_layer("base").unwrap().freezing(),
+            Freezing::Frozen
+        );
+        assert_eq!(model.count_parameters().trainable, 0);
+        model.unfreeze("base").unwrap();
+        let norm = model.get_layer("base/batch_normalization").unwrap();
+        assert_eq!(norm.freezing(), Freezing::FrozenStatistics);
+        assert_eq!(model.count_parameters().trainable, 20 + 8);
+    }
+}

@@ -252,6 +252,80 @@ impl Model {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::golden::{cases, name};
+    use crate::layers::Add;
+    use crate::{Dense, Functional, Input, LayerExt, Registry, Sequential, layers};
+
+    #[test]
+    fn it_prints_what_keras_prints() {
+        for case in &cases("summary") {
+            let config = &case["config"];
+            let model = Model::from_config(&config["model"], &Registry::new()).unwrap();
+            let summary = model
+                .summary()
+                .line_length(config["line_length"].as_u64().unwrap() as usize)
+                .show_trainable(config["show_trainable"] == true);
+            let text = summary.to_string();
+            // Keras does not tell frozen parameters from state.
+            let lines = text.lines().filter(|line| !line.starts_with("   of these"));
+            let expected = case["outputs"]["text"].as_str().unwrap().trim_end();
+            assert_eq!(
+                lines.collect::<Vec<_>>().join("\n"),
+                expected,
+                "{}",
+                name(case)
+            );
+        }
+    }
+
+    #[test]
+    fn frozen_parameters_and_state_are_counted_apart() {
+        let stack = layers![
+            Input::new([4]),
+            Dense::new(4),
+            crate::layers::BatchNormalization::new()
+        ];
+        let mut model = Sequential::new(stack).unwrap();
+        model.freeze("dense").unwrap();
+        let text = model.summary().to_string();
+        assert!(
+            text.contains("Non-trainable params: 28 (112.00 B)"),
+            "{text}"
+        );
+        assert!(text.contains("of these frozen: 20 (80.00 B)"), "{text}");
+        assert!(text.contains("of these state: 8 (32.00 B)"), "{text}");
+        assert!(
+            text.contains("│   N   │") || text.contains("│    N    │"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn graphs_show_connections_and_nested_models_open_up() {
+        let base = Sequential::new(layers![Input::new([4]), Dense::new(4).named("inner")]).unwrap();
+        let mut f = Functional::new();
+        let x = f.input([4]);
+        let h = f.apply(base.named("base"), &[x]).unwrap();
+        let y = f.apply(Add, &[x, h]).unwrap();
+        let model = f.model(&[x], &[y]).unwrap();
+        let text = model.summary().to_string();
+        assert!(
+            text.contains("Connected to") && text.contains("│ base[0][0]  "),
+            "{text}"
+        );
+        assert!(!text.contains("inner"), "{text}");
+        let text = model.summary().expand_nested(true).to_string();
+        assert!(text.contains("   └ inner (Dense)"), "{text}");
+    }
+
+    #[test]
+    fn any_width_and_an_unbuilt_model_print() {
+        let model = Sequential::new(layers![Dense::new(4)]).unwrap();
+        for length in [0, 1, 7, 20, 200] {
+            assert!(!model.summary().line_length(length).to_string().is_empty());
+        }
+        assert!(model.summary().to_string().contains("0 (unbuilt)"));
+    }
 
     #[test]
     fn sizes_print_as_keras_prints_them() {

@@ -6,6 +6,8 @@
 
 mod graph;
 mod read;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use serde_json::Value;

@@ -77,10 +77,10 @@ impl Reader<'_> {
             return Err(wrong("layers", "a list of layers", &config["layers"]));
         };
         let mut specs = Vec::with_capacity(layers.len() + 1);
-        for (position, layer) in layers.iter().enumerate() {
-            if let (0, Some(input)) = (position, implied_input(layer)?) {
-                specs.push(input);
-            }
+        if let Some(first) = layers.first() {
+            specs.extend(implied_input(first)?);
+        }
+        for layer in layers {
             specs.push(self.layer(layer, depth)?);
         }
         let mut sequential = Sequential::new(specs)?;
