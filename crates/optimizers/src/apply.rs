@@ -50,7 +50,7 @@ impl Optimizer {
         plan: &Plan,
         source: &mut S,
     ) -> Result<()> {
-        self.check(plan, source)?;
+        self.check(plan, source, true)?;
         if plan.is_empty() {
             return Ok(());
         }
@@ -118,7 +118,7 @@ impl Optimizer {
 
     /// Overwrites the parameters by their moving averages, as Keras' `finalize_variable_values`
     /// does after training. Does nothing without [`use_ema`](crate::Builder::use_ema), or for a
-    /// parameter that has made no step yet.
+    /// parameter that has made no step yet. Gradients are not looked at and may be empty.
     ///
     /// # Errors
     /// As [`apply`](Self::apply).
@@ -127,7 +127,7 @@ impl Optimizer {
         plan: &Plan,
         source: &mut S,
     ) -> Result<()> {
-        self.check(plan, source)?;
+        self.check(plan, source, false)?;
         if self.iterations == 0 {
             return Ok(());
         }
@@ -153,7 +153,12 @@ impl Optimizer {
     }
 
     /// Whether `source` hands out what `plan` says, and `plan` is this optimizer's.
-    fn check<S: ParameterSource + ?Sized>(&self, plan: &Plan, source: &mut S) -> Result<()> {
+    fn check<S: ParameterSource + ?Sized>(
+        &self,
+        plan: &Plan,
+        source: &mut S,
+        with_gradients: bool,
+    ) -> Result<()> {
         self.check_plan(plan)?;
         if source.count() != plan.len() {
             return Err(Error::Parameters(Detail::new(
@@ -164,7 +169,8 @@ impl Optimizer {
         }
         for (index, entry) in plan.entries.iter().enumerate() {
             let ParameterUpdate { value, gradient } = source.parameter(index);
-            if value.len() != entry.length || gradient.len() != entry.length {
+            let wrong_gradient = with_gradients && gradient.len() != entry.length;
+            if value.len() != entry.length || wrong_gradient {
                 let info = &self.memories[entry.memory].info;
                 return Err(Error::Parameters(Detail::new(
                     info.path.clone(),

@@ -21,6 +21,9 @@ pub enum Error {
     /// Reading or writing a file that is not a model's.
     #[error("cannot read or write: {0}")]
     File(Detail),
+    /// A loss that is no number any more.
+    #[error("training has diverged: {0}")]
+    Diverged(Detail),
     /// From the layers.
     #[error(transparent)]
     Layers(#[from] regraft_layers::Error),

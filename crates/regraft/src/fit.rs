@@ -8,7 +8,7 @@ use regraft_optimizers::{ParameterInfo, ParameterSource, ParameterUpdate, Plan};
 use regraft_tensor::Detail;
 
 use crate::batches::{Batcher, Dataset, Rows, epoch_order};
-use crate::callbacks::{Callback, Callbacks, Context, Moment};
+use crate::callbacks::{Callback, Callbacks, Context, Moment, Parts};
 use crate::evaluate::Evaluation;
 use crate::history::Params;
 use crate::input::{Data, IntoData, IntoInputs};
@@ -241,6 +241,7 @@ impl<N: Network> Trainable<N> {
         let (data, validation) =
             prepare::datasets(model, training, inputs, y.into_data()?, &options)?;
         let mut session = Session::new(model, training, &data, validation.as_ref(), &options)?;
+        session.class_names = self.class_names.as_deref();
         session.train(&mut options)
     }
 }
@@ -249,6 +250,7 @@ impl<N: Network> Trainable<N> {
 struct Session<'s, 'd> {
     model: &'s mut LayersModel,
     training: &'s mut Training,
+    class_names: Option<&'s [String]>,
     data: &'s Dataset<'d>,
     validation: Option<(&'s Dataset<'d>, Evaluation)>,
     steps: Steps,
@@ -284,12 +286,25 @@ impl<'s, 'd> Session<'s, 'd> {
             revision: model.revision(),
             model,
             training,
+            class_names: None,
             data,
             validation,
             steps,
             plan,
             features,
         })
+    }
+
+    /// What callbacks see.
+    fn context(&mut self, options: &Fit<'_>) -> Context<'_> {
+        let parts = Parts {
+            model: self.model,
+            training: self.training,
+            class_names: self.class_names,
+            validates: self.validation.is_some(),
+            steps_per_epoch: self.data.len().div_ceil(options.batch_size),
+        };
+        Context::new(parts, options)
     }
 
     /// Compiles everything anew if a callback has changed what is frozen or the layers.
@@ -319,27 +334,18 @@ impl<'s, 'd> Session<'s, 'd> {
         });
         let mut progress =
             crate::progress::Progress::new(options.verbosity, options.epochs, steps_per_epoch);
-        let mut context = Context::new(
-            self.model,
-            &mut self.training.optimizer,
-            options,
-            steps_per_epoch,
-        );
+        let mut context = self.context(options);
         callbacks.tell(Moment::TrainBegin, &mut context, &mut history)?;
         let (mut epoch, mut stop) = (context.next_epoch(), context.stops());
         while epoch < options.epochs && !stop {
-            let mut context = Context::new(
-                self.model,
-                &mut self.training.optimizer,
-                options,
-                steps_per_epoch,
-            );
+            let mut context = self.context(options);
             callbacks.tell(Moment::EpochBegin(epoch), &mut context, &mut history)?;
+            let stops = context.stops();
             self.refresh(options, options.epochs - epoch)?;
             progress.begin_epoch(epoch);
             let mut logs =
                 self.epoch(options, epoch, &mut callbacks, &mut history, &mut progress)?;
-            stop = logs.stop;
+            stop = logs.stop || stops;
             if let Some((data, evaluation)) = &mut self.validation {
                 let scores = evaluation.run(self.model, self.training, data, options.batch_size)?;
                 logs.values.push(("val_loss".to_string(), scores.loss));
@@ -355,12 +361,7 @@ impl<'s, 'd> Session<'s, 'd> {
             let shown: Vec<(&str, f64)> = values.chain([("learning_rate", rate)]).collect();
             progress.end_epoch(&shown);
             history.push_epoch(epoch, logs.values);
-            let mut context = Context::new(
-                self.model,
-                &mut self.training.optimizer,
-                options,
-                steps_per_epoch,
-            );
+            let mut context = self.context(options);
             callbacks.tell(Moment::EpochEnd(epoch), &mut context, &mut history)?;
             stop |= context.stops();
             epoch += 1;
@@ -368,12 +369,7 @@ impl<'s, 'd> Session<'s, 'd> {
         self.refresh(options, 0)?;
         let mut source = Source::new(self.model.trained_weights_mut(), &self.steps);
         self.training.optimizer.finalize(&self.plan, &mut source)?;
-        let mut context = Context::new(
-            self.model,
-            &mut self.training.optimizer,
-            options,
-            steps_per_epoch,
-        );
+        let mut context = self.context(options);
         callbacks.tell(Moment::TrainEnd, &mut context, &mut history)?;
         Ok(history)
     }
@@ -424,12 +420,7 @@ impl<'s, 'd> Session<'s, 'd> {
                     .collect()
             });
             if callbacks.wants_batches() {
-                let mut context = Context::new(
-                    self.model,
-                    &mut self.training.optimizer,
-                    options,
-                    steps_per_epoch,
-                );
+                let mut context = self.context(options);
                 context.loss = loss / seen as f64;
                 callbacks.tell(Moment::BatchEnd(epoch, step), &mut context, history)?;
                 if context.stops() {

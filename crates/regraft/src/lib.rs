@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod batches;
-mod callbacks;
+pub mod callbacks;
 #[cfg(feature = "plot")]
 pub mod curves;
 mod error;

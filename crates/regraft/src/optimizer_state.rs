@@ -5,7 +5,7 @@ use regraft_layers::{Model as LayersModel, WeightKind};
 use regraft_optimizers::{Optimizer, ParameterInfo, State};
 use regraft_tensor::Tensor;
 
-use crate::trainable::{Network, Trainable, Training};
+use crate::trainable::{Network, Trainable};
 
 /// The parameters that are trained now, in the model's order: what Keras keeps slots for.
 pub(crate) fn trained_parameters(model: &LayersModel) -> Vec<ParameterInfo> {
@@ -57,8 +57,8 @@ pub(crate) fn restored<N: Network>(
 }
 
 /// The optimizer's memory as Keras stores it: iteration, learning rate, slots.
-pub(crate) fn saved(model: &LayersModel, training: &Training) -> SavedOptimizer {
-    let state = training.optimizer.state(&trained_parameters(model));
+pub(crate) fn saved(model: &LayersModel, optimizer: &Optimizer) -> SavedOptimizer {
+    let state = optimizer.state(&trained_parameters(model));
     let mut variables = vec![SavedWeight::new(
         "iteration",
         TensorData::scalar(i64::try_from(state.iteration).unwrap_or(i64::MAX)),
@@ -73,7 +73,7 @@ pub(crate) fn saved(model: &LayersModel, training: &Training) -> SavedOptimizer 
             .map(|(name, value)| SavedWeight::new(name, value)),
     );
     SavedOptimizer {
-        name: Some(training.optimizer.name().to_string()),
+        name: Some(optimizer.name().to_string()),
         variables,
     }
 }

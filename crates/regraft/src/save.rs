@@ -8,7 +8,7 @@ use regraft_tensor::Detail;
 
 use crate::load::keyed_places;
 use crate::optimizer_state;
-use crate::trainable::{Network, Trainable};
+use crate::trainable::{Compiled, Network, Trainable, Training};
 use crate::{Error, Result};
 
 /// The entry of a file's metadata that holds the names of the classes.
@@ -17,7 +17,24 @@ pub(crate) const CLASS_NAMES: &str = "class_names";
 /// The version of Keras whose files these are.
 const KERAS_VERSION: &str = "3.15.1";
 
+/// What is saved: a model, what it was compiled with, and the names of its classes. Between the
+/// steps of training these are borrowed apart, so a callback saves by the same code as the model.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Saving<'a> {
+    pub model: &'a LayersModel,
+    pub compiled: Option<Compiled<'a>>,
+    pub class_names: Option<&'a [String]>,
+}
+
 impl<N: Network> Trainable<N> {
+    fn saving(&self) -> Saving<'_> {
+        Saving {
+            model: self.network.model(),
+            compiled: self.training.as_ref().map(Training::compiled),
+            class_names: self.class_names.as_deref(),
+        }
+    }
+
     /// Saves the weights, with the optimizer's memory if the model is compiled. The ending says how:
     /// `.weights.h5`, `.h5` (legacy), `.safetensors`. Either the whole file is written or the one
     /// that was there stays.
@@ -25,26 +42,7 @@ impl<N: Network> Trainable<N> {
     /// # Errors
     /// An ending that is not known, and [`Error::Io`] if the file cannot be written.
     pub fn save_weights(&self, path: impl AsRef<Path>) -> Result<()> {
-        let path = path.as_ref();
-        let name = path.to_string_lossy();
-        if name.ends_with(".weights.h5") {
-            return Ok(regraft_io::keras_weights::write(
-                path,
-                &self.checkpoint(Format::KERAS_3)?,
-            )?);
-        }
-        if name.ends_with(".h5") || name.ends_with(".hdf5") {
-            let checkpoint = self.checkpoint(Format::LegacyWeights)?;
-            return Ok(regraft_io::legacy_h5::write(path, &checkpoint)?);
-        }
-        if name.ends_with(".safetensors") {
-            let checkpoint = self.checkpoint(Format::Safetensors)?;
-            return Ok(regraft_io::safetensors::write(path, &checkpoint)?);
-        }
-        Err(unknown_ending(
-            &name,
-            "`.weights.h5`, `.h5` or `.safetensors`",
-        ))
+        self.saving().save_weights(path.as_ref())
     }
 
     /// Saves the weights as `.weights.json` with shards of at most `max_shard_size` bytes.
@@ -74,20 +72,7 @@ impl<N: Network> Trainable<N> {
     /// # Errors
     /// As [`save_weights`](Self::save_weights).
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        let path = path.as_ref();
-        let name = path.to_string_lossy();
-        if name.ends_with(".keras") {
-            let checkpoint = self.checkpoint(Format::KerasArchive(Dialect::Named))?;
-            return Ok(regraft_io::keras_archive::write(path, &checkpoint)?);
-        }
-        if name.ends_with(".h5") && !name.ends_with(".weights.h5") {
-            let checkpoint = self.checkpoint(Format::LegacyModel)?;
-            return Ok(regraft_io::legacy_h5::write(path, &checkpoint)?);
-        }
-        Err(unknown_ending(
-            &name,
-            "`.keras` or `.h5`; weights alone go with `save_weights`",
-        ))
+        self.saving().save(path.as_ref())
     }
 
     /// What a file of this format holds of the model.
@@ -95,7 +80,47 @@ impl<N: Network> Trainable<N> {
     /// # Errors
     /// If the model is not built.
     pub fn checkpoint(&self, format: Format) -> Result<Checkpoint> {
-        let model = self.network.model();
+        self.saving().checkpoint(format)
+    }
+}
+
+impl Saving<'_> {
+    /// [`Trainable::save_weights`].
+    pub fn save_weights(&self, path: &Path) -> Result<()> {
+        let name = path.to_string_lossy();
+        match WeightsFile::of(&name)? {
+            WeightsFile::Keras => {
+                let checkpoint = self.checkpoint(Format::KERAS_3)?;
+                Ok(regraft_io::keras_weights::write(path, &checkpoint)?)
+            }
+            WeightsFile::Legacy => {
+                let checkpoint = self.checkpoint(Format::LegacyWeights)?;
+                Ok(regraft_io::legacy_h5::write(path, &checkpoint)?)
+            }
+            WeightsFile::Safetensors => {
+                let checkpoint = self.checkpoint(Format::Safetensors)?;
+                Ok(regraft_io::safetensors::write(path, &checkpoint)?)
+            }
+        }
+    }
+
+    /// [`Trainable::save`].
+    pub fn save(&self, path: &Path) -> Result<()> {
+        match ModelFile::of(&path.to_string_lossy())? {
+            ModelFile::Keras => {
+                let checkpoint = self.checkpoint(Format::KerasArchive(Dialect::Named))?;
+                Ok(regraft_io::keras_archive::write(path, &checkpoint)?)
+            }
+            ModelFile::Legacy => {
+                let checkpoint = self.checkpoint(Format::LegacyModel)?;
+                Ok(regraft_io::legacy_h5::write(path, &checkpoint)?)
+            }
+        }
+    }
+
+    /// [`Trainable::checkpoint`].
+    pub fn checkpoint(&self, format: Format) -> Result<Checkpoint> {
+        let model = self.model;
         if !model.is_built() {
             let detail = Detail::new(model.name(), "a model that is built", "one without weights");
             return Err(Error::Model(detail));
@@ -103,7 +128,7 @@ impl<N: Network> Trainable<N> {
         let mut checkpoint = Checkpoint::new(format);
         checkpoint.metadata.keras_version = Some(KERAS_VERSION.to_string());
         checkpoint.metadata.backend = Some("tensorflow".to_string());
-        if let Some(names) = &self.class_names {
+        if let Some(names) = self.class_names {
             let names = serde_json::json!(names).to_string();
             checkpoint
                 .metadata
@@ -117,15 +142,59 @@ impl<N: Network> Trainable<N> {
         if matches!(format, Format::KerasArchive(_) | Format::LegacyModel) {
             checkpoint.config = Some(model.to_config());
         }
-        if let Some(training) = &self.training {
-            checkpoint.optimizer = Some(optimizer_state::saved(model, training));
+        if let Some(compiled) = &self.compiled {
+            checkpoint.optimizer = Some(optimizer_state::saved(model, compiled.optimizer));
             checkpoint.compile_config = match format {
-                Format::KerasArchive(_) => Some(training.compile_config()),
-                Format::LegacyModel => Some(training.legacy_config()),
+                Format::KerasArchive(_) => Some(compiled.config()),
+                Format::LegacyModel => Some(compiled.legacy_config()),
                 _ => None,
             };
         }
         Ok(checkpoint)
+    }
+}
+
+/// The kinds of file that weights alone are saved as.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum WeightsFile {
+    Keras,
+    Legacy,
+    Safetensors,
+}
+
+impl WeightsFile {
+    /// What the ending of `name` asks for.
+    pub fn of(name: &str) -> Result<Self> {
+        match name {
+            _ if name.ends_with(".weights.h5") => Ok(WeightsFile::Keras),
+            _ if name.ends_with(".h5") || name.ends_with(".hdf5") => Ok(WeightsFile::Legacy),
+            _ if name.ends_with(".safetensors") => Ok(WeightsFile::Safetensors),
+            _ => Err(unknown_ending(
+                name,
+                "`.weights.h5`, `.h5` or `.safetensors`",
+            )),
+        }
+    }
+}
+
+/// The kinds of file that whole models are saved as.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ModelFile {
+    Keras,
+    Legacy,
+}
+
+impl ModelFile {
+    /// What the ending of `name` asks for.
+    pub fn of(name: &str) -> Result<Self> {
+        match name {
+            _ if name.ends_with(".keras") => Ok(ModelFile::Keras),
+            _ if name.ends_with(".h5") && !name.ends_with(".weights.h5") => Ok(ModelFile::Legacy),
+            _ => Err(unknown_ending(
+                name,
+                "`.keras` or `.h5`; weights alone go with `save_weights`",
+            )),
+        }
     }
 }
 

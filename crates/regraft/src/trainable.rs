@@ -42,8 +42,29 @@ pub(crate) struct Training {
 }
 
 impl Training {
+    /// What is saved of it.
+    pub fn compiled(&self) -> Compiled<'_> {
+        Compiled {
+            optimizer: &self.optimizer,
+            loss: &self.loss,
+            metrics: &self.metrics,
+            weighted_metrics: &self.weighted_metrics,
+        }
+    }
+}
+
+/// What `compile` gave, to be looked at: its parts may be borrowed from different places.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Compiled<'a> {
+    pub optimizer: &'a Optimizer,
+    pub loss: &'a LossFunction,
+    pub metrics: &'a [Box<dyn Metric>],
+    pub weighted_metrics: &'a [Box<dyn Metric>],
+}
+
+impl Compiled<'_> {
     /// How Keras stores what `compile` was given.
-    pub fn compile_config(&self) -> Value {
+    pub fn config(&self) -> Value {
         let names = |metrics: &[Box<dyn Metric>]| -> Vec<String> {
             metrics
                 .iter()
@@ -54,8 +75,8 @@ impl Training {
             "optimizer": self.optimizer.config(),
             "loss": self.loss.serialize(),
             "loss_weights": null,
-            "metrics": names(&self.metrics),
-            "weighted_metrics": names(&self.weighted_metrics),
+            "metrics": names(self.metrics),
+            "weighted_metrics": names(self.weighted_metrics),
             "run_eagerly": false,
             "steps_per_execution": 1,
             "jit_compile": false,
@@ -64,7 +85,7 @@ impl Training {
 
     /// How Keras stores it in a legacy `.h5` model.
     pub fn legacy_config(&self) -> Value {
-        let config = self.compile_config();
+        let config = self.config();
         let optimizer = &config["optimizer"];
         json!({
             "loss": config["loss"],

@@ -1,12 +1,54 @@
 //! What is told what happens during training, and may stop it: the contract of callbacks, and those
 //! that Keras has.
+//!
+//! ```
+//! use regraft::Fit;
+//! use regraft::callbacks::{EarlyStopping, ModelCheckpoint};
+//!
+//! let mut stopping = EarlyStopping::new().patience(3).restore_best_weights(true);
+//! let options = Fit::new()
+//!     .epochs(50)
+//!     .validation_split(0.2)
+//!     .callback(ModelCheckpoint::new("runs/{epoch:02}-{val_loss:.2f}.keras").save_best_only(true))
+//!     .callback(&mut stopping);
+//! // After `fit`, `stopping.best` and `stopping.stopped_epoch` tell what happened.
+//! # drop(options);
+//! ```
+//!
+//! Callbacks are told in the order in which they were given. [`BackupAndRestore`] comes first, so
+//! that the others see the epochs that it brings back.
+
+mod backup_and_restore;
+mod context;
+mod csv_logger;
+mod early_stopping;
+mod lambda_callback;
+mod learning_rate_scheduler;
+mod model_checkpoint;
+mod monitor;
+mod path_template;
+mod reduce_lr_on_plateau;
+mod snapshot;
+mod telling;
+mod terminate_on_nan;
+#[cfg(test)]
+mod tests;
 
 use std::fmt::Debug;
 
-use regraft_layers::Model;
-use regraft_optimizers::Optimizer;
+pub use backup_and_restore::BackupAndRestore;
+pub use context::Context;
+pub(crate) use context::Parts;
+pub use csv_logger::CSVLogger;
+pub use early_stopping::EarlyStopping;
+pub use lambda_callback::LambdaCallback;
+pub use learning_rate_scheduler::LearningRateScheduler;
+pub use model_checkpoint::{ModelCheckpoint, SaveFrequency};
+pub use monitor::Mode;
+pub use reduce_lr_on_plateau::ReduceLROnPlateau;
+pub(crate) use telling::{Callbacks, Moment};
+pub use terminate_on_nan::TerminateOnNaN;
 
-use crate::fit::Fit;
 use crate::{History, Result};
 
 /// Something that is told what happens during `fit`.
@@ -67,6 +109,20 @@ pub trait Callback: Debug {
         Ok(())
     }
 
+    /// After each epoch, once every callback's [`on_epoch_end`](Self::on_epoch_end) has been called:
+    /// what they have changed is seen.
+    ///
+    /// # Errors
+    /// Whatever ends training.
+    fn after_epoch(
+        &mut self,
+        _epoch: usize,
+        _context: &mut Context<'_>,
+        _history: &History,
+    ) -> Result<()> {
+        Ok(())
+    }
+
     /// Whether [`on_batch_end`](Self::on_batch_end) is to be called, which costs time at each step.
     fn wants_batches(&self) -> bool {
         false
@@ -112,6 +168,15 @@ impl<C: Callback + ?Sized> Callback for &mut C {
         (**self).on_epoch_end(epoch, context, history)
     }
 
+    fn after_epoch(
+        &mut self,
+        epoch: usize,
+        context: &mut Context<'_>,
+        history: &History,
+    ) -> Result<()> {
+        (**self).after_epoch(epoch, context, history)
+    }
+
     fn wants_batches(&self) -> bool {
         (**self).wants_batches()
     }
@@ -122,114 +187,5 @@ impl<C: Callback + ?Sized> Callback for &mut C {
 
     fn on_train_end(&mut self, context: &mut Context<'_>, history: &mut History) -> Result<()> {
         (**self).on_train_end(context, history)
-    }
-}
-
-/// What a callback sees of training, and may change.
-#[derive(Debug)]
-pub struct Context<'a> {
-    /// The model. What is frozen may be changed before an epoch.
-    pub model: &'a mut Model,
-    /// The optimizer.
-    pub optimizer: &'a mut Optimizer,
-    /// The mean loss of the epoch so far, after a batch.
-    pub loss: f64,
-    /// The number of the last epoch.
-    pub epochs: usize,
-    /// The number of steps of an epoch.
-    pub steps_per_epoch: usize,
-    /// The seed of `fit`.
-    pub seed: u64,
-    next_epoch: usize,
-    stop: bool,
-}
-
-impl<'a> Context<'a> {
-    pub(crate) fn new(
-        model: &'a mut Model,
-        optimizer: &'a mut Optimizer,
-        options: &Fit<'_>,
-        steps_per_epoch: usize,
-    ) -> Self {
-        Context {
-            model,
-            optimizer,
-            loss: 0.0,
-            epochs: options.epochs,
-            steps_per_epoch,
-            seed: options.seed,
-            next_epoch: options.initial_epoch,
-            stop: false,
-        }
-    }
-
-    /// Ends training after this epoch (or batch).
-    pub fn stop(&mut self) {
-        self.stop = true;
-    }
-
-    /// Starts training at this epoch, when called before the first.
-    pub fn resume_at(&mut self, epoch: usize) {
-        self.next_epoch = epoch;
-    }
-
-    pub(crate) fn next_epoch(&self) -> usize {
-        self.next_epoch
-    }
-
-    pub(crate) fn stops(&self) -> bool {
-        self.stop
-    }
-}
-
-/// What callbacks are told of.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Moment {
-    TrainBegin,
-    EpochBegin(usize),
-    BatchEnd(usize, usize),
-    EpochEnd(usize),
-    TrainEnd,
-}
-
-/// The callbacks of one `fit`.
-#[derive(Debug)]
-pub(crate) struct Callbacks<'a> {
-    list: Vec<Box<dyn Callback + 'a>>,
-    wants_batches: bool,
-}
-
-impl<'a> Callbacks<'a> {
-    pub fn new(list: Vec<Box<dyn Callback + 'a>>) -> Self {
-        Callbacks {
-            wants_batches: list.iter().any(|callback| callback.wants_batches()),
-            list,
-        }
-    }
-
-    pub fn wants_batches(&self) -> bool {
-        self.wants_batches
-    }
-
-    /// Tells all callbacks in order.
-    pub fn tell(
-        &mut self,
-        moment: Moment,
-        context: &mut Context<'_>,
-        history: &mut History,
-    ) -> Result<()> {
-        for callback in &mut self.list {
-            match moment {
-                Moment::TrainBegin => callback.on_train_begin(context, history)?,
-                Moment::EpochBegin(epoch) => callback.on_epoch_begin(epoch, context)?,
-                Moment::BatchEnd(epoch, step) if callback.wants_batches() => {
-                    callback.on_batch_end(epoch, step, context)?;
-                }
-                Moment::BatchEnd(..) => {}
-                Moment::EpochEnd(epoch) => callback.on_epoch_end(epoch, context, history)?,
-                Moment::TrainEnd => callback.on_train_end(context, history)?,
-            }
-        }
-        Ok(())
     }
 }

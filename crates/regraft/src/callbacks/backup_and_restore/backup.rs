@@ -1,0 +1,297 @@
+//! What a backup of training holds, and its file: tensors and one entry of JSON in the header.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
+
+use regraft_autograd::VariableId;
+use regraft_io::{Checkpoint, Format, SavedWeight};
+use regraft_layers::{Freezing, Model, Selector};
+use regraft_optimizers::{ParameterInfo, State};
+use regraft_tensor::{Detail, Tensor};
+use serde::{Deserialize, Serialize};
+
+use super::super::Context;
+use crate::{Error, History, Result};
+
+/// The entry of the file's header.
+const ENTRY: &str = "regraft_backup";
+const WEIGHTS: &str = "weights/";
+const MEMORY: &str = "memory/";
+
+/// Everything that training goes on from.
+#[derive(Debug)]
+pub(super) struct Backup {
+    facts: Facts,
+    weights: Vec<(String, Tensor)>,
+    /// The optimizer's variables, in the order of its state.
+    memory: Vec<Tensor>,
+}
+
+/// What is not a tensor. Real numbers are stored as their bits, so that they come back the same.
+#[derive(Debug, Serialize, Deserialize)]
+struct Facts {
+    next_epoch: usize,
+    seed: u64,
+    steps_per_epoch: usize,
+    optimizer: String,
+    iteration: u64,
+    learning_rate: Option<u32>,
+    parameters: Vec<Parameter>,
+    /// How often each parameter has been updated.
+    updates: Vec<u64>,
+    /// The state of each layer, by its path.
+    freezing: BTreeMap<String, String>,
+    /// The epochs with names and values.
+    history: Vec<(usize, Vec<(String, u64)>)>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Parameter {
+    path: String,
+    id: u64,
+    shape: Vec<usize>,
+    learning_rate_scale: u32,
+}
+
+impl Backup {
+    /// The state of training before `next_epoch`.
+    pub fn of(next_epoch: usize, context: &Context<'_>, history: &History) -> Self {
+        let parameters = context.optimizer.parameters();
+        let state = context.optimizer.state(&parameters);
+        let values = |epoch: usize| {
+            let value = |name: &str| history.points(name).find(|(at, _)| *at == epoch);
+            let names = history.names();
+            names
+                .filter_map(|name| Some((name.to_string(), value(name)?.1.to_bits())))
+                .collect()
+        };
+        let facts = Facts {
+            next_epoch,
+            seed: context.seed,
+            steps_per_epoch: context.steps_per_epoch,
+            optimizer: context.optimizer.name().to_string(),
+            iteration: state.iteration,
+            learning_rate: state.learning_rate.map(f32::to_bits),
+            parameters: parameters
+                .into_iter()
+                .map(|parameter| Parameter {
+                    path: parameter.path,
+                    id: parameter.id,
+                    shape: parameter.shape,
+                    learning_rate_scale: parameter.learning_rate_scale.to_bits(),
+                })
+                .collect(),
+            updates: state.updates,
+            freezing: freezing(context.model)
+                .map(|(path, freezing)| (path, freezing.to_string()))
+                .collect(),
+            history: history
+                .epochs()
+                .iter()
+                .map(|&epoch| (epoch, values(epoch)))
+                .collect(),
+        };
+        let weights = context.model.weights().iter();
+        Backup {
+            facts,
+            weights: weights
+                .map(|weight| (weight.path().to_string(), weight.value().clone()))
+                .collect(),
+            memory: state
+                .variables
+                .into_iter()
+                .map(|(_, value)| value)
+                .collect(),
+        }
+    }
+
+    /// Writes the whole file, or leaves the one that is there.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let mut checkpoint = Checkpoint::new(Format::Safetensors);
+        let facts = serde_json::to_string(&self.facts)
+            .map_err(|error| damaged(path, "what JSON can hold", &error))?;
+        checkpoint.metadata.entries.insert(ENTRY.to_string(), facts);
+        let tensor = |path: String, value: &Tensor| SavedWeight {
+            path,
+            name: None,
+            tensor: value.clone().into(),
+        };
+        let weights = self.weights.iter();
+        let memory = self.memory.iter().enumerate();
+        checkpoint.extra = weights
+            .map(|(path, value)| tensor(format!("{WEIGHTS}{path}"), value))
+            .chain(memory.map(|(index, value)| tensor(format!("{MEMORY}{index}"), value)))
+            .collect();
+        Ok(regraft_io::safetensors::write(path, &checkpoint)?)
+    }
+
+    /// Reads a file that [`write`](Self::write) has written.
+    pub fn read(path: &Path) -> Result<Self> {
+        let checkpoint = regraft_io::safetensors::read(path)?;
+        let facts = checkpoint.metadata.entries.get(ENTRY);
+        let facts = facts.ok_or_else(|| damaged(path, "a backup of training", &"another file"))?;
+        let facts: Facts = serde_json::from_str(facts)
+            .map_err(|error| damaged(path, "a backup of training", &error))?;
+        let mut weights = Vec::new();
+        let mut memory = BTreeMap::new();
+        for (_, saved) in checkpoint.tensors() {
+            if let Some(name) = saved.path.strip_prefix(WEIGHTS) {
+                weights.push((name.to_string(), saved.tensor.to_tensor()?));
+            } else if let Some(index) = saved.path.strip_prefix(MEMORY) {
+                let index: usize = index
+                    .parse()
+                    .map_err(|error| damaged(path, "numbered variables", &error))?;
+                memory.insert(index, saved.tensor.to_tensor()?);
+            }
+        }
+        Ok(Backup {
+            facts,
+            weights,
+            memory: memory.into_values().collect(),
+        })
+    }
+
+    /// Puts training back to where it was and returns the epoch to go on with. Nothing is changed
+    /// until everything is known to fit.
+    pub fn restore(
+        self,
+        path: &Path,
+        context: &mut Context<'_>,
+        history: &mut History,
+    ) -> Result<usize> {
+        let facts = &self.facts;
+        let same = |what: &str, ours: String, theirs: String| match ours == theirs {
+            true => Ok(()),
+            false => Err(other_run(path, &format!("{what} {ours}"), &theirs)),
+        };
+        let seed = context.seed.to_string();
+        same("seed", seed, facts.seed.to_string())?;
+        let steps = context.steps_per_epoch.to_string();
+        same("steps per epoch", steps, facts.steps_per_epoch.to_string())?;
+        let optimizer = context.optimizer.name().to_string();
+        same("optimizer", optimizer, facts.optimizer.clone())?;
+
+        let mut values: HashMap<&str, &Tensor> = self
+            .weights
+            .iter()
+            .map(|(path, value)| (path.as_str(), value))
+            .collect();
+        let mut weights = Vec::new();
+        for (index, weight) in context.model.weights().iter().enumerate() {
+            let found = values.remove(weight.path());
+            match found.filter(|found| found.shape() == weight.value().shape()) {
+                Some(value) => weights.push((VariableId(index), value.clone())),
+                None => {
+                    let shape = weight.value().shape();
+                    let expected = format!("{} of shape {shape:?}", weight.path());
+                    let received = found.map(|found| format!("shape {:?}", found.shape()));
+                    let received = received.unwrap_or("no such weight".to_string());
+                    return Err(other_run(path, &expected, &received));
+                }
+            }
+        }
+        if let Some(name) = values.keys().min() {
+            return Err(other_run(path, "the weights of the model alone", name));
+        }
+        let frozen = self.freezing(path, context.model)?;
+        let mut optimizer = context.optimizer.clone();
+        optimizer.restore(&self.parameters(), &self.state())?;
+
+        *context.optimizer = optimizer;
+        for (freezing, paths) in frozen {
+            let picked = Selector::when(move |layer| paths.contains(layer.path()));
+            // A layer whose statistics move is told to stop only by freezing it first.
+            context
+                .model
+                .set_freezing(picked.clone(), Freezing::Frozen)?;
+            context.model.set_freezing(picked, freezing)?;
+        }
+        // Counts as a change of the model, so that training compiles everything anew.
+        let store = context.model.weights_mut();
+        for (id, value) in weights {
+            if let Some(slot) = store.value_mut(id) {
+                *slot = value;
+            }
+        }
+        let mut restored = History::new(history.params());
+        for (epoch, values) in &facts.history {
+            let values = values.iter();
+            restored.push_epoch(
+                *epoch,
+                values.map(|(name, bits)| (name, f64::from_bits(*bits))),
+            );
+        }
+        *history = restored;
+        Ok(facts.next_epoch)
+    }
+
+    /// The layers whose state differs from the model's now, by the state they shall have.
+    fn freezing(&self, path: &Path, model: &Model) -> Result<Vec<(Freezing, BTreeSet<String>)>> {
+        const STATES: [Freezing; 4] = [
+            Freezing::Trainable,
+            Freezing::FrozenStatistics,
+            Freezing::FrozenParams,
+            Freezing::Frozen,
+        ];
+        let mut changed = STATES.map(|state| (state, BTreeSet::new()));
+        for (layer, now) in freezing(model) {
+            let saved = self.facts.freezing.get(&layer);
+            let place =
+                saved.and_then(|saved| STATES.iter().position(|state| state.to_string() == *saved));
+            let Some(place) = place else {
+                let received = saved.map_or("no such layer", String::as_str);
+                return Err(other_run(
+                    path,
+                    &format!("the state of layer {layer}"),
+                    received,
+                ));
+            };
+            if STATES[place] != now {
+                changed[place].1.insert(layer);
+            }
+        }
+        let changed = changed.into_iter().filter(|(_, layers)| !layers.is_empty());
+        Ok(changed.collect())
+    }
+
+    fn parameters(&self) -> Vec<ParameterInfo> {
+        let parameters = self.facts.parameters.iter();
+        parameters
+            .map(|parameter| {
+                ParameterInfo::new(parameter.path.clone(), &parameter.shape)
+                    .id(parameter.id)
+                    .learning_rate_scale(f32::from_bits(parameter.learning_rate_scale))
+            })
+            .collect()
+    }
+
+    fn state(&self) -> State {
+        let variables = self.memory.iter().enumerate();
+        State {
+            iteration: self.facts.iteration,
+            learning_rate: self.facts.learning_rate.map(f32::from_bits),
+            variables: variables
+                .map(|(index, value)| (index.to_string(), value.clone()))
+                .collect(),
+            updates: self.facts.updates.clone(),
+        }
+    }
+}
+
+/// Every layer with its state. Models used as layers are left out: picking one picks its layers.
+fn freezing(model: &Model) -> impl Iterator<Item = (String, Freezing)> {
+    let places = model.places().into_iter().filter(|place| !place.is_model);
+    places.map(|place| (place.path, place.freezing))
+}
+
+fn damaged(path: &Path, expected: &str, received: &dyn std::fmt::Display) -> Error {
+    let detail = Detail::new(path.display().to_string(), expected, received);
+    Error::File(detail.help("delete it to begin anew"))
+}
+
+fn other_run(path: &Path, expected: &str, received: &str) -> Error {
+    let detail = Detail::new(path.display().to_string(), expected, received);
+    Error::File(detail.help(
+        "the backup is of another training run: call `fit` as before, or delete it to begin anew",
+    ))
+}

@@ -1,0 +1,145 @@
+//! What a callback sees of training, and may change.
+
+use std::path::Path;
+
+use regraft_layers::Model;
+use regraft_layers::losses::LossFunction;
+use regraft_optimizers::Optimizer;
+
+use crate::Result;
+use crate::fit::Fit;
+use crate::metrics::{Direction, Metric};
+use crate::save::Saving;
+use crate::trainable::{Compiled, Training};
+
+/// What a callback sees of training, and may change.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// The model. What is frozen may be changed before an epoch.
+    pub model: &'a mut Model,
+    /// The optimizer.
+    pub optimizer: &'a mut Optimizer,
+    /// The mean loss of the epoch so far, after a batch.
+    pub loss: f64,
+    /// The number of the last epoch.
+    pub epochs: usize,
+    /// The number of steps of an epoch.
+    pub steps_per_epoch: usize,
+    /// The seed of `fit`.
+    pub seed: u64,
+    loss_function: &'a LossFunction,
+    metrics: &'a [Box<dyn Metric>],
+    weighted_metrics: &'a [Box<dyn Metric>],
+    class_names: Option<&'a [String]>,
+    validates: bool,
+    next_epoch: usize,
+    stop: bool,
+}
+
+/// What a context is made of.
+#[derive(Debug)]
+pub(crate) struct Parts<'a> {
+    pub model: &'a mut Model,
+    pub training: &'a mut Training,
+    pub class_names: Option<&'a [String]>,
+    pub validates: bool,
+    pub steps_per_epoch: usize,
+}
+
+impl<'a> Context<'a> {
+    pub(crate) fn new(parts: Parts<'a>, options: &Fit<'_>) -> Self {
+        let Training {
+            optimizer,
+            loss,
+            metrics,
+            weighted_metrics,
+        } = parts.training;
+        Context {
+            model: parts.model,
+            optimizer,
+            loss: 0.0,
+            epochs: options.epochs,
+            steps_per_epoch: parts.steps_per_epoch,
+            seed: options.seed,
+            loss_function: loss,
+            metrics,
+            weighted_metrics,
+            class_names: parts.class_names,
+            validates: parts.validates,
+            next_epoch: options.initial_epoch,
+            stop: false,
+        }
+    }
+
+    /// Ends training after this epoch (or batch).
+    pub fn stop(&mut self) {
+        self.stop = true;
+    }
+
+    /// Starts training at this epoch, when called before the first.
+    pub fn resume_at(&mut self, epoch: usize) {
+        self.next_epoch = epoch;
+    }
+
+    /// The names that the history has of each epoch: `loss`, the metrics, and with validation the
+    /// same with `val_` in front.
+    pub fn quantities(&self) -> Vec<String> {
+        let metrics = self.metrics.iter().chain(self.weighted_metrics);
+        let mut names = vec!["loss".to_string()];
+        names.extend(metrics.map(|metric| metric.name().to_string()));
+        if self.validates {
+            let validated: Vec<String> = names.iter().map(|name| format!("val_{name}")).collect();
+            names.extend(validated);
+        }
+        names
+    }
+
+    /// Which way a quantity of the history gets better: a loss downwards, a metric as it says.
+    /// `None` if it does not say, or is not known.
+    pub fn direction(&self, quantity: &str) -> Option<Direction> {
+        let name = quantity.strip_prefix("val_").unwrap_or(quantity);
+        if name == "loss" {
+            return Some(Direction::Down);
+        }
+        let mut metrics = self.metrics.iter().chain(self.weighted_metrics);
+        metrics.find(|metric| metric.name() == name)?.direction()
+    }
+
+    /// Saves the weights and the optimizer's memory, as
+    /// [`Trainable::save_weights`](crate::Trainable::save_weights).
+    ///
+    /// # Errors
+    /// As that.
+    pub fn save_weights(&self, path: impl AsRef<Path>) -> Result<()> {
+        self.saving().save_weights(path.as_ref())
+    }
+
+    /// Saves the whole model, as [`Trainable::save`](crate::Trainable::save).
+    ///
+    /// # Errors
+    /// As that.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        self.saving().save(path.as_ref())
+    }
+
+    fn saving(&self) -> Saving<'_> {
+        Saving {
+            model: self.model,
+            compiled: Some(Compiled {
+                optimizer: self.optimizer,
+                loss: self.loss_function,
+                metrics: self.metrics,
+                weighted_metrics: self.weighted_metrics,
+            }),
+            class_names: self.class_names,
+        }
+    }
+
+    pub(crate) fn next_epoch(&self) -> usize {
+        self.next_epoch
+    }
+
+    pub(crate) fn stops(&self) -> bool {
+        self.stop
+    }
+}
