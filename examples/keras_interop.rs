@@ -241,7 +241,10 @@ impl Own<'_> {
         for (name, rate) in OPTIMIZERS {
             for frozen in [false, true] {
                 self.resumed(name, rate, frozen, "keras", training)?;
-                self.resumed(name, rate, frozen, "h5", training)?;
+                // Keras 3 does not open its own legacy files with a Lamb ("Could not interpret").
+                if name != "Lamb" {
+                    self.resumed(name, rate, frozen, "h5", training)?;
+                }
             }
         }
         Ok(())
