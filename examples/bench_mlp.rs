@@ -2,6 +2,8 @@
 //! frameworks. The protocol is in `benches/peers/README.md`.
 
 use std::error::Error;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -50,17 +52,13 @@ fn prepared(directory: &Path, frozen: bool) -> Result<Sequential, Box<dyn Error>
 }
 
 fn read(directory: &Path) -> Result<(Array2<f32>, Vec<i32>), Box<dyn Error>> {
-    let words =
-        |name: &str| -> Result<Vec<u8>, std::io::Error> { std::fs::read(directory.join(name)) };
-    let word = |bytes: &[u8]| [bytes[0], bytes[1], bytes[2], bytes[3]];
-    let x = words("x.f32")?
-        .chunks_exact(4)
-        .map(|bytes| f32::from_le_bytes(word(bytes)))
-        .collect();
-    let y: Vec<i32> = words("y.i32")?
-        .chunks_exact(4)
-        .map(|bytes| i32::from_le_bytes(word(bytes)))
-        .collect();
+    // Straight into their final memory: little-endian words, as all supported machines have them.
+    let mut file = File::open(directory.join("x.f32"))?;
+    let mut x = vec![0.0_f32; file.metadata()?.len() as usize / 4];
+    file.read_exact(bytemuck::cast_slice_mut(&mut x))?;
+    let mut file = File::open(directory.join("y.i32"))?;
+    let mut y = vec![0_i32; file.metadata()?.len() as usize / 4];
+    file.read_exact(bytemuck::cast_slice_mut(&mut y))?;
     Ok((Array2::from_shape_vec((y.len(), 784), x)?, y))
 }
 

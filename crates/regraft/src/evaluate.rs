@@ -4,9 +4,10 @@ use regraft_autograd::Run;
 use regraft_layers::Model as LayersModel;
 
 use crate::Result;
-use crate::batches::{Batcher, Dataset};
-use crate::fit::{FeatureCache, keep_features, update_metrics};
+use crate::batches::{Batcher, Dataset, Rows};
+use crate::feature_cache::{FeatureCache, keep_features};
 use crate::input::{IntoData, IntoInputs};
+use crate::metrics;
 use crate::prepare;
 use crate::steps::{Features, Purpose, Steps};
 use crate::trainable::{Network, Trainable, Training, not_compiled};
@@ -123,4 +124,27 @@ impl<N: Network> Trainable<N> {
         let mut evaluation = Evaluation::new(model, training, &data, FeatureCache::Off, 1)?;
         evaluation.run(model, training, &data, BATCH)
     }
+}
+
+/// Tells the metrics of the batch that the steps ran on.
+pub(crate) fn update_metrics(training: &mut Training, steps: &Steps, rows: Rows<'_>) -> Result<()> {
+    let Training {
+        metrics,
+        weighted_metrics,
+        ..
+    } = training;
+    let mut batch = metrics::Batch {
+        targets: rows.metric_targets(),
+        predictions: steps.output(steps.predictions),
+        shape: steps.rest().output_shape(steps.predictions),
+        sample_weights: None,
+    };
+    for metric in metrics.iter_mut() {
+        metric.update(&batch)?;
+    }
+    batch.sample_weights = rows.weights;
+    for metric in weighted_metrics.iter_mut() {
+        metric.update(&batch)?;
+    }
+    Ok(())
 }

@@ -9,6 +9,7 @@ use regraft_io::{Checkpoint, ContainerKeys, Format, SavedLayer, SavedWeight};
 use regraft_layers::{Model as LayersModel, Selector, Weight};
 use regraft_tensor::{Detail, Tensor};
 
+use crate::keys::keyed_places;
 use crate::load_report::{LoadError, LoadReport, Loaded, Mismatched, OptimizerState};
 use crate::trainable::{Network, Trainable, not_compiled};
 use crate::{Error, Result};
@@ -151,7 +152,7 @@ impl<N: Network> Trainable<N> {
 
 /// The class names that a file of ours has.
 pub(crate) fn saved_class_names(checkpoint: &Checkpoint) -> Option<Vec<String>> {
-    let names = checkpoint.metadata.entries.get(crate::save::CLASS_NAMES)?;
+    let names = checkpoint.metadata.entries.get(crate::keys::CLASS_NAMES)?;
     serde_json::from_str(names).ok()
 }
 
@@ -245,25 +246,6 @@ fn layers_of(model: &LayersModel) -> Vec<Wanted<'_>> {
                 .collect(),
         })
         .collect()
-}
-
-/// Every layer with the path that Keras' weight files have for it.
-pub(crate) fn keyed_places(model: &LayersModel) -> Vec<(String, regraft_layers::Place<'_>)> {
-    let mut counters: HashMap<String, ContainerKeys> = HashMap::new();
-    let mut containers: HashMap<String, String> = HashMap::new();
-    containers.insert(String::new(), "layers".to_string());
-    let mut keyed = Vec::new();
-    for place in model.places() {
-        let parent = place.path.rsplit_once('/').map_or("", |(parent, _)| parent);
-        let container = containers.get(parent).cloned().unwrap_or_default();
-        let counter = counters.entry(container.clone()).or_default();
-        let key = format!("{container}/{}", counter.next(place.class_name));
-        if place.is_model {
-            containers.insert(place.path.clone(), format!("{key}/layers"));
-        }
-        keyed.push((key, place));
-    }
-    keyed
 }
 
 /// For each wanted layer its counterpart in the file.

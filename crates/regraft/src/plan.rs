@@ -8,7 +8,7 @@ use regraft_autograd::Nodes;
 use regraft_layers::Freezing;
 
 use crate::Result;
-use crate::fit::FeatureCache;
+use crate::feature_cache::FeatureCache;
 use crate::steps::{Purpose, Steps};
 use crate::trainable::{Network, Trainable, not_compiled};
 

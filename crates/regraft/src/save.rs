@@ -6,13 +6,10 @@ use regraft_io::{Checkpoint, Dialect, Format, SavedLayer, SavedWeight};
 use regraft_layers::{Model as LayersModel, WeightKind};
 use regraft_tensor::Detail;
 
-use crate::load::keyed_places;
+use crate::keys::{CLASS_NAMES, keyed_places};
 use crate::optimizer_state;
 use crate::trainable::{Compiled, Network, Trainable, Training};
 use crate::{Error, Result};
-
-/// The entry of a file's metadata that holds the names of the classes.
-pub(crate) const CLASS_NAMES: &str = "class_names";
 
 /// The version of Keras whose files these are.
 const KERAS_VERSION: &str = "3.15.1";

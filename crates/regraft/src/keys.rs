@@ -1,0 +1,28 @@
+//! What loading and saving agree on: the places of layers in Keras' files, and our own entries.
+
+use std::collections::HashMap;
+
+use regraft_io::ContainerKeys;
+use regraft_layers::{Model as LayersModel, Place};
+
+/// The entry of a file's metadata that holds the names of the classes.
+pub(crate) const CLASS_NAMES: &str = "class_names";
+
+/// Every layer with the path that Keras' weight files have for it.
+pub(crate) fn keyed_places(model: &LayersModel) -> Vec<(String, Place<'_>)> {
+    let mut counters: HashMap<String, ContainerKeys> = HashMap::new();
+    let mut containers: HashMap<String, String> = HashMap::new();
+    containers.insert(String::new(), "layers".to_string());
+    let mut keyed = Vec::new();
+    for place in model.places() {
+        let parent = place.path.rsplit_once('/').map_or("", |(parent, _)| parent);
+        let container = containers.get(parent).cloned().unwrap_or_default();
+        let counter = counters.entry(container.clone()).or_default();
+        let key = format!("{container}/{}", counter.next(place.class_name));
+        if place.is_model {
+            containers.insert(place.path.clone(), format!("{key}/layers"));
+        }
+        keyed.push((key, place));
+    }
+    keyed
+}

@@ -1,0 +1,311 @@
+//! One `fit` under way: the epochs, the steps, and what is told to callbacks in between.
+
+use regraft_autograd::{Run, VariableId};
+use regraft_layers::{Constraint, Model as LayersModel, WeightStore};
+use regraft_optimizers::{ParameterInfo, ParameterSource, ParameterUpdate, Plan};
+use regraft_tensor::Detail;
+
+use crate::batches::{Batcher, Dataset, epoch_order};
+use crate::callbacks::{Callbacks, Context, Moment, Parts};
+use crate::evaluate::{Evaluation, update_metrics};
+use crate::feature_cache::keep_features;
+use crate::fit::Fit;
+use crate::history::Params;
+use crate::progress::Progress;
+use crate::steps::{Features, Purpose, Steps};
+use crate::trainable::Training;
+use crate::{Error, History, Result};
+
+/// One `fit` under way.
+pub(crate) struct Session<'s, 'd> {
+    model: &'s mut LayersModel,
+    training: &'s mut Training,
+    pub class_names: Option<&'s [String]>,
+    data: &'s Dataset<'d>,
+    validation: Option<(&'s Dataset<'d>, Evaluation)>,
+    steps: Steps,
+    plan: Plan,
+    constraints: Vec<(VariableId, Constraint)>,
+    features: Option<Features>,
+    batcher: Batcher,
+    revision: u64,
+}
+
+impl<'s, 'd> Session<'s, 'd> {
+    pub fn new(
+        model: &'s mut LayersModel,
+        training: &'s mut Training,
+        data: &'s Dataset<'d>,
+        validation: Option<&'s Dataset<'d>>,
+        options: &Fit<'_>,
+    ) -> Result<Self> {
+        let mut steps = training_steps(model, training, data)?;
+        let epochs = options.epochs - options.initial_epoch;
+        let features = keep_features(&mut steps, model, data, options.feature_cache, epochs)?;
+        let plan = prepare_optimizer(model, training, &steps)?;
+        let validation = match validation {
+            Some(data) => {
+                let cache = options.feature_cache;
+                Some((data, Evaluation::new(model, training, data, cache, epochs)?))
+            }
+            None => None,
+        };
+        Ok(Session {
+            batcher: Batcher::new(steps.feed_plan(features.is_some())),
+            constraints: constraints(model, &steps),
+            revision: model.revision(),
+            model,
+            training,
+            class_names: None,
+            data,
+            validation,
+            steps,
+            plan,
+            features,
+        })
+    }
+
+    /// What callbacks see.
+    fn context(&mut self, options: &Fit<'_>) -> Context<'_> {
+        let parts = Parts {
+            model: self.model,
+            training: self.training,
+            class_names: self.class_names,
+            validates: self.validation.is_some(),
+            steps_per_epoch: self.data.len().div_ceil(options.batch_size),
+        };
+        Context::new(parts, options)
+    }
+
+    /// Compiles everything anew if a callback has changed what is frozen or the layers.
+    fn refresh(&mut self, options: &Fit<'_>, epochs_left: usize) -> Result<()> {
+        if self.revision == self.model.revision() {
+            return Ok(());
+        }
+        self.revision = self.model.revision();
+        self.steps = training_steps(self.model, self.training, self.data)?;
+        let cache = options.feature_cache;
+        self.features = keep_features(&mut self.steps, self.model, self.data, cache, epochs_left)?;
+        self.plan = prepare_optimizer(self.model, self.training, &self.steps)?;
+        self.constraints = constraints(self.model, &self.steps);
+        self.batcher = Batcher::new(self.steps.feed_plan(self.features.is_some()));
+        if let Some((data, evaluation)) = &mut self.validation {
+            *evaluation = Evaluation::new(self.model, self.training, data, cache, epochs_left)?;
+        }
+        Ok(())
+    }
+
+    pub fn train(&mut self, options: &mut Fit<'_>) -> Result<History> {
+        let steps_per_epoch = self.data.len().div_ceil(options.batch_size);
+        let mut callbacks = Callbacks::new(std::mem::take(&mut options.callbacks));
+        let mut history = History::new(Params {
+            epochs: options.epochs,
+            steps: steps_per_epoch,
+        });
+        let mut progress = Progress::new(options.verbosity, options.epochs, steps_per_epoch);
+        let mut context = self.context(options);
+        callbacks.tell(Moment::TrainBegin, &mut context, &mut history)?;
+        let (mut epoch, mut stop) = (context.next_epoch(), context.stops());
+        while epoch < options.epochs && !stop {
+            let mut context = self.context(options);
+            callbacks.tell(Moment::EpochBegin(epoch), &mut context, &mut history)?;
+            let stops = context.stops();
+            self.refresh(options, options.epochs - epoch)?;
+            progress.begin_epoch(epoch);
+            let mut logs =
+                self.epoch(options, epoch, &mut callbacks, &mut history, &mut progress)?;
+            stop = logs.stop || stops;
+            if let Some((data, evaluation)) = &mut self.validation {
+                let scores = evaluation.run(self.model, self.training, data, options.batch_size)?;
+                logs.values.push(("val_loss".to_string(), scores.loss));
+                let metrics = scores.metrics.into_iter();
+                logs.values
+                    .extend(metrics.map(|(name, value)| (format!("val_{name}"), value)));
+            }
+            let rate = f64::from(self.training.optimizer.learning_rate());
+            let values = logs
+                .values
+                .iter()
+                .map(|(name, value)| (name.as_str(), *value));
+            let shown: Vec<(&str, f64)> = values.chain([("learning_rate", rate)]).collect();
+            progress.end_epoch(&shown);
+            history.push_epoch(epoch, logs.values);
+            let mut context = self.context(options);
+            callbacks.tell(Moment::EpochEnd(epoch), &mut context, &mut history)?;
+            stop |= context.stops();
+            epoch += 1;
+        }
+        self.refresh(options, 0)?;
+        let mut source = Source::new(self.model.trained_weights_mut(), &self.steps);
+        self.training.optimizer.finalize(&self.plan, &mut source)?;
+        let mut context = self.context(options);
+        callbacks.tell(Moment::TrainEnd, &mut context, &mut history)?;
+        Ok(history)
+    }
+
+    fn epoch(
+        &mut self,
+        options: &Fit<'_>,
+        epoch: usize,
+        callbacks: &mut Callbacks<'_>,
+        history: &mut History,
+        progress: &mut Progress,
+    ) -> Result<Logs> {
+        let samples = self.data.len();
+        let members = self.data.members.as_deref();
+        let shuffled = options
+            .shuffle
+            .then(|| epoch_order(members, samples, options.seed, epoch));
+        let order = shuffled.as_deref().or(members);
+        let metrics = &mut self.training.metrics;
+        for metric in metrics
+            .iter_mut()
+            .chain(&mut self.training.weighted_metrics)
+        {
+            metric.reset();
+        }
+        let (mut loss, mut seen, mut stop) = (0.0, 0_usize, false);
+        let steps_per_epoch = samples.div_ceil(options.batch_size);
+        for step in 0..steps_per_epoch {
+            let range = (
+                step * options.batch_size,
+                ((step + 1) * options.batch_size).min(samples),
+            );
+            // A step's random numbers depend on its place in training alone, so that resumed
+            // training draws the same.
+            let run = Run {
+                seed: options.seed,
+                step: (epoch * steps_per_epoch + step) as u64,
+            };
+            let count = range.1 - range.0;
+            loss += self.step(order, range, run)? * count as f64;
+            seen += count;
+            progress.step(|| {
+                let rate = f64::from(self.training.optimizer.learning_rate());
+                let metrics = self.training.metrics.iter();
+                std::iter::once(("loss", loss / seen as f64))
+                    .chain(metrics.map(|metric| (metric.name(), metric.result())))
+                    .chain([("learning_rate", rate)])
+                    .collect()
+            });
+            if callbacks.wants_batches() {
+                let mut context = self.context(options);
+                context.loss = loss / seen as f64;
+                callbacks.tell(Moment::BatchEnd(epoch, step), &mut context, history)?;
+                if context.stops() {
+                    stop = true;
+                    break;
+                }
+            }
+        }
+        let mut values = vec![("loss".to_string(), loss / seen.max(1) as f64)];
+        let metrics = self
+            .training
+            .metrics
+            .iter()
+            .chain(&self.training.weighted_metrics);
+        values.extend(metrics.map(|metric| (metric.name().to_string(), metric.result())));
+        Ok(Logs { values, stop })
+    }
+
+    /// One step: the programs, the metrics, the optimizer, constraints, state. Returns the loss.
+    fn step(&mut self, order: Option<&[u32]>, range: (usize, usize), run: Run) -> Result<f64> {
+        let Session {
+            model,
+            training,
+            data,
+            steps,
+            features,
+            batcher,
+            ..
+        } = self;
+        let (batch, rows) = batcher.batch(data, features.as_ref(), order, range);
+        steps.run(&batch, model.weights(), run)?;
+        update_metrics(training, steps, rows)?;
+        let loss = f64::from(steps.loss_value());
+        if !self.plan.is_empty() {
+            let mut source = Source::new(model.trained_weights_mut(), steps);
+            training.optimizer.apply(&self.plan, &mut source)?;
+        }
+        let store = model.trained_weights_mut();
+        for (id, constraint) in &self.constraints {
+            let at = |detail: Detail| Error::Setting(detail.within("constraint"));
+            if let Some(value) = store.value_mut(*id) {
+                constraint
+                    .get()
+                    .and_then(|it| it.constrain(value))
+                    .map_err(at)?;
+            }
+        }
+        for &(id, output) in &steps.updates {
+            if let Some(value) = store.value_mut(id) {
+                value.as_mut_slice().copy_from_slice(steps.output(output));
+            }
+        }
+        Ok(loss)
+    }
+}
+
+struct Logs {
+    values: Vec<(String, f64)>,
+    stop: bool,
+}
+
+fn training_steps(model: &LayersModel, training: &Training, data: &Dataset<'_>) -> Result<Steps> {
+    let purpose = Purpose::Train {
+        loss: &training.loss,
+        weighted: data.weights.is_some(),
+    };
+    Steps::new(model, purpose, true)
+}
+
+fn prepare_optimizer(model: &LayersModel, training: &mut Training, steps: &Steps) -> Result<Plan> {
+    let infos: Vec<ParameterInfo> = steps
+        .gradients
+        .iter()
+        .filter_map(|(id, _)| model.weights().get(*id))
+        .map(|weight| ParameterInfo::new(weight.path(), weight.value().shape()))
+        .collect();
+    Ok(training.optimizer.prepare(&infos)?)
+}
+
+fn constraints(model: &LayersModel, steps: &Steps) -> Vec<(VariableId, Constraint)> {
+    steps
+        .gradients
+        .iter()
+        .filter_map(|(id, _)| {
+            let constraint = model.weights().get(*id)?.spec().constraint.clone()?;
+            Some((*id, constraint))
+        })
+        .collect()
+}
+
+/// Lends the optimizer each trained parameter with its gradient.
+struct Source<'a> {
+    store: &'a mut WeightStore,
+    steps: &'a Steps,
+}
+
+impl<'a> Source<'a> {
+    fn new(store: &'a mut WeightStore, steps: &'a Steps) -> Self {
+        Source { store, steps }
+    }
+}
+
+impl ParameterSource for Source<'_> {
+    fn count(&self) -> usize {
+        self.steps.gradients.len()
+    }
+
+    fn parameter(&mut self, index: usize) -> ParameterUpdate<'_> {
+        let (id, output) = self.steps.gradients[index];
+        ParameterUpdate {
+            value: self
+                .store
+                .value_mut(id)
+                .map(|value| value.as_mut_slice())
+                .unwrap_or_default(),
+            gradient: self.steps.output(output),
+        }
+    }
+}
