@@ -1,7 +1,7 @@
 //! `.keras`: architecture and weights of a model in one zip archive, or unpacked in a folder.
 //!
 //! The members are `metadata.json`, `config.json`, `model.weights.h5` (see
-//! [`keras_weights`](crate::keras_weights)) and `assets/…`. Keras stores them uncompressed, so the
+//! [`keras_weights`](mod@crate::keras_weights)) and `assets/…`. Keras stores them uncompressed, so the
 //! weights are read in place. Weights as `.npz`, which Keras can also write, are refused.
 
 use std::collections::BTreeMap;
@@ -66,7 +66,7 @@ pub fn write(path: impl AsRef<Path>, checkpoint: &Checkpoint) -> Result<()> {
 /// The bytes of a `.keras` archive.
 ///
 /// # Errors
-/// As [`write`], but for the file system's.
+/// As [`write()`], but for the file system's.
 pub fn to_bytes(checkpoint: &Checkpoint) -> Result<Vec<u8>> {
     let mut bytes = Cursor::new(Vec::new());
     write_to(&mut bytes, checkpoint)?;

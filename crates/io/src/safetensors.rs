@@ -64,7 +64,7 @@ pub fn write(path: impl AsRef<Path>, checkpoint: &Checkpoint) -> Result<()> {
 /// The bytes of a `.safetensors` file.
 ///
 /// # Errors
-/// As [`write`], but for the file system's.
+/// As [`write()`], but for the file system's.
 pub fn to_bytes(checkpoint: &Checkpoint) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     write_to(&mut bytes, checkpoint)?;
