@@ -173,7 +173,12 @@ def main():
             reasons[name] = reason
     with tempfile.TemporaryDirectory() as temporary:
         directory = Path(temporary)
-        make_data(directory, given.samples)
+        # In a process of its own: a child's largest memory counts what its parent held when it was
+        # started.
+        make = "import sys, pathlib; sys.path.insert(0, sys.argv[1]); import run; " \
+            "run.make_data(pathlib.Path(sys.argv[2]), int(sys.argv[3]))"
+        arguments = [sys.executable, "-c", make, str(HERE), temporary, str(given.samples)]
+        subprocess.run(arguments, check=True)
         for number in range(given.rounds):
             for name, (command, environment) in list(programs.items()):
                 print(f"round {number + 1} of {given.rounds}: {name}", file=sys.stderr, flush=True)
