@@ -84,7 +84,7 @@ pub fn check_finite(name: &str, data: &Tensor) -> Result<()> {
 
 /// Whether all values are finite. An exponent of all ones marks NaN and infinities; testing it on
 /// the bits has no branch and no rounding, so the compiler turns the loop into vector code.
-fn all_finite(values: &[f32]) -> bool {
+pub fn all_finite(values: &[f32]) -> bool {
     const EXPONENT: u32 = 0x7f80_0000;
     values.chunks(4096).all(|chunk| {
         let mut bad = 0;

@@ -8,7 +8,7 @@ mod labels;
 mod select;
 mod split;
 
-pub use check::{check_finite, check_not_empty, check_same_samples};
+pub use check::{all_finite, check_finite, check_not_empty, check_same_samples};
 pub use error::{Error, Result};
 pub use histogram::Histogram;
 pub use idx::{IdxArray, IdxType, parse_idx, read_idx};

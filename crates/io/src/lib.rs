@@ -25,5 +25,6 @@ pub use data_type::{DataType, Element};
 pub use detect::{read, read_bytes};
 pub use error::{Error, Result};
 pub use format::{Dialect, Format};
-pub use naming::{ContainerKeys, snake_case};
+pub use naming::ContainerKeys;
+pub use regraft_tensor::snake_case;
 pub use tensor_data::TensorData;

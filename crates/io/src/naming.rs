@@ -3,35 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-/// The snake-case form of a class name, as Keras forms the names of layers and of groups in a file:
-/// `Conv2D` → `conv2d`, `BatchNormalization` → `batch_normalization`.
-///
-/// ```
-/// assert_eq!(regraft_io::snake_case("DepthwiseConv2D"), "depthwise_conv2d");
-/// assert_eq!(regraft_io::snake_case("LSTM"), "lstm");
-/// ```
-pub fn snake_case(class: &str) -> String {
-    let letters: Vec<char> = class
-        .chars()
-        .filter(|c| c.is_alphanumeric() || *c == '_')
-        .collect();
-    let mut name = String::new();
-    for (i, &letter) in letters.iter().enumerate() {
-        let before = i.checked_sub(1).map(|i| letters[i]);
-        let starts_word = letter.is_uppercase()
-            && before.is_some_and(|before| {
-                let lower_before = before.is_lowercase();
-                // Of several capitals, the last one starts a word if a lower-case letter follows.
-                let lower_after = letters.get(i + 1).is_some_and(|c| c.is_lowercase());
-                before != '_' && (lower_before || lower_after)
-            });
-        if starts_word {
-            name.push('_');
-        }
-        name.extend(letter.to_lowercase());
-    }
-    name
-}
+use regraft_tensor::snake_case;
 
 /// Hands out the keys of a container's children: `dense`, `dense_1`, `conv2d`, `dense_2`, …
 ///

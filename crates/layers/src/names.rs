@@ -1,33 +1,6 @@
 //! Names: Keras' automatic layer names, and the nearest known names for an error message.
 
-/// `BatchNormalization` → `batch_normalization`, `Conv2D` → `conv2d`, as Keras names layers.
-pub fn snake_case(class_name: &str) -> String {
-    let characters: Vec<char> = class_name.chars().collect();
-    let mut name = String::with_capacity(class_name.len() + 4);
-    for (index, &character) in characters.iter().enumerate() {
-        let before = index.checked_sub(1).map(|before| characters[before]);
-        let after = characters.get(index + 1);
-        let starts_word = character.is_uppercase()
-            && before.is_some_and(|before| before != '_')
-            && (before.is_some_and(|before| before.is_lowercase() || before.is_ascii_digit())
-                && !is_dimension(&characters, index)
-                || after.is_some_and(|after| after.is_lowercase()));
-        if starts_word {
-            name.push('_');
-        }
-        name.extend(character.to_lowercase());
-    }
-    name
-}
-
-/// The `D` of `2D`, which Keras leaves joined to its number when it ends a word.
-fn is_dimension(characters: &[char], index: usize) -> bool {
-    characters[index] == 'D'
-        && characters[index - 1].is_ascii_digit()
-        && characters
-            .get(index + 1)
-            .is_none_or(|after| after.is_uppercase())
-}
+pub use regraft_tensor::snake_case;
 
 /// `base`, or `base_1`, `base_2`, … if that is taken.
 pub(crate) fn unique_name(base: &str, taken: impl Fn(&str) -> bool) -> String {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use regraft_tensor::Detail;
+use regraft_tensor::{Detail, snake_case};
 
 use crate::builder::Builder;
 use crate::options::Options;
@@ -148,23 +148,6 @@ impl Optimizer {
             }
         }
     }
-}
-
-/// `RMSprop` → `rm_sprop`, as Keras names its objects.
-fn snake_case(name: &str) -> String {
-    let letters: Vec<char> = name.chars().collect();
-    let mut snake = String::new();
-    for (index, &letter) in letters.iter().enumerate() {
-        let previous = index.checked_sub(1).map(|i| letters[i]);
-        let next_is_lower = letters.get(index + 1).is_some_and(|c| c.is_lowercase());
-        let word_starts = letter.is_uppercase()
-            && previous.is_some_and(|p| p.is_lowercase() || p.is_numeric() || next_is_lower);
-        if word_starts {
-            snake.push('_');
-        }
-        snake.extend(letter.to_lowercase());
-    }
-    snake
 }
 
 #[cfg(test)]

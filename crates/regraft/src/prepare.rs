@@ -212,21 +212,7 @@ fn check_finite(name: &str, data: &Data<'_>) -> Result<()> {
     let Values::F32(values) = &data.values else {
         return Ok(());
     };
-    // A sum of products with 0 is NaN if anything is not finite, and vectorises.
-    const LANES: usize = 64;
-    let whole = values.chunks_exact(LANES);
-    let rest = whole.remainder();
-    let mut sums = [0.0_f32; LANES];
-    for chunk in whole {
-        for (sum, value) in sums.iter_mut().zip(chunk) {
-            *sum += value * 0.0;
-        }
-    }
-    let finite = sums
-        .iter()
-        .chain(&rest.iter().map(|value| value * 0.0).collect::<Vec<_>>())
-        .all(|sum| *sum == 0.0);
-    if finite {
+    if regraft_data::all_finite(values) {
         return Ok(());
     }
     let row = data.row().max(1);

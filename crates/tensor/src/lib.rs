@@ -15,10 +15,12 @@
 
 mod error;
 pub mod kernels;
+mod names;
 mod ops;
 mod tensor;
 
 pub use error::{Detail, Error, Result};
+pub use names::snake_case;
 pub use ndarray;
 pub use tensor::{IntTensor, Tensor, TensorBase};
 
