@@ -15,6 +15,7 @@ mod keys;
 mod load;
 mod load_report;
 pub mod metrics;
+mod objective;
 mod open;
 mod optimizer_state;
 mod plan;
@@ -24,6 +25,7 @@ pub mod progress;
 mod save;
 mod session;
 mod steps;
+mod surgery;
 mod trainable;
 
 pub use callbacks::{Callback, Context};
@@ -40,7 +42,9 @@ pub use progress::Verbosity;
 pub use trainable::{Model, Network, Sequential, Trainable};
 
 pub use ndarray;
-pub use regraft_layers::{Freezing, Selector, activations, initializers, losses, regularizers};
+pub use regraft_layers::{
+    Freezing, Functional, LayerOutput, Selector, activations, initializers, losses, regularizers,
+};
 pub use regraft_optimizers as optimizers;
 
 /// Layers, and what models are made of.
