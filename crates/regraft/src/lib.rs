@@ -20,6 +20,7 @@ mod name_map;
 mod objective;
 mod open;
 mod optimizer_state;
+pub mod parity;
 mod plan;
 mod predict;
 mod prepare;
