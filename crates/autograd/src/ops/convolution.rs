@@ -99,7 +99,8 @@ fn concrete(shape: &[usize]) -> (usize, [usize; 3], usize) {
     (shape[0], spatial, shape[shape.len() - 1])
 }
 
-fn sizes(window: Window, groups: usize, x: &[usize], y: &[usize]) -> Sizes {
+/// The sizes for the kernels.
+pub(super) fn sizes(window: Window, groups: usize, x: &[usize], y: &[usize]) -> Sizes {
     let ((samples, input, channels), (_, output, filters)) = (concrete(x), concrete(y));
     Sizes {
         samples,

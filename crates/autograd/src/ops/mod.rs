@@ -14,6 +14,7 @@ mod concatenate;
 mod convolution;
 mod extremes;
 mod functions;
+mod fused_convolution;
 mod gather;
 mod into_var;
 mod log_softmax;
@@ -55,6 +56,7 @@ pub use functions::{
     Abs, Cos, Erf, Exp, Expm1, Log, Log1p, Powf, Reciprocal, Rsqrt, Sigmoid, Sin, Softplus, Sqrt,
     Square, Tanh,
 };
+pub use fused_convolution::FusedConvolution;
 pub use gather::{Gather, ScatterAdd};
 pub use into_var::IntoVar;
 pub use log_softmax::{LogSoftmax, LogSumExp};
