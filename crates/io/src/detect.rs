@@ -2,12 +2,14 @@
 
 use std::path::Path;
 
+use crate::archive::Archive;
 use crate::input::Input;
 use crate::{Checkpoint, Error, Result};
-use crate::{hdf5, keras_archive, keras_weights, legacy_h5, safetensors, sharded};
+use crate::{hdf5, keras_archive, keras_weights, legacy_h5, pytorch, safetensors, sharded};
 
 /// Reads a weight file of any format: `.keras` (also unpacked into a folder), `.weights.h5`,
-/// `.weights.json`, legacy `.h5`, `.safetensors`. The format is told by the content.
+/// `.weights.json`, legacy `.h5`, `.safetensors`, `.pt` and `.pth` of PyTorch. The format is told by
+/// the content.
 ///
 /// # Errors
 /// [`Error::NotFound`] and [`Error::Io`] as the system says; [`Error::Unsupported`] if the content
@@ -43,7 +45,15 @@ fn from_input(input: &Input) -> Result<Checkpoint> {
         };
     }
     if starts_with(input, b"PK") {
-        return keras_archive::from_input(input);
+        let archive = Archive::open(input)?;
+        return if pytorch::is_archive(&archive)? {
+            pytorch::from_archive(archive)
+        } else {
+            keras_archive::from_archive(archive)
+        };
+    }
+    if pytorch::is_legacy(input) {
+        return pytorch::from_input(input);
     }
     if input
         .prefix(9)
@@ -51,7 +61,8 @@ fn from_input(input: &Input) -> Result<Checkpoint> {
     {
         return safetensors::from_input(input);
     }
-    let known = "HDF5 (.h5), zip (.keras), JSON (.weights.json) or safetensors";
+    let known =
+        "HDF5 (.h5), zip (.keras, .pt), JSON (.weights.json), safetensors or PyTorch (.pth)";
     let received = match input.prefix(8) {
         Ok(prefix) if prefix.is_empty() => "an empty file".to_string(),
         Ok(prefix) => format!("bytes that begin with {}", prefix.escape_ascii()),

@@ -18,6 +18,8 @@ pub enum Format {
     LegacyModel,
     /// `.safetensors`.
     Safetensors,
+    /// `.pt` and `.pth` of PyTorch: a pickled state dict. It is read, not written.
+    PyTorch,
 }
 
 /// Who wrote a file of weights by container path, as far as the file shows it.
@@ -46,6 +48,7 @@ impl fmt::Display for Format {
             Format::LegacyWeights => ("legacy Keras .h5 weights", None),
             Format::LegacyModel => ("legacy Keras .h5 model", None),
             Format::Safetensors => ("safetensors", None),
+            Format::PyTorch => ("PyTorch", None),
         };
         f.write_str(name)?;
         match dialect {

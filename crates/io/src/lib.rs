@@ -3,6 +3,7 @@
 #[cfg(target_endian = "big")]
 compile_error!("weight files are little-endian and are read in place");
 
+mod archive;
 mod atomic;
 mod checkpoint;
 mod data_type;
@@ -15,6 +16,7 @@ pub mod keras_archive;
 pub mod keras_weights;
 pub mod legacy_h5;
 mod naming;
+pub mod pytorch;
 pub mod safetensors;
 pub mod sharded;
 mod tensor_data;
