@@ -5,6 +5,7 @@ compile_error!("weight files are little-endian and are read in place");
 
 mod atomic;
 mod checkpoint;
+mod config_order;
 mod data_type;
 mod detect;
 mod error;
@@ -15,9 +16,13 @@ pub mod keras_archive;
 pub mod keras_weights;
 pub mod legacy_h5;
 mod naming;
+mod protobuf;
 pub mod safetensors;
+pub mod saved_model;
 pub mod sharded;
 mod tensor_data;
+pub mod tensorflow_checkpoint;
+pub mod tensorflow_js;
 
 pub use atomic::write_file;
 pub use checkpoint::{Checkpoint, Metadata, SavedLayer, SavedOptimizer, SavedWeight};
