@@ -1,0 +1,21 @@
+//! Networks that were designed for ImageNet, built natively with Keras' layer names, so that Keras'
+//! weight files fit; each with what it expects of images.
+//!
+//! A family is a file of its own: its `impl` of [`Architecture`] writes the layers with [`Blocks`] in
+//! Keras' order of creation (automatic names are counted in that order), and a function per network
+//! gives the [`Application`] that builds it. `fixtures/applications_table.py` lists what Keras has.
+
+mod application;
+mod backbone;
+mod blocks;
+mod imagenet;
+mod preprocessing;
+mod stand_in;
+
+pub use application::{
+    Application, Architecture, BuiltInPreprocessing, IntoPooling, Options, Pooling,
+};
+pub use backbone::Backbone;
+pub use blocks::Blocks;
+pub use imagenet::{Prediction, decode_predictions, imagenet_classes};
+pub use preprocessing::{Preprocessed, Preprocessing};
