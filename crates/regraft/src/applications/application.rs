@@ -4,8 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::stand_in::{GlobalAveragePooling2D, GlobalMaxPooling2D};
-use regraft_layers::layers::{Dense, Input};
+use regraft_layers::layers::{GlobalAveragePooling2D, GlobalMaxPooling2D, Input};
 use regraft_layers::{Activation, Functional, LayerExt, LayerOutput};
 use regraft_tensor::Detail;
 
@@ -49,7 +48,7 @@ pub trait Architecture: fmt::Debug + Send + Sync {
     ) -> regraft_layers::Result<LayerOutput>;
 
     /// The layers from the features to the classes: unless told otherwise global average pooling and
-    /// a [`Dense`].
+    /// a [`Dense`](crate::layers::Dense).
     ///
     /// # Errors
     /// A layer that refuses its input.
@@ -103,7 +102,7 @@ pub struct Options {
 
 /// An architecture with its settings, to be built.
 ///
-/// ```ignore
+/// ```
 /// use regraft::applications;
 ///
 /// let backbone = applications::mobilenet_v2()
@@ -355,24 +354,10 @@ impl<A: BuiltInPreprocessing + ?Sized> Application<A> {
     }
 }
 
-impl Blocks<'_> {
-    /// The last layer, `predictions`.
-    ///
-    /// # Errors
-    /// As [`Functional::apply`].
-    pub fn predictions(
-        &mut self,
-        features: LayerOutput,
-        options: &Options,
-    ) -> regraft_layers::Result<LayerOutput> {
-        let classifier = Dense::new(options.classes);
-        let classifier = classifier.activation(options.classifier_activation.clone());
-        self.apply("predictions", classifier, features)
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use regraft_layers::layers::Dense;
+
     use super::*;
     use crate::Tensor;
 
