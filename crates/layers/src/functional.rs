@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use regraft_autograd::Shape;
 use regraft_tensor::Detail;
 
 use crate::layer::LayerSpec;
@@ -156,6 +157,19 @@ impl Functional {
                 Err(Error::Model(detail))
             }
         }
+    }
+
+    /// `base`, or `base_1`, `base_2`, … if there is such a layer: the automatic name that a layer of
+    /// class `base` would get.
+    pub fn free_name(&self, base: &str) -> String {
+        self.model.free_name(base)
+    }
+
+    /// The shape of an output; `None` for one of another graph.
+    pub fn shape(&self, output: LayerOutput) -> Option<Shape> {
+        let value = self.model.topology.value(output.value);
+        let value = value.filter(|_| output.builder == self.id);
+        value.map(|value| value.shape.clone())
     }
 
     /// Adds a layer without applying it, for [`connect`](Self::connect).

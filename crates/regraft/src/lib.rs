@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod applications;
 mod batches;
 pub mod callbacks;
 #[cfg(feature = "plot")]
@@ -42,6 +43,7 @@ pub use trainable::{Model, Network, Sequential, Trainable};
 pub use ndarray;
 pub use regraft_layers::{Freezing, Selector, activations, initializers, losses, regularizers};
 pub use regraft_optimizers as optimizers;
+pub use regraft_tensor::Tensor;
 
 /// Layers, and what models are made of.
 pub mod layers {
