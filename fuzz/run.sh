@@ -4,7 +4,7 @@ set -eu
 cd "$(dirname "$0")"
 seconds=${1:-60}
 [ $# -gt 0 ] && shift
-[ $# -gt 0 ] || set -- keras_weights legacy_h5 keras_archive sharded safetensors idx
+[ $# -gt 0 ] || set -- keras_weights legacy_h5 keras_archive sharded safetensors pytorch idx
 seeds=../fixtures/keras-files
 for target in "$@"; do
     mkdir -p "corpus/$target"
@@ -14,6 +14,7 @@ for target in "$@"; do
         keras_archive) cp $seeds/*.keras corpus/$target ;;
         sharded) cp $seeds/*.weights.json corpus/$target ;;
         idx) cp ../fixtures/fashion-mnist/*-labels-*.gz seeds/idx-* corpus/$target ;;
+        pytorch) cp ../fixtures/pytorch-files/* corpus/$target ;;
         safetensors) cp seeds/*.safetensors corpus/$target ;;
     esac
     chmod u+w "corpus/$target"/*

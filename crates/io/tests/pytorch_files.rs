@@ -144,3 +144,37 @@ fn tied_weights_share_their_values() {
     };
     assert!(weight("tied").shares_memory_with(&weight("tied_to")));
 }
+
+/// Fetched by `fixtures/pretrained.py`; too large to commit.
+#[test]
+fn a_trained_network_reads_byte_equal_to_pytorch() {
+    let manifest = std::fs::read_to_string(fixtures().join("pytorch-files-large.json")).unwrap();
+    let manifest: serde_json::Map<String, Value> = serde_json::from_str(&manifest).unwrap();
+    for (name, expected) in manifest {
+        let folder = fixtures().join("../out/pretrained/efficientnet-lite0");
+        let path = folder.join(&name);
+        if !path.is_file() {
+            println!("SKIPPED: no {name}; run fixtures/pretrained.py");
+            continue;
+        }
+        let checkpoint = regraft_io::read(path).unwrap();
+        let mut lines: Vec<String> = checkpoint
+            .tensors()
+            .map(|(_, weight)| {
+                let tensor = &weight.tensor;
+                let sizes: Vec<String> = tensor.shape().iter().map(usize::to_string).collect();
+                let (path, dtype) = (&weight.path, tensor.data_type());
+                let crc = crc32(tensor.bytes());
+                // Sizes as Python writes a list.
+                format!("{path} {dtype} [{}] {crc}\n", sizes.join(", "))
+            })
+            .collect();
+        lines.sort_unstable();
+        assert_eq!(expected["tensors"], lines.len(), "{name}");
+        assert_eq!(
+            expected["crc32"],
+            crc32(lines.concat().as_bytes()),
+            "{name}"
+        );
+    }
+}
