@@ -49,7 +49,9 @@ pub use regraft_tensor::Tensor;
 pub mod layers {
     pub use regraft_layers::layers;
     pub use regraft_layers::layers::*;
-    pub use regraft_layers::{Call, Layer, LayerExt, LayerSpec, Registry, Weights};
+    pub use regraft_layers::{
+        Call, Functional, Layer, LayerExt, LayerOutput, LayerSpec, Registry, Weights,
+    };
 }
 
 /// Reading and splitting data.

@@ -272,6 +272,8 @@ fn match_layers<'c>(
     for layer in &saved {
         let name = match by_container {
             true => names.remove(layer.path.as_str()).unwrap_or_default(),
+            // Layers of Keras may have a dot in their names: `mobilenetv2_1.00_160`.
+            false if legacy => layer.path.clone(),
             false => layer.path.replace('.', "/"),
         };
         by_name.insert(name, layer);
