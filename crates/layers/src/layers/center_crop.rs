@@ -4,7 +4,9 @@ use regraft_autograd::{Shape, Var};
 use regraft_tensor::Detail;
 use serde_json::{Map, Value, json};
 
-use super::spatial::{Borders, data_format, image, require_cells};
+use super::interpolation::Interpolation;
+use super::resizing::crop_to_ratio;
+use super::spatial::{Borders, data_format, image, in_format, require_cells, spatial_sizes};
 use super::support::object;
 use crate::settings::{FromSettings, Settings};
 use crate::{Call, Layer, Weights};
@@ -13,7 +15,8 @@ use crate::{Call, Layer, Weights};
 /// behind.
 ///
 /// Input `(batch, rows, columns, channels)`, output `(batch, height, width, channels)`. There are no
-/// weights; being frozen changes nothing. Images that are smaller are refused; Keras resizes those.
+/// weights; being frozen changes nothing. Of images that are smaller along an axis, the largest part
+/// in the middle that has the ratio of the new size is [resized](crate::layers::Resizing), bilinearly.
 /// Keras: <https://keras.io/api/layers/preprocessing_layers/image_preprocessing/center_crop/>.
 #[derive(Clone, Copy, Debug)]
 pub struct CenterCrop {
@@ -59,26 +62,17 @@ impl Layer for CenterCrop {
     fn build(&self, inputs: &[Shape], _weights: &mut Weights) -> Result<(), Detail> {
         require_cells("height, width", 1, &[self.height, self.width])?;
         let (sizes, _) = image::<2>(inputs, self.channels_first)?;
-        match self.borders(sizes) {
-            Some(_) => Ok(()),
-            None => {
-                let expected = format!("images of at least {} × {}", self.height, self.width);
-                let help = "bring them to that size first, with a `Resizing` layer";
-                Err(Detail::new("", expected, &inputs[0]).help(help))
-            }
-        }
+        require_cells("rows, columns", 1, &sizes)
     }
 
     fn call<'g>(&self, _call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {
-        let x = inputs[0];
-        // What does not fit was found when the layer was built.
-        match image::<2>(&[x.shape()], self.channels_first) {
-            Ok((sizes, _)) => match self.borders(sizes) {
-                Some(borders) => x.crop(&borders.of_all_axes(self.channels_first)),
-                None => x,
-            },
-            Err(_) => x,
-        }
+        in_format(inputs[0], self.channels_first, |x| {
+            let target = [self.height, self.width];
+            match self.borders(spatial_sizes(x)) {
+                Some(borders) => x.crop(&borders.of_all_axes(false)),
+                None => Interpolation::Bilinear.resize(crop_to_ratio(x, target), target),
+            }
+        })
     }
 
     fn config(&self) -> Map<String, Value> {

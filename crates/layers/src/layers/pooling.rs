@@ -1,8 +1,7 @@
 //! The largest or the mean number of each window.
 
-use regraft_autograd::{Dim, Shape, Var};
-use regraft_tensor::kernels::window::Window;
-use regraft_tensor::{Detail, Tensor};
+use regraft_autograd::{Shape, Var};
+use regraft_tensor::Detail;
 use serde_json::{Map, Value};
 
 use super::padding::Padding;
@@ -23,59 +22,6 @@ pub type AveragePooling1D = AveragePooling<1>;
 pub type AveragePooling2D = AveragePooling<2>;
 /// An [`AveragePooling`] over `(batch, depth, rows, columns, channels)`.
 pub type AveragePooling3D = AveragePooling<3>;
-
-/// For each cell of the window, what it sees of `x` at all places of the window; outside, `fill`.
-fn seen<'g>(x: Var<'g>, window: Window, fill: f32) -> Vec<Var<'g>> {
-    let axes = x.shape().rank() - 2;
-    let mut values = vec![x];
-    for axis in 1..=axes {
-        let of_window = axis + 2 - axes;
-        let (before, _) = window.padding[of_window];
-        let stride = window.strides[of_window];
-        let size = x.shape().dims()[axis].size(0);
-        let cells = window.output_size(of_window, size).unwrap_or(0);
-        let offsets = (0..window.size[of_window]).map(|cell| cell * window.dilation[of_window]);
-        let offsets: Vec<usize> = offsets.collect();
-        let slices = |value: Var<'g>| {
-            let needed = cells * stride + window.reach(of_window);
-            let mut border = vec![(0, 0); value.shape().rank()];
-            border[axis] = (before, needed.saturating_sub(before + size));
-            let padded = value.pad(&border, fill);
-            let take = |&offset: &usize| {
-                let dims = value.shape().dims().to_vec();
-                let mut split = dims.clone();
-                split[axis] = Dim::Fixed(cells);
-                let joined = split.clone();
-                split.insert(axis + 1, Dim::Fixed(stride));
-                padded
-                    .slice(axis, offset..offset + cells * stride)
-                    .reshape(split)
-                    .slice(axis + 1, 0..1)
-                    .reshape(joined)
-            };
-            offsets.iter().map(take).collect::<Vec<_>>()
-        };
-        values = values.into_iter().flat_map(slices).collect();
-    }
-    values
-}
-
-fn max_pool(x: Var<'_>, window: Window) -> Var<'_> {
-    let seen = seen(x, window, f32::NEG_INFINITY);
-    seen[1..].iter().fold(seen[0], |all, &one| all.maximum(one))
-}
-
-fn sum(values: Vec<Var<'_>>) -> Var<'_> {
-    let add = |sum, &value| sum + value;
-    values[1..].iter().fold(values[0], add)
-}
-
-fn average_pool(x: Var<'_>, window: Window) -> Var<'_> {
-    let mut ones = x.shape().sample().unwrap_or_default();
-    ones.insert(0, 1);
-    let ones = x.graph().constant(Tensor::full(ones, 1.0));
-    sum(seen(x, window, 0.0)) / sum(seen(ones, window, 0.0))
-}
 
 /// Defines one of the two.
 macro_rules! pooling {
@@ -144,7 +90,7 @@ macro_rules! pooling {
 
             fn call<'g>(&self, _call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {
                 in_format(inputs[0], self.sliding.channels_first, |x| {
-                    $apply(x, self.sliding.window_over(x))
+                    x.$apply(self.sliding.window_over(x))
                 })
             }
 

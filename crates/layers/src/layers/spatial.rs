@@ -1,6 +1,6 @@
 //! What layers over one, two or three spatial axes share: sizes, borders, and where the channels are.
 
-use regraft_autograd::{Dim, Shape, Var};
+use regraft_autograd::{Shape, Var};
 use regraft_tensor::Detail;
 use serde_json::{Value, json};
 
@@ -110,17 +110,6 @@ pub(crate) fn in_format<'g>(
         true => to_channels_first(formula(to_channels_last(x))),
         false => formula(x),
     }
-}
-
-/// `x` of `(batch, …spatial, channels)` with spatial axes of other sizes.
-pub(crate) fn with_spatial(x: &Shape, sizes: &[usize]) -> Shape {
-    let dims = x.dims();
-    let spatial = sizes.iter().map(|&size| Dim::Fixed(size));
-    let ends = (dims[0], dims[dims.len() - 1]);
-    std::iter::once(ends.0)
-        .chain(spatial)
-        .chain([ends.1])
-        .collect()
 }
 
 /// Keras' name of where the channels are.

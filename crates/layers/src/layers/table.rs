@@ -80,6 +80,7 @@ pub(crate) const TABLE: &[Maker<Arc<dyn Layer>>] = &[
     (&["Reshape"], make::<Reshape>),
     (&["SeparableConv1D"], make::<SeparableConv1D>),
     (&["SeparableConv2D"], make::<SeparableConv2D>),
+    (&["Resizing"], make::<Resizing>),
     (&["Softmax"], make::<Softmax>),
     (&["SpatialDropout1D"], make::<SpatialDropout1D>),
     (&["SpatialDropout2D"], make::<SpatialDropout2D>),

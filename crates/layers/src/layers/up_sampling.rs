@@ -1,12 +1,11 @@
 //! Inputs with more cells, each repeated or with others between them.
 
-use regraft_autograd::{Dim, Shape, Var};
+use regraft_autograd::{Shape, Var};
 use regraft_tensor::Detail;
 use serde_json::{Map, Value, json};
 
-use super::spatial::{
-    Sizes, data_format, image, in_format, of_rank, require_sizes, spatial_sizes, with_spatial,
-};
+use super::interpolation::Interpolation;
+use super::spatial::{Sizes, data_format, image, in_format, of_rank, require_sizes, spatial_sizes};
 use super::support::object;
 use crate::settings::{FromSettings, Settings};
 use crate::{Call, Layer, Weights};
@@ -18,14 +17,16 @@ pub type UpSampling2D = UpSampling<2>;
 /// An [`UpSampling`] of `(batch, depth, rows, columns, channels)`.
 pub type UpSampling3D = UpSampling<3>;
 
-/// Makes the spatial axes `size` times as long by repeating each cell.
+/// Makes the spatial axes `size` times as long by repeating each cell; of images, also by
+/// interpolation.
 ///
 /// Input and output `(batch, …spatial, channels)`; the factor is 2 by default. There are no weights;
 /// being frozen changes nothing.
 /// Keras: <https://keras.io/api/layers/reshaping_layers/up_sampling2d/>.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct UpSampling<const RANK: usize> {
     size: [usize; RANK],
+    interpolation: Interpolation,
     channels_first: bool,
 }
 
@@ -34,6 +35,7 @@ impl<const RANK: usize> UpSampling<RANK> {
     pub fn new(size: impl Into<Sizes<RANK>>) -> Self {
         UpSampling {
             size: size.into().0,
+            interpolation: Interpolation::Nearest,
             channels_first: false,
         }
     }
@@ -52,29 +54,20 @@ impl<const RANK: usize> UpSampling<RANK> {
     }
 }
 
+impl UpSampling<2> {
+    /// What stands in the new cells: `"nearest"` unless told otherwise, which repeats, or what is
+    /// between their neighbours, `"bilinear"` or `"bicubic"`.
+    #[must_use]
+    pub fn interpolation(mut self, interpolation: impl Into<Interpolation>) -> Self {
+        self.interpolation = interpolation.into();
+        self
+    }
+}
+
 impl<const RANK: usize> Default for UpSampling<RANK> {
     fn default() -> Self {
         UpSampling::new(2)
     }
-}
-
-/// `x` of `(batch, …spatial, channels)` with each cell repeated.
-fn repeat<'g, const RANK: usize>(x: Var<'g>, size: [usize; RANK]) -> Var<'g> {
-    let input: [usize; RANK] = spatial_sizes(x);
-    let shape = x.shape();
-    let (first, last) = (shape.dims()[0], shape.dims()[RANK + 1]);
-    // An axis of the copies behind each spatial axis.
-    let pairs = |copies: [usize; RANK]| -> Shape {
-        let spatial = (0..RANK).flat_map(|axis| [input[axis], copies[axis]]);
-        std::iter::once(first)
-            .chain(spatial.map(Dim::Fixed))
-            .chain([last])
-            .collect()
-    };
-    let output: [usize; RANK] = std::array::from_fn(|axis| input[axis] * size[axis]);
-    x.reshape(pairs([1; RANK]))
-        .broadcast_to(pairs(size))
-        .reshape(with_spatial(&shape, &output))
 }
 
 impl<const RANK: usize> Layer for UpSampling<RANK> {
@@ -84,6 +77,7 @@ impl<const RANK: usize> Layer for UpSampling<RANK> {
 
     fn build(&self, inputs: &[Shape], _weights: &mut Weights) -> Result<(), Detail> {
         require_sizes("size", &self.size)?;
+        self.interpolation.check()?;
         let (sizes, _) = image::<RANK>(inputs, self.channels_first)?;
         match self.output(sizes).contains(&usize::MAX) {
             false => Ok(()),
@@ -96,7 +90,14 @@ impl<const RANK: usize> Layer for UpSampling<RANK> {
     }
 
     fn call<'g>(&self, _call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {
-        in_format(inputs[0], self.channels_first, |x| repeat(x, self.size))
+        in_format(inputs[0], self.channels_first, |x| {
+            let size = self.output(spatial_sizes(x));
+            match (&self.interpolation, size.as_slice()) {
+                (Interpolation::Nearest, _) => x.upsample(&self.size),
+                (interpolation, [rows, columns]) => interpolation.resize(x, [*rows, *columns]),
+                _ => x,
+            }
+        })
     }
 
     fn config(&self) -> Map<String, Value> {
@@ -109,7 +110,7 @@ impl<const RANK: usize> Layer for UpSampling<RANK> {
             "data_format": data_format(self.channels_first),
         }));
         if RANK == 2 {
-            config.insert("interpolation".into(), "nearest".into());
+            config.insert("interpolation".into(), self.interpolation.name().into());
         }
         config
     }
@@ -117,10 +118,12 @@ impl<const RANK: usize> Layer for UpSampling<RANK> {
 
 impl<const RANK: usize> FromSettings for UpSampling<RANK> {
     fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        if RANK == 2 {
-            settings.one_of("interpolation", &[((), "nearest")])?;
-        }
+        let interpolation = match RANK {
+            2 => settings.text("interpolation", "nearest")?.into(),
+            _ => Interpolation::Nearest,
+        };
         Ok(UpSampling {
+            interpolation,
             size: settings.sizes("size")?.unwrap_or([2; RANK]),
             channels_first: RANK > 1 && !settings.channels_last()?,
         })
