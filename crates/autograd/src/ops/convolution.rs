@@ -92,7 +92,7 @@ pub(super) fn output_sizes(window: &Window, input: [usize; 3]) -> Result<[usize;
 }
 
 /// The sizes of axes `[batch, …spatial, channels]` at run time.
-fn concrete(shape: &[usize]) -> (usize, [usize; 3], usize) {
+pub(super) fn concrete(shape: &[usize]) -> (usize, [usize; 3], usize) {
     let mut spatial = [1; 3];
     let inner = &shape[1..shape.len() - 1];
     spatial[3 - inner.len()..].copy_from_slice(inner);
