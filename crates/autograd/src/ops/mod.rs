@@ -11,6 +11,7 @@ mod cast;
 mod clip;
 mod comparison;
 mod concatenate;
+mod convolution;
 mod extremes;
 mod functions;
 mod gather;
@@ -48,6 +49,7 @@ pub use cast::Cast;
 pub use clip::{Clip, ClipGradient};
 pub use comparison::{Equal, Greater, GreaterEqual, Less, LessEqual, NotEqual};
 pub use concatenate::Concatenate;
+pub use convolution::{Convolution, ConvolutionInputGradient, ConvolutionWeightGradient};
 pub use extremes::{Maximum, Minimum};
 pub use functions::{
     Abs, Cos, Erf, Exp, Expm1, Log, Log1p, Powf, Reciprocal, Rsqrt, Sigmoid, Sin, Softplus, Sqrt,

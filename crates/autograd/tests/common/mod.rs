@@ -7,6 +7,7 @@ pub mod random_graph;
 
 use regraft_autograd::{DataType, Dim, IntTensor, Shape, Tensor, Var};
 use regraft_tensor::kernels::random::{self, Key};
+use regraft_tensor::kernels::window::Window;
 
 /// Three sizes that a test draws.
 pub type Sizes = [usize; 3];
@@ -200,6 +201,24 @@ pub fn differentiable() -> Vec<Case> {
             |&[x, y], [a, b, c]| x.batch_matmul(y, false, true);
         "batch_matmul_ab" apart [rows(&[b, a], Real), rows(&[c, b], Real)]
             |&[x, y], [a, b, c]| x.batch_matmul(y, true, true);
+        "convolution_1d" apart [rows(&[c + 4, a], Real), fixed(&[3, a, b], Real)]
+            |&[x, k], [a, b, c]| x.convolution(
+                k, Window::new(&[3]).strides(&[2]).dilation(&[2]).padding(&[(0, 1)]), 1);
+        "convolution_2d" apart [rows(&[3, c + 2, a], Real), fixed(&[2, 3, a, b], Real)]
+            |&[x, k], [a, b, c]| x.convolution(
+                k, Window::new(&[2, 3]).strides(&[1, 2]).padding(&[(0, 1), (1, 1)]), 1);
+        "convolution_3d" apart [rows(&[2, 2, c, a], Real), fixed(&[2, 1, 1, a, b], Real)]
+            |&[x, k], [a, b, c]| x.convolution(k, Window::new(&[2, 1, 1]), 1);
+        "convolution_groups" apart [rows(&[3, 3, 2 * a], Real), fixed(&[2, 2, a, 2 * b], Real)]
+            |&[x, k], [a, b, _]| x.convolution(k, Window::new(&[2, 2]), 2);
+        "convolution_pointwise" apart [rows(&[2, c, a], Real), fixed(&[1, 1, a, b], Real)]
+            |&[x, k], [a, b, c]| x.convolution(k, Window::new(&[1, 1]), 1);
+        "depthwise_convolution" apart [rows(&[4, c + 1, a], Real), fixed(&[3, 2, a, b], Real)]
+            |&[x, k], [a, b, c]| x.depthwise_convolution(
+                k, Window::new(&[3, 2]).strides(&[2, 1]).padding(&[(1, 1), (1, 0)]));
+        "convolution_transposed" apart [rows(&[2, c, b], Real), fixed(&[3, 2, a, b], Real)]
+            |&[x, k], [a, b, c]| x.convolution_transposed(
+                k, Window::new(&[3, 2]).strides(&[2, 1]).padding(&[(1, 0), (0, 0)]), 1, &[4, c + 1]);
     }
 }
 

@@ -14,6 +14,7 @@
 //! takes microseconds). On WebAssembly rayon runs on the one thread there is.
 
 pub mod broadcast;
+pub mod convolution;
 pub mod elementwise;
 pub mod gather;
 pub mod isa;
@@ -27,3 +28,4 @@ pub mod select;
 pub mod softmax;
 pub mod sparsemax;
 pub mod update;
+pub mod window;
