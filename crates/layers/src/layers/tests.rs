@@ -4,11 +4,20 @@ use regraft_autograd::{Feed, Graph, Program, Run, Var};
 use regraft_tensor::Tensor;
 use serde_json::Value;
 
-use crate::golden::{assert_close, cases, name, number, tensor};
+use crate::golden::{self, assert_close, name, number, tensor};
 use crate::layers::{Input, Normalization};
 use crate::{Mode, Model, Registry, Sequential, layers};
 
-/// Layers that, in the file, behave as in inference.
+/// The cases of both files.
+fn cases() -> Vec<Value> {
+    let mut cases = [golden::cases("layers"), golden::cases("spatial_layers")].concat();
+    cases.retain(|case| {
+        !["Max", "Ave"].iter().any(|p| name(case).starts_with(p)) || name(case) == "Average"
+    });
+    cases
+}
+
+/// Layers that, in the files, behave as in inference.
 const RANDOM: [&str; 8] = [
     "Dropout",
     "SpatialDropout1D",
@@ -195,14 +204,14 @@ fn check_config(at: &str, ours: &Value, keras: &Value) {
 
 #[test]
 fn outputs_gradients_penalties_and_state_are_those_of_keras() {
-    for case in &cases("layers") {
+    for case in &cases() {
         check_numbers(case);
     }
 }
 
 #[test]
 fn configurations_are_those_of_keras() {
-    for case in &cases("layers") {
+    for case in &cases() {
         let config = model(case).to_config();
         let ours = &config["config"]["layers"][1];
         let mut keras = case["config"]["layer"].clone();
@@ -216,7 +225,7 @@ fn configurations_are_those_of_keras() {
 
 #[test]
 fn adapting_finds_the_statistics_that_keras_finds() {
-    for case in &cases("layers") {
+    for case in &cases() {
         if case["config"]["adapt"].is_null() {
             continue;
         }
