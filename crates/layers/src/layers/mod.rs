@@ -23,6 +23,7 @@ mod merging;
 mod normalization;
 mod padding;
 mod permute;
+mod pooling;
 mod prelu;
 mod rescaling;
 mod reshape;
@@ -65,6 +66,10 @@ pub use merging::{Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtrac
 pub use normalization::Normalization;
 pub use padding::Padding;
 pub use permute::Permute;
+pub use pooling::{
+    AveragePooling, AveragePooling1D, AveragePooling2D, AveragePooling3D, MaxPooling, MaxPooling1D,
+    MaxPooling2D, MaxPooling3D,
+};
 pub use prelu::PReLU;
 pub use rescaling::Rescaling;
 pub use reshape::Reshape;

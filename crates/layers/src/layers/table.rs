@@ -19,6 +19,9 @@ pub(crate) const TABLE: &[Maker<Arc<dyn Layer>>] = &[
     (&["Add"], make::<Add>),
     (&["AlphaDropout"], make::<AlphaDropout>),
     (&["Average"], make::<Average>),
+    (&["AveragePooling1D"], make::<AveragePooling1D>),
+    (&["AveragePooling2D"], make::<AveragePooling2D>),
+    (&["AveragePooling3D"], make::<AveragePooling3D>),
     // Keras 1 and 2 also wrote the classes of TensorFlow's two versions.
     (
         &[
@@ -54,6 +57,9 @@ pub(crate) const TABLE: &[Maker<Arc<dyn Layer>>] = &[
     (&["InputLayer"], make::<Input>),
     (&["LayerNormalization"], make::<LayerNormalization>),
     (&["LeakyReLU"], make::<LeakyReLU>),
+    (&["MaxPooling1D"], make::<MaxPooling1D>),
+    (&["MaxPooling2D"], make::<MaxPooling2D>),
+    (&["MaxPooling3D"], make::<MaxPooling3D>),
     (&["Maximum"], make::<Maximum>),
     (&["Minimum"], make::<Minimum>),
     (&["Multiply"], make::<Multiply>),

@@ -10,11 +10,7 @@ use crate::{Mode, Model, Registry, Sequential, layers};
 
 /// The cases of both files.
 fn cases() -> Vec<Value> {
-    let mut cases = [golden::cases("layers"), golden::cases("spatial_layers")].concat();
-    cases.retain(|case| {
-        !["Max", "Ave"].iter().any(|p| name(case).starts_with(p)) || name(case) == "Average"
-    });
-    cases
+    [golden::cases("layers"), golden::cases("spatial_layers")].concat()
 }
 
 /// Layers that, in the files, behave as in inference.
