@@ -4,8 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::stand_in::{GlobalAveragePooling2D, GlobalMaxPooling2D};
-use regraft_layers::layers::{Dense, Input};
+use regraft_layers::layers::{GlobalAveragePooling2D, GlobalMaxPooling2D, Input};
 use regraft_layers::{Activation, Functional, LayerExt, LayerOutput};
 use regraft_tensor::Detail;
 
@@ -49,7 +48,7 @@ pub trait Architecture: fmt::Debug + Send + Sync {
     ) -> regraft_layers::Result<LayerOutput>;
 
     /// The layers from the features to the classes: unless told otherwise global average pooling and
-    /// a [`Dense`].
+    /// a [`Dense`](crate::layers::Dense).
     ///
     /// # Errors
     /// A layer that refuses its input.
@@ -61,6 +60,19 @@ pub trait Architecture: fmt::Debug + Send + Sync {
     ) -> regraft_layers::Result<LayerOutput> {
         let pooled = blocks.apply("avg_pool", GlobalAveragePooling2D::new(), features)?;
         blocks.predictions(pooled, options)
+    }
+
+    /// What follows the pooling when there is no top, or the features if they are not pooled:
+    /// nothing unless told otherwise.
+    ///
+    /// # Errors
+    /// A layer that refuses its input.
+    fn after_pooling(
+        &self,
+        _blocks: &mut Blocks<'_>,
+        pooled: LayerOutput,
+    ) -> regraft_layers::Result<LayerOutput> {
+        Ok(pooled)
     }
 
     /// The names of the pooling at the end when there is no top: of the mean, of the largest. `None`
@@ -103,7 +115,7 @@ pub struct Options {
 
 /// An architecture with its settings, to be built.
 ///
-/// ```ignore
+/// ```
 /// use regraft::applications;
 ///
 /// let backbone = applications::mobilenet_v2()
@@ -263,7 +275,7 @@ impl<A: Architecture + ?Sized> Application<A> {
         let mut blocks = Blocks::new(&mut functional);
         let features = self.architecture.features(&mut blocks, image, &options)?;
         let names = self.architecture.pooling_names();
-        let output = match (options.include_top, options.pooling) {
+        let mut output = match (options.include_top, options.pooling) {
             (true, _) => self.architecture.top(&mut blocks, features, &options)?,
             (false, Pooling::None) => features,
             (false, Pooling::Average) => {
@@ -275,6 +287,9 @@ impl<A: Architecture + ?Sized> Application<A> {
                 blocks.apply(name, GlobalMaxPooling2D::new(), features)?
             }
         };
+        if !options.include_top {
+            output = self.architecture.after_pooling(&mut blocks, output)?;
+        }
         let mut model = Model::from(functional.model(&[image], &[output])?);
         let load_report = match &self.weights {
             Some(path) => Some(model.load_weights_with(path, Load::new().without_optimizer())?),
@@ -355,24 +370,10 @@ impl<A: BuiltInPreprocessing + ?Sized> Application<A> {
     }
 }
 
-impl Blocks<'_> {
-    /// The last layer, `predictions`.
-    ///
-    /// # Errors
-    /// As [`Functional::apply`].
-    pub fn predictions(
-        &mut self,
-        features: LayerOutput,
-        options: &Options,
-    ) -> regraft_layers::Result<LayerOutput> {
-        let classifier = Dense::new(options.classes);
-        let classifier = classifier.activation(options.classifier_activation.clone());
-        self.apply("predictions", classifier, features)
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use regraft_layers::layers::Dense;
+
     use super::*;
     use crate::Tensor;
 
