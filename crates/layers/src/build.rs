@@ -1,6 +1,7 @@
 //! Building a model: taking layers in, giving them names and weights, connecting them.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 
 use regraft_autograd::{DataType, Graph, Shape, Var, VariableId};
 use regraft_tensor::Detail;
@@ -10,7 +11,7 @@ use crate::call::{Emission, Mode};
 use crate::layer::{LayerKind, LayerSpec};
 use crate::layers::Input;
 use crate::names::{snake_case, unique_name};
-use crate::topology::{Body, Entry, LayerCall, Topology, ValueId, ValueSpec, join};
+use crate::topology::{Body, DEEPEST, Entry, LayerCall, Topology, ValueId, ValueSpec, join};
 use crate::weight::{Weight, WeightStore, Weights};
 use crate::{Error, Freezing, Model, Result};
 
@@ -23,7 +24,7 @@ impl Model {
         };
         let taken = |name: &str| self.topology.layers.iter().any(|entry| entry.name == name);
         let name = match spec.name {
-            None => unique_name(&snake_case(&class_name), taken),
+            None => self.free_name(&snake_case(&class_name)),
             Some(name) if taken(&name) => {
                 return Err(Error::Name(
                     Detail::new(
@@ -41,12 +42,12 @@ impl Model {
             }
             Some(name) => name,
         };
-        let (body, input_shapes, output_shape) = match spec.kind {
-            LayerKind::Leaf(layer) => (Body::Leaf(layer), Vec::new(), None),
+        let (body, input_shapes, output_shapes) = match spec.kind {
+            LayerKind::Leaf(layer) => (Body::Leaf(layer), Vec::new(), Vec::new()),
             LayerKind::Nested(model) => {
-                let (inputs, output) = (model.input_shapes(), model.output_shapes().pop());
+                let (inputs, outputs) = (model.input_shapes(), model.output_shapes());
                 let topology = self.take_over(*model, &name)?;
-                (Body::Nested(Box::new(topology)), inputs, output)
+                (Body::Nested(Box::new(topology)), inputs, outputs)
             }
         };
         let mut entry = Entry {
@@ -55,7 +56,7 @@ impl Model {
             freezing: spec.freezing,
             weights: Vec::new(),
             input_shapes,
-            output_shape,
+            output_shapes,
             stream: self.next_stream(),
         };
         if let (Body::Nested(topology), Freezing::Frozen) = (&mut entry.body, spec.freezing) {
@@ -68,14 +69,14 @@ impl Model {
 
     /// `base`, or with a number if a layer has that name.
     pub(crate) fn free_name(&self, base: &str) -> String {
-        unique_name(base, |name| {
-            self.topology.layers.iter().any(|entry| entry.name == name)
-        })
+        let names = self.topology.layers.iter();
+        let names: HashSet<&str> = names.map(|entry| entry.name.as_str()).collect();
+        unique_name(base, |name| names.contains(name))
     }
 
     fn next_stream(&self) -> u64 {
-        let last = self.topology.layers.last();
-        last.map_or(0, |entry| entry.stream + 64)
+        let streams = self.topology.layers.iter().map(|entry| entry.stream);
+        streams.max().map_or(0, |last| last + 64)
     }
 
     /// Moves the weights of `model` into this store and returns its topology, renumbered.
@@ -96,6 +97,10 @@ impl Model {
                 .help("begin it with `Input::new([…])`"),
             ));
         }
+        if topology.nesting() + 1 > DEEPEST {
+            let expected = format!("at most {DEEPEST} models in each other");
+            return Err(Error::Model(Detail::new(name, expected, "more")));
+        }
         let offset = self.store.len();
         topology.visit_mut("", &mut |_, entry| {
             for id in &mut entry.weights {
@@ -112,13 +117,13 @@ impl Model {
     }
 
     /// Applies the layer at `position` to `inputs` (none for an input layer): gives it its weights
-    /// unless it has them, and returns the number of the result.
-    pub(crate) fn connect(&mut self, position: usize, inputs: &[ValueId]) -> Result<ValueId> {
-        let value = match self.topology.layers[position].leaf_as::<Input>() {
-            Some(input) => ValueSpec {
+    /// unless it has them, and returns the results: one, but for a nested model of several outputs.
+    pub(crate) fn connect(&mut self, position: usize, inputs: &[ValueId]) -> Result<Vec<ValueId>> {
+        let values = match self.topology.layers[position].leaf_as::<Input>() {
+            Some(input) => vec![ValueSpec {
                 shape: input.batch_shape(),
                 data_type: input.data_type(),
-            },
+            }],
             None => {
                 self.agree_on_types(position, inputs)?;
                 let specs = inputs.iter().filter_map(|&id| self.topology.value(id));
@@ -127,16 +132,24 @@ impl Model {
             }
         };
         let entry = &mut self.topology.layers[position];
-        entry
-            .output_shape
-            .get_or_insert_with(|| value.shape.clone());
+        if entry.output_shapes.is_empty() {
+            let shapes = values.iter().map(|value| value.shape.clone());
+            entry.output_shapes = shapes.collect();
+        }
         self.topology.calls.push(LayerCall {
             layer: position,
             inputs: inputs.to_vec(),
-            value,
+            values,
         });
         self.revision += 1;
-        Ok(ValueId(self.topology.calls.len() - 1))
+        Ok(self.topology.outputs_of(self.topology.calls.len() - 1))
+    }
+
+    /// Applies the layer at `position` to the outputs; its results are the outputs then.
+    pub(crate) fn append_call(&mut self, position: usize) -> Result<()> {
+        let inputs = self.topology.outputs.clone();
+        self.topology.outputs = self.connect(position, &inputs)?;
+        Ok(())
     }
 
     /// Checks that the layer at `position` takes values of the types of `inputs`. An input layer
@@ -153,12 +166,14 @@ impl Model {
                 continue;
             }
             let used = topology.calls.iter().any(|call| call.inputs.contains(&id));
-            let call = &mut topology.calls[id.0];
+            let call = &mut topology.calls[id.call];
             let source = &mut topology.layers[call.layer];
             match source.leaf_as::<Input>().map(Input::to_integers) {
                 Some(integers) if expected == DataType::I32 && !used => {
                     source.body = Body::Leaf(std::sync::Arc::new(integers));
-                    call.value.data_type = DataType::I32;
+                    call.values
+                        .iter_mut()
+                        .for_each(|value| value.data_type = DataType::I32);
                 }
                 _ => {
                     let received = format!("{received} from {:?}", source.name);
@@ -173,8 +188,8 @@ impl Model {
     }
 
     /// Gives the layer at `position` its weights for inputs of these shapes (unless it has them) and
-    /// finds what its output is.
-    fn build_layer(&mut self, position: usize, inputs: &[Shape]) -> Result<ValueSpec> {
+    /// finds what its outputs are.
+    fn build_layer(&mut self, position: usize, inputs: &[Shape]) -> Result<Vec<ValueSpec>> {
         let seed = self.seed;
         let entry = &mut self.topology.layers[position];
         if let Body::Leaf(layer) = &entry.body {
@@ -217,10 +232,10 @@ impl Model {
         if entry.input_shapes.is_empty() {
             entry.input_shapes = inputs.to_vec();
         }
-        self.output_of(position, inputs)
+        self.outputs_for(position, inputs)
     }
 
-    fn output_of(&self, position: usize, inputs: &[Shape]) -> Result<ValueSpec> {
+    fn outputs_for(&self, position: usize, inputs: &[Shape]) -> Result<Vec<ValueSpec>> {
         let entry = &self.topology.layers[position];
         let graph = Graph::new();
         let inputs: Vec<Var<'_>> = inputs
@@ -229,12 +244,13 @@ impl Model {
             .map(|(shape, data_type)| graph.input("", shape, data_type))
             .collect();
         let emission = RefCell::new(Emission::default());
-        let output = self.call_entry(&graph, Mode::Inference, entry, &inputs, &emission);
+        let outputs = self.call_entry(&graph, Mode::Inference, entry, &inputs, &emission);
         graph.check()?;
-        Ok(ValueSpec {
+        let value = |output: &Var<'_>| ValueSpec {
             shape: output.shape(),
             data_type: output.data_type(),
-        })
+        };
+        Ok(outputs.iter().map(value).collect())
     }
 
     /// Drops weights that no layer has any more and renumbers the others.

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use regraft_autograd::{Graph, Var};
 
 use crate::call::{Call, Emission, Mode};
-use crate::topology::{Body, Entry, Topology};
+use crate::topology::{Body, Entry, Topology, ValueId};
 use crate::{Model, Result};
 
 impl Model {
@@ -16,19 +16,13 @@ impl Model {
         entry: &Entry,
         inputs: &[Var<'g>],
         emission: &RefCell<Emission<'g>>,
-    ) -> Var<'g> {
+    ) -> Vec<Var<'g>> {
         graph.scope(&entry.name, || match &entry.body {
             Body::Leaf(layer) => {
                 let call = Call::new(graph, mode, entry, &self.store, emission);
-                layer.call(&call, inputs)
+                vec![layer.call(&call, inputs)]
             }
-            Body::Nested(topology) => {
-                let outputs = self.call_topology(graph, mode, topology, inputs, emission);
-                outputs
-                    .first()
-                    .copied()
-                    .unwrap_or_else(|| graph.number(0.0))
-            }
+            Body::Nested(topology) => self.call_topology(graph, mode, topology, inputs, emission),
         })
     }
 
@@ -40,27 +34,24 @@ impl Model {
         inputs: &[Var<'g>],
         emission: &RefCell<Emission<'g>>,
     ) -> Vec<Var<'g>> {
-        let mut values: Vec<Option<Var<'g>>> = vec![None; topology.calls.len()];
+        let mut values: Vec<Vec<Var<'g>>> = vec![Vec::new(); topology.calls.len()];
         for (value, input) in topology.inputs.iter().zip(inputs) {
-            values[value.0] = Some(*input);
+            values[value.call] = vec![*input];
         }
+        let value = |values: &[Vec<Var<'g>>], id: &ValueId| -> Option<Var<'g>> {
+            values[id.call].get(id.output).copied()
+        };
         for (position, call) in topology.calls.iter().enumerate() {
-            if values[position].is_some() {
+            if !values[position].is_empty() {
                 continue;
             }
-            let operands: Vec<Var<'g>> = call
-                .inputs
-                .iter()
-                .filter_map(|value| values[value.0])
-                .collect();
+            let inputs = call.inputs.iter();
+            let operands: Vec<Var<'g>> = inputs.filter_map(|id| value(&values, id)).collect();
             let entry = &topology.layers[call.layer];
-            values[position] = Some(self.call_entry(graph, mode, entry, &operands, emission));
+            values[position] = self.call_entry(graph, mode, entry, &operands, emission);
         }
-        topology
-            .outputs
-            .iter()
-            .filter_map(|value| values[value.0])
-            .collect()
+        let outputs = topology.outputs.iter();
+        outputs.filter_map(|id| value(&values, id)).collect()
     }
 
     /// Writes the model into `graph`, applied to `inputs`, and returns its outputs and what goes

@@ -77,7 +77,10 @@ impl Functional {
         let input = Input::new(sample).named(name);
         // Inputs have neither weights nor inputs that could be wrong, and the name is free.
         self.apply(input, &[]).unwrap_or(LayerOutput {
-            value: ValueId(usize::MAX),
+            value: ValueId {
+                call: usize::MAX,
+                output: 0,
+            },
             builder: self.id,
         })
     }
@@ -99,7 +102,7 @@ impl Functional {
             self.model.topology.layers.truncate(layers);
             self.model.store.0.truncate(weights);
         }
-        connected
+        self.first(connected?)
     }
 
     /// Applies a layer that is there already, with the same weights.
@@ -115,7 +118,45 @@ impl Functional {
             let detail = Detail::new(self.model.name(), "the name of a layer", received);
             return Err(Error::Name(detail.help(help)));
         };
-        self.connect(position, &inputs)
+        let connected = self.connect(position, &inputs)?;
+        self.first(connected)
+    }
+
+    /// Applies layers one after the other, the first to `input`, and returns the output of the last.
+    ///
+    /// # Errors
+    /// As [`apply`](Self::apply); the layers before the refused one stay.
+    pub fn chain(
+        &mut self,
+        layers: impl IntoIterator<Item = LayerSpec>,
+        input: LayerOutput,
+    ) -> Result<LayerOutput> {
+        let mut output = input;
+        for layer in layers {
+            output = self.apply(layer, &[output])?;
+        }
+        Ok(output)
+    }
+
+    /// All outputs of the call that `output` comes from: of a nested model as many as it has, the
+    /// first of which [`apply`](Self::apply) returned.
+    pub fn outputs_of(&self, output: LayerOutput) -> Vec<LayerOutput> {
+        let here = output.builder == self.id;
+        let call = output.value.call;
+        let values = here.then(|| self.model.topology.outputs_of(call));
+        let outputs = values.into_iter().flatten();
+        outputs.map(|value| self.output(value)).collect()
+    }
+
+    /// The handle of the first of a call's values.
+    fn first(&self, values: Vec<ValueId>) -> Result<LayerOutput> {
+        match values.first() {
+            Some(&value) => Ok(self.output(value)),
+            None => {
+                let detail = Detail::new(self.model.name(), "a layer with an output", "none");
+                Err(Error::Model(detail))
+            }
+        }
     }
 
     /// `base`, or `base_1`, `base_2`, … if there is such a layer: the automatic name that a layer of
@@ -142,10 +183,10 @@ impl Functional {
         layers: Vec<LayerSpec>,
         input: LayerOutput,
     ) -> Result<LayerOutput> {
-        let value = self.values(&[input])?[0];
-        let shape = &self.model.topology.calls[value.0].value.shape;
+        let shape = self.shape(input).unwrap_or_else(Shape::scalar);
         let Some(sample) = shape.sample().filter(|_| shape.is_batch_first()) else {
-            return Err(Error::Shape(Detail::new(name, "a batch of samples", shape)));
+            let detail = Detail::new(name, "a batch of samples of this `Functional`", shape);
+            return Err(Error::Shape(detail));
         };
         // So that layers at the same place of two stacks do not begin with the same numbers.
         let position = self.model.topology.layers.len() as u64 + 1;
@@ -163,7 +204,7 @@ impl Functional {
     }
 
     /// Applies the layer at `position`.
-    pub(crate) fn connect(&mut self, position: usize, inputs: &[ValueId]) -> Result<LayerOutput> {
+    pub(crate) fn connect(&mut self, position: usize, inputs: &[ValueId]) -> Result<Vec<ValueId>> {
         let entry = &self.model.topology.layers[position];
         if entry.is_input() != inputs.is_empty() {
             let expected = match entry.is_input() {
@@ -173,10 +214,7 @@ impl Functional {
             let received = format!("{} of them", inputs.len());
             return Err(Error::Model(Detail::new(&entry.name, expected, received)));
         }
-        Ok(LayerOutput {
-            value: self.model.connect(position, inputs)?,
-            builder: self.id,
-        })
+        self.model.connect(position, inputs)
     }
 
     /// The handle of a value.
@@ -190,7 +228,7 @@ impl Functional {
     fn values(&self, outputs: &[LayerOutput]) -> Result<Vec<ValueId>> {
         let known = |output: &LayerOutput| {
             let here = output.builder == self.id;
-            match here && output.value.0 < self.model.topology.calls.len() {
+            match here && output.value.call < self.model.topology.calls.len() {
                 true => Ok(output.value),
                 false => {
                     let expected = "outputs of layers of this `Functional`";
@@ -219,7 +257,7 @@ impl Functional {
             return refuse("at least 1 input and 1 output", "none".to_string());
         }
         for (position, input) in inputs.iter().enumerate() {
-            let entry = &topology.layers[topology.calls[input.0].layer];
+            let entry = &topology.layers[topology.calls[input.call].layer];
             if !entry.is_input() || inputs[..position].contains(input) {
                 let received = format!("the output of {:?}", entry.name);
                 return refuse("inputs of the graph, each once", received);
@@ -228,7 +266,7 @@ impl Functional {
         let order = Order::of(topology, &inputs, &outputs);
         for &call in &order.calls {
             let entry = &topology.layers[topology.calls[call].layer];
-            if entry.is_input() && !inputs.contains(&ValueId(call)) {
+            if entry.is_input() && !inputs.iter().any(|input| input.call == call) {
                 let received = format!("{:?} left out", entry.name);
                 return refuse("every input that the outputs depend on", received);
             }
@@ -242,22 +280,22 @@ impl Functional {
 
 /// Which calls are needed, and the order in which Keras lists their layers: by distance from the
 /// outputs, then as a depth-first walk from them finds them. Weight files number layers that way.
-struct Order {
+pub(crate) struct Order {
     /// Positions of calls, ascending.
-    calls: Vec<usize>,
+    pub calls: Vec<usize>,
     /// Positions of layers.
     layers: Vec<usize>,
 }
 
 impl Order {
-    fn of(topology: &Topology, inputs: &[ValueId], outputs: &[ValueId]) -> Order {
+    pub fn of(topology: &Topology, inputs: &[ValueId], outputs: &[ValueId]) -> Order {
         let count = topology.calls.len();
         let mut found: HashMap<usize, i64> = HashMap::new();
         let mut entered = vec![false; count];
         let mut finished = Vec::new();
         let mut stack: Vec<(usize, usize)> = Vec::new();
         for output in outputs {
-            stack.push((output.0, 0));
+            stack.push((output.call, 0));
             while let Some((call, next)) = stack.pop() {
                 if next == 0 {
                     if std::mem::replace(&mut entered[call], true) {
@@ -269,7 +307,7 @@ impl Order {
                 match topology.calls[call].inputs.get(next) {
                     Some(input) => {
                         stack.push((call, next + 1));
-                        stack.push((input.0, 0));
+                        stack.push((input.call, 0));
                     }
                     None => finished.push(call),
                 }
@@ -282,14 +320,14 @@ impl Order {
             *layer_depth = depths[call].max(*layer_depth);
             depths[call] = *layer_depth;
             for input in &topology.calls[call].inputs {
-                depths[input.0] = depths[input.0].max(depths[call] + 1);
+                depths[input.call] = depths[input.call].max(depths[call] + 1);
             }
         }
         // Inputs that nothing depends on come before all others at the outputs' depth.
         for input in inputs {
-            let layer = topology.calls[input.0].layer;
-            if !entered[input.0] {
-                finished.push(input.0);
+            let layer = topology.calls[input.call].layer;
+            if !entered[input.call] {
+                finished.push(input.call);
                 found.entry(layer).or_insert(-1);
                 layer_depths.entry(layer).or_insert(0);
             }
@@ -305,7 +343,8 @@ impl Order {
         }
     }
 
-    fn apply(&self, topology: &Topology, inputs: &[ValueId], outputs: &[ValueId]) -> Topology {
+    /// The topology of these calls and layers alone.
+    pub fn apply(&self, topology: &Topology, inputs: &[ValueId], outputs: &[ValueId]) -> Topology {
         let numbers = |positions: &[usize]| -> HashMap<usize, usize> {
             positions
                 .iter()
@@ -314,13 +353,17 @@ impl Order {
                 .collect()
         };
         let (layer, value) = (numbers(&self.layers), numbers(&self.calls));
-        let values = |ids: &[ValueId]| ids.iter().map(|id| ValueId(value[&id.0])).collect();
+        let renumbered = |id: &ValueId| ValueId {
+            call: value[&id.call],
+            ..*id
+        };
+        let values = |ids: &[ValueId]| ids.iter().map(renumbered).collect();
         let call = |&position: &usize| {
             let call = &topology.calls[position];
             LayerCall {
                 layer: layer[&call.layer],
                 inputs: values(&call.inputs),
-                value: call.value.clone(),
+                values: call.values.clone(),
             }
         };
         let entry = |&position: &usize| -> Entry { topology.layers[position].clone() };
@@ -332,12 +375,6 @@ impl Order {
             outputs: values(outputs),
             built: true,
         }
-    }
-}
-
-impl LayerOutput {
-    pub(crate) fn value(self) -> ValueId {
-        self.value
     }
 }
 

@@ -135,9 +135,15 @@ impl<'m> LayerInfo<'m> {
         &self.entry.input_shapes
     }
 
-    /// The shape of its output, if the model is built.
+    /// The shape of its (first) output, if the model is built.
     pub fn output_shape(&self) -> Option<&'m Shape> {
-        self.entry.output_shape.as_ref()
+        self.entry.output_shapes.first()
+    }
+
+    /// The shapes of its outputs, of which only nested models have several; none before the model is
+    /// built.
+    pub fn output_shapes(&self) -> &'m [Shape] {
+        &self.entry.output_shapes
     }
 
     /// The layer itself; none for a nested model.

@@ -29,6 +29,7 @@ mod selector;
 mod sequential;
 mod settings;
 mod summary;
+mod surgery;
 mod table;
 mod topology;
 mod weight;

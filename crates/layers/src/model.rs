@@ -3,6 +3,7 @@
 use regraft_autograd::{DataType, Shape};
 use regraft_tensor::{Detail, Tensor};
 
+use crate::names::unique_name;
 use crate::topology::{Topology, ValueId};
 use crate::weight::{Weight, WeightStore};
 use crate::{Error, Result};
@@ -120,6 +121,27 @@ impl Model {
     /// The element types of the inputs.
     pub fn input_types(&self) -> Vec<DataType> {
         self.topology.input_types()
+    }
+
+    /// The names of the input layers, in the order of the inputs.
+    pub fn input_names(&self) -> Vec<String> {
+        self.value_names(&self.topology.inputs)
+    }
+
+    /// The names of the layers that give the outputs, in the order of the outputs; those that occur
+    /// again have a number appended.
+    pub fn output_names(&self) -> Vec<String> {
+        self.value_names(&self.topology.outputs)
+    }
+
+    fn value_names(&self, values: &[ValueId]) -> Vec<String> {
+        let mut names: Vec<String> = Vec::with_capacity(values.len());
+        for value in values {
+            let call = self.topology.calls.get(value.call);
+            let name = call.map_or("", |call| &self.topology.layers[call.layer].name);
+            names.push(unique_name(name, |name| names.iter().any(|n| n == name)));
+        }
+        names
     }
 
     fn value_shape(&self, value: ValueId) -> Option<Shape> {

@@ -8,7 +8,7 @@ use regraft_tensor::Detail;
 use crate::layer::LayerSpec;
 use crate::layers::Input;
 use crate::model::Model;
-use crate::topology::{Body, ValueId};
+use crate::topology::Body;
 use crate::{Error, Result};
 
 /// A stack of layers, each applied to the output of the one before.
@@ -145,10 +145,7 @@ impl Sequential {
                     self.build_from(&shape)
                 }
             }
-            (false, true) => {
-                let value = self.model.topology.outputs[0];
-                self.append_call(position, value).map(|_| ())
-            }
+            (false, true) => self.model.append_call(position),
             (false, false) => Ok(()),
         }
     }
@@ -189,20 +186,14 @@ impl Sequential {
     /// Connects all layers, the first of which is the input.
     fn begin(&mut self) -> Result<()> {
         self.model.topology.calls.clear();
-        let mut value = self.model.connect(0, &[])?;
-        self.model.topology.inputs = vec![value];
-        self.model.topology.outputs = vec![value];
+        let values = self.model.connect(0, &[])?;
+        self.model.topology.inputs.clone_from(&values);
+        self.model.topology.outputs = values;
         self.model.topology.built = true;
         for position in 1..self.model.topology.layers.len() {
-            value = self.append_call(position, value)?;
+            self.model.append_call(position)?;
         }
         Ok(())
-    }
-
-    fn append_call(&mut self, position: usize, input: ValueId) -> Result<ValueId> {
-        let output = self.model.connect(position, &[input])?;
-        self.model.topology.outputs = vec![output];
-        Ok(output)
     }
 
     /// The shape of the output.
@@ -227,8 +218,8 @@ impl Sequential {
         };
         if topology.built {
             topology.calls.pop();
-            match topology.calls.last() {
-                Some(_) => topology.outputs = vec![ValueId(topology.calls.len() - 1)],
+            match topology.calls.len().checked_sub(1) {
+                Some(last) => topology.outputs = topology.outputs_of(last),
                 None => topology.built = false,
             }
         }

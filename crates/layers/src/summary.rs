@@ -180,7 +180,14 @@ fn push_rows(rows: &mut Vec<Row>, layer: &LayerInfo<'_>, depth: usize, connected
     rows.push(Row {
         depth,
         name: format!("{} ({})", layer.name(), layer.class_name()),
-        output_shape: layer.output_shape().map_or("?".into(), ToString::to_string),
+        output_shape: match layer.output_shapes() {
+            [] => "?".to_string(),
+            [shape] => shape.to_string(),
+            shapes => {
+                let shapes: Vec<String> = shapes.iter().map(ToString::to_string).collect();
+                format!("[{}]", shapes.join(", "))
+            }
+        },
         parameters: match built {
             true => thousands(count),
             false => "0 (unbuilt)".to_string(),
@@ -210,12 +217,13 @@ impl Model {
                 called += 1;
                 linear &= called == 1 && call.inputs.len() <= 1;
                 for input in &call.inputs {
-                    let layer = calls[input.0].layer;
-                    let number = calls[..input.0]
+                    let layer = calls[input.call].layer;
+                    let number = calls[..input.call]
                         .iter()
                         .filter(|call| call.layer == layer)
                         .count();
-                    sources.push(format!("{}[{number}][0]", self.topology.layers[layer].name));
+                    let name = &self.topology.layers[layer].name;
+                    sources.push(format!("{name}[{number}][{}]", input.output));
                 }
             }
             let hidden = entry.is_input() && self.class_name() == "Sequential";
@@ -229,13 +237,13 @@ impl Model {
             }
         }
         // Where each layer feeds one other, a chain says as much as a list of connections.
-        let feeds = |value: usize| {
-            calls
-                .iter()
-                .filter(|call| call.inputs.iter().any(|i| i.0 == value))
-                .count()
-        };
-        linear &= (0..calls.len()).all(|value| feeds(value) <= 1);
+        let mut fed = vec![0_usize; calls.len()];
+        for call in calls {
+            let mut sources: Vec<usize> = call.inputs.iter().map(|input| input.call).collect();
+            sources.dedup();
+            sources.iter().for_each(|&source| fed[source] += 1);
+        }
+        linear &= fed.iter().all(|&count| count <= 1);
         linear &= self.topology.inputs.len() <= 1 && self.topology.outputs.len() <= 1;
         Summary {
             name: self.name().to_string(),

@@ -5,14 +5,16 @@ use regraft_autograd::{DataType, Shape, VariableId};
 use crate::layers::Input;
 use crate::{Freezing, Layer};
 
+/// How many models may be nested in each other.
+pub(crate) const DEEPEST: usize = 32;
+
 /// Layers and how they are connected.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Topology {
     /// `Sequential` or `Functional`.
     pub class_name: String,
     pub layers: Vec<Entry>,
-    /// In an order in which every value is there before it is used; the result of call `i` is value
-    /// `i`.
+    /// In an order in which every value is there before it is used.
     pub calls: Vec<LayerCall>,
     pub inputs: Vec<ValueId>,
     pub outputs: Vec<ValueId>,
@@ -20,17 +22,22 @@ pub(crate) struct Topology {
     pub built: bool,
 }
 
-/// The number of a value that flows between layers, within one topology.
+/// A value that flows between layers, within one topology: an output of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ValueId(pub(crate) usize);
+pub struct ValueId {
+    /// The position of the call.
+    pub(crate) call: usize,
+    /// Which of its outputs; 0 but for nested models of several outputs.
+    pub(crate) output: usize,
+}
 
-/// A layer applied to values; its result is the value with the call's position as number.
+/// A layer applied to values.
 #[derive(Clone, Debug)]
 pub(crate) struct LayerCall {
     pub layer: usize,
     pub inputs: Vec<ValueId>,
-    /// The shape and the element type of the output.
-    pub value: ValueSpec,
+    /// The shapes and the element types of the outputs: one, or as many as a nested model has.
+    pub values: Vec<ValueSpec>,
 }
 
 /// What is known of a value before it is computed.
@@ -48,7 +55,8 @@ pub(crate) struct Entry {
     pub freezing: Freezing,
     pub weights: Vec<VariableId>,
     pub input_shapes: Vec<Shape>,
-    pub output_shape: Option<Shape>,
+    /// Of the outputs; empty before the layer is called.
+    pub output_shapes: Vec<Shape>,
     /// The number of the first random stream of its initializers.
     pub stream: u64,
 }
@@ -118,7 +126,23 @@ impl Topology {
 
     /// What is known of a value.
     pub fn value(&self, id: ValueId) -> Option<&ValueSpec> {
-        self.calls.get(id.0).map(|call| &call.value)
+        self.calls.get(id.call)?.values.get(id.output)
+    }
+
+    /// The outputs of a call.
+    pub fn outputs_of(&self, call: usize) -> Vec<ValueId> {
+        let count = self.calls.get(call).map_or(0, |call| call.values.len());
+        (0..count).map(|output| ValueId { call, output }).collect()
+    }
+
+    /// How deep models are nested in it; 0 if there is none. Models are nested
+    /// [`DEEPEST`] deep at most, so that walks may follow them by recursion.
+    pub fn nesting(&self) -> usize {
+        let nested = self.layers.iter().filter_map(|entry| match &entry.body {
+            Body::Nested(topology) => Some(topology.nesting() + 1),
+            Body::Leaf(_) => None,
+        });
+        nested.max().unwrap_or(0)
     }
 
     /// The element types of the inputs.

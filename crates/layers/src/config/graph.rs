@@ -17,13 +17,16 @@ use crate::{Error, Functional, LayerOutput, Model, Result};
 /// A call of a layer, by the layer's position and the number of the call.
 type Node = (usize, usize);
 
+/// A result of a call: the call, and which of its outputs.
+type Output = (Node, usize);
+
 /// A layer of the file.
 struct Layer {
     name: String,
     /// What each call takes; one call without anything for an input layer.
-    calls: Vec<Vec<Node>>,
+    calls: Vec<Vec<Output>>,
     /// The results of the calls made so far.
-    values: Vec<ValueId>,
+    values: Vec<Vec<ValueId>>,
     /// Where the layer is in the builder.
     position: usize,
 }
@@ -82,25 +85,22 @@ impl Reader<'_> {
             .enumerate()
             .map(|(position, layer)| (layer.name.clone(), position))
             .collect();
-        let find = |reference: &Reference<'_>| -> Result<Node> {
+        let find = |reference: &Reference<'_>| -> Result<Output> {
             let Some(&layer) = names.get(reference.name) else {
                 let received = format!("{:?}", reference.name);
                 let detail = Detail::new("", "the name of a layer of the model", received);
                 let help = near(reference.name, names.keys().map(String::as_str));
                 return Err(Error::Config(detail.help(help)));
             };
-            if reference.output != 0 {
-                let expected = "output 0 of a layer (several outputs are not supported)";
-                return Err(wrong(reference.name, expected, reference.output));
-            }
             let from_one = nested[layer] && reference.keras2;
-            Ok((layer, reference.call.saturating_sub(usize::from(from_one))))
+            let call = reference.call.saturating_sub(usize::from(from_one));
+            Ok(((layer, call), reference.output))
         };
         for (position, calls) in references.iter().enumerate() {
             for call in calls {
                 let resolve =
                     |reference| find(reference).map_err(|e| e.within(&layers[position].name));
-                let inputs: Result<Vec<Node>> = call.iter().map(resolve).collect();
+                let inputs: Result<Vec<Output>> = call.iter().map(resolve).collect();
                 let inputs = inputs?;
                 layers[position].calls.push(inputs);
             }
@@ -122,11 +122,9 @@ impl Reader<'_> {
                 let layer = names.get(reference.name);
                 let sequential = |&layer: &usize| values[layer]["class_name"] == "Sequential";
                 reference.keras2 = keras2 || !layer.is_some_and(sequential);
-                let (layer, call) = find(&reference).map_err(|error| error.within(key))?;
-                let Some(&value) = layers[layer].values.get(call) else {
-                    return Err(no_such_call(&layers[layer], call).within(key));
-                };
-                outputs.push(builder.output(value));
+                let ((layer, call), output) = find(&reference).map_err(|e| e.within(key))?;
+                let value = layers[layer].value(call, output);
+                outputs.push(builder.output(value.map_err(|error| error.within(key))?));
             }
             Ok(outputs)
         };
@@ -137,7 +135,7 @@ impl Reader<'_> {
 /// Makes all calls, each as soon as what it takes is there.
 fn connect(builder: &mut Functional, layers: &mut [Layer]) -> Result<()> {
     for layer in &*layers {
-        for &(source, call) in layer.calls.iter().flatten() {
+        for &((source, call), _) in layer.calls.iter().flatten() {
             if call >= layers[source].calls.len() {
                 return Err(no_such_call(&layers[source], call).within(&layer.name));
             }
@@ -154,17 +152,18 @@ fn connect(builder: &mut Functional, layers: &mut [Layer]) -> Result<()> {
             };
             let missing = inputs
                 .iter()
-                .find(|(source, call)| *call >= layers[*source].values.len());
-            if let Some(&missing) = missing {
+                .find(|((source, call), _)| *call >= layers[*source].values.len());
+            if let Some(&(missing, _)) = missing {
                 waiting.entry(missing).or_default().push(position);
                 break;
             }
-            let inputs: Vec<ValueId> = inputs
+            let values: Result<Vec<ValueId>> = inputs
                 .iter()
-                .map(|(source, call)| layers[*source].values[*call])
+                .map(|&((source, call), output)| layers[source].value(call, output))
                 .collect();
-            let output = builder.connect(layer.position, &inputs)?;
-            layers[position].values.push(output.value());
+            let inputs = values.map_err(|error| error.within(&layer.name))?;
+            let outputs = builder.connect(layer.position, &inputs)?;
+            layers[position].values.push(outputs);
             ready.extend(waiting.remove(&(position, done)).unwrap_or_default());
         }
     }
@@ -181,6 +180,19 @@ fn connect(builder: &mut Functional, layers: &mut [Layer]) -> Result<()> {
                 "one that waits for its own output",
             ))
         }
+    }
+}
+
+impl Layer {
+    /// The value that is output `output` of call `call`, which must have been made.
+    fn value(&self, call: usize, output: usize) -> Result<ValueId> {
+        let Some(outputs) = self.values.get(call) else {
+            return Err(no_such_call(self, call));
+        };
+        outputs.get(output).copied().ok_or_else(|| {
+            let expected = format!("one of the {} outputs of {:?}", outputs.len(), self.name);
+            wrong("", &expected, format!("output {output}"))
+        })
     }
 }
 

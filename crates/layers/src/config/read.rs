@@ -6,11 +6,8 @@ use serde_json::{Map, Value};
 use super::FREEZING;
 use crate::layer::{LayerKind, LayerSpec};
 use crate::layers::{Input, sample_shape};
-use crate::topology::{Body, Topology};
+use crate::topology::{Body, DEEPEST, Topology};
 use crate::{Error, Freezing, LayerExt, Model, Registry, Result, Sequential};
-
-/// How many models may be nested in each other.
-const DEEPEST: usize = 32;
 
 /// Settings that every layer has, or that Keras 2 gave the first one.
 const OF_EVERY_LAYER: [&str; 6] = [

@@ -126,8 +126,8 @@ fn node(topology: &Topology, entry: &Entry, inputs: &[ValueId]) -> Value {
                 "class_name": "__keras_tensor__",
                 "config": {
                     "shape": shape(topology, id),
-                    "dtype": topology.calls[id.0].value.data_type.to_string(),
-                    "keras_history": [name, index, 0],
+                    "dtype": topology.value(id).map(|value| value.data_type.to_string()),
+                    "keras_history": [name, index, id.output],
                 },
             })
         })
@@ -145,17 +145,17 @@ fn node(topology: &Topology, entry: &Entry, inputs: &[ValueId]) -> Value {
 fn end(topology: &Topology, id: ValueId) -> Value {
     let (name, mut index) = source(topology, id);
     // Keras counts the calls of a nested functional model from 1 here, and only here.
-    let entry = &topology.layers[topology.calls[id.0].layer];
+    let entry = &topology.layers[topology.calls[id.call].layer];
     if matches!(&entry.body, Body::Nested(nested) if nested.class_name != "Sequential") {
         index += 1;
     }
-    json!([name, index, 0])
+    json!([name, index, id.output])
 }
 
 /// Which call of which layer a value comes from.
 fn source(topology: &Topology, id: ValueId) -> (&str, usize) {
-    let layer = topology.calls[id.0].layer;
-    let earlier = topology.calls[..id.0].iter();
+    let layer = topology.calls[id.call].layer;
+    let earlier = topology.calls[..id.call].iter();
     let index = earlier.filter(|call| call.layer == layer).count();
     (&topology.layers[layer].name, index)
 }
@@ -170,7 +170,9 @@ fn trains(topology: &Topology) -> bool {
 }
 
 fn shape(topology: &Topology, id: ValueId) -> Value {
-    sizes(topology.calls[id.0].value.shape.dims())
+    topology
+        .value(id)
+        .map_or(Value::Null, |value| sizes(value.shape.dims()))
 }
 
 fn sizes(dims: &[regraft_autograd::Dim]) -> Value {

@@ -22,7 +22,7 @@ const CAFFE: [f32; 3] = [103.939, 116.779, 123.68];
 /// | `Tf` | x / 127.5 − 1 | MobileNet, MobileNetV2, ResNetV2, Inception, Xception, NASNet |
 /// | `Caffe` | blue, green, red, minus (103.939, 116.779, 123.68) | VGG, ResNet |
 /// | `Torch` | (x / 255 − mean) / deviation, with (.485, .456, .406) and (.229, .224, .225) | DenseNet; EfficientNet-Lite as PyTorch's files have it |
-/// | `Lite` | (x − 127) / 128 | EfficientNet-Lite as TensorFlow's own files have it |
+/// | `Scaled` | x · scale + offset | EfficientNetV2S/M/L without its own scaling; EfficientNet-Lite as TensorFlow's own files have it, with 1 / 128 and −127 / 128 |
 ///
 /// The numbers are those of `preprocess_input`, bit for bit, but the caller's array stays as it was
 /// (Keras' changes arrays of floats in place), and nothing can be preprocessed twice: the result is
@@ -41,7 +41,7 @@ const CAFFE: [f32; 3] = [103.939, 116.779, 123.68];
 /// ```
 ///
 /// Keras: <https://keras.io/api/applications/>.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Preprocessing {
     /// Pixels as they are.
@@ -52,8 +52,13 @@ pub enum Preprocessing {
     Caffe,
     /// Each colour to mean 0 and deviation 1.
     Torch,
-    /// To −1..1, as TensorFlow's EfficientNet-Lite does it.
-    Lite,
+    /// `x · scale + offset`.
+    Scaled {
+        /// What pixels are multiplied by.
+        scale: f32,
+        /// What is added then.
+        offset: f32,
+    },
 }
 
 /// Images as a network takes them: what [`Preprocessing::apply`] gives. `fit`, `predict` and
@@ -94,7 +99,7 @@ impl Preprocessing {
         let shape = images.shape.clone();
         let channels = match (shape.as_slice(), self) {
             ([_, _, _, 3], _) => 3,
-            ([_, _, _, channels], Self::BuiltIn | Self::Tf | Self::Lite) => *channels,
+            ([_, _, _, channels], Self::BuiltIn | Self::Tf | Self::Scaled { .. }) => *channels,
             _ => {
                 let expected = "images (samples, rows, columns, 3)";
                 let detail = Detail::new("images", expected, format!("shape {shape:?}"));
@@ -119,7 +124,9 @@ impl Preprocessing {
         match self {
             Self::BuiltIn => {}
             Self::Tf => pixels.iter_mut().for_each(|x| *x = *x / 127.5 - 1.0),
-            Self::Lite => pixels.iter_mut().for_each(|x| *x = (*x - 127.0) / 128.0),
+            Self::Scaled { scale, offset } => {
+                pixels.iter_mut().for_each(|x| *x = *x * scale + offset);
+            }
             Self::Caffe => {
                 for pixel in pixels.chunks_exact_mut(channels) {
                     pixel.reverse();
@@ -173,7 +180,10 @@ mod tests {
         Preprocessing::Tf,
         Preprocessing::Caffe,
         Preprocessing::Torch,
-        Preprocessing::Lite,
+        Preprocessing::Scaled {
+            scale: 1.0 / 128.0,
+            offset: -127.0 / 128.0,
+        },
     ];
 
     fn images() -> Array4<f32> {
@@ -237,5 +247,30 @@ mod tests {
                 .apply(&view.into_shape_with_order((2, 2)).unwrap())
                 .is_err()
         );
+    }
+
+    #[test]
+    fn every_mode_gives_the_bits_that_keras_gives() {
+        let text = include_str!("../../../../fixtures/golden/preprocessing.json");
+        let golden: serde_json::Value = serde_json::from_str(text).unwrap();
+        let array = |value: &serde_json::Value| {
+            let data: Vec<f32> = serde_json::from_value(value["data"].clone()).unwrap();
+            Array4::from_shape_vec((1, 4, 16, 3), data).unwrap()
+        };
+        let cases = golden["cases"].as_array().unwrap();
+        assert_eq!(cases.len(), 3);
+        for case in cases {
+            let preprocessing = match case["name"].as_str().unwrap() {
+                "tf" => Preprocessing::Tf,
+                "caffe" => Preprocessing::Caffe,
+                _ => Preprocessing::Torch,
+            };
+            let images = array(&case["inputs"]["images"]);
+            let x = preprocessing.apply(&images).unwrap();
+            assert_eq!(
+                x.as_tensor().view(),
+                array(&case["outputs"]["x"]).view().into_dyn()
+            );
+        }
     }
 }
