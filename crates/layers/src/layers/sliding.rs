@@ -31,6 +31,14 @@ impl<const RANK: usize> Sliding<RANK> {
         }
     }
 
+    /// Checks the settings, of which the size is called `size`.
+    pub fn check_settings(&self, size: &str, may_be_causal: bool) -> Result<(), Detail> {
+        require_sizes(size, &self.size)?;
+        require_sizes("strides", &self.strides)?;
+        require_sizes("dilation_rate", &self.dilation_rate)?;
+        self.padding.check(may_be_causal)
+    }
+
     /// Checks the settings, of which the size is called `size`, and the input, whose number of
     /// channels it returns.
     pub fn check(
@@ -39,10 +47,7 @@ impl<const RANK: usize> Sliding<RANK> {
         may_be_causal: bool,
         inputs: &[Shape],
     ) -> Result<usize, Detail> {
-        require_sizes(size, &self.size)?;
-        require_sizes("strides", &self.strides)?;
-        require_sizes("dilation_rate", &self.dilation_rate)?;
-        self.padding.check(may_be_causal)?;
+        self.check_settings(size, may_be_causal)?;
         let (sizes, channels) = image::<RANK>(inputs, self.channels_first)?;
         let window = self.window(&sizes);
         for (axis, &input) in sizes.iter().enumerate() {

@@ -14,7 +14,7 @@ fn cases() -> Vec<Value> {
 }
 
 /// Layers that, in the files, behave as in inference.
-const RANDOM: [&str; 8] = [
+const RANDOM: [&str; 9] = [
     "Dropout",
     "SpatialDropout1D",
     "SpatialDropout2D",
@@ -22,6 +22,7 @@ const RANDOM: [&str; 8] = [
     "GaussianNoise",
     "GaussianDropout",
     "AlphaDropout",
+    "StochasticDepth",
     "BatchNormalization",
 ];
 
