@@ -23,12 +23,14 @@ mod application;
 mod backbone;
 mod blocks;
 mod catalogue;
+mod convnext;
 mod densenet;
 mod efficientnet;
 mod efficientnet_lite;
 mod efficientnet_v2;
 mod imagenet;
 mod inception_blocks;
+mod inception_resnet_v2;
 mod inception_v3;
 mod mobilenet;
 mod mobilenet_v2;
@@ -45,6 +47,9 @@ pub use application::{
 pub use backbone::Backbone;
 pub use blocks::{Blocks, LayerName};
 pub use catalogue::{by_name, names};
+pub use convnext::{
+    ConvNeXt, convnext_base, convnext_large, convnext_small, convnext_tiny, convnext_xlarge,
+};
 pub use densenet::{DenseNet, densenet121, densenet169, densenet201};
 pub use efficientnet::{
     EfficientNet, efficientnet_b0, efficientnet_b1, efficientnet_b2, efficientnet_b3,
@@ -59,6 +64,7 @@ pub use efficientnet_v2::{
     efficientnet_v2_l, efficientnet_v2_m, efficientnet_v2_s,
 };
 pub use imagenet::{Prediction, decode_predictions, imagenet_classes};
+pub use inception_resnet_v2::{InceptionResNetV2, inception_resnet_v2};
 pub use inception_v3::{InceptionV3, inception_v3};
 pub use mobilenet::{MobileNet, mobilenet};
 pub use mobilenet_v2::{MobileNetV2, mobilenet_v2};
