@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod applications;
+mod automatic_names;
 mod batches;
 pub mod callbacks;
 #[cfg(feature = "plot")]

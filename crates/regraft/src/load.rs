@@ -9,6 +9,7 @@ use regraft_io::{Checkpoint, ContainerKeys, Format, SavedLayer, SavedWeight};
 use regraft_layers::{Model as LayersModel, Selector, Weight};
 use regraft_tensor::{Detail, Tensor};
 
+use crate::automatic_names;
 use crate::keys::keyed_places;
 use crate::load_report::{LoadError, LoadReport, Loaded, Mismatched, OptimizerState};
 use crate::trainable::{Network, Trainable, not_compiled};
@@ -272,8 +273,9 @@ fn match_layers<'c>(
     for layer in &saved {
         let name = match by_container {
             true => names.remove(layer.path.as_str()).unwrap_or_default(),
-            // Layers of Keras may have a dot in their names: `mobilenetv2_1.00_160`.
-            false if legacy => layer.path.clone(),
+            // Names of Keras may have a dot (`mobilenetv2_1.00_160`); Keras 2 had `conv1/conv` in
+            // DenseNet, which Keras 3 calls `conv1_conv`.
+            false if legacy => layer.path.replace('/', "_"),
             false => layer.path.replace('.', "/"),
         };
         by_name.insert(name, layer);
@@ -321,6 +323,23 @@ fn match_layers<'c>(
             .map(|layer| keys.get(top_key(layer, legacy)).copied())
             .collect();
     }
+    // Some networks have both given and automatic names.
+    if legacy {
+        let paths = wanted.iter().map(|layer| file_name(&layer.path));
+        let paths: Vec<String> = paths.collect();
+        let layers = wanted.iter().zip(&paths);
+        let layers = layers.map(|(layer, name)| automatic_names::Named {
+            name,
+            class: class_of(top_key(layer, legacy)),
+            is_optional: kept.contains(&layer.path),
+        });
+        let layers: Vec<automatic_names::Named<'_>> = layers.collect();
+        let names: Vec<&str> = saved.iter().map(|layer| layer.path.as_str()).collect();
+        if let Some(pairs) = automatic_names::pair(&layers, &names) {
+            let layer = |position: Option<usize>| position.map(|position| saved[position]);
+            return pairs.into_iter().map(layer).collect();
+        }
+    }
     // What is left is what names tell; the rest is reported as missing and unexpected.
     wanted
         .iter()
@@ -337,6 +356,16 @@ fn top_key<'a>(layer: &'a Wanted<'_>, legacy: bool) -> &'a str {
             .nth(1)
             .map_or(&layer.key, |(end, _)| &layer.key[..end]),
         false => &layer.key,
+    }
+}
+
+/// `layers/conv2d_3` → `conv2d`.
+fn class_of(key: &str) -> &str {
+    let key = key.rsplit_once('/').map_or(key, |(_, key)| key);
+    let without_digits = key.trim_end_matches(|symbol: char| symbol.is_ascii_digit());
+    match without_digits.strip_suffix('_') {
+        Some(class) if without_digits.len() < key.len() => class,
+        _ => key,
     }
 }
 

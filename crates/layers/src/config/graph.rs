@@ -9,7 +9,7 @@ use regraft_tensor::Detail;
 use serde_json::Value;
 
 use super::operation;
-use super::read::{Reader, as_in_inference, brief, wrong};
+use super::read::{Reader, as_in_inference, brief, without_slashes, wrong};
 use crate::layer::{LayerKind, LayerSpec};
 use crate::names::near;
 use crate::topology::ValueId;
@@ -76,7 +76,7 @@ impl Reader<'_> {
             }
             nested.push(matches!(&spec.kind, LayerKind::Nested(_)));
             references.push(calls);
-            let spec: LayerSpec = spec.named(&name);
+            let spec: LayerSpec = spec.named(without_slashes(&name));
             layers.push(Layer {
                 position: builder.insert(spec)?,
                 name,

@@ -62,6 +62,19 @@ pub trait Architecture: fmt::Debug + Send + Sync {
         blocks.predictions(pooled, options)
     }
 
+    /// What follows the pooling when there is no top, or the features if they are not pooled:
+    /// nothing unless told otherwise.
+    ///
+    /// # Errors
+    /// A layer that refuses its input.
+    fn after_pooling(
+        &self,
+        _blocks: &mut Blocks<'_>,
+        pooled: LayerOutput,
+    ) -> regraft_layers::Result<LayerOutput> {
+        Ok(pooled)
+    }
+
     /// The names of the pooling at the end when there is no top: of the mean, of the largest. `None`
     /// for Keras' automatic names.
     fn pooling_names(&self) -> Option<[&'static str; 2]> {
@@ -262,7 +275,7 @@ impl<A: Architecture + ?Sized> Application<A> {
         let mut blocks = Blocks::new(&mut functional);
         let features = self.architecture.features(&mut blocks, image, &options)?;
         let names = self.architecture.pooling_names();
-        let output = match (options.include_top, options.pooling) {
+        let mut output = match (options.include_top, options.pooling) {
             (true, _) => self.architecture.top(&mut blocks, features, &options)?,
             (false, Pooling::None) => features,
             (false, Pooling::Average) => {
@@ -274,6 +287,9 @@ impl<A: Architecture + ?Sized> Application<A> {
                 blocks.apply(name, GlobalMaxPooling2D::new(), features)?
             }
         };
+        if !options.include_top {
+            output = self.architecture.after_pooling(&mut blocks, output)?;
+        }
         let mut model = Model::from(functional.model(&[image], &[output])?);
         let load_report = match &self.weights {
             Some(path) => Some(model.load_weights_with(path, Load::new().without_optimizer())?),

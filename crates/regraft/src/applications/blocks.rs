@@ -2,7 +2,7 @@
 
 use regraft_layers::initializers::{Distribution, FanMode, VarianceScaling};
 use regraft_layers::layers::{BatchNormalization, Dense};
-use regraft_layers::{Functional, Layer, LayerExt, LayerOutput, Result};
+use regraft_layers::{Functional, LayerOutput, LayerSpec, Result};
 
 use super::Options;
 
@@ -47,7 +47,7 @@ impl<'f> Blocks<'f> {
     pub fn apply(
         &mut self,
         name: impl Into<LayerName>,
-        layer: impl Layer,
+        layer: impl Into<LayerSpec>,
         x: LayerOutput,
     ) -> Result<LayerOutput> {
         self.merge(name, layer, &[x])
@@ -60,13 +60,27 @@ impl<'f> Blocks<'f> {
     pub fn merge(
         &mut self,
         name: impl Into<LayerName>,
-        layer: impl Layer,
+        layer: impl Into<LayerSpec>,
         inputs: &[LayerOutput],
     ) -> Result<LayerOutput> {
+        let layer: LayerSpec = layer.into();
         match name.into().0 {
             Some(name) => self.functional.apply(layer.named(name), inputs),
             None => self.functional.apply(layer, inputs),
         }
+    }
+
+    /// Applies a nested `Sequential` of these layers to one value.
+    ///
+    /// # Errors
+    /// As [`Functional::apply_stack`].
+    pub fn stack(
+        &mut self,
+        name: &str,
+        layers: Vec<LayerSpec>,
+        x: LayerOutput,
+    ) -> Result<LayerOutput> {
+        self.functional.apply_stack(name, layers, x)
     }
 
     /// `base`, or `base_1`, `base_2`, … if there is such a layer: how Keras counts names.
