@@ -11,6 +11,7 @@ use regraft_tensor::{Detail, Tensor};
 
 use crate::keys::keyed_places;
 use crate::load_report::{LoadError, LoadReport, Loaded, Mismatched, OptimizerState};
+use crate::scopes::match_scopes;
 use crate::trainable::{Network, Trainable, not_compiled};
 use crate::{Error, Result};
 
@@ -62,7 +63,8 @@ impl Load {
 
 impl<N: Network> Trainable<N> {
     /// Loads weights from a file of any format that [`regraft_io::read`] knows: `.weights.h5`,
-    /// `.keras`, legacy `.h5`, `.weights.json`, `.safetensors`.
+    /// `.keras`, legacy `.h5`, `.weights.json`, `.safetensors`, TensorFlow checkpoints and SavedModels,
+    /// TensorFlow.js layers models.
     ///
     /// Layers are matched by name where the names of the file are those of the model, and otherwise
     /// by class and order, weights by what the file says; never by position alone. If the model is
@@ -267,25 +269,40 @@ fn match_layers<'c>(
         checkpoint.format,
         Format::KerasWeights(_) | Format::KerasArchive(_) | Format::Sharded(_)
     );
-    let mut names = checkpoint.name_paths();
-    let mut by_name: HashMap<String, &SavedLayer> = HashMap::new();
-    for layer in &saved {
-        let name = match by_container {
-            true => names.remove(layer.path.as_str()).unwrap_or_default(),
-            false => layer.path.replace('.', "/"),
+    let by_scope = matches!(
+        checkpoint.format,
+        Format::TensorFlowJs | Format::TensorFlowCheckpoint | Format::SavedModel
+    );
+    let named: Vec<Option<&SavedLayer>> = if by_scope {
+        let paths: Vec<&str> = wanted.iter().map(|layer| layer.path.as_str()).collect();
+        let scopes: Vec<&str> = saved.iter().map(|layer| layer.path.as_str()).collect();
+        let found = match_scopes(&paths, &scopes).into_iter();
+        found.map(|place| Some(saved[place?])).collect()
+    } else {
+        let mut names = checkpoint.name_paths();
+        let mut by_name: HashMap<String, &SavedLayer> = HashMap::new();
+        for layer in &saved {
+            let name = match by_container {
+                true => names.remove(layer.path.as_str()).unwrap_or_default(),
+                false => layer.path.replace('.', "/"),
+            };
+            by_name.insert(name, layer);
+        }
+        // A legacy file has one layer for a whole nested model.
+        let file_name = |path: &str| match legacy {
+            true => path.split('/').next().unwrap_or(path).to_string(),
+            false => path.to_string(),
         };
-        by_name.insert(name, layer);
-    }
-    // A legacy file has one layer for a whole nested model.
-    let file_name = |path: &str| match legacy {
-        true => path.split('/').next().unwrap_or(path).to_string(),
-        false => path.to_string(),
+        let named = |layer: &Wanted<'_>| by_name.get(&file_name(&layer.path)).copied();
+        wanted.iter().map(named).collect()
     };
-    let named = |layer: &Wanted<'_>| by_name.get(&file_name(&layer.path)).copied();
-    let needed = || wanted.iter().filter(|layer| !kept.contains(&layer.path));
+    let mut needed = wanted
+        .iter()
+        .zip(&named)
+        .filter(|(layer, _)| !kept.contains(&layer.path));
     let has_names = !by_container || checkpoint.layers.iter().any(|layer| layer.name.is_some());
-    if has_names && needed().all(|layer| named(layer).is_some()) {
-        return wanted.iter().map(named).collect();
+    if has_names && needed.all(|(_, saved)| saved.is_some()) {
+        return named;
     }
     // Names are of another session or another program (Keras counts `dense_4`, `dense_5`, … on from
     // model to model). Class and order tell the layers, but only if both sides have the same ones;
@@ -320,10 +337,10 @@ fn match_layers<'c>(
             .collect();
     }
     // What is left is what names tell; the rest is reported as missing and unexpected.
-    wanted
-        .iter()
-        .map(|layer| if has_names { named(layer) } else { None })
-        .collect()
+    match has_names {
+        true => named,
+        false => vec![None; wanted.len()],
+    }
 }
 
 fn top_key<'a>(layer: &'a Wanted<'_>, legacy: bool) -> &'a str {
