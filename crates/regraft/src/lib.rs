@@ -24,6 +24,7 @@ mod predict;
 mod prepare;
 pub mod progress;
 mod save;
+mod scopes;
 mod session;
 mod steps;
 mod trainable;

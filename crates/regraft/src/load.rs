@@ -12,6 +12,7 @@ use regraft_tensor::{Detail, Tensor};
 use crate::automatic_names;
 use crate::keys::keyed_places;
 use crate::load_report::{LoadError, LoadReport, Loaded, Mismatched, OptimizerState};
+use crate::scopes::match_scopes;
 use crate::trainable::{Network, Trainable, not_compiled};
 use crate::{Error, Result};
 
@@ -63,7 +64,8 @@ impl Load {
 
 impl<N: Network> Trainable<N> {
     /// Loads weights from a file of any format that [`regraft_io::read`] knows: `.weights.h5`,
-    /// `.keras`, legacy `.h5`, `.weights.json`, `.safetensors`.
+    /// `.keras`, legacy `.h5`, `.weights.json`, `.safetensors`, TensorFlow checkpoints and SavedModels,
+    /// TensorFlow.js layers models.
     ///
     /// Layers are matched by name where the names of the file are those of the model, and otherwise
     /// by class and order, weights by what the file says; never by position alone. If the model is
@@ -268,28 +270,43 @@ fn match_layers<'c>(
         checkpoint.format,
         Format::KerasWeights(_) | Format::KerasArchive(_) | Format::Sharded(_)
     );
-    let mut names = checkpoint.name_paths();
-    let mut by_name: HashMap<String, &SavedLayer> = HashMap::new();
-    for layer in &saved {
-        let name = match by_container {
-            true => names.remove(layer.path.as_str()).unwrap_or_default(),
-            // Names of Keras may have a dot (`mobilenetv2_1.00_160`); Keras 2 had `conv1/conv` in
-            // DenseNet, which Keras 3 calls `conv1_conv`.
-            false if legacy => layer.path.replace('/', "_"),
-            false => layer.path.replace('.', "/"),
-        };
-        by_name.insert(name, layer);
-    }
+    let by_scope = matches!(
+        checkpoint.format,
+        Format::TensorFlowJs | Format::TensorFlowCheckpoint | Format::SavedModel
+    );
     // A legacy file has one layer for a whole nested model.
     let file_name = |path: &str| match legacy {
         true => path.split('/').next().unwrap_or(path).to_string(),
         false => path.to_string(),
     };
-    let named = |layer: &Wanted<'_>| by_name.get(&file_name(&layer.path)).copied();
-    let needed = || wanted.iter().filter(|layer| !kept.contains(&layer.path));
+    let named: Vec<Option<&SavedLayer>> = if by_scope {
+        let paths: Vec<&str> = wanted.iter().map(|layer| layer.path.as_str()).collect();
+        let scopes: Vec<&str> = saved.iter().map(|layer| layer.path.as_str()).collect();
+        let found = match_scopes(&paths, &scopes).into_iter();
+        found.map(|place| Some(saved[place?])).collect()
+    } else {
+        let mut names = checkpoint.name_paths();
+        let mut by_name: HashMap<String, &SavedLayer> = HashMap::new();
+        for layer in &saved {
+            let name = match by_container {
+                true => names.remove(layer.path.as_str()).unwrap_or_default(),
+                // Names of Keras may have a dot (`mobilenetv2_1.00_160`); Keras 2 had `conv1/conv`
+                // in DenseNet, which Keras 3 calls `conv1_conv`.
+                false if legacy => layer.path.replace('/', "_"),
+                false => layer.path.replace('.', "/"),
+            };
+            by_name.insert(name, layer);
+        }
+        let named = |layer: &Wanted<'_>| by_name.get(&file_name(&layer.path)).copied();
+        wanted.iter().map(named).collect()
+    };
+    let mut needed = wanted
+        .iter()
+        .zip(&named)
+        .filter(|(layer, _)| !kept.contains(&layer.path));
     let has_names = !by_container || checkpoint.layers.iter().any(|layer| layer.name.is_some());
-    if has_names && needed().all(|layer| named(layer).is_some()) {
-        return wanted.iter().map(named).collect();
+    if has_names && needed.all(|(_, saved)| saved.is_some()) {
+        return named;
     }
     // Names are of another session or another program (Keras counts `dense_4`, `dense_5`, … on from
     // model to model). Class and order tell the layers, but only if both sides have the same ones;
@@ -341,10 +358,10 @@ fn match_layers<'c>(
         }
     }
     // What is left is what names tell; the rest is reported as missing and unexpected.
-    wanted
-        .iter()
-        .map(|layer| if has_names { named(layer) } else { None })
-        .collect()
+    match has_names {
+        true => named,
+        false => vec![None; wanted.len()],
+    }
 }
 
 fn top_key<'a>(layer: &'a Wanted<'_>, legacy: bool) -> &'a str {
@@ -393,8 +410,19 @@ fn find_weight<'c>(
         let name = candidate.name.as_deref().unwrap_or_default();
         let name = name.strip_suffix(":0").unwrap_or(name);
         match of_nested && saved.weights.len() > layer.weights.len() {
-            true => name == inner || name.ends_with(&format!("/{inner}")),
-            false => candidate.variable() == Some(weight.name()),
+            true => {
+                let (layer, variable) = inner.rsplit_once('/').unwrap_or(("", inner));
+                let scope = candidate.scope().unwrap_or_default();
+                (scope == layer || scope.ends_with(&format!("/{layer}")))
+                    && same_variable(candidate.variable(), variable)
+            }
+            false => same_variable(candidate.variable(), weight.name()),
         }
     })
+}
+
+/// Whether a variable of a file is the weight of this name. Keras 1 and 2 call the kernel of a
+/// depthwise convolution `depthwise_kernel`.
+fn same_variable(saved: Option<&str>, name: &str) -> bool {
+    saved == Some(name) || (name == "kernel" && saved == Some("depthwise_kernel"))
 }

@@ -72,8 +72,8 @@ pub(super) fn read(message: &[u8]) -> Result<Found<'_>, Malformed> {
             }
         }
     }
-    for node in 0..graph.nodes.len() {
-        if !seen[node] {
+    for (node, seen) in seen.iter().enumerate() {
+        if !seen {
             graph.variables(node, &mut found.others)?;
         }
     }

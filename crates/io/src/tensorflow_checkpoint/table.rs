@@ -50,9 +50,11 @@ impl<'a> Table<'a> {
             bytes_left: body.len(),
             key_bytes_left: bytes.len().saturating_mul(MOST_EXPANSION),
         };
-        // The meta index block, which TensorFlow leaves empty, then the index block.
-        let handles = handle(&mut footer).and_then(|_| handle(&mut footer));
-        let index = handles.ok_or_else(|| malformed("footer", "the places of two blocks"))?;
+        let handles = handle(&mut footer).zip(handle(&mut footer));
+        let (meta, index) =
+            handles.ok_or_else(|| malformed("footer", "the places of two blocks"))?;
+        // TensorFlow leaves it empty; a wrong checksum still says that the file is damaged.
+        reader.block(meta, "meta index block")?;
         let mut table = Table {
             entries: Vec::new(),
         };
