@@ -560,3 +560,27 @@ fn operations_that_are_not_known_are_named_and_never_guessed() {
         assert!(error.contains(what) && error.contains('y'), "{error}");
     }
 }
+
+#[test]
+fn slashes_in_names_of_keras_2_become_underscores() {
+    // DenseNet's names; Keras 3 refuses them, and calls the same layers `conv1_conv` and so on.
+    let dense = |name: &str, from: Value| {
+        json!({"class_name": "Dense", "name": name, "config": {"name": name, "units": 2},
+            "inbound_nodes": [[[from, 0, 0, {}]]]})
+    };
+    let config = json!({"class_name": "Functional", "config": {"name": "model", "layers": [
+        {"class_name": "InputLayer", "name": "input_1", "inbound_nodes": [],
+            "config": {"batch_input_shape": [null, 3], "dtype": "float32", "name": "input_1"}},
+        dense("conv1/conv", json!("input_1")),
+        dense("top", json!("conv1/conv")),
+    ], "input_layers": [["input_1", 0, 0]], "output_layers": [["top", 0, 0]]}});
+    let model = read(&config).unwrap();
+    let names: Vec<&str> = model.layers().iter().map(|layer| layer.name()).collect();
+    assert_eq!(names, ["input_1", "conv1_conv", "top"]);
+    let config = json!({"class_name": "Sequential", "config": {"name": "model", "layers": [
+        {"class_name": "Dense", "config":
+            {"name": "conv1/conv", "units": 2, "batch_input_shape": [null, 3]}},
+    ]}});
+    let model = read(&config).unwrap();
+    assert!(model.weight("conv1_conv/kernel").is_some());
+}

@@ -45,7 +45,7 @@ pub fn nasnet_mobile() -> Application<NasNet> {
 /// The large NASNet, 88.9 million parameters.
 ///
 /// Without `input_shape`, its images are 331×331 also if the top is left off. Keras then leaves the
-/// size open and builds a network of other layers, which its own weight file does not fit.
+/// size open, and so cannot see where the cells' inputs differ in size: it builds other layers.
 pub fn nasnet_large() -> Application<NasNet> {
     Application::new(NasNet {
         name: "nasnet_large",
@@ -91,12 +91,7 @@ impl Architecture for NasNet {
         // The input of the cell before.
         let mut previous = x;
         for (filters, id) in [(self.filters / 4, "stem_1"), (self.filters / 2, "stem_2")] {
-            let output = Cell {
-                blocks,
-                id,
-                filters,
-            }
-            .reduction(x, previous)?;
+            let output = Cell::new(blocks, filters, id).reduction(x, previous)?;
             (previous, x) = (x, output);
         }
         for stage in 0..3 {
@@ -104,13 +99,7 @@ impl Architecture for NasNet {
             let first = stage * self.cells;
             if stage > 0 {
                 let id = format!("reduce_{first}");
-                let id = id.as_str();
-                let cell = Cell {
-                    blocks,
-                    id,
-                    filters,
-                };
-                let output = cell.reduction(x, previous)?;
+                let output = Cell::new(blocks, filters, &id).reduction(x, previous)?;
                 if !self.skips_reduction {
                     previous = x;
                 }
@@ -119,13 +108,7 @@ impl Architecture for NasNet {
             for cell in 0..self.cells {
                 // The number after a reduction is left out.
                 let id = (first + cell + usize::from(stage > 0)).to_string();
-                let id = id.as_str();
-                let cell = Cell {
-                    blocks,
-                    id,
-                    filters,
-                };
-                let output = cell.normal(x, previous)?;
+                let output = Cell::new(blocks, filters, &id).normal(x, previous)?;
                 (previous, x) = (x, output);
             }
         }
@@ -150,7 +133,15 @@ struct Cell<'c, 'f> {
     filters: usize,
 }
 
-impl Cell<'_, '_> {
+impl<'c, 'f> Cell<'c, 'f> {
+    fn new(blocks: &'c mut Blocks<'f>, filters: usize, id: &'c str) -> Self {
+        Cell {
+            blocks,
+            id,
+            filters,
+        }
+    }
+
     /// A cell that keeps the size.
     fn normal(mut self, x: LayerOutput, previous: LayerOutput) -> Result<LayerOutput> {
         let p = self.adjust(previous, x)?;
