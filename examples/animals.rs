@@ -11,8 +11,8 @@ use std::time::Instant;
 
 use regraft::data::{pick_per_class, read_idx};
 use regraft::layers::{
-    Concatenate, Dense, Functional, Input, LayerExt, LayerSpec, Registry, Rescaling, UpSampling2D,
-    ZeroPadding2D, layers,
+    Concatenate, Dense, Functional, Input, LayerExt, LayerSpec, Normalization, Registry, Rescaling,
+    Resizing, layers,
 };
 use regraft::losses::SparseCategoricalCrossentropy;
 use regraft::optimizers::Adam;
@@ -89,8 +89,9 @@ fn main() -> Result<()> {
     println!("\n── The top blocks unfrozen, 20 labels per class ──\n");
     let picked = pick_per_class(&pool.labels, 20, 0)?;
     let few = pool.pick(&picked);
-    let mut model = Model::from(backbone.with_head(layers![new_head()])?);
-    compile(&mut model, 3e-3)?;
+    let head = new_head(&rows(&pretrained[0], &picked))?;
+    let mut model = Model::from(backbone.with_head(head)?);
+    compile(&mut model, 1e-3)?;
     println!("{}", trained(&model));
     let fit = || Fit::new().seed(1).verbosity(Verbosity::Silent);
     model.fit(&few.pixels, &few.labels, fit().epochs(60))?;
@@ -126,18 +127,25 @@ fn backbone(network: &Model) -> Result<Model> {
     let trunk = network.cut_at("global_average_pooling2d")?;
     let mut f = Functional::new();
     let pictures = f.input([28, 28, 1]);
-    let large = f.apply(UpSampling2D::new([5, 5]), &[pictures])?;
-    let large = f.apply(ZeroPadding2D::new([[10, 10], [10, 10]]), &[large])?;
+    let large = f.apply(Resizing::new(160, 160), &[pictures])?;
     let colour = f.apply(Concatenate::new(), &[large, large, large])?;
     let scaled = f.apply(Rescaling::new(1.0 / 127.5).offset(-1.0), &[colour])?;
     let features = f.apply(trunk.named(TRUNK), &[scaled])?;
     Ok(f.model(&[pictures], &[features])?.into())
 }
 
-fn new_head() -> LayerSpec {
-    Dense::new(10)
-        .kernel_regularizer(L2 { l2: 1e-3 })
-        .named("animals")
+/// A head for ten classes, which first brings the features to mean 0 and variance 1: those of a random
+/// network are tiny.
+fn new_head(features: &Tensor) -> Result<Vec<LayerSpec>> {
+    let normalization = Normalization::new();
+    let normalization = normalization
+        .adapt(features)
+        .map_err(regraft::Error::Setting)?;
+    let classifier = Dense::new(10).kernel_regularizer(L2 { l2: 1e-3 });
+    Ok(layers![
+        normalization.named("scale"),
+        classifier.named("animals")
+    ])
 }
 
 fn compile<N: regraft::Network>(model: &mut regraft::Trainable<N>, rate: f32) -> Result<()> {
@@ -160,9 +168,11 @@ fn head(
     test_labels: &[i32],
     seed: u64,
 ) -> Result<f64> {
-    let mut model = Sequential::with_seed(layers![Input::new([1280]), new_head()], seed)?;
-    compile(&mut model, 3e-3)?;
     let few = rows(&features[0], picked);
+    let mut layers = layers![Input::new([few.shape()[1]])];
+    layers.extend(new_head(&few)?);
+    let mut model = Sequential::with_seed(layers, seed)?;
+    compile(&mut model, 1e-3)?;
     let labels: Vec<i32> = picked.iter().map(|&index| labels[index]).collect();
     let epochs = if picked.len() > 1000 { 30 } else { 100 };
     let options = Fit::new()

@@ -407,8 +407,6 @@ fn find_weight<'c>(
     let inner = weight.path().split_once('/').map_or("", |(_, inner)| inner);
     let of_nested = inner.contains('/');
     saved.weights.iter().find(|candidate| {
-        let name = candidate.name.as_deref().unwrap_or_default();
-        let name = name.strip_suffix(":0").unwrap_or(name);
         match of_nested && saved.weights.len() > layer.weights.len() {
             true => {
                 let (layer, variable) = inner.rsplit_once('/').unwrap_or(("", inner));
