@@ -20,9 +20,6 @@ use crate::kernels::matmul::{Epilogue, EpilogueActivation};
 /// Multiply-adds below which one thread does everything.
 const ALONE: usize = 1 << 18;
 
-/// Cells of a row that are computed at once.
-const CELLS: usize = 8;
-
 /// A depthwise convolution with one kernel per channel.
 struct Depthwise<'a> {
     samples: usize,
@@ -209,30 +206,34 @@ impl Depthwise<'_> {
             + depth * self.place.axes[0]
             + row * self.place.axes[1];
         let relu = self.epilogue.rectifier();
+        // Blocks of a few sizes along the row, the same for all channels.
+        let mut blocks = Vec::with_capacity(columns);
+        let mut column = 0;
+        while column < columns {
+            let (cells, in_width) = if column >= first_whole && column < end_whole {
+                (end_whole - column, 0..self.taps[2])
+            } else {
+                (1, self.inside(2, column))
+            };
+            let cells = [8, 4, 2, 1]
+                .into_iter()
+                .find(|&size| size <= cells)
+                .unwrap_or(1);
+            blocks.push((cells, column, in_width));
+            column += cells;
+        }
         for channel in (0..self.channels).step_by(L::COUNT) {
-            let count = L::COUNT.min(self.channels - channel);
-            let mut column = 0;
-            while column < columns {
-                let (cells, taps) = if column >= first_whole && column < end_whole {
-                    ((end_whole - column).min(CELLS), 0..self.taps[2])
-                } else {
-                    (1, self.inside(2, column))
-                };
-                // Blocks of a few sizes.
-                let cells = [8, 4, 2, 1]
-                    .into_iter()
-                    .find(|&size| size <= cells)
-                    .unwrap_or(1);
+            for (cells, column, in_width) in &blocks {
                 let block = Block {
                     sample,
                     depth,
                     row,
-                    column,
+                    column: *column,
                     channel,
-                    count,
+                    count: L::COUNT.min(self.channels - channel),
                     in_depth: in_depth.clone(),
                     in_height: in_height.clone(),
-                    in_width: taps,
+                    in_width: in_width.clone(),
                 };
                 let to = y.0.wrapping_add(c + column * self.place.axes[2] + channel);
                 // SAFETY: the block's windows lie in the input, its cells in the result.
@@ -244,7 +245,6 @@ impl Depthwise<'_> {
                         _ => self.block::<L, 1>(x, &block, to, relu),
                     }
                 }
-                column += cells;
             }
         }
         if relu.is_none() && self.epilogue.activation != EpilogueActivation::None {
