@@ -55,11 +55,8 @@ impl Model {
             let path = self.get_layer(layer)?.path().to_string();
             let parts: Vec<&str> = path.split('/').collect();
             let found = reveal(&mut model.topology, &parts);
-            for output in found.map_err(|detail| Error::Model(detail.within(&self.name)))? {
-                if !outputs.contains(&output) {
-                    outputs.push(output);
-                }
-            }
+            let found = found.map_err(|detail| Error::Model(detail.within(&self.name)));
+            outputs.extend(found?);
         }
         if outputs.is_empty() {
             let detail = Detail::new(&self.name, "the name of at least 1 layer", "none");

@@ -13,7 +13,8 @@ use crate::steps::{Batch, Features, FeedPlan};
 #[derive(Debug)]
 pub(crate) struct Dataset<'a> {
     pub inputs: Vec<Data<'a>>,
-    pub targets: Data<'a>,
+    /// One per output of the model.
+    pub targets: Vec<Data<'a>>,
     pub weights: Option<Vec<f32>>,
     /// The samples that belong to it; all if `None`.
     pub members: Option<Vec<u32>>,
@@ -22,7 +23,12 @@ pub(crate) struct Dataset<'a> {
 impl Dataset<'_> {
     /// The number of samples that belong to it.
     pub fn len(&self) -> usize {
-        self.members.as_ref().map_or(self.targets.len(), Vec::len)
+        self.members.as_ref().map_or(self.samples(), Vec::len)
+    }
+
+    /// The number of samples in the arrays.
+    pub fn samples(&self) -> usize {
+        self.targets.first().map_or(0, Data::len)
     }
 }
 
@@ -50,15 +56,15 @@ pub(crate) fn epoch_order(
 pub(crate) struct Batcher {
     plan: FeedPlan,
     inputs: Vec<Vec<f32>>,
-    targets: Vec<f32>,
+    targets: Vec<Vec<f32>>,
     weights: Vec<f32>,
     features: Vec<Vec<f32>>,
 }
 
 /// What a batch consists of, besides what the program is fed: for the metrics.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Rows<'a> {
-    pub targets: Feed<'a>,
+    pub targets: Feeds<'a>,
     pub weights: Option<&'a [f32]>,
 }
 
@@ -91,14 +97,21 @@ impl Batcher {
                 feeds.set(index, gather(input, picked, range, buffer));
             }
         }
-        let targets = gather(&data.targets, picked, range, &mut self.targets);
-        feeds.set(data.inputs.len(), targets);
+        let outputs = data.targets.len();
+        let mut targets = Feeds::new(outputs);
+        self.targets.resize_with(outputs, Vec::new);
+        let buffers = data.targets.iter().zip(&mut self.targets).enumerate();
+        for (index, (all, buffer)) in buffers {
+            let rows = gather(all, picked, range, buffer);
+            targets.set(index, rows);
+            feeds.set(data.inputs.len() + index, rows);
+        }
         let weights = match &data.weights {
             Some(all) => Some(rows(all, 1, picked, range, &mut self.weights)),
             None => None,
         };
         if let Some(weights) = weights {
-            feeds.set(data.inputs.len() + 1, Feed::F32(weights));
+            feeds.set(data.inputs.len() + outputs, Feed::F32(weights));
         }
         let kept = features.map_or(&[][..], |features| &features.0);
         for (index, (all, buffer)) in kept.iter().zip(&mut self.features).enumerate() {
@@ -117,9 +130,9 @@ impl Batcher {
 }
 
 impl<'a> Rows<'a> {
-    /// The targets as metrics take them.
-    pub fn metric_targets(&self) -> Targets<'a> {
-        match self.targets {
+    /// The targets of an output as metrics take them.
+    pub fn metric_targets(&self, output: usize) -> Targets<'a> {
+        match self.targets.as_slice()[output] {
             Feed::F32(values) => Targets::Values(values),
             Feed::I32(classes) => Targets::Classes(classes),
         }

@@ -6,8 +6,8 @@ use regraft_layers::Model as LayersModel;
 use crate::Result;
 use crate::batches::{Batcher, Dataset, Rows};
 use crate::feature_cache::{FeatureCache, keep_features};
-use crate::input::{IntoData, IntoInputs};
-use crate::metrics;
+use crate::input::IntoInputs;
+use crate::metrics::{self, Metric};
 use crate::prepare;
 use crate::steps::{Features, Purpose, Steps};
 use crate::trainable::{Network, Trainable, Training, not_compiled};
@@ -59,7 +59,7 @@ impl Evaluation {
         times: usize,
     ) -> Result<Self> {
         let purpose = Purpose::Evaluate {
-            loss: &training.loss,
+            objective: &training.objective,
             weighted: data.weights.is_some(),
         };
         let mut steps = Steps::new(model, purpose, times > 1)?;
@@ -88,6 +88,7 @@ impl Evaluation {
         }
         let (samples, order) = (data.len(), data.members.as_deref());
         let mut loss = 0.0;
+        let mut losses = vec![0.0; training.output_names.len()];
         let mut from = 0;
         while from < samples {
             let to = (from + batch_size).min(samples);
@@ -95,56 +96,75 @@ impl Evaluation {
                 .batcher
                 .batch(data, self.features.as_ref(), order, (from, to));
             self.steps.run(&batch, model.weights(), Run::default())?;
-            update_metrics(training, &self.steps, rows)?;
-            loss += f64::from(self.steps.loss_value()) * (to - from) as f64;
+            update_metrics(training, &self.steps, &rows)?;
+            let count = (to - from) as f64;
+            loss += f64::from(self.steps.loss_value()) * count;
+            for (sum, loss) in losses.iter_mut().zip(self.steps.loss_values()) {
+                *sum += f64::from(loss) * count;
+            }
             from = to;
         }
+        let mean = |sum: f64| sum / samples.max(1) as f64;
         let metrics = training.metrics.iter().chain(&training.weighted_metrics);
+        let results = metrics.map(|metric| metric.result());
+        let values = losses.into_iter().map(mean).chain(results);
         Ok(Scores {
-            loss: loss / samples.max(1) as f64,
-            metrics: metrics
-                .map(|metric| (metric.name().to_string(), metric.result()))
-                .collect(),
+            loss: mean(loss),
+            metrics: training.value_names().into_iter().zip(values).collect(),
         })
     }
 }
 
 impl<N: Network> Trainable<N> {
-    /// The loss and the metrics on samples `x` with targets `y`.
+    /// The loss and the metrics on samples `x` with targets `y`: of a model of several inputs or
+    /// outputs, a tuple or a list of arrays. With several outputs the scores have the loss of each.
     ///
     /// # Errors
     /// As [`fit`](Self::fit).
-    pub fn evaluate<'a>(&mut self, x: impl IntoInputs<'a>, y: impl IntoData<'a>) -> Result<Scores> {
+    pub fn evaluate<'a>(
+        &mut self,
+        x: impl IntoInputs<'a>,
+        y: impl IntoInputs<'a>,
+    ) -> Result<Scores> {
         /// Large, so that all cores are used; the loss is a weighted mean, so it does not matter.
         const BATCH: usize = 256;
         let training = self.training.as_mut().ok_or_else(not_compiled)?;
         let model = self.network.model();
-        let inputs = x.into_inputs()?;
-        let data = prepare::dataset("x", "y", model, &training.loss, inputs, y.into_data()?)?;
+        let (inputs, targets) = (x.into_inputs()?, y.into_inputs()?);
+        training.fit_to(model)?;
+        let data = prepare::dataset("x", "y", model, &training.objective, inputs, targets)?;
         let mut evaluation = Evaluation::new(model, training, &data, FeatureCache::Off, 1)?;
         evaluation.run(model, training, &data, BATCH)
     }
 }
 
 /// Tells the metrics of the batch that the steps ran on.
-pub(crate) fn update_metrics(training: &mut Training, steps: &Steps, rows: Rows<'_>) -> Result<()> {
+///
+/// Each metric is of its own output if there are several.
+pub(crate) fn update_metrics(
+    training: &mut Training,
+    steps: &Steps,
+    rows: &Rows<'_>,
+) -> Result<()> {
     let Training {
         metrics,
         weighted_metrics,
         ..
     } = training;
-    let mut batch = metrics::Batch {
-        targets: rows.metric_targets(),
-        predictions: steps.output(steps.predictions),
-        shape: steps.rest().output_shape(steps.predictions),
-        sample_weights: None,
+    let update = |position: usize, metric: &mut dyn Metric, weights| {
+        let output = if steps.outputs > 1 { position } else { 0 };
+        metric.update(&metrics::Batch {
+            targets: rows.metric_targets(output),
+            predictions: steps.output(output),
+            shape: steps.rest().output_shape(output),
+            sample_weights: weights,
+        })
     };
-    for metric in metrics.iter_mut() {
-        metric.update(&batch)?;
+    for (position, metric) in metrics.iter_mut().enumerate() {
+        update(position, metric, None)?;
     }
-    batch.sample_weights = rows.weights;
-    for metric in weighted_metrics.iter_mut() {
-        metric.update(&batch)?;
+    for (position, metric) in weighted_metrics.iter_mut().enumerate() {
+        update(position, metric, rows.weights)?;
     }
     Ok(())
 }

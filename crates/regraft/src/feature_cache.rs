@@ -37,7 +37,7 @@ pub(crate) fn keep_features(
     cache: FeatureCache,
     epochs: usize,
 ) -> Result<Option<Features>> {
-    let samples = data.targets.len();
+    let samples = data.samples();
     let fits = steps.feature_bytes().saturating_mul(samples) <= cache.limit();
     if steps.prefix().is_none() || !fits || epochs == 0 {
         return Ok(None);

@@ -39,7 +39,7 @@ pub(crate) enum Validation<'a> {
     None,
     /// A share of the samples, the same share of each class.
     Split(f64),
-    Data(Vec<Data<'a>>, Data<'a>),
+    Data(Vec<Data<'a>>, Vec<Data<'a>>),
 }
 
 impl Default for Fit<'_> {
@@ -101,9 +101,9 @@ impl<'a> Fit<'a> {
     pub fn validation_data(
         mut self,
         inputs: impl IntoInputs<'a>,
-        targets: impl IntoData<'a>,
+        targets: impl IntoInputs<'a>,
     ) -> Self {
-        match (inputs.into_inputs(), targets.into_data()) {
+        match (inputs.into_inputs(), targets.into_inputs()) {
             (Ok(inputs), Ok(targets)) => self.validation = Validation::Data(inputs, targets),
             (Err(error), _) | (_, Err(error)) => self.fail(error),
         }
@@ -186,7 +186,8 @@ impl<'a> Fit<'a> {
 }
 
 impl<N: Network> Trainable<N> {
-    /// Trains on samples `x` with targets `y` and returns the loss and metrics of every epoch.
+    /// Trains on samples `x` with targets `y` and returns the loss and metrics of every epoch. A model
+    /// of several inputs or outputs takes a tuple or a list of arrays, in their order.
     ///
     /// Only what is trainable now is trained. The frozen part in front of it is run once per sample
     /// where its results do not depend on anything else ([`FeatureCache`]).
@@ -198,7 +199,7 @@ impl<N: Network> Trainable<N> {
     pub fn fit<'a>(
         &mut self,
         x: impl IntoInputs<'a>,
-        y: impl IntoData<'a>,
+        y: impl IntoInputs<'a>,
         mut options: Fit<'a>,
     ) -> Result<History> {
         options.check()?;
@@ -209,8 +210,9 @@ impl<N: Network> Trainable<N> {
         }
         let training = self.training.as_mut().ok_or_else(not_compiled)?;
         let model = self.network.model_mut();
+        training.fit_to(model)?;
         let (data, validation) =
-            prepare::datasets(model, training, inputs, y.into_data()?, &options)?;
+            prepare::datasets(model, training, inputs, y.into_inputs()?, &options)?;
         let mut session = Session::new(model, training, &data, validation.as_ref(), &options)?;
         session.class_names = self.class_names.as_deref();
         session.train(&mut options)

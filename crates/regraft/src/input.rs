@@ -223,10 +223,10 @@ impl<'a> IntoData<'a> for &'a regraft_data::Labels {
     }
 }
 
-/// What can be used where the inputs of a model are expected: one array, or as many as the model
-/// has inputs.
+/// What can be used where the inputs of a model, or the targets of its outputs, are expected: one
+/// array, or as many as there are: a tuple, an array or a vector of them.
 pub trait IntoInputs<'a> {
-    /// The data of every input.
+    /// The data of every input or output.
     ///
     /// # Errors
     /// As [`IntoData::into_data`].
@@ -239,11 +239,34 @@ impl<'a, T: IntoData<'a>> IntoInputs<'a> for T {
     }
 }
 
-impl<'a> IntoInputs<'a> for Vec<Data<'a>> {
+impl<'a, T: IntoData<'a>> IntoInputs<'a> for Vec<T> {
     fn into_inputs(self) -> Result<Vec<Data<'a>>> {
-        Ok(self)
+        self.into_iter().map(T::into_data).collect()
     }
 }
+
+impl<'a, T: IntoData<'a>, const N: usize> IntoInputs<'a> for [T; N] {
+    fn into_inputs(self) -> Result<Vec<Data<'a>>> {
+        self.into_iter().map(T::into_data).collect()
+    }
+}
+
+/// Tuples of arrays, which may be of different types.
+macro_rules! tuple {
+    ($($name:ident)+) => {
+        impl<'a, $($name: IntoData<'a>),+> IntoInputs<'a> for ($($name,)+) {
+            fn into_inputs(self) -> Result<Vec<Data<'a>>> {
+                #[allow(non_snake_case)]
+                let ($($name,)+) = self;
+                Ok(vec![$($name.into_data()?),+])
+            }
+        }
+    };
+}
+
+tuple!(A B);
+tuple!(A B C);
+tuple!(A B C D);
 
 #[cfg(test)]
 mod tests {

@@ -17,6 +17,7 @@ mod keys;
 mod load;
 mod load_report;
 pub mod metrics;
+mod objective;
 mod open;
 mod optimizer_state;
 mod plan;
@@ -27,6 +28,7 @@ mod save;
 mod scopes;
 mod session;
 mod steps;
+mod surgery;
 mod trainable;
 
 pub use callbacks::{Callback, Context};
@@ -43,7 +45,9 @@ pub use progress::Verbosity;
 pub use trainable::{Model, Network, Sequential, Trainable};
 
 pub use ndarray;
-pub use regraft_layers::{Freezing, Selector, activations, initializers, losses, regularizers};
+pub use regraft_layers::{
+    Freezing, Functional, LayerOutput, Selector, activations, initializers, losses, regularizers,
+};
 pub use regraft_optimizers as optimizers;
 pub use regraft_tensor::Tensor;
 

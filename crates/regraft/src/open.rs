@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use regraft_io::Checkpoint;
-use regraft_layers::losses::LossFunction;
 use regraft_layers::{Model as LayersModel, Registry};
 use regraft_optimizers::Optimizer;
 use regraft_tensor::Detail;
@@ -12,6 +11,7 @@ use serde_json::Value;
 use crate::load::{Load, saved_class_names};
 use crate::load_report::{LoadReport, OptimizerState};
 use crate::metrics::{self, Metric};
+use crate::objective::Objective;
 use crate::trainable::{Network, Trainable, Training};
 use crate::{Error, Result};
 
@@ -77,7 +77,9 @@ impl<N: Network> Trainable<N> {
             )));
         };
         let mut opened = Self::from_config(config, registry)?;
-        let compiled = checkpoint.compile_config.as_ref().map(training);
+        let outputs = opened.network.model().output_names();
+        let compiled = checkpoint.compile_config.as_ref();
+        let compiled = compiled.map(|config| training(config, &outputs));
         let failed = match compiled {
             Some(Ok(training)) => {
                 opened.training = Some(training);
@@ -97,19 +99,16 @@ impl<N: Network> Trainable<N> {
 
 /// What `compile` was given, from the `compile_config` of a `.keras` file or the `training_config`
 /// of a legacy one.
-fn training(config: &Value) -> Result<Training> {
+fn training(config: &Value, outputs: &[String]) -> Result<Training> {
     let optimizer = match &config["optimizer"] {
         Value::Null => &config["optimizer_config"],
         optimizer => optimizer,
     };
-    let at = |detail: Detail| Error::Setting(detail.within("loss"));
-    let loss = LossFunction::deserialize(&config["loss"]).map_err(at)?;
-    Ok(Training {
-        optimizer: Optimizer::from_config(optimizer)?,
-        loss,
-        metrics: metrics(&config["metrics"])?,
-        weighted_metrics: metrics(&config["weighted_metrics"])?,
-    })
+    let objective = Objective::from_config(&config["loss"], &config["loss_weights"], outputs)?;
+    let optimizer = Optimizer::from_config(optimizer)?;
+    let mut training = Training::new(optimizer, objective, metrics(&config["metrics"])?);
+    training.weighted_metrics = metrics(&config["weighted_metrics"])?;
+    Ok(training)
 }
 
 /// Metrics by name, or by class without settings of their own. Keras keeps a list per output, also

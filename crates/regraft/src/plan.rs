@@ -79,7 +79,7 @@ impl<N: Network> Trainable<N> {
         let training = self.training.as_ref().ok_or_else(not_compiled)?;
         let model = self.network.model();
         let purpose = Purpose::Train {
-            loss: &training.loss,
+            objective: &training.objective,
             weighted: false,
         };
         let steps = Steps::new(model, purpose, true)?;

@@ -1,36 +1,61 @@
 //! Prediction: the model's output for samples.
 
 use regraft_autograd::{Feed, Program, Run};
-use regraft_tensor::Tensor;
+use regraft_tensor::{Detail, Tensor};
 
-use crate::Result;
 use crate::input::{Data, IntoInputs};
 use crate::prepare;
 use crate::steps::{Purpose, Steps, chunk_size, tensor};
 use crate::trainable::{Network, Trainable};
+use crate::{Error, Result};
 
 impl<N: Network> Trainable<N> {
-    /// The model's output for samples `x`, one row per sample.
+    /// The model's output for samples `x`, one row per sample. A model of several inputs takes a tuple
+    /// or a list of arrays: `predict((&images, &sizes))`.
+    ///
+    /// # Errors
+    /// Data that do not fit the model, NaN or infinity among them; a model of several outputs.
+    pub fn predict<'a>(&self, x: impl IntoInputs<'a>) -> Result<Tensor> {
+        let mut outputs = self.predict_all(x)?;
+        match (outputs.pop(), outputs.is_empty()) {
+            (Some(output), true) => Ok(output),
+            _ => {
+                let received = format!("{} outputs", outputs.len() + 1);
+                let detail = Detail::new(self.network.model().name(), "1 output", received);
+                Err(Error::Model(detail.help("call `predict_all`")))
+            }
+        }
+    }
+
+    /// As [`predict`](Self::predict), all outputs of the model in order.
     ///
     /// # Errors
     /// Data that do not fit the model, NaN or infinity among them.
-    pub fn predict<'a>(&self, x: impl IntoInputs<'a>) -> Result<Tensor> {
+    pub fn predict_all<'a>(&self, x: impl IntoInputs<'a>) -> Result<Vec<Tensor>> {
         let model = self.network.model();
         let inputs = prepare::check_inputs("x", model, x.into_inputs()?)?;
         let mut steps = Steps::new(model, Purpose::Predict, false)?;
-        let shape = model.output_shapes().pop().unwrap_or_default();
+        let shapes = model.output_shapes();
         let samples = inputs.first().map_or(0, Data::len);
         let program: &mut Program = steps.rest_mut();
         let chunk = chunk_size(program, samples);
-        let mut predictions = Vec::with_capacity(shape.len(samples));
+        let mut predictions: Vec<Vec<f32>> = shapes
+            .iter()
+            .map(|shape| Vec::with_capacity(shape.len(samples)))
+            .collect();
         let mut from = 0;
         while from < samples {
             let to = (from + chunk).min(samples);
             let feeds: Vec<Feed<'_>> = inputs.iter().map(|input| input.feed(from, to)).collect();
             program.run(to - from, &feeds, model.weights(), Run::default())?;
-            predictions.extend_from_slice(program.output(0));
+            for (output, rows) in predictions.iter_mut().enumerate() {
+                rows.extend_from_slice(program.output(output));
+            }
             from = to;
         }
-        tensor(&shape, samples, predictions)
+        let outputs = shapes.iter().zip(predictions);
+        outputs
+            .map(|(shape, rows)| tensor(shape, samples, rows))
+            .collect()
     }
 }

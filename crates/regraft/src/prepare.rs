@@ -9,6 +9,7 @@ use regraft_tensor::Detail;
 use crate::batches::Dataset;
 use crate::fit::{Fit, Validation};
 use crate::input::{Data, Values};
+use crate::objective::Objective;
 use crate::steps::targets_of;
 use crate::trainable::Training;
 use crate::{Error, Result};
@@ -18,30 +19,22 @@ pub(crate) fn datasets<'a>(
     model: &Model,
     training: &Training,
     inputs: Vec<Data<'a>>,
-    targets: Data<'a>,
+    targets: Vec<Data<'a>>,
     options: &Fit<'a>,
 ) -> Result<(Dataset<'a>, Option<Dataset<'a>>)> {
-    let mut data = dataset("x", "y", model, &training.loss, inputs, targets)?;
+    let objective = &training.objective;
+    let mut data = dataset("x", "y", model, objective, inputs, targets)?;
     data.weights = sample_weights(&data, options)?;
     let validation = match &options.validation {
         Validation::None => None,
         Validation::Data(inputs, targets) => {
             let (inputs, targets) = (inputs.clone(), targets.clone());
-            let names = ("validation x", "validation y");
-            Some(dataset(
-                names.0,
-                names.1,
-                model,
-                &training.loss,
-                inputs,
-                targets,
-            )?)
+            let (x, y) = ("validation x", "validation y");
+            Some(dataset(x, y, model, objective, inputs, targets)?)
         }
         Validation::Split(share) => {
-            let split = match data.targets.classes() {
-                Some(labels) if labels.len() == data.len() => {
-                    regraft_data::stratified_split(labels, *share, options.seed)?
-                }
+            let split = match classes(&data) {
+                Some(labels) => regraft_data::stratified_split(labels, *share, options.seed)?,
                 _ => regraft_data::random_split(data.len(), *share, options.seed)?,
             };
             let validation = Dataset {
@@ -50,7 +43,11 @@ pub(crate) fn datasets<'a>(
                     .iter()
                     .map(|input| input.select(&split.validation))
                     .collect(),
-                targets: data.targets.select(&split.validation),
+                targets: data
+                    .targets
+                    .iter()
+                    .map(|targets| targets.select(&split.validation))
+                    .collect(),
                 weights: data.weights.as_ref().map(|weights| {
                     split
                         .validation
@@ -72,23 +69,40 @@ pub(crate) fn dataset<'a>(
     x: &str,
     y: &str,
     model: &Model,
-    loss: &LossFunction,
+    objective: &Objective,
     inputs: Vec<Data<'a>>,
-    targets: Data<'a>,
+    targets: Vec<Data<'a>>,
 ) -> Result<Dataset<'a>> {
     let inputs = check_inputs(x, model, inputs)?;
     let samples = inputs.first().map_or(0, Data::len);
-    regraft_data::check_same_samples((x, samples), (y, targets.len()))?;
-    let predictions = model.output_shapes().pop().unwrap_or_default();
-    let (shape, data_type) = targets_of(loss, model, &predictions)?;
-    let targets = check_targets(y, targets, &shape, data_type)?;
-    if let Some(labels) = targets.classes() {
-        let classes = predictions.dims().last().map_or(0, |dim| dim.size(1));
-        check_classes(y, labels, classes, ignored_class(loss))?;
+    let (losses, outputs) = (objective.losses(model)?, model.output_shapes());
+    if targets.len() != outputs.len() {
+        let expected = format!("{} arrays, one per output of the model", outputs.len());
+        return Err(Error::Data(Detail::new(y, expected, targets.len())));
+    }
+    let names = model.output_names();
+    let mut checked = Vec::with_capacity(targets.len());
+    for (index, (targets, (loss, predictions))) in targets
+        .into_iter()
+        .zip(losses.into_iter().zip(&outputs))
+        .enumerate()
+    {
+        let at = match outputs.len() {
+            1 => y.to_string(),
+            _ => format!("{y} of output {:?}", names[index]),
+        };
+        regraft_data::check_same_samples((x, samples), (&at, targets.len()))?;
+        let (shape, data_type) = targets_of(loss, model, predictions)?;
+        let targets = check_targets(&at, targets, &shape, data_type)?;
+        if let Some(labels) = targets.classes() {
+            let classes = predictions.dims().last().map_or(0, |dim| dim.size(1));
+            check_classes(&at, labels, classes, ignored_class(loss))?;
+        }
+        checked.push(targets);
     }
     Ok(Dataset {
         inputs,
-        targets,
+        targets: checked,
         weights: None,
         members: None,
     })
@@ -111,21 +125,32 @@ pub(crate) fn check_inputs<'a>(
         ));
     }
     let (shapes, types) = (model.input_shapes(), model.input_types());
+    let names = model.input_names();
     if inputs.len() != shapes.len() {
         let expected = format!("{} arrays, one per input of the model", shapes.len());
-        return Err(Error::Data(Detail::new(name, expected, inputs.len())));
+        let detail = Detail::new(name, expected, inputs.len());
+        let help = format!("the inputs are {names:?}; pass a tuple or a list of arrays");
+        return Err(Error::Data(detail.help(help)));
     }
     let samples = inputs.first().map_or(0, Data::len);
+    let several = inputs.len() > 1;
     let mut checked = Vec::with_capacity(inputs.len());
-    for ((input, shape), data_type) in inputs.into_iter().zip(shapes).zip(types) {
+    let expectations = shapes.into_iter().zip(types).zip(&names);
+    for (input, ((shape, data_type), layer)) in inputs.into_iter().zip(expectations) {
+        let at = match several {
+            true => format!("{name} of input {layer:?}"),
+            false => name.to_string(),
+        };
+        let name = at.as_str();
         regraft_data::check_not_empty(name, input.shape())?;
-        regraft_data::check_same_samples((name, samples), (name, input.len()))?;
+        regraft_data::check_same_samples(("x", samples), (name, input.len()))?;
         let expected = shape.sample().unwrap_or_default();
         if input.shape().get(1..) != Some(&expected[..]) {
+            let expected = format!("shape {shape} for the input layer {layer:?}");
             let received = format!("shape {:?}", input.shape());
-            let detail = Detail::new(name, format!("shape {shape}"), received);
+            let help = shape_help(&shape.sample().unwrap_or_default(), input.shape());
             return Err(Error::Data(
-                detail.help("the first axis counts the samples"),
+                Detail::new(name, expected, received).help(help),
             ));
         }
         let input = match (data_type, &input.values) {
@@ -140,6 +165,34 @@ pub(crate) fn check_inputs<'a>(
         checked.push(input);
     }
     Ok(checked)
+}
+
+/// What is probably wrong with an array of this shape where samples of shape `expected` belong.
+fn shape_help(expected: &[usize], received: &[usize]) -> String {
+    let sample = received.get(1..).unwrap_or_default();
+    match (expected, sample) {
+        (expected, _) if received == expected => {
+            "the first axis counts the samples; a single one needs an axis of size 1".to_string()
+        }
+        ([height, width, channels], [c, h, w]) if (h, w, c) == (height, width, channels) => {
+            "channels come last: permute the axes of (samples, channels, height, width)".to_string()
+        }
+        ([height, width, channels], [h, w, c]) if (h, w) == (height, width) => {
+            format!("the images have {c} channels where the model takes {channels}")
+        }
+        ([height, width, channels], [h, w, c]) if c == channels => {
+            format!("the images are {h}×{w} where the model takes {height}×{width}; resize them")
+        }
+        _ => "the first axis counts the samples".to_string(),
+    }
+}
+
+/// The class numbers of the samples, if they have one each.
+fn classes<'d>(data: &'d Dataset<'_>) -> Option<&'d [i32]> {
+    match data.targets.as_slice() {
+        [targets] => targets.classes().filter(|all| all.len() == data.samples()),
+        _ => None,
+    }
 }
 
 /// Targets of the loss' shape and type: classes in range, values that are numbers.
@@ -231,7 +284,7 @@ fn check_finite(name: &str, data: &Data<'_>) -> Result<()> {
 
 /// The weight of each sample: its own times that of its class; `None` if all are 1.
 fn sample_weights(data: &Dataset<'_>, options: &Fit<'_>) -> Result<Option<Vec<f32>>> {
-    let samples = data.targets.len();
+    let samples = data.samples();
     let mut weights = match &options.sample_weight {
         None if options.class_weight.is_empty() => return Ok(None),
         None => vec![1.0; samples],
@@ -249,11 +302,7 @@ fn sample_weights(data: &Dataset<'_>, options: &Fit<'_>) -> Result<Option<Vec<f3
         }
     };
     if !options.class_weight.is_empty() {
-        let Some(classes) = data
-            .targets
-            .classes()
-            .filter(|classes| classes.len() == samples)
-        else {
+        let Some(classes) = classes(data) else {
             let detail = Detail::new(
                 "class_weight",
                 "one class number per sample",

@@ -157,6 +157,7 @@ impl<'s, 'd> Session<'s, 'd> {
             .shuffle
             .then(|| epoch_order(members, samples, options.seed, epoch));
         let order = shuffled.as_deref().or(members);
+        let mut losses = vec![0.0; self.training.output_names.len()];
         let metrics = &mut self.training.metrics;
         for metric in metrics
             .iter_mut()
@@ -179,6 +180,9 @@ impl<'s, 'd> Session<'s, 'd> {
             };
             let count = range.1 - range.0;
             loss += self.step(order, range, run)? * count as f64;
+            for (sum, loss) in losses.iter_mut().zip(self.steps.loss_values()) {
+                *sum += f64::from(loss) * count as f64;
+            }
             seen += count;
             progress.step(|| {
                 let rate = f64::from(self.training.optimizer.learning_rate());
@@ -198,13 +202,16 @@ impl<'s, 'd> Session<'s, 'd> {
                 }
             }
         }
-        let mut values = vec![("loss".to_string(), loss / seen.max(1) as f64)];
+        let mean = |sum: f64| sum / seen.max(1) as f64;
+        let mut values = vec![("loss".to_string(), mean(loss))];
         let metrics = self
             .training
             .metrics
             .iter()
             .chain(&self.training.weighted_metrics);
-        values.extend(metrics.map(|metric| (metric.name().to_string(), metric.result())));
+        let results = metrics.map(|metric| metric.result());
+        let results = losses.into_iter().map(mean).chain(results);
+        values.extend(self.training.value_names().into_iter().zip(results));
         Ok(Logs { values, stop })
     }
 
@@ -221,7 +228,7 @@ impl<'s, 'd> Session<'s, 'd> {
         } = self;
         let (batch, rows) = batcher.batch(data, features.as_ref(), order, range);
         steps.run(&batch, model.weights(), run)?;
-        update_metrics(training, steps, rows)?;
+        update_metrics(training, steps, &rows)?;
         let loss = f64::from(steps.loss_value());
         if !self.plan.is_empty() {
             let mut source = Source::new(model.trained_weights_mut(), steps);
@@ -253,7 +260,7 @@ struct Logs {
 
 fn training_steps(model: &LayersModel, training: &Training, data: &Dataset<'_>) -> Result<Steps> {
     let purpose = Purpose::Train {
-        loss: &training.loss,
+        objective: &training.objective,
         weighted: data.weights.is_some(),
     };
     Steps::new(model, purpose, true)

@@ -7,10 +7,10 @@ use regraft_autograd::{
 };
 use regraft_layers::losses::LossFunction;
 use regraft_layers::{Mode, Model};
-use regraft_tensor::Detail;
 
 use crate::feeds::Feeds;
 use crate::input::Data;
+use crate::objective::Objective;
 use crate::{Error, Result};
 
 /// What is asked of a model: the programs for it, and where to find their results.
@@ -25,7 +25,10 @@ pub(crate) struct Steps {
     /// For each feature the number of elements of a sample.
     feature_rows: Vec<usize>,
     pub loss: Option<usize>,
-    pub predictions: usize,
+    /// The number of the model's outputs, which come first.
+    pub outputs: usize,
+    /// The losses of the outputs, if there are several.
+    pub losses: Vec<usize>,
     /// Trained parameters, each with the output that is its gradient.
     pub gradients: Vec<(VariableId, usize)>,
     /// States, each with the output that is its new value.
@@ -36,11 +39,11 @@ pub(crate) struct Steps {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Purpose<'a> {
     Train {
-        loss: &'a LossFunction,
+        objective: &'a Objective,
         weighted: bool,
     },
     Evaluate {
-        loss: &'a LossFunction,
+        objective: &'a Objective,
         weighted: bool,
     },
     Predict,
@@ -65,26 +68,35 @@ impl Steps {
             Purpose::Predict => Mode::Constant,
         };
         let (outputs, emission) = model.emit(&graph, &inputs, mode)?;
-        let [predictions] = outputs[..] else {
-            return Err(Error::Model(Detail::new(
-                model.name(),
-                "a model with 1 output",
-                format!("{} outputs", outputs.len()),
-            )));
-        };
-        let mut asked = vec![predictions];
+        let output_count = outputs.len();
+        let mut asked = outputs;
         let mut steps = StepOutputs::default();
-        if let Purpose::Train { loss, weighted } | Purpose::Evaluate { loss, weighted } = purpose {
-            let (shape, data_type) = targets_of(loss, model, &predictions.shape())?;
-            let targets = graph.input("targets", shape, data_type);
+        if let Purpose::Train {
+            objective,
+            weighted,
+        }
+        | Purpose::Evaluate {
+            objective,
+            weighted,
+        } = purpose
+        {
+            let mut targets = Vec::with_capacity(output_count);
+            for (loss, predictions) in objective.losses(model)?.into_iter().zip(&asked) {
+                let (shape, data_type) = targets_of(loss, model, &predictions.shape())?;
+                targets.push(graph.input("targets", shape, data_type));
+            }
             let weights =
                 weighted.then(|| graph.input("sample_weight", [Dim::Batch], DataType::F32));
-            let mut total = graph.scope(&loss.name(), || loss.apply(targets, predictions, weights));
+            let (mut total, parts) = objective.apply(model, &targets, &asked, weights)?;
             for &penalty in &emission.penalties {
                 total = total + penalty;
             }
             steps.loss = Some(asked.len());
             asked.push(total.named("loss"));
+            if output_count > 1 {
+                steps.losses = (asked.len()..asked.len() + parts.len()).collect();
+                asked.extend(parts);
+            }
             if let Purpose::Train { .. } = purpose {
                 let wrt: Vec<Var<'_>> = emission.trainable.iter().map(|(_, var)| *var).collect();
                 for ((id, _), gradient) in emission.trainable.iter().zip(graph.grad(total, &wrt)?) {
@@ -120,7 +132,8 @@ impl Steps {
             input_count,
             rest_inputs,
             loss: steps.loss,
-            predictions: 0,
+            outputs: output_count,
+            losses: steps.losses,
             gradients: steps.gradients,
             updates: steps.updates,
         })
@@ -218,9 +231,16 @@ impl Steps {
 
     /// The loss of the last run; 0 without a loss.
     pub fn loss_value(&self) -> f32 {
-        self.loss.map_or(0.0, |index| {
-            self.rest.output(index).first().copied().unwrap_or(0.0)
-        })
+        self.loss.map_or(0.0, |index| self.number(index))
+    }
+
+    /// The losses of the outputs of the last run, if there are several outputs.
+    pub fn loss_values(&self) -> impl Iterator<Item = f32> {
+        self.losses.iter().map(|&index| self.number(index))
+    }
+
+    fn number(&self, index: usize) -> f32 {
+        self.rest.output(index).first().copied().unwrap_or(0.0)
     }
 }
 
@@ -237,6 +257,7 @@ pub(crate) fn targets_of(
 #[derive(Default)]
 struct StepOutputs {
     loss: Option<usize>,
+    losses: Vec<usize>,
     gradients: Vec<(VariableId, usize)>,
     updates: Vec<(VariableId, usize)>,
 }

@@ -11,6 +11,7 @@ use regraft_tensor::Detail;
 use serde_json::{Value, json};
 
 use crate::metrics::{IntoMetrics, Metric};
+use crate::objective::Objective;
 use crate::{Error, Result};
 
 /// A stack of layers that can be trained, loaded and saved; it dereferences to
@@ -36,17 +37,54 @@ pub struct Trainable<N> {
 #[derive(Debug)]
 pub(crate) struct Training {
     pub optimizer: Optimizer,
-    pub loss: LossFunction,
+    pub objective: Objective,
     pub metrics: Vec<Box<dyn Metric>>,
     pub weighted_metrics: Vec<Box<dyn Metric>>,
+    /// The names of the outputs, if there are several: metrics and losses are told apart by them.
+    pub output_names: Vec<String>,
 }
 
 impl Training {
+    pub fn new(optimizer: Optimizer, objective: Objective, metrics: Vec<Box<dyn Metric>>) -> Self {
+        Training {
+            optimizer,
+            objective,
+            metrics,
+            weighted_metrics: Vec::new(),
+            output_names: Vec::new(),
+        }
+    }
+
+    /// Checks that losses and metrics go with the outputs of `model`.
+    pub fn fit_to(&mut self, model: &regraft_layers::Model) -> Result<()> {
+        self.objective.losses(model)?;
+        self.output_names = match model.output_names() {
+            names if names.len() > 1 => names,
+            _ => Vec::new(),
+        };
+        let outputs = self.output_names.len();
+        for (what, metrics) in [
+            ("metrics", &self.metrics),
+            ("weighted_metrics", &self.weighted_metrics),
+        ] {
+            if outputs > 0 && !metrics.is_empty() && metrics.len() != outputs {
+                let expected = format!("none, or 1 for each of the {outputs} outputs");
+                return Err(Error::Setting(Detail::new(what, expected, metrics.len())));
+            }
+        }
+        Ok(())
+    }
+
+    /// The names that histories have: the losses of the outputs if there are several, and the metrics.
+    pub fn value_names(&self) -> Vec<String> {
+        value_names(&self.output_names, [&self.metrics, &self.weighted_metrics])
+    }
+
     /// What is saved of it.
     pub fn compiled(&self) -> Compiled<'_> {
         Compiled {
             optimizer: &self.optimizer,
-            loss: &self.loss,
+            objective: &self.objective,
             metrics: &self.metrics,
             weighted_metrics: &self.weighted_metrics,
         }
@@ -57,7 +95,7 @@ impl Training {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Compiled<'a> {
     pub optimizer: &'a Optimizer,
-    pub loss: &'a LossFunction,
+    pub objective: &'a Objective,
     pub metrics: &'a [Box<dyn Metric>],
     pub weighted_metrics: &'a [Box<dyn Metric>],
 }
@@ -71,10 +109,11 @@ impl Compiled<'_> {
                 .map(|metric| metric.name().to_string())
                 .collect()
         };
+        let (loss, loss_weights) = self.objective.config();
         json!({
             "optimizer": self.optimizer.config(),
-            "loss": self.loss.serialize(),
-            "loss_weights": null,
+            "loss": loss,
+            "loss_weights": loss_weights,
             "metrics": names(self.metrics),
             "weighted_metrics": names(self.weighted_metrics),
             "run_eagerly": false,
@@ -91,7 +130,7 @@ impl Compiled<'_> {
             "loss": config["loss"],
             "metrics": config["metrics"],
             "weighted_metrics": config["weighted_metrics"],
-            "loss_weights": null,
+            "loss_weights": config["loss_weights"],
             "optimizer_config": {
                 "class_name": optimizer["class_name"],
                 "config": optimizer["config"],
@@ -193,6 +232,9 @@ impl<N: Network> Trainable<N> {
     ///
     /// What is trainable is not fixed here; it is read at every `fit`.
     ///
+    /// If the model has several outputs, the loss is that of each (unless [`losses`](Self::losses)
+    /// says otherwise), their sum is minimized, and there is one metric per output or none.
+    ///
     /// # Errors
     /// A setting of the optimizer that is out of range, or a name that is not known.
     pub fn compile(
@@ -201,15 +243,35 @@ impl<N: Network> Trainable<N> {
         loss: impl Into<LossFunction>,
         metrics: impl IntoMetrics,
     ) -> Result<&mut Self> {
-        let loss = loss.into();
-        loss.get()
-            .map_err(|detail| Error::Setting(detail.within("loss")))?;
-        self.training = Some(Training {
-            optimizer: optimizer.into_optimizer()?,
-            loss,
-            metrics: metrics.into_metrics()?,
-            weighted_metrics: Vec::new(),
-        });
+        let objective = Objective::new(loss.into())?;
+        let (optimizer, metrics) = (optimizer.into_optimizer()?, metrics.into_metrics()?);
+        self.training = Some(Training::new(optimizer, objective, metrics));
+        Ok(self)
+    }
+
+    /// A loss of its own for each output, in the order of the outputs; their sum is minimized, and
+    /// histories have `NAME_loss` of each besides `loss`.
+    ///
+    /// # Errors
+    /// If the model is not compiled, or a name is not known; `fit` says if their number is not that of
+    /// the outputs.
+    pub fn losses<L: Into<LossFunction>>(
+        &mut self,
+        losses: impl IntoIterator<Item = L>,
+    ) -> Result<&mut Self> {
+        let losses = losses.into_iter().map(Into::into).collect();
+        self.training_mut()?.objective = Objective::of_outputs(losses)?;
+        Ok(self)
+    }
+
+    /// How much the loss of each output counts in the sum (Keras' `loss_weights`); all 1 unless told
+    /// otherwise. Call it after [`losses`](Self::losses).
+    ///
+    /// # Errors
+    /// If the model is not compiled, or a weight is not finite.
+    pub fn loss_weights(&mut self, weights: impl IntoIterator<Item = f32>) -> Result<&mut Self> {
+        let weights = weights.into_iter().collect();
+        self.training_mut()?.objective.set_weights(weights)?;
         Ok(self)
     }
 
@@ -250,6 +312,21 @@ impl<N: Network> Trainable<N> {
     pub(crate) fn training_mut(&mut self) -> Result<&mut Training> {
         self.training.as_mut().ok_or_else(not_compiled)
     }
+}
+
+/// The names that histories have of these metrics, besides `loss`: as they are if there is one
+/// output; otherwise the loss of each output, and each metric with its output's name in front.
+pub(crate) fn value_names(outputs: &[String], metrics: [&[Box<dyn Metric>]; 2]) -> Vec<String> {
+    let mut names: Vec<String> = outputs.iter().map(|name| format!("{name}_loss")).collect();
+    for metrics in metrics {
+        for (position, metric) in metrics.iter().enumerate() {
+            names.push(match outputs.get(position) {
+                Some(output) => format!("{output}_{}", metric.name()),
+                None => metric.name().to_string(),
+            });
+        }
+    }
+    names
 }
 
 pub(crate) fn not_compiled() -> Error {

@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use regraft_layers::Model;
-use regraft_layers::losses::LossFunction;
 use regraft_optimizers::Optimizer;
 
 use crate::Result;
 use crate::fit::Fit;
 use crate::metrics::{Direction, Metric};
+use crate::objective::Objective;
 use crate::save::Saving;
-use crate::trainable::{Compiled, Training};
+use crate::trainable::{Compiled, Training, value_names};
 
 /// What a callback sees of training, and may change.
 #[derive(Debug)]
@@ -27,7 +27,8 @@ pub struct Context<'a> {
     pub steps_per_epoch: usize,
     /// The seed of `fit`.
     pub seed: u64,
-    loss_function: &'a LossFunction,
+    objective: &'a Objective,
+    output_names: &'a [String],
     metrics: &'a [Box<dyn Metric>],
     weighted_metrics: &'a [Box<dyn Metric>],
     class_names: Option<&'a [String]>,
@@ -50,9 +51,10 @@ impl<'a> Context<'a> {
     pub(crate) fn new(parts: Parts<'a>, options: &Fit<'_>) -> Self {
         let Training {
             optimizer,
-            loss,
+            objective,
             metrics,
             weighted_metrics,
+            output_names,
         } = parts.training;
         Context {
             model: parts.model,
@@ -61,7 +63,8 @@ impl<'a> Context<'a> {
             epochs: options.epochs,
             steps_per_epoch: parts.steps_per_epoch,
             seed: options.seed,
-            loss_function: loss,
+            objective,
+            output_names,
             metrics,
             weighted_metrics,
             class_names: parts.class_names,
@@ -84,9 +87,8 @@ impl<'a> Context<'a> {
     /// The names that the history has of each epoch: `loss`, the metrics, and with validation the
     /// same with `val_` in front.
     pub fn quantities(&self) -> Vec<String> {
-        let metrics = self.metrics.iter().chain(self.weighted_metrics);
         let mut names = vec!["loss".to_string()];
-        names.extend(metrics.map(|metric| metric.name().to_string()));
+        names.extend(self.value_names());
         if self.validates {
             let validated: Vec<String> = names.iter().map(|name| format!("val_{name}")).collect();
             names.extend(validated);
@@ -101,8 +103,16 @@ impl<'a> Context<'a> {
         if name == "loss" {
             return Some(Direction::Down);
         }
+        let position = self.value_names().iter().position(|known| known == name)?;
+        let Some(metric) = position.checked_sub(self.output_names.len()) else {
+            return Some(Direction::Down);
+        };
         let mut metrics = self.metrics.iter().chain(self.weighted_metrics);
-        metrics.find(|metric| metric.name() == name)?.direction()
+        metrics.nth(metric)?.direction()
+    }
+
+    fn value_names(&self) -> Vec<String> {
+        value_names(self.output_names, [self.metrics, self.weighted_metrics])
     }
 
     /// Saves the weights and the optimizer's memory, as
@@ -127,7 +137,7 @@ impl<'a> Context<'a> {
             model: self.model,
             compiled: Some(Compiled {
                 optimizer: self.optimizer,
-                loss: self.loss_function,
+                objective: self.objective,
                 metrics: self.metrics,
                 weighted_metrics: self.weighted_metrics,
             }),
