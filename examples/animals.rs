@@ -16,7 +16,7 @@ use regraft::layers::{
 };
 use regraft::losses::SparseCategoricalCrossentropy;
 use regraft::optimizers::Adam;
-use regraft::random::{Key, permutation};
+use regraft::random::{Key, normal, permutation};
 use regraft::regularizers::L2;
 use regraft::{Fit, Model, Sequential, Tensor, Verbosity};
 
@@ -51,7 +51,7 @@ fn main() -> Result<()> {
     println!("\n── A network that Keras trained on photographs of dogs ──\n");
     let (dogs, report) = Model::open(&network)?;
     println!("{} weights loaded, none left over", report.loaded.len());
-    let strangers = Model::from_config(&dogs.to_config(), &Registry::new())?;
+    let strangers = with_random_weights(&dogs)?;
 
     println!("\n── Its head replaced, everything below frozen ──\n");
     let mut backbone = backbone(&dogs)?;
@@ -89,7 +89,7 @@ fn main() -> Result<()> {
     println!("\n── The top blocks unfrozen, 20 labels per class ──\n");
     let picked = pick_per_class(&pool.labels, 20, 0)?;
     let few = pool.pick(&picked);
-    let head = new_head(&rows(&pretrained[0], &picked))?;
+    let head = new_head(&pretrained[0])?;
     let mut model = Model::from(backbone.with_head(head)?);
     compile(&mut model, 1e-3)?;
     println!("{}", trained(&model));
@@ -134,8 +134,30 @@ fn backbone(network: &Model) -> Result<Model> {
     Ok(f.model(&[pictures], &[features])?.into())
 }
 
-/// A head for ten classes, which first brings the features to mean 0 and variance 1: those of a random
-/// network are tiny.
+/// The same network as if nobody had trained it. Keras' initializer makes the kernels of depthwise
+/// convolutions too small by far, so that nothing would be left of a picture after 17 of them; they are
+/// drawn so that values keep their size.
+fn with_random_weights(network: &Model) -> Result<Model> {
+    let mut model = Model::from_config(&network.to_config(), &Registry::new())?;
+    let weights = model.weights().iter();
+    let kernels = weights.filter(|weight| weight.path().ends_with("depthwise/kernel"));
+    let kernels: Vec<(String, Tensor)> = kernels
+        .map(|weight| (weight.path().to_string(), weight.value().clone()))
+        .collect();
+    for (stream, (path, mut kernel)) in kernels.into_iter().enumerate() {
+        normal(Key::new(7, stream as u64), 0, kernel.as_mut_slice());
+        let deviation = (2.0 / 9.0_f32).sqrt();
+        kernel
+            .as_mut_slice()
+            .iter_mut()
+            .for_each(|value| *value *= deviation);
+        model.set_weight(&path, kernel)?;
+    }
+    Ok(model)
+}
+
+/// A head for ten classes, which first brings the features to mean 0 and variance 1; for that no labels
+/// are needed.
 fn new_head(features: &Tensor) -> Result<Vec<LayerSpec>> {
     let normalization = Normalization::new();
     let normalization = normalization
@@ -170,7 +192,7 @@ fn head(
 ) -> Result<f64> {
     let few = rows(&features[0], picked);
     let mut layers = layers![Input::new([few.shape()[1]])];
-    layers.extend(new_head(&few)?);
+    layers.extend(new_head(&features[0])?);
     let mut model = Sequential::with_seed(layers, seed)?;
     compile(&mut model, 1e-3)?;
     let labels: Vec<i32> = picked.iter().map(|&index| labels[index]).collect();
