@@ -4,7 +4,8 @@ set -eu
 cd "$(dirname "$0")"
 seconds=${1:-60}
 [ $# -gt 0 ] && shift
-[ $# -gt 0 ] || set -- keras_weights legacy_h5 keras_archive sharded safetensors idx
+[ $# -gt 0 ] || set -- keras_weights legacy_h5 keras_archive sharded safetensors pytorch idx \
+    tensorflow_js tensorflow_checkpoint
 seeds=../fixtures/keras-files
 for target in "$@"; do
     mkdir -p "corpus/$target"
@@ -14,6 +15,27 @@ for target in "$@"; do
         keras_archive) cp $seeds/*.keras corpus/$target ;;
         sharded) cp $seeds/*.weights.json corpus/$target ;;
         idx) cp ../fixtures/fashion-mnist/*-labels-*.gz seeds/idx-* corpus/$target ;;
+        pytorch) cp ../fixtures/pytorch-files/* corpus/$target ;;
+        tensorflow_js)
+            # A first byte chooses: a sound shard, or a sound JSON file.
+            for model in ../fixtures/tensorflow-files/js_*; do
+                { printf '.'; cat "$model/model.json"; } >"corpus/$target/${model##*/}.json"
+            done
+            { printf ' '; cat ../fixtures/tensorflow-files/js_uint8_plain/*.bin; } \
+                >"corpus/$target/shard"
+            ;;
+        tensorflow_checkpoint)
+            # The length of the index (16 bits), the index, a shard.
+            for index in ../fixtures/tensorflow-files/*/*.index \
+                ../fixtures/tensorflow-files/*/variables/*.index; do
+                length=$(wc -c <"$index")
+                name=$(echo "${index#../fixtures/tensorflow-files/}" | tr / _)
+                {
+                    printf "\\$(printf %03o $((length % 256)))\\$(printf %03o $((length / 256)))"
+                    cat "$index" "${index%.index}".data-00000-of-*
+                } >"corpus/$target/$name"
+            done
+            ;;
         safetensors) cp seeds/*.safetensors corpus/$target ;;
     esac
     chmod u+w "corpus/$target"/*

@@ -4,7 +4,9 @@
 
 use std::{any::Any, fmt};
 
-use regraft_tensor::{Detail, kernels::random::Key};
+use regraft_tensor::Detail;
+use regraft_tensor::kernels::matmul::EpilogueActivation;
+use regraft_tensor::kernels::random::Key;
 
 use crate::{Shape, Var};
 
@@ -134,6 +136,12 @@ pub trait Op: Any + fmt::Debug + Send + Sync {
     /// so this must not change a number.
     fn broadcasts(&self) -> bool {
         false
+    }
+
+    /// The activation that the op applies to its only operand, if matrix products and convolutions can
+    /// apply it to their result in one pass with it; the bits must be the same.
+    fn epilogue(&self) -> Option<EpilogueActivation> {
+        None
     }
 
     /// Multiplications and additions for concrete sizes, as [`Program::flops`](crate::Program::flops) adds them up.

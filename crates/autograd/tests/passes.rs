@@ -6,7 +6,7 @@ mod common;
 use common::random_graph::{STEP, WIDTH, build, recipes, run, run_on, samples};
 use proptest::prelude::*;
 use regraft_autograd::passes::{
-    assign_slots, fold_constants, fuse, optimize, prune, share, skip_broadcasts, split,
+    assign_slots, fold_constants, fold_scales, fuse, optimize, prune, share, skip_broadcasts, split,
 };
 use regraft_autograd::{Feed, Nodes, Program, Run};
 
@@ -26,6 +26,7 @@ proptest! {
             ("broadcasts", skip_broadcasts(&pruned)),
             ("fold", fold_constants(&pruned)),
             ("share", share(&pruned)),
+            ("fold scales", fold_scales(&pruned)),
             ("fuse", fuse(&pruned)),
             ("optimize", optimize(&nodes)),
             ("optimize twice", optimize(&optimize(&nodes))),
@@ -106,4 +107,42 @@ proptest! {
             }
         }
     }
+}
+
+/// A convolution, a bias, a frozen batch normalization and an activation become one op.
+#[test]
+fn a_frozen_normalization_folds_into_the_convolution_before_it() {
+    use regraft_autograd::{Graph, Tensor};
+    use regraft_tensor::kernels::window::Window;
+    let numbers = |shape: &[usize], step: f32| {
+        let values = (0..shape.iter().product::<usize>()).map(|i| (i as f32 * step).sin());
+        Tensor::new(shape, values.collect()).unwrap()
+    };
+    let graph = Graph::new();
+    let x = graph.samples("x", &[5, 6, 3]);
+    let window = Window::new(&[3, 3]).same_padding(&[5, 6]);
+    let convolved = x.convolution(graph.constant(numbers(&[3, 3, 3, 4], 0.7)), window, 1)
+        + graph.constant(numbers(&[4], 0.3));
+    let y = (convolved * graph.constant(numbers(&[4], 1.1)) + graph.constant(numbers(&[4], 2.3)))
+        .relu();
+    let plain = graph.nodes_for(&[y]);
+    let folded = optimize(&plain);
+    let ops = folded.nodes.iter().filter(|node| node.op().is_some());
+    assert_eq!(ops.count(), 1, "{folded}");
+    let input = numbers(&[2, 5, 6, 3], 0.9);
+    let run = |nodes: &Nodes| {
+        let mut program = Program::from_nodes(nodes.clone());
+        let none: &[Tensor] = &[];
+        program
+            .run(2, &[Feed::F32(input.as_slice())], none, Run::default())
+            .unwrap();
+        program.output(0).to_vec()
+    };
+    for (folded, plain) in run(&folded).iter().zip(run(&plain)) {
+        assert!((folded - plain).abs() < 1e-5, "{folded} {plain}");
+    }
+    // What somebody else needs too is not folded.
+    let both = optimize(&graph.nodes_for(&[y, convolved]));
+    let ops = both.nodes.iter().filter(|node| node.op().is_some());
+    assert!(ops.count() > 1, "{both}");
 }

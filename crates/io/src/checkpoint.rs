@@ -25,7 +25,8 @@ pub struct Checkpoint {
     pub layers: Vec<SavedLayer>,
     /// The optimizer's state, if the file has it.
     pub optimizer: Option<SavedOptimizer>,
-    /// Tensors that belong neither to a layer nor to the optimizer, such as Keras 2's metrics.
+    /// Tensors that belong neither to a layer nor to Keras' optimizer, such as Keras 2's metrics and
+    /// the state of PyTorch's optimizers.
     pub extra: Vec<SavedWeight>,
     /// Other members of a `.keras` archive, such as vocabularies, by their path in it.
     pub assets: BTreeMap<String, Vec<u8>>,
@@ -42,7 +43,7 @@ pub struct SavedLayer {
     /// numbers skip, are listed under the path that Keras 3 would use.
     ///
     /// Legacy `.h5`: the layer's name; a nested model is one layer, whose weights' names tell the
-    /// inner ones. Safetensors: the tensor's name up to its last part.
+    /// inner ones. Safetensors and PyTorch: the tensor's name up to its last part.
     pub path: String,
     /// The layer's own name (`block1_conv1`), if the file tells it.
     pub name: Option<String>,
@@ -82,7 +83,8 @@ pub struct Metadata {
     pub backend: Option<String>,
     /// When the file was saved, as in `2026-11-23@16:27:56`.
     pub date_saved: Option<String>,
-    /// Further entries: of a safetensors header, or attributes `regraft.…` of an HDF5 file.
+    /// Further entries: of a safetensors header, attributes `regraft.…` of an HDF5 file, or the
+    /// numbers and texts beside the tensors of a PyTorch file.
     pub entries: BTreeMap<String, String>,
 }
 

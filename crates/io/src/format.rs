@@ -18,6 +18,14 @@ pub enum Format {
     LegacyModel,
     /// `.safetensors`.
     Safetensors,
+    /// `.pt` and `.pth` of PyTorch: a pickled state dict. It is read, not written.
+    PyTorch,
+    /// `model.json` of a TensorFlow.js layers model, and the shards it names.
+    TensorFlowJs,
+    /// `X.index` and `X.data-…` of TensorFlow 2, by variables' names.
+    TensorFlowCheckpoint,
+    /// A SavedModel folder of TensorFlow 2.
+    SavedModel,
 }
 
 /// Who wrote a file of weights by container path, as far as the file shows it.
@@ -46,6 +54,10 @@ impl fmt::Display for Format {
             Format::LegacyWeights => ("legacy Keras .h5 weights", None),
             Format::LegacyModel => ("legacy Keras .h5 model", None),
             Format::Safetensors => ("safetensors", None),
+            Format::PyTorch => ("PyTorch", None),
+            Format::TensorFlowJs => ("TensorFlow.js layers model", None),
+            Format::TensorFlowCheckpoint => ("TensorFlow checkpoint", None),
+            Format::SavedModel => ("SavedModel", None),
         };
         f.write_str(name)?;
         match dialect {

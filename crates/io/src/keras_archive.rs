@@ -6,14 +6,15 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufReader, Cursor, Read, Seek, Write};
+use std::io::{BufReader, Cursor, Seek, Write};
 use std::path::Path;
 
 use serde_json::{Map, Value};
 use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, ZipArchive, ZipWriter};
+use zip::{CompressionMethod, ZipWriter};
 
-use crate::input::{Input, Reader};
+use crate::archive::Archive;
+use crate::input::Input;
 use crate::{Checkpoint, Error, Format, Metadata, Result, atomic, keras_weights};
 
 const METADATA: &str = "metadata.json";
@@ -21,13 +22,6 @@ const CONFIG: &str = "config.json";
 const WEIGHTS: &str = "model.weights.h5";
 const NPZ_WEIGHTS: &str = "model.weights.npz";
 const ASSETS: &str = "assets/";
-
-/// A member may be this many times larger unpacked than packed, as in Keras; deflate itself reaches
-/// about 1,000 on zeros.
-const MOST_EXPANSION: u64 = 100;
-
-/// Members up to this size are read whatever their ratio.
-const UNPACKED_ALLOWANCE: u64 = 64 << 20;
 
 /// Reads a `.keras` archive, or the folder of an unpacked one.
 ///
@@ -121,8 +115,11 @@ fn write_to(out: &mut (impl Write + Seek), checkpoint: &Checkpoint) -> Result<()
 }
 
 pub(crate) fn from_input(input: &Input) -> Result<Checkpoint> {
+    from_archive(Archive::open(input)?)
+}
+
+pub(crate) fn from_archive(mut archive: Archive) -> Result<Checkpoint> {
     // A zip archive that merely holds arrays is NumPy's `.npz`.
-    let mut archive = Archive::open(input)?;
     let names = archive.names()?;
     let has = |name: &str| names.iter().any(|found| found == name);
     if has(NPZ_WEIGHTS) || (!has(WEIGHTS) && names.iter().any(|name| name.ends_with(".npy"))) {
@@ -133,7 +130,10 @@ pub(crate) fn from_input(input: &Input) -> Result<Checkpoint> {
         true => Some(archive.json(METADATA)?),
         false => None,
     };
-    let weights = archive.weights()?;
+    let weights = match archive.stored(WEIGHTS)? {
+        Some(weights) => weights,
+        None => Input::memory(archive.bytes(WEIGHTS)?),
+    };
     let mut assets = BTreeMap::new();
     for name in names {
         if name.starts_with(ASSETS) && !name.ends_with('/') {
@@ -222,97 +222,4 @@ fn refuse_npz() -> Error {
         "weights as .npz, which hold pickled objects",
     )
     .help("load the model in Keras and save it with weights_format=\"h5\", the default")
-}
-
-struct Archive {
-    input: Input,
-    zip: ZipArchive<BufReader<Reader>>,
-}
-
-impl Archive {
-    fn open(input: &Input) -> Result<Self> {
-        let zip =
-            ZipArchive::new(BufReader::new(input.reader())).map_err(|error| corrupt("", error))?;
-        Ok(Archive {
-            input: input.clone(),
-            zip,
-        })
-    }
-
-    fn names(&self) -> Result<Vec<String>> {
-        self.zip
-            .file_names()
-            .map(|name| match name {
-                Ok(name) => Ok(name.into_owned()),
-                Err(error) => Err(corrupt("", error)),
-            })
-            .collect()
-    }
-
-    fn member(&mut self, name: &str) -> Result<zip::read::ZipFile<'_, BufReader<Reader>>> {
-        let input_length = self.input.length();
-        let member = match self.zip.by_name(name) {
-            Ok(member) => member,
-            Err(zip::result::ZipError::FileNotFound) => {
-                return Err(
-                    Error::missing(name, "this member of a .keras archive", "none")
-                        .help("is it an archive that Keras wrote?"),
-                );
-            }
-            Err(error) => return Err(corrupt(name, error)),
-        };
-        let packed = member.compressed_size().min(input_length);
-        let most = packed
-            .saturating_mul(MOST_EXPANSION)
-            .max(UNPACKED_ALLOWANCE);
-        if member.size() > most {
-            return Err(Error::limit(
-                name,
-                format!("at most {most} bytes from {packed} packed ones"),
-                format!("{} bytes", member.size()),
-            ));
-        }
-        Ok(member)
-    }
-
-    fn bytes(&mut self, name: &str) -> Result<Vec<u8>> {
-        let member = self.member(name)?;
-        let size = member.size();
-        let mut bytes = Vec::new();
-        // What a member really unpacks to may be more than it says.
-        let read = member.take(size + 1).read_to_end(&mut bytes);
-        read.map_err(|error| corrupt(name, error))?;
-        if bytes.len() as u64 != size {
-            let received = format!("{} or more", bytes.len());
-            return Err(Error::format(name, format!("{size} bytes"), received));
-        }
-        Ok(bytes)
-    }
-
-    fn json(&mut self, name: &str) -> Result<Value> {
-        let bytes = self.bytes(name)?;
-        serde_json::from_slice(&bytes).map_err(|error| Error::format(name, "JSON", error))
-    }
-
-    /// The weights: in place if they are stored, else unpacked into memory.
-    fn weights(&mut self) -> Result<Input> {
-        let mut member = self.member(WEIGHTS)?;
-        if member.compression() != CompressionMethod::Stored {
-            drop(member);
-            return Ok(Input::memory(self.bytes(WEIGHTS)?));
-        }
-        // Reading to the end checks the checksum; nothing else would notice a flipped bit.
-        std::io::copy(&mut member, &mut std::io::sink())
-            .map_err(|error| corrupt(WEIGHTS, error))?;
-        let (start, length) = (member.data_start(), member.size());
-        drop(member);
-        start
-            .and_then(|start| self.input.section(start, length))
-            .ok_or_else(|| Error::format(WEIGHTS, "a member within the archive", "one beyond"))
-    }
-}
-
-fn corrupt(name: &str, error: impl std::fmt::Display) -> Error {
-    Error::format(name, "a sound zip archive", error)
-        .help("the file is truncated or corrupt; copy or download it again")
 }

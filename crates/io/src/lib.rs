@@ -3,8 +3,10 @@
 #[cfg(target_endian = "big")]
 compile_error!("weight files are little-endian and are read in place");
 
+mod archive;
 mod atomic;
 mod checkpoint;
+mod config_order;
 mod data_type;
 mod detect;
 mod error;
@@ -15,9 +17,14 @@ pub mod keras_archive;
 pub mod keras_weights;
 pub mod legacy_h5;
 mod naming;
+mod protobuf;
+pub mod pytorch;
 pub mod safetensors;
+pub mod saved_model;
 pub mod sharded;
 mod tensor_data;
+pub mod tensorflow_checkpoint;
+pub mod tensorflow_js;
 
 pub use atomic::write_file;
 pub use checkpoint::{Checkpoint, Metadata, SavedLayer, SavedOptimizer, SavedWeight};

@@ -83,6 +83,11 @@ fn segment_order(a: &str, b: &str) -> Ordering {
     key(a).cmp(&key(b)).then_with(|| a.cmp(b))
 }
 
+/// Nothing that leads out of the folder, on any system.
+pub(crate) fn is_plain_name(name: &str) -> bool {
+    !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', ':', '\0'])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

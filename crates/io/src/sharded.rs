@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::hdf5::NewGroup;
 use crate::input::Input;
 use crate::keras_weights::{put_layer, put_optimizer, vars_path};
-use crate::naming::natural_order;
+use crate::naming::{is_plain_name, natural_order};
 use crate::{Checkpoint, Dialect, Error, Format, Result, SavedWeight, atomic, keras_weights};
 
 /// The JSON file.
@@ -213,11 +213,6 @@ fn from_index(index: &[u8], mut open: impl FnMut(&str) -> Result<Input>) -> Resu
     }
     sort(&mut whole.extra)?;
     Ok(whole)
-}
-
-/// Nothing that leads out of the folder, on any system.
-fn is_plain_name(name: &str) -> bool {
-    !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', ':', '\0'])
 }
 
 fn check_present(part: &Checkpoint, group: &str) -> Result<()> {

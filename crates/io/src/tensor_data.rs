@@ -252,11 +252,15 @@ impl<T: Element> From<ArrayD<T>> for TensorData {
     }
 }
 
-/// The bytes that `shape` takes, unless that overflows.
+/// The bytes that `shape` takes, unless that overflows. An axis of 0 does not hide an overflow of the
+/// others, which no array could have.
 pub(crate) fn byte_length(data_type: DataType, shape: &[usize]) -> Option<usize> {
-    shape
+    let bytes = shape
         .iter()
+        .filter(|&&axis| axis != 0)
         .try_fold(data_type.size(), |bytes, &axis| bytes.checked_mul(axis))
+        .filter(|&bytes| isize::try_from(bytes).is_ok())?;
+    Some(if shape.contains(&0) { 0 } else { bytes })
 }
 
 /// The elements that `bytes` hold, which may lie at any address.
@@ -315,6 +319,8 @@ mod tests {
         assert!(TensorData::new(DataType::I16, [2], vec![0; 3]).is_err());
         assert!(TensorData::new(DataType::Bool, [1], vec![2]).is_err());
         assert!(TensorData::new(DataType::F64, [usize::MAX, 4], vec![]).is_err());
+        assert!(TensorData::new(DataType::F32, [0, usize::MAX, 4], vec![]).is_err());
+        assert!(TensorData::new(DataType::F32, [usize::MAX / 2, 0], vec![]).is_err());
     }
 
     #[test]

@@ -19,6 +19,10 @@ pub enum Mode {
     /// Nothing moves. Weights that could be trained are variables all the same, so that the program
     /// stays valid while they change; frozen ones are constants.
     Inference,
+    /// Nothing moves, and all weights are constants, so that normalizations fold into the convolutions
+    /// before them and kernels are packed: for a program that is run while the weights stay as they
+    /// are.
+    Constant,
 }
 
 /// What writing a model into a graph gave besides its outputs.
@@ -166,10 +170,11 @@ impl<'g, 'm> Call<'g, 'm> {
         }
         let weight = &self.store.0[id.0];
         let freezing = self.entry.freezing;
-        let moves = match weight.spec.kind {
-            WeightKind::Parameter => freezing.trains_parameters(),
-            WeightKind::State => freezing.behaves_as_in_training() && !weight.spec.fixed,
-        };
+        let moves = self.mode != Mode::Constant
+            && match weight.spec.kind {
+                WeightKind::Parameter => freezing.trains_parameters(),
+                WeightKind::State => freezing.behaves_as_in_training() && !weight.spec.fixed,
+            };
         let var = if moves {
             self.graph.variable(id, weight.name(), weight.value.shape())
         } else {

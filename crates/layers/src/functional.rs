@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use regraft_autograd::Shape;
 use regraft_tensor::Detail;
 
 use crate::layer::LayerSpec;
@@ -10,7 +11,7 @@ use crate::layers::Input;
 use crate::model::Model;
 use crate::names::near;
 use crate::topology::{Entry, LayerCall, Topology, ValueId};
-use crate::{Error, LayerExt, Result};
+use crate::{Error, LayerExt, Result, Sequential};
 
 /// Builds a [`Model`] by applying layers to the outputs of others.
 ///
@@ -156,6 +157,45 @@ impl Functional {
                 Err(Error::Model(detail))
             }
         }
+    }
+
+    /// `base`, or `base_1`, `base_2`, … if there is such a layer: the automatic name that a layer of
+    /// class `base` would get.
+    pub fn free_name(&self, base: &str) -> String {
+        self.model.free_name(base)
+    }
+
+    /// The shape of an output; `None` for one of another graph.
+    pub fn shape(&self, output: LayerOutput) -> Option<Shape> {
+        let value = self.model.topology.value(output.value);
+        let value = value.filter(|_| output.builder == self.id);
+        value.map(|value| value.shape.clone())
+    }
+
+    /// Applies layers one after the other, as a nested `Sequential` of this name. Their first weights
+    /// are drawn from a seed of their own.
+    ///
+    /// # Errors
+    /// As [`apply`](Self::apply); a value that has no batch in front.
+    pub fn apply_stack(
+        &mut self,
+        name: &str,
+        layers: Vec<LayerSpec>,
+        input: LayerOutput,
+    ) -> Result<LayerOutput> {
+        let shape = self.shape(input).unwrap_or_else(Shape::scalar);
+        let Some(sample) = shape.sample().filter(|_| shape.is_batch_first()) else {
+            let detail = Detail::new(name, "a batch of samples of this `Functional`", shape);
+            return Err(Error::Shape(detail));
+        };
+        // So that layers at the same place of two stacks do not begin with the same numbers.
+        let position = self.model.topology.layers.len() as u64 + 1;
+        let seed = position.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ self.model.seed;
+        let mut stack = Sequential::with_seed(vec![Input::new(sample).into()], seed)?;
+        for layer in layers {
+            stack.add(layer)?;
+        }
+        self.apply(stack.named(name), &[input])
     }
 
     /// Adds a layer without applying it, for [`connect`](Self::connect).

@@ -34,8 +34,8 @@ pub enum Layout {
 impl Layout {
     /// That of the program which writes files of this format, as far as the format tells.
     pub(crate) fn of(format: Format) -> Self {
-        match format.to_string().as_str() {
-            name if name.starts_with("PyTorch") => Layout::PyTorch,
+        match format {
+            Format::PyTorch => Layout::PyTorch,
             _ => Layout::Keras,
         }
     }
@@ -43,6 +43,8 @@ impl Layout {
     /// What the weight `name` of a layer of this class may be called in a file.
     pub(crate) fn names<'n>(self, class: &str, name: &'n str) -> Vec<&'n str> {
         let theirs = match (self, name) {
+            // So Keras 1 and 2 call it.
+            (Layout::Keras, "kernel") if class.starts_with("Depthwise") => Some("depthwise_kernel"),
             (Layout::Keras, _) => None,
             (_, "kernel" | "embeddings" | "gamma" | "alpha" | "depthwise_kernel") => Some("weight"),
             (_, "scale") if class.ends_with("Normalization") => Some("weight"),

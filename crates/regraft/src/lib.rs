@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+pub mod applications;
+mod automatic_names;
 mod batches;
 pub mod callbacks;
 #[cfg(feature = "plot")]
@@ -26,6 +28,7 @@ mod predict;
 mod prepare;
 pub mod progress;
 mod save;
+mod scopes;
 mod session;
 mod steps;
 mod surgery;
@@ -50,12 +53,15 @@ pub use regraft_layers::{
     Freezing, Functional, LayerOutput, Selector, activations, initializers, losses, regularizers,
 };
 pub use regraft_optimizers as optimizers;
+pub use regraft_tensor::Tensor;
 
 /// Layers, and what models are made of.
 pub mod layers {
     pub use regraft_layers::layers;
     pub use regraft_layers::layers::*;
-    pub use regraft_layers::{Call, Layer, LayerExt, LayerSpec, Registry, Weights};
+    pub use regraft_layers::{
+        Call, Functional, Layer, LayerExt, LayerOutput, LayerSpec, Registry, Weights,
+    };
 }
 
 /// Reading and splitting data.

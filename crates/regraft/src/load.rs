@@ -10,10 +10,12 @@ use regraft_io::{Checkpoint, ContainerKeys, Format, SavedLayer, SavedWeight};
 use regraft_layers::{Model as LayersModel, Selector, Weight, near};
 use regraft_tensor::{Detail, Tensor};
 
+use crate::automatic_names;
 use crate::keys::keyed_places;
 use crate::layout::Layout;
 use crate::load_report::{LoadError, LoadReport, Loaded, Mismatched, OptimizerState};
 use crate::name_map::NameMap;
+use crate::scopes::match_scopes;
 use crate::trainable::{Network, Trainable, not_compiled};
 use crate::{Error, Result};
 
@@ -119,7 +121,8 @@ impl Load {
 
 impl<N: Network> Trainable<N> {
     /// Loads weights from a file of any format that [`regraft_io::read`] knows: `.weights.h5`,
-    /// `.keras`, legacy `.h5`, `.weights.json`, `.safetensors`.
+    /// `.keras`, legacy `.h5`, `.weights.json`, `.safetensors`, TensorFlow checkpoints and SavedModels,
+    /// TensorFlow.js layers models.
     ///
     /// Layers are matched by name where the names of the file are those of the model, and otherwise
     /// by class and order, weights by what the file says; never by position alone. If the model is
@@ -376,11 +379,11 @@ fn tensor_names(checkpoint: &Checkpoint) -> Vec<(String, &SavedWeight)> {
                 .map_or(position.to_string(), str::to_string);
             // In a legacy file the name of a nested model's weight tells the layers within.
             let inner = own.find(&format!("{path}/")).filter(|_| legacy);
-            let name = match (by_container(checkpoint.format) || legacy, inner) {
-                (false, _) => weight.path.clone(),
-                (true, Some(start)) => own[start..].to_string(),
-                (true, None) if legacy && own.contains('/') => format!("{path}/{own}"),
-                (true, None) => format!("{path}/{variable}"),
+            let name = match (checkpoint.format, inner) {
+                (Format::Safetensors | Format::PyTorch, _) => weight.path.clone(),
+                (_, Some(start)) => own[start..].to_string(),
+                (_, None) if legacy && own.contains('/') => format!("{path}/{own}"),
+                (_, None) => format!("{path}/{variable}"),
             };
             names.push((name, weight));
         }
@@ -464,25 +467,43 @@ fn match_layers<'c>(
         .filter(|layer| !layer.weights.is_empty())
         .collect();
     let by_container = by_container(checkpoint.format);
-    let mut names = checkpoint.name_paths();
-    let mut by_name: HashMap<String, &SavedLayer> = HashMap::new();
-    for layer in &saved {
-        let name = match by_container {
-            true => names.remove(layer.path.as_str()).unwrap_or_default(),
-            false => layer.path.replace('.', "/"),
-        };
-        by_name.insert(name, layer);
-    }
+    let by_scope = matches!(
+        checkpoint.format,
+        Format::TensorFlowJs | Format::TensorFlowCheckpoint | Format::SavedModel
+    );
     // A legacy file has one layer for a whole nested model.
     let file_name = |path: &str| match legacy {
         true => path.split('/').next().unwrap_or(path).to_string(),
         false => path.to_string(),
     };
-    let named = |layer: &Wanted<'_>| by_name.get(&file_name(&layer.path)).copied();
-    let needed = || wanted.iter().filter(|layer| !kept.contains(&layer.path));
+    let named: Vec<Option<&SavedLayer>> = if by_scope {
+        let paths: Vec<&str> = wanted.iter().map(|layer| layer.path.as_str()).collect();
+        let scopes: Vec<&str> = saved.iter().map(|layer| layer.path.as_str()).collect();
+        let found = match_scopes(&paths, &scopes).into_iter();
+        found.map(|place| Some(saved[place?])).collect()
+    } else {
+        let mut names = checkpoint.name_paths();
+        let mut by_name: HashMap<String, &SavedLayer> = HashMap::new();
+        for layer in &saved {
+            let name = match by_container {
+                true => names.remove(layer.path.as_str()).unwrap_or_default(),
+                // Names of Keras may have a dot (`mobilenetv2_1.00_160`); Keras 2 had `conv1/conv`
+                // in DenseNet, which Keras 3 calls `conv1_conv`.
+                false if legacy => layer.path.replace('/', "_"),
+                false => layer.path.replace('.', "/"),
+            };
+            by_name.insert(name, layer);
+        }
+        let named = |layer: &Wanted<'_>| by_name.get(&file_name(&layer.path)).copied();
+        wanted.iter().map(named).collect()
+    };
+    let mut needed = wanted
+        .iter()
+        .zip(&named)
+        .filter(|(layer, _)| !kept.contains(&layer.path));
     let has_names = !by_container || checkpoint.layers.iter().any(|layer| layer.name.is_some());
-    if has_names && needed().all(|layer| named(layer).is_some()) {
-        return wanted.iter().map(named).collect();
+    if has_names && needed.all(|(_, saved)| saved.is_some()) {
+        return named;
     }
     // Names are of another session or another program (Keras counts `dense_4`, `dense_5`, … on from
     // model to model). Class and order tell the layers, but only if both sides have the same ones;
@@ -516,11 +537,28 @@ fn match_layers<'c>(
             .map(|layer| keys.get(top_key(layer, legacy)).copied())
             .collect();
     }
+    // Some networks have both given and automatic names.
+    if legacy {
+        let paths = wanted.iter().map(|layer| file_name(&layer.path));
+        let paths: Vec<String> = paths.collect();
+        let layers = wanted.iter().zip(&paths);
+        let layers = layers.map(|(layer, name)| automatic_names::Named {
+            name,
+            class: class_of(top_key(layer, legacy)),
+            is_optional: kept.contains(&layer.path),
+        });
+        let layers: Vec<automatic_names::Named<'_>> = layers.collect();
+        let names: Vec<&str> = saved.iter().map(|layer| layer.path.as_str()).collect();
+        if let Some(pairs) = automatic_names::pair(&layers, &names) {
+            let layer = |position: Option<usize>| position.map(|position| saved[position]);
+            return pairs.into_iter().map(layer).collect();
+        }
+    }
     // What is left is what names tell; the rest is reported as missing and unexpected.
-    wanted
-        .iter()
-        .map(|layer| if has_names { named(layer) } else { None })
-        .collect()
+    match has_names {
+        true => named,
+        false => vec![None; wanted.len()],
+    }
 }
 
 fn top_key<'a>(layer: &'a Wanted<'_>, legacy: bool) -> &'a str {
@@ -532,6 +570,16 @@ fn top_key<'a>(layer: &'a Wanted<'_>, legacy: bool) -> &'a str {
             .nth(1)
             .map_or(&layer.key, |(end, _)| &layer.key[..end]),
         false => &layer.key,
+    }
+}
+
+/// `layers/conv2d_3` → `conv2d`.
+fn class_of(key: &str) -> &str {
+    let key = key.rsplit_once('/').map_or(key, |(_, key)| key);
+    let without_digits = key.trim_end_matches(|symbol: char| symbol.is_ascii_digit());
+    match without_digits.strip_suffix('_') {
+        Some(class) if without_digits.len() < key.len() => class,
+        _ => key,
     }
 }
 
@@ -556,11 +604,20 @@ fn find_weight<'c>(
     let inner = weight.path().split_once('/').map_or("", |(_, inner)| inner);
     let of_nested = inner.contains('/');
     saved.weights.iter().find(|candidate| {
-        let name = candidate.name.as_deref().unwrap_or_default();
-        let name = name.strip_suffix(":0").unwrap_or(name);
         match of_nested && saved.weights.len() > layer.weights.len() {
-            true => name == inner || name.ends_with(&format!("/{inner}")),
-            false => candidate.variable() == Some(weight.name()),
+            true => {
+                let (layer, variable) = inner.rsplit_once('/').unwrap_or(("", inner));
+                let scope = candidate.scope().unwrap_or_default();
+                (scope == layer || scope.ends_with(&format!("/{layer}")))
+                    && same_variable(candidate.variable(), variable)
+            }
+            false => same_variable(candidate.variable(), weight.name()),
         }
     })
+}
+
+/// Whether a variable of a file is the weight of this name. Keras 1 and 2 call the kernel of a
+/// depthwise convolution `depthwise_kernel`.
+fn same_variable(saved: Option<&str>, name: &str) -> bool {
+    saved == Some(name) || (name == "kernel" && saved == Some("depthwise_kernel"))
 }

@@ -170,8 +170,16 @@ impl fmt::Display for LoadReport {
 }
 
 /// Why a file was not loaded. The model is unchanged.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct LoadError(pub LoadReport);
+
+impl fmt::Debug for LoadError {
+    /// As [`Display`](fmt::Display): it is what a `main` prints that returns the error, and thousands of
+    /// weights in a row would be of no use there.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
 
 impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -63,7 +63,9 @@ impl Steps {
             .collect();
         let mode = match purpose {
             Purpose::Train { .. } => Mode::Training,
-            _ => Mode::Inference,
+            Purpose::Evaluate { .. } => Mode::Inference,
+            // The program is run once, now.
+            Purpose::Predict => Mode::Constant,
         };
         let (outputs, emission) = model.emit(&graph, &inputs, mode)?;
         let output_count = outputs.len();
@@ -287,8 +289,10 @@ pub(crate) struct FeedPlan {
 pub(crate) fn chunk_size(program: &Program, samples: usize) -> usize {
     const BUDGET: usize = 8 << 20;
     const MOST: usize = 1024;
+    // A convolution of one sample may be too small for all cores, and reads all weights anew.
+    const LEAST: usize = 8;
     let per_sample = (program.buffer_bytes(MOST) / MOST).max(1);
-    (BUDGET / per_sample).clamp(1, MOST).min(samples.max(1))
+    (BUDGET / per_sample).clamp(LEAST, MOST).min(samples.max(1))
 }
 
 /// The predictions of a run as a tensor of `samples` rows.

@@ -1,7 +1,7 @@
 //! Cutting a model and giving it a new head, as models that can be trained; see
 //! [`regraft_layers::Model::cut_at`].
 
-use regraft_layers::{LayerKey, LayerSpec};
+use regraft_layers::{LayerExt, LayerKey, LayerSpec};
 
 use crate::Result;
 use crate::trainable::{Model, Network, Trainable};
@@ -63,3 +63,12 @@ impl<N: Network> Trainable<N> {
         Ok(N::from_model(self.network.model().with_head(head)?)?.into())
     }
 }
+
+/// A model as a layer of another: `f.apply(backbone.named("backbone"), &[x])`.
+impl<N: Network + Into<LayerSpec>> From<Trainable<N>> for LayerSpec {
+    fn from(model: Trainable<N>) -> Self {
+        model.network.into()
+    }
+}
+
+impl<N: Network + Into<LayerSpec>> LayerExt for Trainable<N> {}

@@ -92,14 +92,15 @@ pub(super) fn output_sizes(window: &Window, input: [usize; 3]) -> Result<[usize;
 }
 
 /// The sizes of axes `[batch, …spatial, channels]` at run time.
-fn concrete(shape: &[usize]) -> (usize, [usize; 3], usize) {
+pub(super) fn concrete(shape: &[usize]) -> (usize, [usize; 3], usize) {
     let mut spatial = [1; 3];
     let inner = &shape[1..shape.len() - 1];
     spatial[3 - inner.len()..].copy_from_slice(inner);
     (shape[0], spatial, shape[shape.len() - 1])
 }
 
-fn sizes(window: Window, groups: usize, x: &[usize], y: &[usize]) -> Sizes {
+/// The sizes for the kernels.
+pub(super) fn sizes(window: Window, groups: usize, x: &[usize], y: &[usize]) -> Sizes {
     let ((samples, input, channels), (_, output, filters)) = (concrete(x), concrete(y));
     Sizes {
         samples,

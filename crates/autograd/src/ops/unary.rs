@@ -6,6 +6,7 @@ use std::fmt::Debug;
 
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::elementwise;
+use regraft_tensor::kernels::matmul::EpilogueActivation;
 
 use crate::{Forward, Gradient, Op, Output, Shape, Var};
 
@@ -19,6 +20,11 @@ pub trait Unary: Any + Copy + Debug + Send + Sync {
 
     /// dL/dx from x, y = f(x) and dL/dy, as nodes of the graph.
     fn gradient<'g>(self, x: Var<'g>, y: Var<'g>, dy: Var<'g>) -> Var<'g>;
+
+    /// See [`Op::epilogue`].
+    fn epilogue(self) -> Option<EpilogueActivation> {
+        None
+    }
 }
 
 /// y = f(x), element by element.
@@ -60,6 +66,10 @@ impl<F: Unary> Op for Map<F> {
         let function = self.0;
         elementwise::map_in_place(output.f32(), move |x| function.value(x));
         Ok(())
+    }
+
+    fn epilogue(&self) -> Option<EpilogueActivation> {
+        self.0.epilogue()
     }
 }
 

@@ -1,17 +1,20 @@
-//! Fuses a matrix product with the bias and the activation after it, and packs constant weights
+//! Fuses a matrix product or convolution with the bias and the activation after it, and packs constant weights
 //! once instead of at each call.
 
 use std::sync::Arc;
 
 use regraft_tensor::kernels::matmul::{EpilogueActivation, Matrix, PackedMatrix};
 
+use regraft_tensor::Tensor;
+
 use crate::node::{Constant, Source};
 use crate::ops::{
-    Add, FusedMatMul, Gelu, GeluTanh, LeakyRelu, Map, MatMul, Relu, Sigmoid, Silu, Tanh, Zip,
+    Add, Convolution, FusedConvolution, FusedMatMul, Gelu, GeluTanh, LeakyRelu, Map, MatMul, Relu,
+    Sigmoid, Silu, Tanh, Zip,
 };
 use crate::{Node, NodeId, Nodes, Op};
 
-/// Replaces `matmul`, `matmul + bias` and an activation of one of these by one op each, where nothing else
+/// Replaces `product`, `product + bias` and an activation of one of these by one op each, where nothing else
 /// needs the values in between.
 pub fn fuse(nodes: &Nodes) -> Nodes {
     let uses = nodes.uses();
@@ -51,7 +54,8 @@ fn absorbable(nodes: &Nodes, node: &Node, uses: &[usize]) -> Vec<NodeId> {
     let sole = |id: NodeId| uses[id.0] == 1;
     if activation(node).is_some() {
         let inner = node.operands()[0];
-        let fits = sole(inner) && (is_matmul(nodes, inner) || biased(nodes, inner, uses).is_some());
+        let fits =
+            sole(inner) && (is_product(nodes, inner) || biased(nodes, inner, uses).is_some());
         return if fits { vec![inner] } else { Vec::new() };
     }
     match biased_node(nodes, node, uses) {
@@ -93,14 +97,17 @@ fn activation(node: &Node) -> Option<EpilogueActivation> {
         ),
     ];
     let found = known.into_iter().find(|(is, _)| *is);
-    found.map(|(_, activation)| activation)
+    found
+        .map(|(_, activation)| activation)
+        .or_else(|| node.op()?.epilogue())
 }
 
-fn is_matmul(nodes: &Nodes, id: NodeId) -> bool {
-    nodes.node(id).op_as::<MatMul>().is_some()
+fn is_product(nodes: &Nodes, id: NodeId) -> bool {
+    let node = nodes.node(id);
+    node.op_as::<MatMul>().is_some() || node.op_as::<Convolution>().is_some()
 }
 
-/// The product and the bias of `matmul + bias`.
+/// The product and the bias of `product + bias`.
 fn biased(nodes: &Nodes, id: NodeId, uses: &[usize]) -> Option<(NodeId, NodeId)> {
     biased_node(nodes, nodes.node(id), uses)
 }
@@ -111,7 +118,7 @@ fn biased_node(nodes: &Nodes, node: &Node, uses: &[usize]) -> Option<(NodeId, No
         return None;
     };
     let columns = nodes.node(product).shape.dims().last().copied()?;
-    let fits = is_matmul(nodes, product)
+    let fits = is_product(nodes, product)
         && uses[product.0] == 1
         && nodes.node(bias).shape.dims() == [columns];
     fits.then_some((product, bias))
@@ -129,29 +136,31 @@ fn fused(nodes: &Nodes, id: NodeId, uses: &[usize]) -> Option<(Arc<dyn Op>, Vec<
         Some((product, bias)) => (product, Some(bias)),
         None => (inner, None),
     };
-    let matmul = *nodes.node(product).op_as::<MatMul>()?;
     let &[a, b] = nodes.node(product).operands() else {
         return None;
     };
-    let packed = pack(nodes.node(b), matmul.transposed);
+    let weight = nodes.node(b).constant().and_then(Constant::f32);
     let mut operands = vec![a];
-    if packed.is_none() {
+    if weight.is_none() {
         operands.push(b);
     }
     operands.extend(bias);
+    let bias = bias.is_some();
+    if let Some(&Convolution { window, groups }) = nodes.node(product).op_as() {
+        let op = FusedConvolution::new(window, groups, weight, bias, activation);
+        return Some((Arc::new(op), operands));
+    }
+    let transposed = nodes.node(product).op_as::<MatMul>()?.transposed;
     let op = FusedMatMul {
-        packed,
-        transposed: matmul.transposed,
-        bias: bias.is_some(),
+        packed: weight.and_then(|weight| pack(weight, transposed)),
+        transposed,
+        bias,
         activation,
     };
     Some((Arc::new(op), operands))
 }
 
-fn pack(weight: &Node, transposed: bool) -> Option<Arc<PackedMatrix>> {
-    let Constant::F32(weight) = weight.constant()? else {
-        return None;
-    };
+fn pack(weight: &Tensor, transposed: bool) -> Option<Arc<PackedMatrix>> {
     let &[rows, columns] = weight.shape() else {
         return None;
     };

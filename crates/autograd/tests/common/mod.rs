@@ -7,6 +7,7 @@ pub mod random_graph;
 
 use regraft_autograd::{DataType, Dim, IntTensor, Shape, Tensor, Var};
 use regraft_tensor::kernels::random::{self, Key};
+use regraft_tensor::kernels::resize::ResizeMethod;
 use regraft_tensor::kernels::window::Window;
 
 /// Three sizes that a test draws.
@@ -219,6 +220,21 @@ pub fn differentiable() -> Vec<Case> {
         "convolution_transposed" apart [rows(&[2, c, b], Real), fixed(&[3, 2, a, b], Real)]
             |&[x, k], [a, b, c]| x.convolution_transposed(
                 k, Window::new(&[3, 2]).strides(&[2, 1]).padding(&[(1, 0), (0, 0)]), 1, &[4, c + 1]);
+        "max_pool" apart [rows(&[4, b + 2, a], Odd)] |&[x], [a, b, _]| x.max_pool(
+            Window::new(&[3, 2]).strides(&[2, 1]).padding(&[(0, 1), (1, 0)]));
+        "max_pool_1d" apart [rows(&[b + 4, a], Odd)] |&[x], [a, b, _]| x.max_pool(
+            Window::new(&[3]).strides(&[2]).dilation(&[2]));
+        "average_pool" apart [rows(&[4, b + 2, a], Real)] |&[x], [a, b, _]| x.average_pool(
+            Window::new(&[3, 2]).strides(&[2, 1]).padding(&[(1, 1), (1, 0)]));
+        "average_pool_3d" apart [rows(&[2, b, 3, a], Real)] |&[x], [a, b, _]| x.average_pool(
+            Window::new(&[2, 1, 3]).padding(&[(1, 0), (0, 0), (2, 2)]));
+        "resize_nearest" apart [rows(&[3, c + 1, a], Real)]
+            |&[x], [a, b, c]| x.resize(&[5, b], ResizeMethod::Nearest);
+        "resize_bilinear" apart [rows(&[3, c + 1, a], Real)]
+            |&[x], [a, b, c]| x.resize(&[b, 4], ResizeMethod::Bilinear);
+        "resize_bicubic" apart [rows(&[c, 3, a], Real)]
+            |&[x], [a, b, c]| x.resize(&[5, b + 1], ResizeMethod::Bicubic);
+        "upsample" apart [rows(&[1, c, b, a], Real)] |&[x], [a, b, c]| x.upsample(&[2, 1, 3]);
     }
 }
 

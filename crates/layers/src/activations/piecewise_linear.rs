@@ -5,6 +5,7 @@ use std::fmt::Debug;
 
 use regraft_autograd::ops::{Binary, Map, Unary, Zip};
 use regraft_autograd::{Gradient, Var};
+use regraft_tensor::kernels::matmul::EpilogueActivation;
 
 /// A function made of straight pieces.
 pub(super) trait PiecewiseLinear: Any + Copy + Debug + Send + Sync {
@@ -19,6 +20,15 @@ pub(super) trait PiecewiseLinear: Any + Copy + Debug + Send + Sync {
 
     /// f′(x); at a kink what TensorFlow has.
     fn slope(self, x: f32) -> f32;
+
+    /// Whether f′(f(x)) = f′(x): the gradient is then taken from the result, and the operand need not
+    /// be kept.
+    const SLOPE_OF_VALUE: bool = false;
+
+    /// See [`Op::epilogue`](regraft_autograd::Op::epilogue).
+    fn epilogue(self) -> Option<EpilogueActivation> {
+        None
+    }
 }
 
 /// The value of `function` at `x`.
@@ -42,8 +52,13 @@ impl<F: PiecewiseLinear> Unary for Value<F> {
         self.0.value(x)
     }
 
-    fn gradient<'g>(self, x: Var<'g>, _y: Var<'g>, dy: Var<'g>) -> Var<'g> {
-        dy.graph().apply(Zip(Slope(self.0)), &[dy, x])
+    fn gradient<'g>(self, x: Var<'g>, y: Var<'g>, dy: Var<'g>) -> Var<'g> {
+        let place = if F::SLOPE_OF_VALUE { y } else { x };
+        dy.graph().apply(Zip(Slope(self.0)), &[dy, place])
+    }
+
+    fn epilogue(self) -> Option<EpilogueActivation> {
+        self.0.epilogue()
     }
 }
 

@@ -4,8 +4,8 @@ use regraft_autograd::Var;
 use regraft_tensor::Detail;
 use serde_json::{Map, Value};
 
-use super::define;
 use super::piecewise_linear::{PiecewiseLinear, piecewise};
+use super::{Relu6, define};
 use crate::settings::{self, FromSettings, Settings};
 use crate::{ActivationFunction, Configured};
 
@@ -124,6 +124,8 @@ impl ActivationFunction for Relu {
         match (self.max_value, self.threshold == 0.0) {
             (None, true) if self.negative_slope == 0.0 => x.relu(),
             (None, true) => x.leaky_relu(self.negative_slope),
+            // As Keras has it, also where the slope is not defined.
+            (Some(6.0), true) if self.negative_slope == 0.0 => piecewise(Relu6, x),
             _ => piecewise(*self, x),
         }
     }

@@ -1,5 +1,8 @@
 //! `relu6`.
 
+use regraft_tensor::kernels::math;
+use regraft_tensor::kernels::matmul::EpilogueActivation;
+
 use super::define::activation;
 use super::piecewise_linear::{PiecewiseLinear, piecewise};
 
@@ -17,11 +20,17 @@ impl PiecewiseLinear for Relu6 {
 
     #[inline(always)]
     fn value(self, x: f32) -> f32 {
-        x.clamp(0.0, 6.0)
+        math::relu6(x)
     }
 
     #[inline(always)]
     fn slope(self, x: f32) -> f32 {
         if x > 0.0 && x < 6.0 { 1.0 } else { 0.0 }
+    }
+
+    const SLOPE_OF_VALUE: bool = true;
+
+    fn epilogue(self) -> Option<EpilogueActivation> {
+        Some(EpilogueActivation::Relu6)
     }
 }

@@ -8,7 +8,8 @@ use std::collections::HashMap;
 use regraft_tensor::Detail;
 use serde_json::Value;
 
-use super::read::{Reader, as_in_inference, brief, wrong};
+use super::operation;
+use super::read::{Reader, as_in_inference, brief, without_slashes, wrong};
 use crate::layer::{LayerKind, LayerSpec};
 use crate::names::near;
 use crate::topology::ValueId;
@@ -32,7 +33,7 @@ struct Layer {
 }
 
 /// What a list of calls refers to, before names are resolved.
-struct Reference<'v> {
+pub(super) struct Reference<'v> {
     name: &'v str,
     call: usize,
     output: usize,
@@ -55,24 +56,27 @@ impl Reader<'_> {
         let mut nested = Vec::with_capacity(values.len());
         let mut references = Vec::with_capacity(values.len());
         for value in values {
-            let mut spec = self.layer(value, depth)?;
-            let name = value["name"]
-                .as_str()
-                .map(str::to_string)
-                .or(spec.name.take());
+            let given = value["name"].as_str();
+            let at = |detail: Detail| Error::Config(detail.within(given.unwrap_or_default()));
+            let (mut spec, mut calls) = match operation::read(value).map_err(at)? {
+                Some((operation, inputs)) => (LayerSpec::from(operation), vec![inputs]),
+                None => (self.layer(value, depth)?, Vec::new()),
+            };
+            let name = given.map(str::to_string).or(spec.name.take());
             let name = name.unwrap_or_else(|| format!("layer_{}", layers.len()));
-            let mut calls = Vec::new();
-            for node in value["inbound_nodes"].as_array().into_iter().flatten() {
-                let read = read_node(node).map_err(|detail| detail.within(&name));
-                let (inputs, training) = read.map_err(Error::Config)?;
-                if training == Some(false) {
-                    as_in_inference(&mut spec);
+            if calls.is_empty() {
+                for node in value["inbound_nodes"].as_array().into_iter().flatten() {
+                    let read = read_node(node).map_err(|detail| detail.within(&name));
+                    let (inputs, training) = read.map_err(Error::Config)?;
+                    if training == Some(false) {
+                        as_in_inference(&mut spec);
+                    }
+                    calls.push(inputs);
                 }
-                calls.push(inputs);
             }
             nested.push(matches!(&spec.kind, LayerKind::Nested(_)));
             references.push(calls);
-            let spec: LayerSpec = spec.named(&name);
+            let spec: LayerSpec = spec.named(without_slashes(&name));
             layers.push(Layer {
                 position: builder.insert(spec)?,
                 name,
@@ -235,7 +239,7 @@ fn read_node(node: &Value) -> Result<(Vec<Reference<'_>>, Option<bool>), Detail>
 }
 
 /// `["name", call, output]`, and in Keras 2 a fourth item, which the caller reads.
-fn read_history(history: &Value, keras2: bool) -> Result<Reference<'_>, Detail> {
+pub(super) fn read_history(history: &Value, keras2: bool) -> Result<Reference<'_>, Detail> {
     let number = |index: usize| {
         history[index]
             .as_u64()

@@ -5,6 +5,7 @@
 //! express stands beside a layer's `config` under the key `freezing`, which Keras passes over.
 
 mod graph;
+mod operation;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -18,10 +19,12 @@ use crate::{Model, Registry, Result};
 const FREEZING: &str = "freezing";
 
 /// Layers whose inputs Keras passes as one list.
-const TAKES_A_LIST: [&str; 7] = [
+const TAKES_A_LIST: [&str; 9] = [
     "Add",
     "Average",
     "Concatenate",
+    "CustomScaleLayer",
+    "Dot",
     "Maximum",
     "Minimum",
     "Multiply",

@@ -131,7 +131,7 @@ impl Reader<'_> {
         }
         let layer = self.registry.layer(class_name, &settings);
         let mut spec = LayerSpec::from(layer.map_err(|error| error.within(at))?);
-        spec.name = name.map(str::to_string);
+        spec.name = name.map(without_slashes);
         spec.freezing = freezing(config, &value[FREEZING]).map_err(|error| error.within(at))?;
         Ok(spec)
     }
@@ -228,4 +228,10 @@ pub(super) fn brief(value: &Value) -> String {
         None => text,
         Some((end, _)) => format!("{}…", &text[..end]),
     }
+}
+
+/// The name of a layer in Keras 3, which does not allow what Keras 2 had in DenseNet (`conv1/conv`),
+/// and has `conv1_conv` there.
+pub(super) fn without_slashes(name: &str) -> String {
+    name.replace('/', "_")
 }

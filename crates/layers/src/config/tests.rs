@@ -460,3 +460,127 @@ fn a_graph_written_by_hand_survives_the_file() {
     let y = f.apply(Concatenate::new(), &[c, d]).unwrap();
     assert_round_trip(&f.model(&[x, z], &[y, d]).unwrap());
 }
+
+/// A functional model of an input `x` of 2 numbers and one layer `y`.
+fn with_layer(layer: Value) -> Value {
+    json!({ "class_name": "Functional", "config": {
+        "name": "m",
+        "layers": [
+            { "class_name": "InputLayer", "name": "x", "inbound_nodes": [],
+              "config": { "name": "x", "batch_shape": [null, 2] } },
+            layer,
+        ],
+        "input_layers": [["x", 0, 0]],
+        "output_layers": [["y", 0, 0]],
+    } })
+}
+
+#[test]
+fn operations_of_tensorflows_own_graphs_are_read() {
+    // As TensorFlow 2.0 to 2.3 wrote `1.0 - x`.
+    let layer = json!({
+        "class_name": "TensorFlowOpLayer", "name": "y", "inbound_nodes": [[["x", 0, 0, {}]]],
+        "config": { "name": "y", "node_def": { "name": "sub", "op": "Sub" }, "constants": { "0": 1.0 } },
+    });
+    let model = read(&with_layer(layer)).unwrap();
+    let x = Tensor::new([1, 2], vec![3.0, -1.0]).unwrap();
+    assert_eq!(predict(&model, &[x]), [[-2.0, 2.0]]);
+    assert_round_trip(&model);
+}
+
+#[test]
+fn operations_that_are_not_known_are_named_and_never_guessed() {
+    let tensor =
+        json!({ "class_name": "__keras_tensor__", "config": { "keras_history": ["x", 0, 0] } });
+    let of_keras = |class_name: &str, args: Value, config: Value| {
+        json!({
+            "module": "keras.src.ops.numpy", "class_name": class_name, "name": "y",
+            "config": config, "inbound_nodes": [{ "args": args, "kwargs": {} }],
+        })
+    };
+    let of_tensorflow = |function: &str, node: Value| {
+        json!({
+            "class_name": "TFOpLambda", "name": "y", "inbound_nodes": [node],
+            "config": { "name": "y", "function": function },
+        })
+    };
+    let refused = [
+        (
+            of_keras("Adds", json!([tensor, 1.0]), json!({})),
+            "\"Adds\"",
+        ),
+        (
+            of_keras("GetItem", json!([tensor, [0]]), json!({})),
+            "\"GetItem\"",
+        ),
+        (of_keras("Add", json!([tensor]), json!({})), "2 arguments"),
+        (
+            of_keras("Add", json!([1.0, 2.0]), json!({})),
+            "the output of a layer",
+        ),
+        (
+            of_keras("Add", json!([tensor, "a"]), json!({})),
+            "a number or an array",
+        ),
+        (
+            of_keras("Add", json!([tensor, [[1.0], [1.0, 2.0]]]), json!({})),
+            "an array",
+        ),
+        (
+            of_keras("Mean", json!([tensor]), json!({ "axis": null })),
+            "the batch",
+        ),
+        (
+            of_keras("Mean", json!([tensor]), json!({ "axis": 0 })),
+            "the batch",
+        ),
+        (
+            of_keras("Reshape", json!([tensor]), json!({ "newshape": [2, -1] })),
+            "the batch",
+        ),
+        (
+            of_keras("Transpose", json!([tensor]), json!({ "axes": [1, 0] })),
+            "the batch first",
+        ),
+        (
+            of_keras("Add", json!([tensor, 1.0]), json!({ "alpha": 2 })),
+            "alpha",
+        ),
+        (
+            of_tensorflow("io.read_file", json!(["x", 0, 0, {}])),
+            "\"io.read_file\"",
+        ),
+        (
+            of_tensorflow("math.add", json!(["x", 0, 0, { "z": 1.0 }])),
+            "z: 1.0",
+        ),
+    ];
+    for (layer, what) in refused {
+        let error = read(&with_layer(layer)).unwrap_err().to_string();
+        assert!(error.contains(what) && error.contains('y'), "{error}");
+    }
+}
+
+#[test]
+fn slashes_in_names_of_keras_2_become_underscores() {
+    // DenseNet's names; Keras 3 refuses them, and calls the same layers `conv1_conv` and so on.
+    let dense = |name: &str, from: Value| {
+        json!({"class_name": "Dense", "name": name, "config": {"name": name, "units": 2},
+            "inbound_nodes": [[[from, 0, 0, {}]]]})
+    };
+    let config = json!({"class_name": "Functional", "config": {"name": "model", "layers": [
+        {"class_name": "InputLayer", "name": "input_1", "inbound_nodes": [],
+            "config": {"batch_input_shape": [null, 3], "dtype": "float32", "name": "input_1"}},
+        dense("conv1/conv", json!("input_1")),
+        dense("top", json!("conv1/conv")),
+    ], "input_layers": [["input_1", 0, 0]], "output_layers": [["top", 0, 0]]}});
+    let model = read(&config).unwrap();
+    let names: Vec<&str> = model.layers().iter().map(|layer| layer.name()).collect();
+    assert_eq!(names, ["input_1", "conv1_conv", "top"]);
+    let config = json!({"class_name": "Sequential", "config": {"name": "model", "layers": [
+        {"class_name": "Dense", "config":
+            {"name": "conv1/conv", "units": 2, "batch_input_shape": [null, 3]}},
+    ]}});
+    let model = read(&config).unwrap();
+    assert!(model.weight("conv1_conv/kernel").is_some());
+}

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{FREEZING, TAKES_A_LIST};
-use crate::layers::{class_names, object};
+use super::{FREEZING, TAKES_A_LIST, operation};
+use crate::layers::{Operation, class_names, object};
 use crate::topology::{Body, Entry, Topology, ValueId};
 use crate::{Freezing, Layer};
 
@@ -71,6 +71,9 @@ fn layer(entry: &Entry) -> Value {
         Body::Leaf(layer) => layer,
         Body::Nested(topology) => return model(&entry.name, topology),
     };
+    if let Some(operation) = entry.leaf_as::<Operation>() {
+        return operation::write(operation, &entry.name);
+    }
     let freezing = entry.freezing;
     let mut config = layer.config();
     config.insert("name".into(), entry.name.as_str().into());
@@ -104,9 +107,9 @@ fn class(layer: &dyn Layer, mut config: Map<String, Value>) -> Value {
     let name = layer.class_name();
     let known = class_names().any(|known| known == name);
     let (module, registered) = match (known, layer.module()) {
-        (true, module) => (Value::from(module), Value::Null),
+        (true, "keras.layers") => (Value::from("keras.layers"), Value::Null),
         (false, "" | "keras.layers") => (Value::Null, format!("Custom>{name}").into()),
-        (false, module) => (module.into(), name.into()),
+        (_, module) => (module.into(), name.into()),
     };
     json!({
         "module": module,
@@ -132,6 +135,9 @@ fn node(topology: &Topology, entry: &Entry, inputs: &[ValueId]) -> Value {
             })
         })
         .collect();
+    if let Some(operation) = entry.leaf_as::<Operation>() {
+        return json!({ "args": operation.arguments(tensors), "kwargs": {} });
+    }
     let as_list = tensors.len() > 1 || TAKES_A_LIST.contains(&entry.class_name());
     let arguments = if as_list {
         json!([tensors])

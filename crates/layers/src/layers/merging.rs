@@ -9,7 +9,7 @@ use crate::settings::{FromSettings, Settings, resolve};
 use crate::{Call, Layer, Weights};
 
 /// An error unless there are enough inputs and their shapes go together.
-fn check(inputs: &[Shape], exactly: Option<usize>) -> Result<(), Detail> {
+pub(super) fn check(inputs: &[Shape], exactly: Option<usize>) -> Result<(), Detail> {
     let count = inputs.len();
     match exactly {
         Some(exactly) if count != exactly => {

@@ -26,6 +26,11 @@ impl Reshape {
         }
     }
 
+    /// The shape of a batch of shape `input` afterwards.
+    pub(crate) fn output(&self, input: &Shape) -> Result<Shape, Detail> {
+        Ok(Shape::batch_of(&self.sample(input)?))
+    }
+
     /// The shape of a sample of shape `input` afterwards.
     fn sample(&self, input: &Shape) -> Result<Vec<usize>, Detail> {
         let wrong = || {

@@ -112,6 +112,12 @@ impl Settings<'_> {
         }
     }
 
+    /// A size, or none.
+    pub(crate) fn optional_size(&self, key: &'static str) -> Result<Option<usize>, Detail> {
+        let read = |value: &Value| as_size(value).ok_or_else(|| self.wrong(key, "a size", value));
+        self.value(key).map(read).transpose()
+    }
+
     /// An activation, or none.
     pub(crate) fn activation(&self, key: &'static str) -> Result<Option<Activation>, Detail> {
         let Some(value) = self.value(key) else {

@@ -4,12 +4,17 @@ use regraft_autograd::{Feed, Graph, Program, Run, Var};
 use regraft_tensor::Tensor;
 use serde_json::Value;
 
-use crate::golden::{assert_close, cases, name, number, tensor};
+use crate::golden::{self, assert_close, name, number, tensor};
 use crate::layers::{Input, Normalization};
 use crate::{Mode, Model, Registry, Sequential, layers};
 
-/// Layers that, in the file, behave as in inference.
-const RANDOM: [&str; 8] = [
+/// The cases of both files.
+fn cases() -> Vec<Value> {
+    [golden::cases("layers"), golden::cases("spatial_layers")].concat()
+}
+
+/// Layers that, in the files, behave as in inference.
+const RANDOM: [&str; 9] = [
     "Dropout",
     "SpatialDropout1D",
     "SpatialDropout2D",
@@ -17,6 +22,7 @@ const RANDOM: [&str; 8] = [
     "GaussianNoise",
     "GaussianDropout",
     "AlphaDropout",
+    "StochasticDepth",
     "BatchNormalization",
 ];
 
@@ -195,14 +201,14 @@ fn check_config(at: &str, ours: &Value, keras: &Value) {
 
 #[test]
 fn outputs_gradients_penalties_and_state_are_those_of_keras() {
-    for case in &cases("layers") {
+    for case in &cases() {
         check_numbers(case);
     }
 }
 
 #[test]
 fn configurations_are_those_of_keras() {
-    for case in &cases("layers") {
+    for case in &cases() {
         let config = model(case).to_config();
         let ours = &config["config"]["layers"][1];
         let mut keras = case["config"]["layer"].clone();
@@ -216,7 +222,7 @@ fn configurations_are_those_of_keras() {
 
 #[test]
 fn adapting_finds_the_statistics_that_keras_finds() {
-    for case in &cases("layers") {
+    for case in &cases() {
         if case["config"]["adapt"].is_null() {
             continue;
         }
@@ -375,6 +381,86 @@ fn settings_without_meaning_are_refused_with_the_layer_named() {
             .unwrap_or_else(|| panic!("{what}: accepted"))
             .to_string();
         assert!(error.contains("wrong"), "{what}: {error}");
+    }
+}
+
+#[test]
+fn settings_of_image_layers_without_meaning_are_refused_with_the_layer_named() {
+    let refused: Vec<(crate::LayerSpec, &str)> = vec![
+        (super::Conv2D::new(0, 3).into(), "filters"),
+        (super::Conv2D::new(2, [3, 0]).into(), "kernel_size"),
+        (super::Conv2D::new(2, usize::MAX).into(), "kernel_size"),
+        (super::Conv2D::new(2, 7).into(), "at least 7 cells"),
+        (super::Conv2D::new(2, 3).strides(0).into(), "strides"),
+        (
+            super::Conv2D::new(2, 3).strides(2).dilation_rate(2).into(),
+            "dilation_rate",
+        ),
+        (
+            super::Conv2D::new(2, 3).padding("full").into(),
+            "padding: expected \"valid\"",
+        ),
+        (
+            super::Conv2D::new(2, 3).padding("causal").into(),
+            "\"causal\"",
+        ),
+        (super::Conv2D::new(2, 3).groups(3).into(), "groups"),
+        (super::Conv2D::new(3, 3).groups(2).into(), "groups"),
+        (super::Conv2D::new(2, 3).groups(0).into(), "groups"),
+        (super::Conv2D::new(2, 3).activation("reluu").into(), "reluu"),
+        (super::Conv1D::new(2, 3).into(), "(batch, steps, channels)"),
+        (
+            super::Conv3D::new(2, 3).into(),
+            "(batch, depth, rows, columns, channels)",
+        ),
+        (
+            super::DepthwiseConv2D::new(3).depth_multiplier(0).into(),
+            "depth_multiplier",
+        ),
+        (super::SeparableConv2D::new(0, 3).into(), "filters"),
+        (
+            super::Conv2DTranspose::new(2, 3).output_padding(1).into(),
+            "output_padding",
+        ),
+        (super::MaxPooling2D::new(5).into(), "at least 5 cells"),
+        (
+            super::AveragePooling2D::new(2).padding("causal").into(),
+            "padding",
+        ),
+        (
+            super::GlobalMaxPooling1D::new().into(),
+            "(batch, steps, channels)",
+        ),
+        (super::ZeroPadding2D::new(usize::MAX).into(), "padding"),
+        (super::Cropping2D::new([[2, 2], [0, 0]]).into(), "cropping"),
+        (super::UpSampling2D::new(0).into(), "size"),
+        (
+            super::UpSampling2D::new(2).interpolation("area").into(),
+            "interpolation",
+        ),
+        (super::Resizing::new(0, 2).into(), "height"),
+        (
+            super::Resizing::new(2, 2).interpolation("lanczos3").into(),
+            "interpolation",
+        ),
+        (super::CenterCrop::new(0, 2).into(), "height"),
+        (super::GroupNormalization::new(3).into(), "groups"),
+        (super::GroupNormalization::new(0).into(), "groups"),
+        (super::LayerScale::new(0.1, 3).into(), "projection_dim"),
+        (super::StochasticDepth::new(1.5).into(), "0 to 1"),
+        (super::CustomScaleLayer::new(0.1).into(), "2 inputs"),
+        (super::Dot::new([1, 1]).into(), "2 inputs"),
+        (super::Operation::new("Added").into(), "\"Add\""),
+        (super::Operation::new("Add").into(), "2 arguments"),
+    ];
+    for (layer, what) in refused {
+        let error = Sequential::new(layers![Input::new([4, 4, 2]), layer.named("wrong")]);
+        let error = error.err().map(|error| error.to_string());
+        let error = error.unwrap_or_else(|| panic!("{what}: accepted"));
+        assert!(
+            error.contains("wrong") && error.contains(what),
+            "{what}: {error}"
+        );
     }
 }
 

@@ -141,7 +141,8 @@ impl LossFunction {
 
     /// What the table of names is made of.
     pub(super) fn make<L: Loss + FromSettings>(settings: &Settings<'_>) -> Result<Self, Detail> {
-        settings.ignore(&["dtype"]);
+        // Keras 2 repeats the name of the loss' function.
+        settings.ignore(&["dtype", "fn"]);
         let loss = L::from_settings(settings)?;
         loss.check()?;
         let name = settings.value("name").map(|_| settings.text("name", ""));

@@ -65,12 +65,11 @@ impl Window {
     /// Keras have it: an odd cell stands behind.
     #[must_use]
     pub fn same_padding(mut self, input: &[usize]) -> Self {
-        let input = right_aligned(input, 1);
-        for axis in 0..3 {
+        for (axis, input) in right_aligned(input, 1).into_iter().enumerate() {
             let stride = self.strides[axis].max(1);
-            let cells = input[axis].div_ceil(stride).max(1);
+            let cells = input.div_ceil(stride).max(1);
             let needed = (cells - 1) * stride + self.reach(axis);
-            let padding = needed.saturating_sub(input[axis]);
+            let padding = needed.saturating_sub(input);
             self.padding[axis] = (padding / 2, padding - padding / 2);
         }
         self

@@ -5,13 +5,25 @@
 //! functions are the three views of one sum over products `x · k · y`, so each is the gradient of
 //! the others.
 
+mod depthwise;
+mod direct;
+mod input_gradient;
+mod packed;
 mod reference;
+#[cfg(test)]
+mod tests;
+mod weight_gradient;
+
+pub use input_gradient::input_gradient;
+pub use packed::PackedKernel;
+pub use weight_gradient::weight_gradient;
 
 pub use reference::{
     convolution as reference, input_gradient as reference_input_gradient,
     weight_gradient as reference_weight_gradient,
 };
 
+use super::matmul::Epilogue;
 use super::window::Window;
 
 /// The sizes of a convolution.
@@ -77,19 +89,25 @@ impl Convolution {
 /// # Panics
 /// If sizes and slices contradict each other; likewise for the gradients.
 pub fn convolution(sizes: &Convolution, x: &[f32], kernel: &[f32], y: &mut [f32]) {
-    sizes.check(x.len(), kernel.len(), y.len());
-    reference::convolution(sizes, x, kernel, y);
+    let packed = PackedKernel::new(sizes, kernel);
+    convolution_fused(sizes, x, &packed, y, &Epilogue::default());
 }
 
-/// The gradient with respect to the input: `dx` from `dy` and the kernel. As an op of its own it is
-/// the transposed convolution.
-pub fn input_gradient(sizes: &Convolution, dy: &[f32], kernel: &[f32], dx: &mut [f32]) {
-    sizes.check(dx.len(), kernel.len(), dy.len());
-    reference::input_gradient(sizes, dy, kernel, dx);
-}
-
-/// The gradient with respect to the kernel, summed over samples and cells.
-pub fn weight_gradient(sizes: &Convolution, x: &[f32], dy: &[f32], dkernel: &mut [f32]) {
-    sizes.check(x.len(), dkernel.len(), dy.len());
-    reference::weight_gradient(sizes, x, dy, dkernel);
+/// `y = activation(convolution + bias)` with a kernel packed before; the same bits as
+/// [`convolution`] followed by both.
+///
+/// # Panics
+/// As [`convolution`], and if the bias does not have one value per filter.
+pub fn convolution_fused(
+    sizes: &Convolution,
+    x: &[f32],
+    kernel: &PackedKernel,
+    y: &mut [f32],
+    epilogue: &Epilogue<'_>,
+) {
+    sizes.check(x.len(), sizes.kernel_len(), y.len());
+    if let Some(bias) = epilogue.bias {
+        assert_eq!(bias.len(), sizes.filters, "convolution: length of the bias");
+    }
+    kernel.apply(sizes, x, y, epilogue);
 }

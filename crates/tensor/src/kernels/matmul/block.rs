@@ -7,7 +7,7 @@
 use super::epilogue::{Epilogue, EpilogueActivation};
 use super::matrix::Strided;
 use super::pack::{Scratch, pack_right, pack_upright};
-use super::tile::{Kernels, Tile, WIDTHS};
+use super::tile::{Kernels, Tile, WHOLE, WIDTHS};
 
 /// Stretch of `k` when operands are packed or lie close together.
 const DEPTH: usize = 256;
@@ -199,7 +199,7 @@ impl Block<'_> {
     /// As [`product`].
     unsafe fn compute(&self, kernels: &Kernels) {
         let bias = self.epilogue.bias;
-        let relu = self.epilogue.activation == EpilogueActivation::Relu;
+        let relu = self.epilogue.rectifier();
         // The widest tiles whose height takes all rows; two vectors where none does.
         let widest = (1..WIDTHS.len())
             .rfind(|&w| kernels.heights[w] >= self.rows)
@@ -253,6 +253,8 @@ impl Block<'_> {
                         c: self.c.add(row * self.c_row + column),
                         c_row: self.c_row,
                         depth: self.depth,
+                        stretches: WHOLE,
+                        b_stretch: 0,
                         last: columns - (WIDTHS[width] - 1) * kernels.lanes,
                         resume: self.resume,
                         bias: match bias {
@@ -264,7 +266,7 @@ impl Block<'_> {
                 }
                 column += columns;
             }
-            if !relu && self.epilogue.activation != EpilogueActivation::None {
+            if relu.is_none() && self.epilogue.activation != EpilogueActivation::None {
                 let rest = Epilogue {
                     bias: None,
                     ..self.epilogue

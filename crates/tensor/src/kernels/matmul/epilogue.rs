@@ -1,5 +1,6 @@
 //! What is done to a tile of the product before it leaves the cache: bias and activation.
 
+use super::tile::Rectifier;
 use crate::kernels::isa::vectorised;
 use crate::kernels::math;
 
@@ -55,8 +56,17 @@ vectorised! {
 }
 
 impl Epilogue<'_> {
+    /// The activation, if it is one that the tile kernel applies itself.
+    pub(in crate::kernels) fn rectifier(&self) -> Option<Rectifier> {
+        match self.activation {
+            EpilogueActivation::Relu => Some(Rectifier::Relu),
+            EpilogueActivation::Relu6 => Some(Rectifier::Relu6),
+            _ => None,
+        }
+    }
+
     /// Applies it to a piece of a row that begins at `column`.
-    pub(super) fn apply_row(&self, y: &mut [f32], column: usize) {
+    pub(in crate::kernels) fn apply_row(&self, y: &mut [f32], column: usize) {
         if let Some(bias) = self.bias {
             add(y, &bias[column..column + y.len()]);
         }

@@ -5,7 +5,7 @@
 /// The methods are unsafe because an implementation may need instructions that not every machine
 /// has: they may be called only where [`Isa::detect`](crate::kernels::isa::Isa::detect) found the
 /// instruction set, from functions compiled for it.
-pub(super) trait Lanes {
+pub(in crate::kernels) trait Lanes {
     /// Values per vector.
     const COUNT: usize;
     /// A vector.
@@ -31,10 +31,12 @@ pub(super) trait Lanes {
     unsafe fn add(a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// [`math::relu`](crate::kernels::math::relu).
     unsafe fn relu(a: Self::Vector) -> Self::Vector;
+    /// The smaller one; `a` where it is NaN.
+    unsafe fn at_most(a: Self::Vector, bound: Self::Vector) -> Self::Vector;
 }
 
 /// Four lanes in plain Rust, for every target.
-pub(super) struct Portable;
+pub(in crate::kernels) struct Portable;
 
 // Nothing here depends on the machine, and raw pointers are used as the trait says.
 impl Lanes for Portable {
@@ -104,10 +106,20 @@ impl Lanes for Portable {
     unsafe fn relu(a: [f32; 4]) -> [f32; 4] {
         a.map(crate::kernels::math::relu)
     }
+
+    #[inline(always)]
+    unsafe fn at_most(mut a: [f32; 4], bound: [f32; 4]) -> [f32; 4] {
+        for (a, bound) in a.iter_mut().zip(bound) {
+            if *a > bound {
+                *a = bound;
+            }
+        }
+        a
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
-pub(super) use x86::{Avx2, Avx512};
+pub(in crate::kernels) use x86::{Avx2, Avx512};
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
@@ -172,6 +184,12 @@ mod x86 {
             // is what `math::relu` does.
             unsafe { _mm512_max_ps(_mm512_setzero_ps(), a) }
         }
+
+        #[inline(always)]
+        unsafe fn at_most(a: __m512, bound: __m512) -> __m512 {
+            // The instruction returns its second operand where one is NaN.
+            unsafe { _mm512_min_ps(bound, a) }
+        }
     }
 
     /// Eight lanes of AVX2 with FMA.
@@ -229,6 +247,12 @@ mod x86 {
         unsafe fn relu(a: __m256) -> __m256 {
             // As for AVX-512.
             unsafe { _mm256_max_ps(_mm256_setzero_ps(), a) }
+        }
+
+        #[inline(always)]
+        unsafe fn at_most(a: __m256, bound: __m256) -> __m256 {
+            // The instruction returns its second operand where one is NaN.
+            unsafe { _mm256_min_ps(bound, a) }
         }
     }
 }

@@ -138,7 +138,7 @@ impl PackedMatrix {
     }
 
     /// The first panel.
-    pub(super) fn panels(&self) -> *const f32 {
+    pub(in crate::kernels) fn panels(&self) -> *const f32 {
         self.data.as_ptr()
     }
 

@@ -19,14 +19,14 @@
 mod batched;
 mod block;
 mod epilogue;
-mod lanes;
+pub(in crate::kernels) mod lanes;
 mod matrix;
-mod pack;
+pub(in crate::kernels) mod pack;
 mod reference;
 mod split;
 #[cfg(test)]
 mod tests;
-mod tile;
+pub(in crate::kernels) mod tile;
 
 pub use batched::matmul_batched;
 pub use epilogue::{Epilogue, EpilogueActivation};

@@ -13,7 +13,7 @@ struct Line([f32; 16]);
 
 /// A growing buffer, aligned to cache lines.
 #[derive(Default)]
-pub(super) struct Scratch {
+pub(in crate::kernels) struct Scratch {
     lines: Vec<Line>,
 }
 
@@ -21,8 +21,8 @@ pub(super) struct Scratch {
 const KEPT: usize = 1 << 22;
 
 thread_local! {
-    /// The buffers of this thread: left operand, right operand.
-    static BUFFERS: [Cell<Scratch>; 2] = const { [const { Cell::new(Scratch { lines: Vec::new() }) }; 2] };
+    /// The buffers of this thread: left operand, right operand, and two for convolutions.
+    static BUFFERS: [Cell<Scratch>; 4] = const { [const { Cell::new(Scratch { lines: Vec::new() }) }; 4] };
 }
 
 impl Scratch {
@@ -35,7 +35,7 @@ impl Scratch {
         self.lines.as_mut_ptr().cast()
     }
 
-    /// Takes this thread's buffer for operand 0 (left) or 1 (right); give it
+    /// Takes this thread's buffer for operand 0 (left) or 1 (right), or one of a convolution's (2, 3); give it
     /// [back](Self::give_back) afterwards.
     pub fn take(operand: usize) -> Self {
         BUFFERS.with(|buffers| buffers[operand].take())

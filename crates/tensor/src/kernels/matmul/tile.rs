@@ -4,7 +4,7 @@ use super::lanes::{Lanes, Portable};
 use crate::kernels::isa::Isa;
 
 /// One call of the tile kernel. All strides count values.
-pub(super) struct Tile {
+pub(in crate::kernels) struct Tile<'a> {
     /// Element `(0, 0)` of the left operand's part.
     pub a: *const f32,
     /// How far the next row of the left operand is.
@@ -22,8 +22,13 @@ pub(super) struct Tile {
     pub c: *mut f32,
     /// How far the next row of the result is.
     pub c_row: usize,
-    /// How many `k` to add.
+    /// How many `k` to add in each stretch.
     pub depth: usize,
+    /// How far from `a` each stretch of `k` begins; [`WHOLE`] for a single one. A convolution has one
+    /// for each row of its window.
+    pub stretches: &'a [usize],
+    /// How far the right operand's next stretch is.
+    pub b_stretch: usize,
     /// Lanes of the last vector that exist, from 1 on.
     pub last: usize,
     /// Whether the chains go on from what the result holds, or begin at 0.
@@ -31,7 +36,19 @@ pub(super) struct Tile {
     /// One value per column to add at the end, or null.
     pub bias: *const f32,
     /// Whether to end with a rectifier.
-    pub relu: bool,
+    pub relu: Option<Rectifier>,
+}
+
+/// A left operand that lies in one stretch.
+pub(in crate::kernels) const WHOLE: &[usize] = &[0];
+
+/// A rectifier with or without an upper bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::kernels) enum Rectifier {
+    /// [`math::relu`](crate::kernels::math::relu).
+    Relu,
+    /// [`math::relu6`](crate::kernels::math::relu6).
+    Relu6,
 }
 
 /// A tile kernel of a fixed size.
@@ -39,13 +56,13 @@ pub(super) struct Tile {
 /// # Safety
 /// Every element that the tile's size and strides reach must be readable (and writable in `c`,
 /// which nothing else may touch meanwhile), and the machine must have the instructions.
-pub(super) type TileKernel = unsafe fn(&Tile);
+pub(in crate::kernels) type TileKernel = unsafe fn(&Tile<'_>);
 
 /// Tile widths in vectors; index into [`Kernels::heights`] and [`Kernels::tiles`].
-pub(super) const WIDTHS: [usize; 4] = [1, 2, 4, 8];
+pub(in crate::kernels) const WIDTHS: [usize; 4] = [1, 2, 4, 8];
 
 /// The tile kernels of one instruction set: the seam at which an implementation is chosen.
-pub(super) struct Kernels {
+pub(in crate::kernels) struct Kernels {
     /// Values per vector.
     pub lanes: usize,
     /// Whether the kernels can read part of a vector; otherwise a ragged right edge is packed.
@@ -78,7 +95,7 @@ impl Kernels {
 /// As [`TileKernel`].
 #[inline(always)]
 unsafe fn tile<L: Lanes, const HEIGHT: usize, const WIDTH: usize, const UPRIGHT: bool>(
-    tile: &Tile,
+    tile: &Tile<'_>,
 ) {
     // SAFETY: the caller vouches for every address below: rows below HEIGHT, columns below
     // `(WIDTH - 1) * COUNT + last`, k below `depth`.
@@ -96,27 +113,31 @@ unsafe fn tile<L: Lanes, const HEIGHT: usize, const WIDTH: usize, const UPRIGHT:
             }
         }
         let a_row = if UPRIGHT { 1 } else { tile.a_row };
-        let mut a = tile.a;
-        let mut b = tile.b;
-        for _ in 0..tile.depth {
-            let mut right = [L::splat(0.0); WIDTH];
-            for (vector, right) in right.iter_mut().enumerate() {
-                let from = b.add(vector / 2 * tile.b_panel + vector % 2 * L::COUNT);
-                *right = if vector == last {
-                    L::load_masked(from, mask)
-                } else {
-                    L::load(from)
-                };
-            }
-            for (row, sums) in sums.iter_mut().enumerate() {
-                let left = L::splat(*a.add(row * a_row));
-                for (sum, &right) in sums.iter_mut().zip(&right) {
-                    *sum = L::multiply_add(left, right, *sum);
-                }
-            }
+        let mut b_start = tile.b;
+        for &stretch in tile.stretches {
             // Wrapping: after the last step the pointers may lie beyond the operands.
-            a = a.wrapping_add(tile.a_step);
-            b = b.wrapping_add(tile.b_step);
+            let mut a = tile.a.wrapping_add(stretch);
+            let mut b = b_start;
+            b_start = b_start.wrapping_add(tile.b_stretch);
+            for _ in 0..tile.depth {
+                let mut right = [L::splat(0.0); WIDTH];
+                for (vector, right) in right.iter_mut().enumerate() {
+                    let from = b.add(vector / 2 * tile.b_panel + vector % 2 * L::COUNT);
+                    *right = if vector == last {
+                        L::load_masked(from, mask)
+                    } else {
+                        L::load(from)
+                    };
+                }
+                for (row, sums) in sums.iter_mut().enumerate() {
+                    let left = L::splat(*a.add(row * a_row));
+                    for (sum, &right) in sums.iter_mut().zip(&right) {
+                        *sum = L::multiply_add(left, right, *sum);
+                    }
+                }
+                a = a.wrapping_add(tile.a_step);
+                b = b.wrapping_add(tile.b_step);
+            }
         }
         if !tile.bias.is_null() {
             for vector in 0..WIDTH {
@@ -131,9 +152,14 @@ unsafe fn tile<L: Lanes, const HEIGHT: usize, const WIDTH: usize, const UPRIGHT:
                 }
             }
         }
-        if tile.relu {
+        if tile.relu.is_some() {
             for sum in sums.as_flattened_mut() {
                 *sum = L::relu(*sum);
+            }
+        }
+        if tile.relu == Some(Rectifier::Relu6) {
+            for sum in sums.as_flattened_mut() {
+                *sum = L::at_most(*sum, L::splat(6.0));
             }
         }
         for (row, sums) in sums.iter().enumerate() {
@@ -153,7 +179,7 @@ macro_rules! heights {
     };
 }
 
-unsafe fn portable<const HEIGHT: usize, const WIDTH: usize, const UPRIGHT: bool>(t: &Tile) {
+unsafe fn portable<const HEIGHT: usize, const WIDTH: usize, const UPRIGHT: bool>(t: &Tile<'_>) {
     // SAFETY: the caller's.
     unsafe { tile::<Portable, HEIGHT, WIDTH, UPRIGHT>(t) }
 }
@@ -182,13 +208,13 @@ mod x86 {
     use super::{Kernels, Lanes, Tile, TileKernel, tile};
 
     #[target_feature(enable = "avx512f")]
-    unsafe fn avx512<const HEIGHT: usize, const WIDTH: usize, const UPRIGHT: bool>(t: &Tile) {
+    unsafe fn avx512<const HEIGHT: usize, const WIDTH: usize, const UPRIGHT: bool>(t: &Tile<'_>) {
         // SAFETY: the caller's; this function is compiled for AVX-512.
         unsafe { tile::<Avx512, HEIGHT, WIDTH, UPRIGHT>(t) }
     }
 
     #[target_feature(enable = "avx2,fma")]
-    unsafe fn avx2<const HEIGHT: usize, const WIDTH: usize, const UPRIGHT: bool>(t: &Tile) {
+    unsafe fn avx2<const HEIGHT: usize, const WIDTH: usize, const UPRIGHT: bool>(t: &Tile<'_>) {
         // SAFETY: the caller's; this function is compiled for AVX2 and FMA.
         unsafe { tile::<Avx2, HEIGHT, WIDTH, UPRIGHT>(t) }
     }

@@ -1,0 +1,133 @@
+//! A convolution with the bias and the activation after it in one pass, its kernel possibly packed once
+//! for all calls.
+
+use std::fmt;
+use std::sync::Arc;
+
+use regraft_tensor::kernels::convolution::{PackedKernel, convolution_fused};
+use regraft_tensor::kernels::matmul::{Epilogue, EpilogueActivation};
+use regraft_tensor::kernels::window::Window;
+use regraft_tensor::{Detail, Tensor};
+
+use super::convolution::{output_sizes, sizes, spatial, with_spatial};
+use crate::ops::Convolution;
+use crate::{Forward, Op, Output, Shape};
+
+/// y = activation([`Convolution`] + bias). Passes make it after differentiation; it has no gradient of
+/// its own.
+#[derive(Clone)]
+pub struct FusedConvolution {
+    window: Window,
+    groups: usize,
+    /// The kernel, if it is constant, with its number of filters; otherwise it is operand 1.
+    packed: Option<(Arc<PackedKernel>, usize)>,
+    /// Whether there is a bias: the last operand.
+    bias: bool,
+    activation: EpilogueActivation,
+}
+
+impl FusedConvolution {
+    /// A convolution whose constant `kernel` is packed here, or which takes it as operand 1.
+    pub fn new(
+        window: Window,
+        groups: usize,
+        kernel: Option<&Tensor>,
+        bias: bool,
+        activation: EpilogueActivation,
+    ) -> Self {
+        let pack = |kernel: &Tensor| {
+            let (channels, filters) = match *kernel.shape() {
+                [.., channels, filters] => (channels * groups, filters),
+                _ => (groups, 1),
+            };
+            let sizes = regraft_tensor::kernels::convolution::Convolution {
+                samples: 0,
+                input: [0; 3],
+                output: [0; 3],
+                channels,
+                filters,
+                groups,
+                window,
+            };
+            (
+                Arc::new(PackedKernel::new(&sizes, kernel.as_slice())),
+                filters,
+            )
+        };
+        FusedConvolution {
+            window,
+            groups,
+            packed: kernel.map(pack),
+            bias,
+            activation,
+        }
+    }
+}
+
+impl fmt::Debug for FusedConvolution {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FusedConvolution")
+            .field("window", &self.window)
+            .field("groups", &self.groups)
+            // The address tells equal settings with other kernels apart.
+            .field(
+                "packed",
+                &self.packed.as_ref().map(|(it, _)| Arc::as_ptr(it)),
+            )
+            .field("bias", &self.bias)
+            .field("activation", &self.activation)
+            .finish()
+    }
+}
+
+impl Op for FusedConvolution {
+    fn name(&self) -> &str {
+        match (self.groups, self.packed.is_some()) {
+            (1, true) => "fused_convolution_packed",
+            (1, false) => "fused_convolution",
+            (_, true) => "fused_grouped_convolution_packed",
+            (_, false) => "fused_grouped_convolution",
+        }
+    }
+
+    fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {
+        match &self.packed {
+            Some((_, filters)) => {
+                let (input, _) = spatial(operands[0])?;
+                let output = output_sizes(&self.window, input)?;
+                Ok(with_spatial(operands[0], output, *filters))
+            }
+            None => Convolution {
+                window: self.window,
+                groups: self.groups,
+            }
+            .shape(&operands[..2]),
+        }
+    }
+
+    fn forward(&self, operands: Forward<'_>, output: Output<'_>) -> Result<(), Detail> {
+        let sizes = sizes(self.window, self.groups, operands.shape(0), output.shape);
+        let epilogue = Epilogue {
+            bias: self.bias.then(|| operands.f32(operands.len() - 1)),
+            activation: self.activation,
+        };
+        let x = operands.f32(0);
+        match &self.packed {
+            Some((kernel, _)) => convolution_fused(&sizes, x, kernel, output.f32(), &epilogue),
+            None => {
+                let kernel = PackedKernel::new(&sizes, operands.f32(1));
+                convolution_fused(&sizes, x, &kernel, output.f32(), &epilogue);
+            }
+        }
+        Ok(())
+    }
+
+    fn keeps_samples_apart(&self) -> bool {
+        true
+    }
+
+    fn flops(&self, operands: &[&[usize]], output: &[usize]) -> u64 {
+        let channels = operands[0].last().copied().unwrap_or(0) / self.groups.max(1);
+        2 * (output.iter().product::<usize>() * self.window.cells() * channels) as u64
+    }
+}

@@ -1,0 +1,81 @@
+//! The layout since PyTorch 1.6: a zip archive of `NAME/data.pkl`, one `NAME/data/KEY` per storage,
+//! uncompressed, and `NAME/byteorder`. NAME is any; `archive` if the file was written to memory.
+
+use super::machine::Machine;
+use super::source::Source;
+use super::{most_memory, state_dict};
+use crate::archive::Archive;
+use crate::input::Input;
+use crate::{Checkpoint, Error, Result};
+
+const PICKLE: &str = "/data.pkl";
+/// What only TorchScript has.
+const SCRIPT: &str = "/constants.pkl";
+
+/// Whether PyTorch wrote the archive.
+pub(crate) fn is_archive(archive: &Archive) -> Result<bool> {
+    Ok(folder(&archive.names()?).is_some())
+}
+
+pub(crate) fn from_archive(mut archive: Archive) -> Result<Checkpoint> {
+    let names = archive.names()?;
+    let Some(folder) = folder(&names) else {
+        return Err(Error::missing(
+            "data.pkl",
+            "this member of an archive of PyTorch",
+            "none",
+        ));
+    };
+    let has = |name: &str| names.iter().any(|found| found == name);
+    if has(&format!("{folder}{SCRIPT}")) {
+        return Err(Error::unsupported(
+            format!("{folder}{SCRIPT}"),
+            "a state dict",
+            "a TorchScript program",
+        )
+        .help("load it with torch.jit.load and save its state_dict() with torch.save"));
+    }
+    let order = format!("{folder}/byteorder");
+    if has(&order) {
+        let received = archive.bytes(&order)?;
+        if received != b"little" {
+            let received = received.escape_ascii();
+            return Err(Error::unsupported(order, "little-endian values", received));
+        }
+    }
+    let pickle = format!("{folder}{PICKLE}");
+    let pickle = match archive.stored(&pickle)? {
+        Some(pickle) => pickle,
+        None => Input::memory(archive.bytes(&pickle)?),
+    };
+    let length = archive.length();
+    let mut machine = Machine::new(Source::new(&pickle), most_memory(length));
+    let in_pickle = |error: Error| error.in_file(&format!("{folder}{PICKLE}"));
+    let root = machine.load().map_err(in_pickle)?;
+
+    // Members may not overlap, so that their checksums take no more time than the file warrants.
+    let mut left = length;
+    state_dict::assemble(&mut machine.heap, root, length, |storage| {
+        let member = format!("{folder}/data/{}", storage.key);
+        let size = archive.size(&member)?;
+        if size != storage.length {
+            let expected = format!("the {} bytes that the pickle says", storage.length);
+            return Err(Error::format(member, expected, format!("{size} bytes")));
+        }
+        left = left.checked_sub(size).ok_or_else(|| {
+            let expected = format!("storages of {length} bytes in all at most");
+            Error::limit(&member, expected, "more: they overlap")
+        })?;
+        archive.stored(&member)?.ok_or_else(|| {
+            Error::unsupported(member, "an uncompressed storage", "a compressed one")
+                .help("PyTorch stores them uncompressed; save the file again with torch.save")
+        })
+    })
+}
+
+/// The folder of the archive that everything lies in.
+fn folder(names: &[String]) -> Option<&str> {
+    // An unrelated archive may have such a file somewhere deep in its folders.
+    let mut folders = names.iter().filter_map(|name| name.strip_suffix(PICKLE));
+    folders.find(|folder| !folder.is_empty() && !folder.contains('/'))
+}

@@ -1,0 +1,58 @@
+//! A residual branch, scaled and added.
+
+use regraft_autograd::{Shape, Var};
+use regraft_tensor::Detail;
+use serde_json::{Map, Value, json};
+
+use super::support::object;
+use crate::settings::{FromSettings, Settings, number, require_finite};
+use crate::{Call, Layer, Weights};
+
+/// `y = a + b · scale` of two inputs: the layer of InceptionResNetV2.
+///
+/// Input shapes are the same, or go together as NumPy's broadcasting has it. There are no weights;
+/// being frozen changes nothing.
+///
+/// Szegedy et al. 2016. Keras: <https://keras.io/api/applications/inceptionresnetv2/>.
+#[derive(Clone, Copy, Debug)]
+pub struct CustomScaleLayer {
+    scale: f32,
+}
+
+impl CustomScaleLayer {
+    /// A layer that multiplies its second input by `scale`.
+    pub fn new(scale: f32) -> Self {
+        CustomScaleLayer { scale }
+    }
+}
+
+impl Layer for CustomScaleLayer {
+    fn class_name(&self) -> &str {
+        "CustomScaleLayer"
+    }
+
+    fn module(&self) -> &str {
+        "keras.src.applications.inception_resnet_v2"
+    }
+
+    fn build(&self, inputs: &[Shape], _weights: &mut Weights) -> Result<(), Detail> {
+        require_finite("scale", self.scale)?;
+        super::merging::check(inputs, Some(2))
+    }
+
+    fn call<'g>(&self, _call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {
+        inputs[0] + inputs[1] * self.scale
+    }
+
+    fn config(&self) -> Map<String, Value> {
+        object(json!({ "scale": number(self.scale) }))
+    }
+}
+
+impl FromSettings for CustomScaleLayer {
+    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
+        Ok(CustomScaleLayer {
+            scale: settings.required_number("scale")?,
+        })
+    }
+}

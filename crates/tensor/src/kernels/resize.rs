@@ -1,0 +1,213 @@
+//! Images of other sizes, channels last: along each spatial axis, a cell of the result is a weighted
+//! sum of a few cells of the input.
+
+use super::isa::vectorised;
+use super::parallel::parts;
+
+/// How values between the cells are found. Cells are squares with their values in the middle
+/// ("half-pixel centres"), and the weights are those of TensorFlow without antialiasing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ResizeMethod {
+    /// That of the nearest cell.
+    Nearest,
+    /// On a line between the two nearest cells.
+    Bilinear,
+    /// On a cubic through the four nearest cells (Keys, a = −1/2); those outside the image are left
+    /// out, and the weights of the others sum to 1.
+    Bicubic,
+}
+
+/// Which cells make which along one axis, and with what weights.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Taps {
+    /// The number of cells that are read.
+    input: usize,
+    /// Where the entries of each cell of the result start, and where the last end.
+    starts: Vec<usize>,
+    /// A cell that is read and its weight.
+    entries: Vec<(usize, f32)>,
+}
+
+/// Keys' cubic with a = −1/2 at distances `t + 1`, `t`, `1 − t` and `2 − t` from four cells.
+fn cubic(t: f32) -> [f32; 4] {
+    const A: f32 = -0.5;
+    let near = |d: f32| ((A + 2.0) * d - (A + 3.0)) * d * d + 1.0;
+    let far = |d: f32| ((A * d - 5.0 * A) * d + 8.0 * A) * d - 4.0 * A;
+    [far(t + 1.0), near(t), near(1.0 - t), far(2.0 - t)]
+}
+
+/// TensorFlow has the cubic at this many places between two cells.
+const PLACES: f32 = 1024.0;
+
+impl Taps {
+    /// How `output` cells are made from `input` cells, which are at least one.
+    pub fn new(input: usize, output: usize, method: ResizeMethod) -> Self {
+        assert!(input > 0, "resize: an axis without cells");
+        let scale = input as f32 / output as f32;
+        let last = input - 1;
+        let rows = (0..output).map(|cell| {
+            let middle = (cell as f32 + 0.5) * scale;
+            match method {
+                ResizeMethod::Nearest => vec![((middle.floor() as usize).min(last), 1.0)],
+                ResizeMethod::Bilinear => {
+                    let place = middle - 0.5;
+                    let below = place.floor();
+                    let upper = (place.ceil().max(0.0) as usize).min(last);
+                    let t = place - below;
+                    vec![(below.max(0.0) as usize, 1.0 - t), (upper, t)]
+                }
+                ResizeMethod::Bicubic => {
+                    let place = middle - 0.5;
+                    let below = place.floor();
+                    let t = ((place - below) * PLACES).round_ties_even() / PLACES;
+                    let inside = |(step, weight): (usize, f32)| {
+                        let cell = below as isize + step as isize - 1;
+                        let cell = usize::try_from(cell).ok().filter(|&cell| cell <= last);
+                        cell.map(|cell| (cell, weight))
+                    };
+                    let weights = cubic(t).into_iter().enumerate();
+                    let inside: Vec<_> = weights.filter_map(inside).collect();
+                    let sum: f32 = inside.iter().map(|(_, weight)| weight).sum();
+                    inside.iter().map(|&(cell, w)| (cell, w / sum)).collect()
+                }
+            }
+        });
+        Taps::from_rows(input, rows)
+    }
+
+    /// From the entries of each cell of the result; those for the same cell are added.
+    fn from_rows(input: usize, rows: impl Iterator<Item = Vec<(usize, f32)>>) -> Self {
+        let (mut starts, mut entries) = (vec![0], Vec::new());
+        for row in rows {
+            let start = entries.len();
+            for (cell, weight) in row {
+                match entries[start..].iter_mut().find(|(seen, _)| *seen == cell) {
+                    Some((_, sum)) => *sum += weight,
+                    None => entries.push((cell, weight)),
+                }
+            }
+            starts.push(entries.len());
+        }
+        Taps {
+            input,
+            starts,
+            entries,
+        }
+    }
+
+    /// The number of cells that are read.
+    pub fn input(&self) -> usize {
+        self.input
+    }
+
+    /// The number of cells that are made.
+    pub fn output(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    /// The entries of cell `cell` of the result.
+    fn of(&self, cell: usize) -> &[(usize, f32)] {
+        &self.entries[self.starts[cell]..self.starts[cell + 1]]
+    }
+
+    /// The gradient's taps: what is made becomes what is read.
+    #[must_use]
+    pub fn transposed(&self) -> Self {
+        let mut rows = vec![Vec::new(); self.input];
+        for output in 0..self.output() {
+            for &(cell, weight) in self.of(output) {
+                rows[cell].push((output, weight));
+            }
+        }
+        Taps::from_rows(self.output(), rows.into_iter())
+    }
+
+    /// Whether each cell stays as it is.
+    fn is_identity(&self) -> bool {
+        let same = |cell: usize| self.of(cell) == [(cell, 1.0)];
+        self.input == self.output() && (0..self.input).all(same)
+    }
+}
+
+vectorised! {
+    fn weighted_sum[](x: &[f32], taps: &[(usize, f32)], y: &mut [f32]) {
+        let length = y.len();
+        let cell = |index: usize| &x[index * length..][..length];
+        match *taps {
+            [(a, 1.0)] => y.copy_from_slice(cell(a)),
+            [(a, wa), (b, wb)] => {
+                for ((y, &a), &b) in y.iter_mut().zip(cell(a)).zip(cell(b)) {
+                    *y = a * wa + b * wb;
+                }
+            }
+            [(a, wa), (b, wb), (c, wc), (d, wd)] => {
+                let pairs = cell(a).iter().zip(cell(b));
+                let others = cell(c).iter().zip(cell(d));
+                for ((y, (&a, &b)), (&c, &d)) in y.iter_mut().zip(pairs).zip(others) {
+                    *y = a * wa + b * wb + c * wc + d * wd;
+                }
+            }
+            _ => {
+                y.fill(0.0);
+                for &(index, weight) in taps {
+                    for (y, &x) in y.iter_mut().zip(cell(index)) {
+                        *y += x * weight;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Makes the middle of `outer × input × inner` into `outer × output × inner`.
+fn along(taps: &Taps, inner: usize, x: &[f32], y: &mut [f32]) {
+    if y.is_empty() {
+        return;
+    }
+    let (input, output) = (taps.input * inner, taps.output() * inner);
+    let cost = taps.entries.len().div_ceil(taps.output().max(1)).max(1);
+    parts(y, inner, cost, |start, part| {
+        for (index, y) in part.chunks_exact_mut(inner).enumerate() {
+            let start = start + index * inner;
+            let (outer, cell) = (start / output, start % output / inner);
+            weighted_sum(&x[outer * input..][..input], taps.of(cell), y);
+        }
+    });
+}
+
+/// Applies taps along the three spatial axes of `x`, `[samples, …, channels]`, to make `y`. With
+/// the taps [transposed](Taps::transposed) it is the gradient.
+///
+/// # Panics
+/// If a length does not fit.
+pub fn resize(taps: &[Taps; 3], samples: usize, channels: usize, x: &[f32], y: &mut [f32]) {
+    let cells = |sizes: [usize; 3]| samples * channels * sizes.iter().product::<usize>();
+    let mut sizes = [0, 1, 2].map(|axis| taps[axis].input());
+    assert_eq!(x.len(), cells(sizes), "resize: input");
+    let output = [0, 1, 2].map(|axis| taps[axis].output());
+    assert_eq!(y.len(), cells(output), "resize: output");
+    // Axes that shrink come first, so that the others have less to do.
+    let mut order: Vec<usize> = (0..3).filter(|&axis| !taps[axis].is_identity()).collect();
+    order.sort_by(|&a, &b| {
+        let growth = |axis: usize| output[axis] as f32 / taps[axis].input() as f32;
+        growth(a).total_cmp(&growth(b))
+    });
+    let Some((&last, others)) = order.split_last() else {
+        return y.copy_from_slice(x);
+    };
+    let mut between: Option<Vec<f32>> = None;
+    for &axis in others {
+        let inner = channels * sizes[axis + 1..].iter().product::<usize>();
+        sizes[axis] = output[axis];
+        let mut next = vec![0.0; cells(sizes)];
+        along(
+            &taps[axis],
+            inner,
+            between.as_deref().unwrap_or(x),
+            &mut next,
+        );
+        between = Some(next);
+    }
+    let inner = channels * sizes[last + 1..].iter().product::<usize>();
+    along(&taps[last], inner, between.as_deref().unwrap_or(x), y);
+}
