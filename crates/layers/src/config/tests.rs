@@ -584,3 +584,13 @@ fn slashes_in_names_of_keras_2_become_underscores() {
     let model = read(&config).unwrap();
     assert!(model.weight("conv1_conv/kernel").is_some());
 }
+
+#[test]
+fn the_layer_of_inception_resnet_is_known_by_both_of_its_names() {
+    // Printed by `tf_keras.applications.InceptionResNetV2(weights=None).get_config()`: a prefix.
+    for class_name in ["CustomScaleLayer", "Custom>CustomScaleLayer"] {
+        let settings = json!({"scale": 0.17});
+        let layer = Registry::new().layer(class_name, settings.as_object().unwrap());
+        assert_eq!(layer.unwrap().class_name(), "CustomScaleLayer");
+    }
+}

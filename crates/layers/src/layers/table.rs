@@ -42,7 +42,11 @@ pub(crate) const TABLE: &[Maker<Arc<dyn Layer>>] = &[
     (&["Cropping1D"], make::<Cropping1D>),
     (&["Cropping2D"], make::<Cropping2D>),
     (&["Cropping3D"], make::<Cropping3D>),
-    (&["CustomScaleLayer"], make::<CustomScaleLayer>),
+    // Keras 2 writes it as a class that somebody registered.
+    (
+        &["CustomScaleLayer", "Custom>CustomScaleLayer"],
+        make::<CustomScaleLayer>,
+    ),
     (&["Dense"], make::<Dense>),
     (&["DepthwiseConv1D"], make::<DepthwiseConv1D>),
     (&["DepthwiseConv2D"], make::<DepthwiseConv2D>),
