@@ -20,13 +20,13 @@ use serde_json::Value;
 /// How far anything may differ, relative to the largest number of the array.
 const TOLERANCE: f64 = 1e-3;
 
-/// A gradient is zero if with 64 bits it is at most this, relative to the largest of the network: that of a
-/// bias before a batch normalization, or of an offset before a convolution and one.
-const ZERO: f64 = 1e-9;
+/// A gradient counts as zero if with 64 bits it is at most this, relative to the largest of the network:
+/// that of a bias before a batch normalization, or of an offset before a convolution and one.
+const ZERO: f64 = 1e-6;
 
-/// With 32 bits such a gradient is what rounding leaves of large sums: at most this, relative to the largest
-/// of the network.
-const ROUNDING: f64 = 1e-5;
+/// With 32 bits such a gradient is what rounding leaves of large sums, in Keras too: at most this, relative
+/// to the largest of the network.
+const ROUNDING: f64 = 1e-6;
 
 /// Samples per step.
 const BATCH: usize = 8;
@@ -79,7 +79,7 @@ fn training(directory: &Path, case: &Value, checks: &mut Checks) -> Result<()> {
     }
     checks.add("gradients of the first step", &gradients);
     checks.add(
-        "gradients that are zero, beside the largest of the network",
+        "gradients that are almost zero, beside the largest of the network",
         &zeros,
     );
     statistics(
