@@ -18,6 +18,7 @@ mod load;
 mod load_report;
 pub mod metrics;
 mod objective;
+mod old_names;
 mod open;
 mod optimizer_state;
 mod plan;
