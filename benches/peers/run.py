@@ -9,7 +9,6 @@ take turns and each number is the median of its rounds.
 """
 
 import argparse
-import importlib.util
 import json
 import os
 import statistics
@@ -23,14 +22,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
+from drive import HERE, ROOT, Unavailable, build_example, cargo, need
+
 WEIGHTS = ROOT / "fixtures" / "fashion_mnist_base.weights.h5"
 LAYERS = ("dense", "dense_1", "dense_2", "dense_3")
-
-
-class Unavailable(Exception):
-    """Why a peer cannot run here."""
 
 
 def make_data(directory, samples):
@@ -54,36 +49,22 @@ def make_data(directory, samples):
     (directory / "base.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + blob)
 
 
-def need(*packages):
-    missing = [name for name in packages if importlib.util.find_spec(name) is None]
-    if missing:
-        raise Unavailable(f"not installed: {', '.join(missing)}")
-
-
-def cargo(*command):
-    built = subprocess.run(["cargo", *command], cwd=ROOT, capture_output=True, text=True)
-    if built.returncode != 0:
-        raise Unavailable(f"`cargo {' '.join(command)}` failed: {built.stderr.strip().splitlines()[-1]}")
-
-
 def regraft(given):
     if given.binary:
         return [given.binary], {}
-    cargo("build", "--release", "--package", "regraft", "--example", "bench_mlp")
-    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-    return [str(target / "release" / "examples" / "bench_mlp")], {}
+    return [build_example("bench_mlp")], {}
 
 
 def keras_on(backend, package):
     def command(given):
-        need("keras", package)
+        need(sys.executable, "keras", package)
         return [sys.executable, str(HERE / "keras_mlp.py")], {"KERAS_BACKEND": backend}
 
     return command
 
 
 def torch(given):
-    need("torch")
+    need(sys.executable, "torch")
     return [sys.executable, str(HERE / "torch_mlp.py")], {}
 
 

@@ -52,11 +52,14 @@ impl Model {
         let mut model = self.clone();
         let mut outputs = Vec::new();
         for layer in layers {
-            let path = self.get_layer(layer)?.path().to_string();
+            let layer = self.get_layer(layer)?;
+            let path = layer.path().to_string();
+            // Of a nested model those that it had; what was revealed of it comes after them.
+            let count = layer.output_shapes().len();
             let parts: Vec<&str> = path.split('/').collect();
             let found = reveal(&mut model.topology, &parts);
             let found = found.map_err(|detail| Error::Model(detail.within(&self.name)));
-            outputs.extend(found?);
+            outputs.extend(found?.into_iter().take(count));
         }
         if outputs.is_empty() {
             let detail = Detail::new(&self.name, "the name of at least 1 layer", "none");
@@ -334,6 +337,14 @@ mod tests {
             .map(|(a, b)| a + b)
             .collect();
         assert_eq!(values[2], sum);
+        let whole = model
+            .features(["base/bn", "base", "head", "base/sum"])
+            .unwrap();
+        let whole = run(&whole);
+        assert_eq!(
+            whole,
+            [3, 2, 0, 2].map(|index: usize| values[index].clone())
+        );
         // Nested models of several outputs go through their configuration and back.
         let config = features.to_config();
         let read = Model::from_config(&config, &Registry::new()).unwrap();

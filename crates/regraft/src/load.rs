@@ -3,15 +3,18 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use regraft_autograd::VariableId;
 use regraft_io::{Checkpoint, ContainerKeys, Format, SavedLayer, SavedWeight};
-use regraft_layers::{Model as LayersModel, Selector, Weight};
+use regraft_layers::{Model as LayersModel, Selector, Weight, near};
 use regraft_tensor::{Detail, Tensor};
 
 use crate::automatic_names;
 use crate::keys::keyed_places;
+use crate::layout::Layout;
 use crate::load_report::{LoadError, LoadReport, Loaded, Mismatched, OptimizerState};
+use crate::name_map::NameMap;
 use crate::old_names;
 use crate::scopes::match_scopes;
 use crate::trainable::{Network, Trainable, not_compiled};
@@ -19,6 +22,24 @@ use crate::{Error, Result};
 
 /// What to load and how: `Load::new().keep("head")`. The defaults are strict: every weight of the
 /// model must be in the file and every weight of the file in the model.
+///
+/// Weights that another program wrote go into the model by a map of names, and by the conventions of
+/// that program ([`Layout`]):
+///
+/// ```no_run
+/// # fn main() -> regraft::Result<()> {
+/// # let mut model = regraft::Sequential::new(Vec::new())?;
+/// use regraft::{Layout, Load};
+///
+/// let load = Load::map([
+///     ("features.0.0.**", "stem_conv/$1"),
+///     ("features.*.conv.**", "block_$1/$2"),
+/// ]);
+/// let report = model.load_weights_with("weights.safetensors", load.layout(Layout::PyTorch))?;
+/// println!("{report}"); // … converted: OIHW → HWIO  stem_conv/kernel …
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default)]
 #[must_use = "pass it to `load_weights_with`"]
 pub struct Load {
@@ -26,6 +47,8 @@ pub struct Load {
     allow_missing: bool,
     allow_unexpected: bool,
     skip_optimizer: bool,
+    names: Option<NameMap>,
+    layout: Option<Layout>,
 }
 
 impl Load {
@@ -53,6 +76,40 @@ impl Load {
     /// Weights of the file that the model does not have are left aside.
     pub fn allow_unexpected(mut self) -> Self {
         self.allow_unexpected = true;
+        self
+    }
+
+    /// As [`new`](Self::new), with names of tensors in the file rewritten to those of the model's
+    /// weights by the first pattern that matches; other names stay. See [`rename`](Self::rename).
+    ///
+    /// In a pattern `*` stands for anything but `.` and `/`, `**` for anything, both for nothing too;
+    /// `$1`, `$2`, … in a replacement are what they stood for. A pattern that matches no tensor is an
+    /// error.
+    pub fn map<P: Into<String>, R: Into<String>>(
+        patterns: impl IntoIterator<Item = (P, R)>,
+    ) -> Self {
+        let patterns = patterns.into_iter();
+        let patterns = patterns.map(|(pattern, name)| (pattern.into(), name.into()));
+        Load {
+            names: Some(NameMap::Patterns(patterns.collect())),
+            ..Load::default()
+        }
+    }
+
+    /// Rewrites the names of the file's tensors (`features.0.0.weight`, `base/conv1/kernel`) to those
+    /// of the model's weights (`conv1/kernel`), in which `.` is as good as `/`. The last part may be the
+    /// file's own word, if a [`layout`](Self::layout) tells what it means. Layers are matched by these
+    /// names alone then, never by class and order.
+    pub fn rename(mut self, rename: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
+        self.names = Some(NameMap::Function(Arc::new(rename)));
+        self
+    }
+
+    /// Whose conventions for the names and the layouts of a layer's weights the file follows: PyTorch's
+    /// for PyTorch's own files, Keras' for all others unless told here. A `.safetensors` file does not
+    /// say who wrote it, so PyTorch's must be asked for.
+    pub fn layout(mut self, layout: Layout) -> Self {
+        self.layout = Some(layout);
         self
     }
 
@@ -116,7 +173,13 @@ impl<N: Network> Trainable<N> {
             Some(selector) => model.select(selector.clone())?.into_iter().collect(),
             None => HashSet::new(),
         };
-        let (mut report, values) = plan(model, checkpoint, source, &kept);
+        let layout = load.layout.unwrap_or(Layout::of(checkpoint.format));
+        let wanted = layers_of(model);
+        let sources = match (&load.names, layout) {
+            (None, Layout::Keras) => find_by_layers(&wanted, checkpoint, &kept),
+            (names, _) => find_by_names(&wanted, checkpoint, &kept, names.as_ref(), layout)?,
+        };
+        let (mut report, values) = plan(&wanted, checkpoint, source, &kept, &sources, layout);
         let fits = report.mismatched.is_empty()
             && (load.allow_missing || report.missing.is_empty())
             && (load.allow_unexpected || report.unexpected.is_empty());
@@ -160,71 +223,185 @@ pub(crate) fn saved_class_names(checkpoint: &Checkpoint) -> Option<Vec<String>> 
     serde_json::from_str(names).ok()
 }
 
+/// For each wanted layer, what the file has for each of its weights; and the tensors that belong to
+/// layers which keep theirs.
+struct Sources<'c> {
+    weights: Vec<Vec<Option<&'c SavedWeight>>>,
+    not_wanted: Vec<&'c SavedWeight>,
+}
+
 /// What goes where, without touching the model.
 fn plan(
-    model: &LayersModel,
+    wanted: &[Wanted<'_>],
     checkpoint: &Checkpoint,
     source: &str,
     kept: &HashSet<String>,
+    sources: &Sources<'_>,
+    layout: Layout,
 ) -> (LoadReport, Vec<(VariableId, Tensor)>) {
     let mut report = LoadReport::new(source, checkpoint.format);
     let mut values = Vec::new();
-    let wanted = layers_of(model);
-    let pairs = match_layers(&wanted, checkpoint, kept);
-    let mut used: HashSet<*const SavedWeight> = HashSet::new();
-    for (layer, saved) in wanted.iter().zip(pairs) {
+    let not_wanted = sources.not_wanted.iter();
+    let mut used: HashSet<*const SavedWeight> =
+        not_wanted.map(|w| std::ptr::from_ref(*w)).collect();
+    for (layer, found) in wanted.iter().zip(&sources.weights) {
         if kept.contains(&layer.path) {
-            report.kept.extend(
-                layer
-                    .weights
-                    .iter()
-                    .map(|(_, weight)| weight.path().to_string()),
-            );
-            // Its counterpart is not unexpected, only not wanted.
-            used.extend(
-                saved
-                    .iter()
-                    .flat_map(|saved| &saved.weights)
-                    .map(std::ptr::from_ref),
-            );
+            let weights = layer.weights.iter();
+            let paths = weights.map(|(_, weight)| weight.path().to_string());
+            report.kept.extend(paths);
             continue;
         }
-        for (position, (id, weight)) in layer.weights.iter().enumerate() {
-            let found = saved.and_then(|saved| find_weight(saved, layer, position, weight));
+        for ((id, weight), found) in layer.weights.iter().zip(found) {
             let Some(found) = found else {
                 report.missing.push(weight.path().to_string());
                 continue;
             };
-            used.insert(found);
-            if found.tensor.shape() != weight.value().shape() {
+            used.insert(std::ptr::from_ref(*found));
+            let shape = weight.value().shape();
+            let tensor = found.tensor.to_tensor().map_err(|error| error.to_string());
+            let converted =
+                tensor.and_then(|it| layout.convert(layer.class_name, weight.name(), it, shape));
+            let (tensor, converted) = match converted {
+                Ok(converted) => converted,
+                Err(reason) => {
+                    report.missing.push(format!("{} ({reason})", weight.path()));
+                    continue;
+                }
+            };
+            if tensor.shape() != shape {
                 report.mismatched.push(Mismatched {
                     weight: weight.path().to_string(),
                     source: found.path.clone(),
-                    expected: weight.value().shape().to_vec(),
-                    received: found.tensor.shape().to_vec(),
+                    expected: shape.to_vec(),
+                    received: tensor.shape().to_vec(),
                 });
                 continue;
             }
-            match found.tensor.to_tensor() {
-                Ok(tensor) => {
-                    report.loaded.push(Loaded {
-                        weight: weight.path().to_string(),
-                        source: found.path.clone(),
-                        shape: tensor.shape().to_vec(),
-                        data_type: found.tensor.data_type(),
-                    });
-                    values.push((*id, tensor));
-                }
-                Err(error) => report.missing.push(format!("{} ({error})", weight.path())),
-            }
+            report.loaded.push(Loaded {
+                weight: weight.path().to_string(),
+                source: found.path.clone(),
+                shape: shape.to_vec(),
+                data_type: found.tensor.data_type(),
+                layout: converted,
+            });
+            values.push((*id, tensor));
         }
     }
     for weight in checkpoint.layers.iter().flat_map(|layer| &layer.weights) {
-        if !used.contains(&std::ptr::from_ref(weight)) {
-            report.unexpected.push(weight.path.clone());
+        if used.contains(&std::ptr::from_ref(weight)) {
+            continue;
+        }
+        match layout.ignores(&weight.path) {
+            true => report.ignored.push(weight.path.clone()),
+            false => report.unexpected.push(weight.path.clone()),
         }
     }
     (report, values)
+}
+
+/// What the file has for each wanted weight, by the names of its tensors.
+fn find_by_names<'c>(
+    wanted: &[Wanted<'_>],
+    checkpoint: &'c Checkpoint,
+    kept: &HashSet<String>,
+    map: Option<&NameMap>,
+    layout: Layout,
+) -> Result<Sources<'c>> {
+    let tensors = tensor_names(checkpoint);
+    if let Some(map) = map {
+        let names = tensors.iter().map(|(name, _)| name.as_str());
+        if let Some(pattern) = map.unmatched(names.clone()).first() {
+            let expected = "patterns that match a tensor of the file";
+            let detail = Detail::new("Load::map", expected, format!("{pattern:?}"));
+            return Err(Error::Setting(detail.help(near(pattern, names))));
+        }
+    }
+    let mut by_name: HashMap<String, (&str, &SavedWeight)> = HashMap::new();
+    for (name, weight) in &tensors {
+        let target = map.map_or_else(|| name.clone(), |map| map.apply(name));
+        if layout.ignores(name) {
+            continue;
+        }
+        if let Some((other, _)) = by_name.insert(target.replace('.', "/"), (name, weight)) {
+            let expected = format!("one tensor for {target:?}");
+            let received = format!("{other:?} and {name:?}");
+            return Err(Error::Setting(Detail::new("names", expected, received)));
+        }
+    }
+    let find = |layer: &Wanted<'_>, position: usize, weight: &Weight| {
+        let mut names = layout.names(layer.class_name, weight.name());
+        // Files that number a layer's weights have them in the order in which the layer made them.
+        let numbered = |number: usize| {
+            let name = format!("{}/{number}", layer.path.replace('.', "/"));
+            by_name.contains_key(&name)
+        };
+        let count = layer.weights.len();
+        let number = position.to_string();
+        if numbered(count - 1) && !numbered(count) {
+            names.push(&number);
+        }
+        let mut names = names
+            .into_iter()
+            .map(|name| format!("{}/{name}", layer.path));
+        let found = names.find_map(|name| by_name.get(&name.replace('.', "/")));
+        found.map(|(_, weight)| *weight)
+    };
+    let weights: Vec<Vec<Option<&SavedWeight>>> = wanted
+        .iter()
+        .map(|layer| {
+            let weights = layer.weights.iter().enumerate();
+            let found = weights.map(|(position, (_, weight))| find(layer, position, weight));
+            found.collect()
+        })
+        .collect();
+    let of_kept = |target: &&String| {
+        let layer = target.rsplit_once('/').map_or("", |(layer, _)| layer);
+        kept.iter().any(|path| path.replace('.', "/") == layer)
+    };
+    let targets = by_name.keys().filter(of_kept);
+    Ok(Sources {
+        weights,
+        not_wanted: targets.map(|target| by_name[target].1).collect(),
+    })
+}
+
+/// Every tensor of the file's layers with its name in layers' names.
+fn tensor_names(checkpoint: &Checkpoint) -> Vec<(String, &SavedWeight)> {
+    let legacy = is_legacy(checkpoint.format);
+    let paths = checkpoint.name_paths();
+    let mut names = Vec::new();
+    for layer in &checkpoint.layers {
+        let path = &paths[layer.path.as_str()];
+        for (position, weight) in layer.weights.iter().enumerate() {
+            let own = weight.name.as_deref().unwrap_or_default();
+            let own = own.strip_suffix(":0").unwrap_or(own);
+            let variable = weight
+                .variable()
+                .map_or(position.to_string(), str::to_string);
+            // In a legacy file the name of a nested model's weight tells the layers within.
+            let inner = own.find(&format!("{path}/")).filter(|_| legacy);
+            let name = match (by_container(checkpoint.format) || legacy, inner) {
+                (false, _) => weight.path.clone(),
+                (true, Some(start)) => own[start..].to_string(),
+                (true, None) if legacy && own.contains('/') => format!("{path}/{own}"),
+                (true, None) => format!("{path}/{variable}"),
+            };
+            names.push((name, weight));
+        }
+    }
+    names
+}
+
+fn is_legacy(format: Format) -> bool {
+    matches!(format, Format::LegacyModel | Format::LegacyWeights)
+}
+
+/// Whether the file's layers are groups in containers, numbered by class.
+fn by_container(format: Format) -> bool {
+    matches!(
+        format,
+        Format::KerasWeights(_) | Format::KerasArchive(_) | Format::Sharded(_)
+    )
 }
 
 /// A layer of the model that has weights.
@@ -233,6 +410,7 @@ struct Wanted<'a> {
     path: String,
     /// In Keras' keys: `layers/sequential/layers/batch_normalization`.
     key: String,
+    class_name: &'a str,
     weights: Vec<(VariableId, &'a Weight)>,
 }
 
@@ -243,6 +421,7 @@ fn layers_of(model: &LayersModel) -> Vec<Wanted<'_>> {
         .map(|(key, place)| Wanted {
             path: place.path,
             key,
+            class_name: place.class_name,
             weights: place
                 .weights
                 .iter()
@@ -252,25 +431,43 @@ fn layers_of(model: &LayersModel) -> Vec<Wanted<'_>> {
         .collect()
 }
 
+/// What the file has for each wanted weight, layer by layer.
+fn find_by_layers<'c>(
+    wanted: &[Wanted<'_>],
+    checkpoint: &'c Checkpoint,
+    kept: &HashSet<String>,
+) -> Sources<'c> {
+    let pairs = match_layers(wanted, checkpoint, kept);
+    let mut sources = Sources {
+        weights: Vec::with_capacity(wanted.len()),
+        not_wanted: Vec::new(),
+    };
+    for (layer, saved) in wanted.iter().zip(pairs) {
+        let of_layer = |(position, (_, weight)): (usize, &(VariableId, &Weight))| {
+            find_weight(saved?, layer, position, weight)
+        };
+        let weights = layer.weights.iter().enumerate().map(of_layer);
+        sources.weights.push(weights.collect());
+        if let (true, Some(saved)) = (kept.contains(&layer.path), saved) {
+            sources.not_wanted.extend(&saved.weights);
+        }
+    }
+    sources
+}
+
 /// For each wanted layer its counterpart in the file.
 fn match_layers<'c>(
     wanted: &[Wanted<'_>],
     checkpoint: &'c Checkpoint,
     kept: &HashSet<String>,
 ) -> Vec<Option<&'c SavedLayer>> {
-    let legacy = matches!(
-        checkpoint.format,
-        Format::LegacyModel | Format::LegacyWeights
-    );
+    let legacy = is_legacy(checkpoint.format);
     let saved: Vec<&SavedLayer> = checkpoint
         .layers
         .iter()
         .filter(|layer| !layer.weights.is_empty())
         .collect();
-    let by_container = matches!(
-        checkpoint.format,
-        Format::KerasWeights(_) | Format::KerasArchive(_) | Format::Sharded(_)
-    );
+    let by_container = by_container(checkpoint.format);
     let by_scope = matches!(
         checkpoint.format,
         Format::TensorFlowJs | Format::TensorFlowCheckpoint | Format::SavedModel

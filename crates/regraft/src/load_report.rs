@@ -22,6 +22,8 @@ pub struct LoadReport {
     pub mismatched: Vec<Mismatched>,
     /// Weights that were to keep their values.
     pub kept: Vec<String>,
+    /// Tensors of the file that no model has a place for, such as PyTorch's `num_batches_tracked`.
+    pub ignored: Vec<String>,
     /// Whether the optimizer's memory was restored.
     pub optimizer: OptimizerState,
     /// The class names of the file, if they are not the model's.
@@ -39,6 +41,8 @@ pub struct Loaded {
     pub shape: Vec<usize>,
     /// The element type in the file; everything but `float32` was converted.
     pub data_type: DataType,
+    /// How its axes were rearranged: `OIHW → HWIO`; `None` if they lie as in the file.
+    pub layout: Option<&'static str>,
 }
 
 /// A tensor of another shape than the model's.
@@ -79,6 +83,7 @@ impl LoadReport {
             unexpected: Vec::new(),
             mismatched: Vec::new(),
             kept: Vec::new(),
+            ignored: Vec::new(),
             optimizer: OptimizerState::NotRestored {
                 reason: "the file has none".to_string(),
             },
@@ -86,11 +91,11 @@ impl LoadReport {
         }
     }
 
-    /// The loaded tensors that were converted from another element type.
+    /// The loaded tensors that were converted from another element type or layout.
     pub fn converted(&self) -> impl Iterator<Item = &Loaded> {
         self.loaded
             .iter()
-            .filter(|loaded| loaded.data_type != DataType::F32)
+            .filter(|loaded| loaded.data_type != DataType::F32 || loaded.layout.is_some())
     }
 }
 
@@ -102,10 +107,13 @@ impl fmt::Display for LoadReport {
         writeln!(f, "{} ({})", self.source, self.format)?;
         let mut rows: Vec<[String; 4]> = Vec::new();
         for tensor in self.loaded.iter().take(ROWS) {
-            let state = match tensor.data_type {
+            let mut state = match tensor.data_type {
                 DataType::F32 => "loaded".to_string(),
                 other => format!("loaded from {other}"),
             };
+            if let Some(layout) = tensor.layout {
+                state = format!("{state}, converted: {layout}").replace("loaded, ", "");
+            }
             let shape = format!("{:?}", tensor.shape);
             rows.push([state, tensor.weight.clone(), shape, tensor.source.clone()]);
         }
@@ -144,6 +152,7 @@ impl fmt::Display for LoadReport {
             (self.missing.len(), "missing in the file"),
             (self.unexpected.len(), "not in the model"),
             (self.kept.len(), "kept"),
+            (self.ignored.len(), "without meaning here"),
         ] {
             if count > 0 {
                 write!(f, ", {count} {what}")?;
@@ -189,7 +198,8 @@ impl fmt::Display for LoadError {
         write!(
             f,
             "build the model that the file was saved from, or name what may differ: \
-             `Load::new().keep(\"…\")` for a new head, `.allow_missing()`, `.allow_unexpected()`"
+             `Load::new().keep(\"…\")` for a new head, `.allow_missing()`, `.allow_unexpected()`; \
+             names of another program go with `Load::map` and `.layout(…)`"
         )
     }
 }

@@ -5,16 +5,13 @@ use std::f32::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 
 use regraft_tensor::kernels::math;
 
-use crate::Var;
 use crate::ops::unary::unary;
-use crate::ops::{Map, Unary};
+use crate::ops::{Binary, Map, Unary, Zip};
+use crate::{Gradient, Var};
 
 unary!(
     /// x · sigmoid(x), also known as swish.
-    Silu, silu, |x| math::silu(x), |x, y, dy| {
-        let s = x.sigmoid();
-        dy * (s + y * (1.0 - s))
-    }
+    Silu, silu, |x| math::silu(x), |x, _y, dy| dy.graph().apply(Zip(SiluGradient), &[dy, x])
 );
 unary!(
     /// x · Φ(x), where Φ is the distribution function of the standard normal distribution
@@ -37,6 +34,30 @@ unary!(
         dy * 0.5 * (t + 1.0 + x * (1.0 - t.square()) * slope)
     }
 );
+
+/// dy · s · (1 + x · (1 − s)) with s = sigmoid(x): `(dy, x) → dx`, in one pass.
+#[derive(Clone, Copy, Debug)]
+pub struct SiluGradient;
+
+impl Binary for SiluGradient {
+    const NAME: &'static str = "silu_gradient";
+
+    #[inline(always)]
+    fn value(self, dy: f32, x: f32) -> f32 {
+        let s = math::sigmoid(x);
+        dy * (s * (1.0 + x * (1.0 - s)))
+    }
+
+    fn gradient<'g>(self, at: &Gradient<'g, '_>) -> [Option<Var<'g>>; 2] {
+        let mut gradients = at.through(|operands| {
+            let (dy, x) = (operands[0], operands[1]);
+            let s = x.sigmoid();
+            dy * (s * (1.0 + x * (1.0 - s)))
+        });
+        let of_x = gradients.pop().flatten();
+        [gradients.pop().flatten(), of_x]
+    }
+}
 
 /// x where x > 0, else `slope` · x.
 #[derive(Clone, Copy, Debug)]

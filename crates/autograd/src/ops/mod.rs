@@ -7,6 +7,7 @@ mod argmax;
 mod arithmetic;
 mod average_pool;
 mod batch_matmul;
+mod batch_normalization;
 mod broadcast_to;
 mod cast;
 mod clip;
@@ -43,12 +44,15 @@ mod unary;
 mod variance;
 mod zip;
 
-pub use activations::{Gelu, GeluTanh, LeakyRelu, Silu};
+pub use activations::{Gelu, GeluTanh, LeakyRelu, Silu, SiluGradient};
 pub use alias::Alias;
 pub use argmax::Argmax;
 pub use arithmetic::{Add, Divide, Multiply, Negate, Subtract};
 pub use average_pool::{AveragePool, AveragePoolGradient};
 pub use batch_matmul::BatchMatMul;
+pub use batch_normalization::{
+    BatchMoments, BatchNormalize, BatchNormalizeGradient, BatchNormalizeSums,
+};
 pub use broadcast_to::BroadcastTo;
 pub use cast::Cast;
 pub use clip::{Clip, ClipGradient};

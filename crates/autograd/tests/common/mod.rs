@@ -234,6 +234,15 @@ pub fn differentiable() -> Vec<Case> {
             |&[x], [a, b, c]| x.resize(&[b, 4], ResizeMethod::Bilinear);
         "resize_bicubic" apart [rows(&[c, 3, a], Real)]
             |&[x], [a, b, c]| x.resize(&[5, b + 1], ResizeMethod::Bicubic);
+        "batch_normalize" mixed [rows(&[a, b], Real), fixed(&[b], Real), fixed(&[b], Real)]
+            |&[x, gamma, beta], [a, b, _]| {
+                let (y, mean, variance) = x.batch_normalize(gamma, beta, 0.3);
+                y * 2.0 + y.square() + mean * variance
+            };
+        "batch_moments" mixed [rows(&[b], Real)] |&[x], [_, b, _]| {
+                let (mean, variance) = x.batch_moments();
+                x.graph().concatenate(&[mean, variance, mean * variance], 0)
+            };
         "upsample" apart [rows(&[1, c, b, a], Real)] |&[x], [a, b, c]| x.upsample(&[2, 1, 3]);
     }
 }

@@ -170,7 +170,9 @@ fn implied_input(layer: &Value) -> Result<Option<LayerSpec>> {
     }
     let sample = sample_shape("batch_input_shape", shape).map_err(Error::Config)?;
     let name = config["name"].as_str().unwrap_or("layer");
-    Ok(Some(Input::new(sample).named(format!("{name}_input"))))
+    Ok(Some(
+        Input::new(sample).named(format!("{}_input", without_slashes(name))),
+    ))
 }
 
 /// Weights are 32-bit floats here, so other floats are widened; quantized ones are something else.

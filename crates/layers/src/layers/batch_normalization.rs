@@ -1,7 +1,7 @@
 //! Normalization with the statistics of the batch, and with moving ones afterwards.
 
 use regraft_autograd::{Shape, Var};
-use regraft_tensor::Detail;
+use regraft_tensor::{Detail, Tensor};
 use serde_json::{Map, Value, json};
 
 use super::support::{
@@ -162,15 +162,14 @@ impl BatchNormalization {
 
     /// Normalizes with the statistics of the batch, and lets the moving ones follow.
     fn train<'g>(&self, call: &Call<'g, '_>, x: Var<'g>, axes: &[usize]) -> Var<'g> {
+        if axes == [x.shape().rank() - 1] {
+            return self.train_last_axis(call, x);
+        }
         let others = other_axes(axes, x);
         let mean = x.mean_keeping(&others);
         let centered = x - mean;
         let variance = centered.square().mean_keeping(&others);
-        for (name, statistic) in [("moving_mean", mean), ("moving_variance", variance)] {
-            let moving = call.weight(name);
-            let statistic = statistic.reshape(moving.shape()) * (1.0 - self.momentum);
-            call.update(name, moving * self.momentum + statistic);
-        }
+        self.follow(call, mean, variance);
         let mut scale = 1.0 / (variance + self.epsilon).sqrt();
         if self.scale {
             scale = scale * along(call.weight("gamma"), axes, x);
@@ -179,6 +178,32 @@ impl BatchNormalization {
         match self.center {
             true => scaled + along(call.weight("beta"), axes, x),
             false => scaled,
+        }
+    }
+
+    /// As [`train`](Self::train), with the ops that there are for channels that lie last.
+    fn train_last_axis<'g>(&self, call: &Call<'g, '_>, x: Var<'g>) -> Var<'g> {
+        let moving = call.weight("moving_mean");
+        let weight = |is_there: bool, name: &str, otherwise: f32| match is_there {
+            true => call.weight(name),
+            false => {
+                let features = moving.shape().fixed().unwrap_or_default();
+                x.graph().constant(Tensor::full(features, otherwise))
+            }
+        };
+        let gamma = weight(self.scale, "gamma", 1.0);
+        let beta = weight(self.center, "beta", 0.0);
+        let (y, mean, variance) = x.batch_normalize(gamma, beta, self.epsilon);
+        self.follow(call, mean, variance);
+        y
+    }
+
+    /// Lets the moving statistics follow those of the batch.
+    fn follow<'g>(&self, call: &Call<'g, '_>, mean: Var<'g>, variance: Var<'g>) {
+        for (name, statistic) in [("moving_mean", mean), ("moving_variance", variance)] {
+            let moving = call.weight(name);
+            let statistic = statistic.reshape(moving.shape()) * (1.0 - self.momentum);
+            call.update(name, moving * self.momentum + statistic);
         }
     }
 

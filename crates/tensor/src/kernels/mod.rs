@@ -13,6 +13,7 @@
 //! **Threads.** Large work is split with rayon, small work is not (a training step of a small head
 //! takes microseconds). On WebAssembly rayon runs on the one thread there is.
 
+pub mod batch_normalization;
 pub mod broadcast;
 pub mod convolution;
 pub mod elementwise;

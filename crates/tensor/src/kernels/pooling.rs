@@ -391,3 +391,160 @@ pub fn mean_gradient(sizes: &Pooling, dy: &[f32], dx: &mut [f32]) {
         spread_row(sizes, depth, row, dy, dx);
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::random::{Key, normal};
+    use proptest::prelude::*;
+
+    fn draw(length: usize, stream: u64) -> Vec<f32> {
+        let mut x = vec![0.0; length];
+        normal(Key::new(5, stream), 0, &mut x);
+        // Few different values, so that there are equal ones.
+        x.iter_mut().for_each(|x| *x = (*x * 3.0).round() + 0.0);
+        x
+    }
+
+    fn sizes(
+        samples: usize,
+        input: [usize; 3],
+        channels: usize,
+        window: Window,
+    ) -> Option<Pooling> {
+        let along = |axis: usize| window.output_size(axis, input[axis]);
+        Some(Pooling {
+            samples,
+            input,
+            output: [along(0)?, along(1)?, along(2)?],
+            channels,
+            window,
+        })
+    }
+
+    /// For each element of the output the elements of the input that its window sees.
+    fn seen(sizes: &Pooling) -> Vec<Vec<usize>> {
+        let window = &sizes.window;
+        let mut all = Vec::new();
+        let cells = |axis: usize, output: usize| -> Vec<usize> {
+            (0..window.size[axis])
+                .map(|tap| output * window.strides[axis] + tap * window.dilation[axis])
+                .filter_map(|cell| cell.checked_sub(window.padding[axis].0))
+                .filter(|&cell| cell < sizes.input[axis])
+                .collect()
+        };
+        let [depths, rows, columns] = sizes.output;
+        for place in 0..sizes.samples * depths * rows * columns {
+            let (rest, column) = (place / columns, place % columns);
+            let (rest, row) = (rest / rows, rest % rows);
+            let (sample, depth) = (rest / depths, rest % depths);
+            for channel in 0..sizes.channels {
+                let mut found = Vec::new();
+                for d in cells(0, depth) {
+                    for h in cells(1, row) {
+                        for w in cells(2, column) {
+                            let cell = (sample * sizes.input[0] + d) * sizes.input[1] + h;
+                            let cell = cell * sizes.input[2] + w;
+                            found.push(cell * sizes.channels + channel);
+                        }
+                    }
+                }
+                all.push(found);
+            }
+        }
+        all
+    }
+
+    /// The first of the largest.
+    fn largest(x: &[f32], seen: &[usize]) -> Option<usize> {
+        seen.iter()
+            .copied()
+            .max_by(|&a, &b| x[a].total_cmp(&x[b]).then(b.cmp(&a)))
+    }
+
+    proptest! {
+        #[test]
+        fn poolings_do_what_their_definitions_say(
+            samples in 1usize..3, input in prop::array::uniform3(1usize..6),
+            channels in prop::sample::select(vec![1usize, 3, 4, 33, 70]),
+            size in prop::array::uniform3(1usize..4), strides in prop::array::uniform3(1usize..4),
+            dilation in prop::array::uniform3(1usize..3),
+            before in prop::array::uniform3(0usize..5), after in prop::array::uniform3(0usize..5),
+        ) {
+            let padding = [0, 1, 2].map(|axis| (before[axis], after[axis]));
+            let window = Window { size, strides, dilation, padding };
+            let Some(sizes) = sizes(samples, input, channels, window) else { return Ok(()) };
+            let seen = seen(&sizes);
+            let x = draw(samples * sizes.input_sample(), 0);
+            let (v, dy) = (draw(x.len(), 1), draw(seen.len(), 2));
+            let (mut y, mut dx) = (vec![f32::NAN; seen.len()], vec![f32::NAN; x.len()]);
+
+            max(&sizes, &x, &mut y);
+            for (y, seen) in y.iter().zip(&seen) {
+                prop_assert_eq!(*y, largest(&x, seen).map_or(f32::NEG_INFINITY, |at| x[at]));
+            }
+            pick_at_max(&sizes, &v, &x, &mut y);
+            for (y, seen) in y.iter().zip(&seen) {
+                prop_assert_eq!(*y, largest(&x, seen).map_or(0.0, |at| v[at]));
+            }
+            mean(&sizes, &x, &mut y);
+            for (y, seen) in y.iter().zip(&seen) {
+                let sum: f32 = seen.iter().map(|&at| x[at]).sum();
+                prop_assert_eq!(*y, sum / seen.len().max(1) as f32);
+            }
+            max_gradient(&sizes, &dy, &x, &mut dx);
+            let mut expected = vec![0.0; x.len()];
+            for (dy, seen) in dy.iter().zip(&seen) {
+                if let Some(at) = largest(&x, seen) {
+                    expected[at] += dy;
+                }
+            }
+            prop_assert_eq!(&dx, &expected);
+            mean_gradient(&sizes, &dy, &mut dx);
+            expected.fill(0.0);
+            for (dy, seen) in dy.iter().zip(&seen) {
+                seen.iter().for_each(|&at| expected[at] += dy / seen.len() as f32);
+            }
+            prop_assert_eq!(&dx, &expected);
+        }
+    }
+
+    #[test]
+    fn nan_wins() {
+        let sizes = sizes(1, [1, 1, 3], 1, Window::new(&[3])).unwrap();
+        for x in [
+            [f32::NAN, 2.0, 1.0],
+            [1.0, f32::NAN, 3.0],
+            [2.0, 1.0, f32::NAN],
+        ] {
+            let (mut y, mut dx) = ([0.0], [9.0; 3]);
+            max(&sizes, &x, &mut y);
+            assert!(y[0].is_nan());
+            max_gradient(&sizes, &[1.0], &x, &mut dx);
+            assert_eq!(dx, x.map(|x| f32::from(u8::from(x.is_nan()))));
+        }
+    }
+
+    #[test]
+    fn the_number_of_threads_does_not_matter() {
+        let window = Window::new(&[3, 3])
+            .strides(&[2, 2])
+            .same_padding(&[41, 43]);
+        let sizes = sizes(3, [1, 41, 43], 64, window).unwrap();
+        let x = draw(3 * sizes.input_sample(), 0);
+        let dy = draw(3 * sizes.output_rows() * sizes.output_row(), 1);
+        let run = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+            pool.build().unwrap().install(|| {
+                let (mut largest, mut means) = (vec![0.0; dy.len()], vec![0.0; dy.len()]);
+                let (mut of_largest, mut of_means) = (vec![0.0; x.len()], vec![0.0; x.len()]);
+                max(&sizes, &x, &mut largest);
+                mean(&sizes, &x, &mut means);
+                max_gradient(&sizes, &dy, &x, &mut of_largest);
+                mean_gradient(&sizes, &dy, &mut of_means);
+                [largest, means, of_largest, of_means].concat()
+            })
+        };
+        assert_eq!(run(1), run(3));
+    }
+}

@@ -189,6 +189,21 @@ fn tree<O: Fold>(
     out: &mut [f32],
     leaf: &(impl Fn(usize, usize, &mut [f32]) + Sync),
 ) {
+    let fold = |_: usize, _: usize, out: &mut [f32], other: &[f32]| {
+        super::elementwise::zip_in_place(out, other, O::fold);
+    };
+    halves(first, count, out, leaf, &fold);
+}
+
+/// Reduces `count` rows by halves, at multiples of [`ROWS`]: `leaf(first row, rows, out)` does the
+/// short ones, and `fold(rows, other rows, out, other)` makes one result of two.
+pub(super) fn halves(
+    first: usize,
+    count: usize,
+    out: &mut [f32],
+    leaf: &(impl Fn(usize, usize, &mut [f32]) + Sync),
+    fold: &(impl Fn(usize, usize, &mut [f32], &[f32]) + Sync),
+) {
     if count <= ROWS {
         return leaf(first, count, out);
     }
@@ -204,14 +219,14 @@ fn tree<O: Fold>(
     };
     if parallel::worthwhile(count * out.len()) {
         rayon::join(
-            || tree::<O>(first, half, out, leaf),
-            || tree::<O>(first + half, count - half, other, leaf),
+            || halves(first, half, out, leaf, fold),
+            || halves(first + half, count - half, other, leaf, fold),
         );
     } else {
-        tree::<O>(first, half, out, leaf);
-        tree::<O>(first + half, count - half, other, leaf);
+        halves(first, half, out, leaf, fold);
+        halves(first + half, count - half, other, leaf, fold);
     }
-    super::elementwise::zip_in_place(out, other, O::fold);
+    fold(half, count - half, out, other);
 }
 
 /// Folds the middle of `outer × length × inner`.

@@ -211,3 +211,90 @@ pub fn resize(taps: &[Taps; 3], samples: usize, channels: usize, x: &[f32], y: &
     let inner = channels * sizes[last + 1..].iter().product::<usize>();
     along(&taps[last], inner, between.as_deref().unwrap_or(x), y);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::random::{Key, normal};
+
+    const METHODS: [ResizeMethod; 3] = [
+        ResizeMethod::Nearest,
+        ResizeMethod::Bilinear,
+        ResizeMethod::Bicubic,
+    ];
+
+    fn draw(length: usize, stream: u64) -> Vec<f32> {
+        let mut x = vec![0.0; length];
+        normal(Key::new(7, stream), 0, &mut x);
+        x
+    }
+
+    #[test]
+    fn weights_sum_to_1_and_a_cell_that_stays_is_not_changed() {
+        for method in METHODS {
+            for (input, output) in [(1, 1), (1, 9), (9, 1), (5, 7), (7, 5), (4, 12), (33, 224)] {
+                let taps = Taps::new(input, output, method);
+                assert_eq!((taps.input(), taps.output()), (input, output));
+                for cell in 0..output {
+                    let sum: f32 = taps.of(cell).iter().map(|(_, weight)| weight).sum();
+                    assert!((sum - 1.0).abs() < 1e-6);
+                    assert!(taps.of(cell).iter().all(|&(from, _)| from < input));
+                }
+            }
+            let x = draw(2 * 3 * 4 * 5, 0);
+            let mut y = vec![0.0; x.len()];
+            let taps = [1, 3, 4].map(|size| Taps::new(size, size, method));
+            resize(&taps, 2, 5, &x, &mut y);
+            assert_eq!(x, y);
+        }
+    }
+
+    #[test]
+    fn nearest_with_whole_factors_repeats_cells() {
+        for factor in [1, 2, 3, 5, 7, 11] {
+            let taps = Taps::new(113, 113 * factor, ResizeMethod::Nearest);
+            for cell in 0..taps.output() {
+                assert_eq!(taps.of(cell), [(cell / factor, 1.0)]);
+            }
+        }
+    }
+
+    /// ⟨resize(x), y⟩ = ⟨x, transposed resize(y)⟩, and both are what the taps say.
+    #[test]
+    fn the_gradient_is_the_transpose() {
+        let (samples, input, output, channels) = (2, [2, 6, 3], [3, 4, 7], 3);
+        for method in METHODS {
+            let taps = [0, 1, 2].map(|axis| Taps::new(input[axis], output[axis], method));
+            let cells = |sizes: [usize; 3]| samples * channels * sizes.iter().product::<usize>();
+            let (x, dy) = (draw(cells(input), 0), draw(cells(output), 1));
+            let (mut y, mut dx) = (vec![0.0; dy.len()], vec![0.0; x.len()]);
+            resize(&taps, samples, channels, &x, &mut y);
+            let transposed = taps.clone().map(|taps| taps.transposed());
+            resize(&transposed, samples, channels, &dy, &mut dx);
+            let dot = |a: &[f32], b: &[f32]| -> f64 {
+                a.iter()
+                    .zip(b)
+                    .map(|(&a, &b)| f64::from(a) * f64::from(b))
+                    .sum()
+            };
+            assert!((dot(&y, &dy) - dot(&x, &dx)).abs() < 1e-4);
+
+            let at = |sizes: [usize; 3], sample: usize, cell: [usize; 3], channel: usize| {
+                let slice = (sample * sizes[0] + cell[0]) * sizes[1] + cell[1];
+                (slice * sizes[2] + cell[2]) * channels + channel
+            };
+            for cell in [[0, 0, 0], [2, 3, 6], [1, 2, 4]] {
+                let mut expected = 0.0;
+                for &(d, in_depth) in taps[0].of(cell[0]) {
+                    for &(h, in_height) in taps[1].of(cell[1]) {
+                        for &(w, in_width) in taps[2].of(cell[2]) {
+                            let x = x[at(input, 1, [d, h, w], 2)];
+                            expected += in_depth * in_height * in_width * x;
+                        }
+                    }
+                }
+                assert!((y[at(output, 1, cell, 2)] - expected).abs() < 1e-5);
+            }
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Convolutional networks, timed: what `benches/peers/convnets.py` runs beside the same work in other
+//! frameworks. The protocol is in `benches/peers/README.md`.
+
+use std::error::Error;
+use std::hint::black_box;
+use std::time::Instant;
+
+use regraft::layers::{Dense, LayerExt, layers};
+use regraft::losses::SparseCategoricalCrossentropy;
+use regraft::ndarray::{Array4, s};
+use regraft::random::{Key, uniform};
+use regraft::{
+    Callback, Context, Fit, History, Model, Result as RegraftResult, Verbosity, applications,
+};
+use regraft_tensor::kernels::convolution::{
+    Convolution, convolution, input_gradient, weight_gradient,
+};
+use regraft_tensor::kernels::window::Window;
+use serde_json::{Value, json};
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// Classes of the new head.
+const CLASSES: usize = 5;
+
+fn main() -> Result<()> {
+    let work = std::env::args()
+        .nth(1)
+        .ok_or("usage: bench_convnets WORK")?;
+    let work: Value = serde_json::from_str(&work)?;
+    let number = |of: &Value, name: &str| -> Result<usize> {
+        let value = of[name].as_u64().ok_or_else(|| format!("no {name:?}"))?;
+        Ok(usize::try_from(value)?)
+    };
+    let (batch, rounds) = (number(&work, "batch")?, number(&work, "rounds")?);
+    one_convolution(batch, number(&work, "convolution_rounds")?);
+    for network in work["networks"].as_array().ok_or("no networks")? {
+        let name = network["name"].as_str().ok_or("no name")?;
+        let train_images = number(network, "train_images")?;
+        let (images, labels) = data(number(network, "images")?)?;
+        let network = Network {
+            name,
+            batch,
+            rounds,
+            images: &images,
+            labels: &labels,
+        };
+        network.predict()?;
+        network.train_head()?;
+        network.train_all(train_images)?;
+    }
+    Ok(())
+}
+
+/// Random images with values from -1 to 1, and labels.
+fn data(images: usize) -> Result<(Array4<f32>, Vec<i32>)> {
+    let mut values = vec![0.0; images * 224 * 224 * 3];
+    uniform(Key::new(0, 0), 0, &mut values);
+    values
+        .iter_mut()
+        .for_each(|value| *value = 2.0 * *value - 1.0);
+    let labels = (0..images).map(|image| (image % CLASSES) as i32).collect();
+    Ok((
+        Array4::from_shape_vec((images, 224, 224, 3), values)?,
+        labels,
+    ))
+}
+
+fn print(name: &str, unit: &str, values: &[f64]) {
+    println!("{}", json!({"name": name, "unit": unit, "values": values}));
+}
+
+/// One network and the data it is timed on.
+struct Network<'a> {
+    name: &'a str,
+    batch: usize,
+    rounds: usize,
+    images: &'a Array4<f32>,
+    labels: &'a [i32],
+}
+
+impl Network<'_> {
+    fn backbone(&self) -> Result<Model> {
+        let application = applications::by_name(self.name)?.include_top(false);
+        let application = application.pooling("avg").input_shape([224, 224, 3]);
+        Ok(application.build()?.model)
+    }
+
+    /// The network with a head of its own, compiled.
+    fn with_head(&self, frozen: bool) -> Result<Model> {
+        let mut backbone = self.backbone()?;
+        if frozen {
+            backbone.freeze(..)?;
+        }
+        let mut model = backbone.with_head(layers![Dense::new(CLASSES).named("head")])?;
+        let loss = SparseCategoricalCrossentropy::from_logits();
+        model.compile("adam", loss, ["accuracy"])?;
+        Ok(model)
+    }
+
+    /// Seconds of each epoch, the first from the call of `fit` on.
+    fn fit(&self, model: &mut Model, images: usize, epochs: usize) -> Result<Vec<f64>> {
+        let mut stopwatch = Stopwatch {
+            started: Instant::now(),
+            epochs: Vec::new(),
+        };
+        let fit = Fit::new().epochs(epochs).batch_size(self.batch);
+        let fit = fit.verbosity(Verbosity::Silent).callback(&mut stopwatch);
+        let few = self.images.slice(s![..images, .., .., ..]);
+        model.fit(&few, &self.labels[..images], fit)?;
+        Ok(stopwatch.epochs)
+    }
+
+    fn print(&self, what: &str, images: usize, seconds: &[f64]) {
+        let speeds: Vec<f64> = seconds.iter().map(|one| images as f64 / one).collect();
+        print(&format!("{}: {what}", self.name), "images/s", &speeds);
+    }
+
+    fn predict(&self) -> Result<()> {
+        let model = self.backbone()?;
+        model.predict(&self.images.slice(s![..self.batch, .., .., ..]))?;
+        let mut seconds = Vec::new();
+        for _ in 0..self.rounds {
+            let started = Instant::now();
+            black_box(model.predict(self.images)?);
+            seconds.push(started.elapsed().as_secs_f64());
+        }
+        self.print("predict", self.images.dim().0, &seconds);
+        Ok(())
+    }
+
+    fn train_head(&self) -> Result<()> {
+        let images = self.images.dim().0;
+        let mut model = self.with_head(true)?;
+        self.fit(&mut model, self.batch, 1)?;
+        let (mut first, mut later) = (Vec::new(), Vec::new());
+        for _ in 0..self.rounds {
+            let seconds = self.fit(&mut model, images, 4)?;
+            first.push(seconds[0]);
+            later.extend(&seconds[1..]);
+        }
+        self.print("head, first epoch", images, &first);
+        self.print("head, later epochs", images, &later);
+        Ok(())
+    }
+
+    fn train_all(&self, images: usize) -> Result<()> {
+        let mut model = self.with_head(false)?;
+        let seconds = self.fit(&mut model, images, 1 + self.rounds)?;
+        self.print("all layers", images, &seconds[1..]);
+        Ok(())
+    }
+}
+
+/// The time of each epoch.
+#[derive(Debug)]
+struct Stopwatch {
+    started: Instant,
+    epochs: Vec<f64>,
+}
+
+impl Callback for Stopwatch {
+    fn on_epoch_end(
+        &mut self,
+        _epoch: usize,
+        _context: &mut Context<'_>,
+        _history: &History,
+    ) -> RegraftResult<()> {
+        self.epochs.push(self.started.elapsed().as_secs_f64());
+        self.started = Instant::now();
+        Ok(())
+    }
+}
+
+/// The kernels themselves, 3×3, 64 channels to 64 at 56×56; backward is both gradients.
+fn one_convolution(batch: usize, rounds: usize) {
+    let window = Window::new(&[3, 3]).same_padding(&[56, 56]);
+    let sizes = Convolution {
+        samples: batch,
+        input: [1, 56, 56],
+        output: [1, 56, 56],
+        channels: 64,
+        filters: 64,
+        groups: 1,
+        window,
+    };
+    let random = |stream: u64, length: usize| {
+        let mut values = vec![0.0; length];
+        uniform(Key::new(1, stream), 0, &mut values);
+        values
+    };
+    let (x, kernel) = (random(0, sizes.input_len()), random(1, sizes.kernel_len()));
+    let dy = random(2, sizes.output_len());
+    let (mut y, mut dx, mut dk) = (dy.clone(), x.clone(), kernel.clone());
+    let (mut forward, mut backward) = (Vec::new(), Vec::new());
+    // The first round warms up.
+    for _ in 0..=rounds {
+        let started = Instant::now();
+        convolution(&sizes, &x, &kernel, black_box(&mut y));
+        forward.push(1e3 * started.elapsed().as_secs_f64());
+        let started = Instant::now();
+        input_gradient(&sizes, &dy, &kernel, black_box(&mut dx));
+        weight_gradient(&sizes, &x, &dy, black_box(&mut dk));
+        backward.push(1e3 * started.elapsed().as_secs_f64());
+    }
+    print("one convolution: forward", "ms", &forward[1..]);
+    print("one convolution: backward", "ms", &backward[1..]);
+}
