@@ -159,12 +159,6 @@ impl Functional {
         }
     }
 
-    /// `base`, or `base_1`, `base_2`, … if there is such a layer: the automatic name that a layer of
-    /// class `base` would get.
-    pub fn free_name(&self, base: &str) -> String {
-        self.model.free_name(base)
-    }
-
     /// The shape of an output; `None` for one of another graph.
     pub fn shape(&self, output: LayerOutput) -> Option<Shape> {
         let value = self.model.topology.value(output.value);

@@ -20,6 +20,7 @@ mod load_report;
 pub mod metrics;
 mod name_map;
 mod objective;
+mod old_names;
 mod open;
 mod optimizer_state;
 pub mod parity;

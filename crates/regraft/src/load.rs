@@ -15,6 +15,7 @@ use crate::keys::keyed_places;
 use crate::layout::Layout;
 use crate::load_report::{LoadError, LoadReport, Loaded, Mismatched, OptimizerState};
 use crate::name_map::NameMap;
+use crate::old_names;
 use crate::scopes::match_scopes;
 use crate::trainable::{Network, Trainable, not_compiled};
 use crate::{Error, Result};
@@ -604,20 +605,18 @@ fn find_weight<'c>(
     let inner = weight.path().split_once('/').map_or("", |(_, inner)| inner);
     let of_nested = inner.contains('/');
     saved.weights.iter().find(|candidate| {
+        let means = |name: &str| {
+            candidate
+                .variable()
+                .is_some_and(|saved| old_names::means(saved, name))
+        };
         match of_nested && saved.weights.len() > layer.weights.len() {
             true => {
                 let (layer, variable) = inner.rsplit_once('/').unwrap_or(("", inner));
                 let scope = candidate.scope().unwrap_or_default();
-                (scope == layer || scope.ends_with(&format!("/{layer}")))
-                    && same_variable(candidate.variable(), variable)
+                (scope == layer || scope.ends_with(&format!("/{layer}"))) && means(variable)
             }
-            false => same_variable(candidate.variable(), weight.name()),
+            false => means(weight.name()),
         }
     })
-}
-
-/// Whether a variable of a file is the weight of this name. Keras 1 and 2 call the kernel of a
-/// depthwise convolution `depthwise_kernel`.
-fn same_variable(saved: Option<&str>, name: &str) -> bool {
-    saved == Some(name) || (name == "kernel" && saved == Some("depthwise_kernel"))
 }

@@ -83,11 +83,6 @@ impl<'f> Blocks<'f> {
         self.functional.apply_stack(name, layers, x)
     }
 
-    /// `base`, or `base_1`, `base_2`, … if there is such a layer: how Keras counts names.
-    pub(super) fn free_name(&self, base: &str) -> String {
-        self.functional.free_name(base)
-    }
-
     /// The sizes of a value without the batch: of an image `[rows, columns, channels]`.
     pub fn sizes(&self, x: LayerOutput) -> Vec<usize> {
         let shape = self.functional.shape(x);

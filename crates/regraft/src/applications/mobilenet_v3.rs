@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use regraft_layers::layers::{
     ActivationLayer, Add, Conv2D, DepthwiseConv2D, Dropout, Flatten, GlobalAveragePooling2D,
-    Multiply, ReLU, Rescaling, ZeroPadding2D,
+    Multiply, Operation, ReLU, Rescaling, ZeroPadding2D,
 };
 use regraft_layers::{LayerOutput, Result};
 use regraft_tensor::Detail;
@@ -291,9 +291,7 @@ fn squeeze_excite(
 
 /// `min(max(x + 3, 0), 6) / 6` in the three steps in which Keras writes it.
 fn hard_sigmoid(blocks: &mut Blocks<'_>, x: LayerOutput) -> Result<LayerOutput> {
-    let name = blocks.free_name("add");
-    let x = blocks.apply(name, Rescaling::new(1.0).offset(3.0), x)?;
+    let x = blocks.apply(None, Operation::new("Add").constant(1, 3.0), x)?;
     let x = blocks.apply(None, ReLU::new().max_value(6.0), x)?;
-    let name = blocks.free_name("multiply");
-    blocks.apply(name, Rescaling::new(1.0 / 6.0), x)
+    blocks.apply(None, Operation::new("Multiply").constant(1, 1.0 / 6.0), x)
 }

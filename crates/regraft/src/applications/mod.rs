@@ -38,6 +38,8 @@ mod mobilenet_v3;
 mod nasnet;
 mod preprocessing;
 mod resnet;
+#[cfg(test)]
+mod tests;
 mod vgg;
 mod xception;
 

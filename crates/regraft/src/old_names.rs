@@ -1,0 +1,39 @@
+//! What weights were called by earlier versions of Keras.
+
+/// Whether `saved` is what some version of Keras calls the weight that is now called `name`:
+/// `depthwise_kernel` of Keras 2, `block1_conv1_W_1` of Keras 1, which official files still have.
+pub(crate) fn means(saved: &str, name: &str) -> bool {
+    if saved == name || (saved, name) == ("depthwise_kernel", "kernel") {
+        return true;
+    }
+    let ending = match name {
+        "kernel" => "_W",
+        "bias" => "_b",
+        "gamma" => "_gamma",
+        "beta" => "_beta",
+        "moving_mean" => "_running_mean",
+        // What Keras 1 calls a deviation is a variance.
+        "moving_variance" => "_running_std",
+        _ => return false,
+    };
+    let numbered = saved.trim_end_matches(|end: char| end.is_ascii_digit());
+    let stem = match numbered.len() < saved.len() {
+        true => numbered.strip_suffix('_').unwrap_or(saved),
+        false => saved,
+    };
+    stem.ends_with(ending)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::means;
+
+    #[test]
+    fn names_of_earlier_versions_are_known() {
+        assert!(means("kernel", "kernel") && means("depthwise_kernel", "kernel"));
+        assert!(means("block1_conv1_W_1", "kernel") && means("block1_conv1_b", "bias"));
+        assert!(means("bn_running_std_12", "moving_variance"));
+        assert!(!means("pointwise_kernel", "kernel") && !means("block1_conv1_W_1", "bias"));
+        assert!(!means("bn_gamma", "beta") && !means("kernel", "bias"));
+    }
+}
