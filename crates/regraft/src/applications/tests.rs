@@ -26,6 +26,8 @@ fn application(name: &str, variant: &Value) -> Application<dyn Architecture> {
     };
     let v2 =
         |network: Application<EfficientNetV2>| network.include_preprocessing(includes).into_any();
+    let convnext =
+        |network: Application<ConvNeXt>| network.include_preprocessing(includes).into_any();
     let mut application = match name {
         "MobileNet" => mobilenet().alpha(alpha).into_any(),
         "MobileNetV2" => mobilenet_v2().alpha(alpha).into_any(),
@@ -38,6 +40,11 @@ fn application(name: &str, variant: &Value) -> Application<dyn Architecture> {
         "EfficientNetV2S" => v2(efficientnet_v2_s()),
         "EfficientNetV2M" => v2(efficientnet_v2_m()),
         "EfficientNetV2L" => v2(efficientnet_v2_l()),
+        "ConvNeXtTiny" => convnext(convnext_tiny()),
+        "ConvNeXtSmall" => convnext(convnext_small()),
+        "ConvNeXtBase" => convnext(convnext_base()),
+        "ConvNeXtLarge" => convnext(convnext_large()),
+        "ConvNeXtXLarge" => convnext(convnext_xlarge()),
         name => by_name(name).unwrap(),
     };
     if let Some(include_top) = variant["include_top"].as_bool() {
