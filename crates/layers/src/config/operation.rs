@@ -24,7 +24,7 @@ pub(super) fn read(layer: &Value) -> Result<Option<(Operation, Vec<Reference<'_>
     let read_call = match class_name {
         "TFOpLambda" => read_tensorflow,
         "TensorFlowOpLayer" => read_node_definition,
-        _ if of_keras3 => read_keras,
+        _ if of_keras3 || is_operation_of_legacy_file(layer, class_name) => read_keras,
         _ => return Ok(None),
     };
     let [node] = layer["inbound_nodes"]
@@ -61,6 +61,20 @@ pub(super) fn read(layer: &Value) -> Result<Option<(Operation, Vec<Reference<'_>
             Err(Detail::new("inbound_nodes", expected, brief(node)))
         }
     }
+}
+
+/// Whether this is what Keras 3 writes of an operation into a legacy `.h5`: without its module, so that
+/// `x + 3.0` is an `Add` as the layer is. Unlike a layer it has no setting `trainable`, and is called
+/// with values, not with a list of them.
+fn is_operation_of_legacy_file(layer: &Value, class_name: &str) -> bool {
+    let settings = layer["config"].as_object();
+    let is_bare = settings.is_some_and(|settings| !settings.contains_key("trainable"));
+    let called_with = &layer["inbound_nodes"][0]["args"][0];
+    is_bare
+        && layer.get("module").is_none()
+        && Operation::is_known(class_name)
+        && !called_with.is_null()
+        && !called_with.is_array()
 }
 
 /// The class of the operation, its settings, and the arguments by their position.

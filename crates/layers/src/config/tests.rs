@@ -489,6 +489,30 @@ fn operations_of_tensorflows_own_graphs_are_read() {
 }
 
 #[test]
+fn operations_of_legacy_files_are_told_from_the_layers_of_their_names() {
+    // As Keras 3.15 writes `3.0 - x` into `.h5`, which it cannot open itself.
+    let tensor =
+        json!({ "class_name": "__keras_tensor__", "config": { "keras_history": ["x", 0, 0] } });
+    let subtract = |args: Value, config: Value| {
+        with_layer(json!({
+            "class_name": "Subtract", "name": "y", "config": config,
+            "inbound_nodes": [{ "args": args, "kwargs": {} }],
+        }))
+    };
+    let config = subtract(json!([3.0, tensor]), json!({ "name": "y" }));
+    let x = Tensor::new([1, 2], vec![3.0, -1.0]).unwrap();
+    assert_eq!(predict(&read(&config).unwrap(), &[x]), [[0.0, 4.0]]);
+    let layer = json!({ "name": "y", "trainable": true });
+    let layer = read(&subtract(json!([[tensor, tensor]]), layer)).unwrap();
+    assert_eq!(layer.places()[1].class_name, "Subtract");
+    let error = read(&subtract(
+        json!([3.0, tensor]),
+        json!({ "name": "y", "trainable": true }),
+    ));
+    assert!(error.is_err(), "a layer is not called with a number");
+}
+
+#[test]
 fn operations_that_are_not_known_are_named_and_never_guessed() {
     let tensor =
         json!({ "class_name": "__keras_tensor__", "config": { "keras_history": ["x", 0, 0] } });

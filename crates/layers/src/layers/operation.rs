@@ -201,6 +201,11 @@ const TABLE: &[Maker<Formula>] = &[
 ];
 
 impl Operation {
+    /// Whether there is an operation of this name that is no activation.
+    pub(crate) fn is_known(class_name: &str) -> bool {
+        TABLE.iter().any(|(names, _)| names.contains(&class_name))
+    }
+
     /// The operation that Keras' class of this name is, with the settings that it has without being
     /// told otherwise; an unknown name is reported when the model is built.
     pub fn new(class_name: &str) -> Self {
@@ -210,8 +215,7 @@ impl Operation {
     /// The operation with settings of Keras' names, as in the table above; what has no meaning is
     /// reported when the model is built.
     pub fn with_settings(class_name: &str, config: &Map<String, Value>) -> Self {
-        let of_table = TABLE.iter().any(|(names, _)| names.contains(&class_name));
-        let formula = match of_table {
+        let formula = match Self::is_known(class_name) {
             true => make("operation", TABLE, class_name, config),
             false => {
                 let mut config = config.clone();
