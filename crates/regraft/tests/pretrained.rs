@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use ndarray_npy::NpzReader;
 use regraft::ndarray::{ArrayD, IxDyn, OwnedRepr};
-use regraft::{Model, Tensor};
+use regraft::{Load, Model, Tensor, applications};
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -83,5 +83,60 @@ fn a_quantized_network_for_browsers_computes_what_it_computes_there() {
     }
     let probabilities = model.predict(&batch(picture)).unwrap();
     let wrong = difference(&probabilities, &expected("nsfwjs_cat.npz", "probs"));
+    assert!(wrong <= 1e-4, "{wrong}");
+}
+
+/// What Regraft's EfficientNet-Lite0 calls a tensor of the PyTorch package.
+fn name_of_lite0(name: &str) -> String {
+    let parts: Vec<&str> = name.split('.').collect();
+    let (layer, tensor) = match parts[..] {
+        ["_blocks", number, layer, tensor] => {
+            let repeats = [1, 2, 2, 3, 3, 4, 1];
+            let (mut stack, mut position) = (0, number.parse::<usize>().unwrap());
+            while position >= repeats[stack] {
+                position -= repeats[stack];
+                stack += 1;
+            }
+            let block = format!("block{}{}", stack + 1, ["a", "b", "c", "d"][position]);
+            let layer = match layer {
+                "_expand_conv" => "_expand_conv",
+                "_bn0" => "_expand_bn",
+                "_depthwise_conv" => "_dwconv",
+                "_bn1" => "_bn",
+                "_project_conv" => "_project_conv",
+                "_bn2" => "_project_bn",
+                layer => layer,
+            };
+            (block + layer, tensor)
+        }
+        [layer, tensor] => {
+            let layer = match layer {
+                "_conv_stem" => "stem_conv",
+                "_bn0" => "stem_bn",
+                "_conv_head" => "top_conv",
+                "_bn1" => "top_bn",
+                "_fc" => "predictions",
+                layer => layer,
+            };
+            (layer.to_string(), tensor)
+        }
+        _ => return name.to_string(),
+    };
+    format!("{layer}.{tensor}")
+}
+
+#[test]
+#[ignore = "needs the networks that fixtures/pretrained.py fetches"]
+fn an_efficientnet_that_pytorch_trained_computes_what_it_computes_there() {
+    let application = applications::efficientnet_lite0().classifier_activation("linear");
+    let mut model = application.build().unwrap().model;
+    let file = network("efficientnet-lite0/efficientnet-lite0-57934424.pth");
+    let load = Load::new().rename(name_of_lite0);
+    let report = model.load_weights_with(&file, load).unwrap();
+    assert!(report.missing.is_empty(), "{report}");
+    assert!(report.to_string().contains("depthwise"), "{report}");
+    let cat = batch(expected("efficientnet_lite0.npz", "x_nhwc"));
+    let logits = model.predict(&cat).unwrap();
+    let wrong = difference(&logits, &expected("efficientnet_lite0.npz", "logits"));
     assert!(wrong <= 1e-4, "{wrong}");
 }
