@@ -1,6 +1,6 @@
 //! The Rust side of `fixtures/applications_forward.py`, which describes the files: builds an
 //! application natively, loads Keras' weights, predicts, and compares with what Keras predicted; then
-//! opens Keras' own file and compares again.
+//! opens Keras' own file and compares again. Small networks are saved, for Keras to open them.
 //!
 //! ```sh
 //! cargo build --release --example applications_forward
@@ -10,8 +10,9 @@
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
+use regraft::applications::{self, Backbone};
 use regraft::ndarray::{Array4, ArrayD};
-use regraft::{Model, Tensor, applications};
+use regraft::{Model, Tensor};
 use serde_json::Value;
 
 /// How far predictions may differ, relative to the largest.
@@ -29,6 +30,7 @@ fn main() -> Result<()> {
         worst = worst.max(case.compare("native", file, case.build(&path)));
         worst = worst.max(case.compare("opened", file, case.open(&path)));
     }
+    case.save(&directory)?;
     match worst <= TOLERANCE {
         true => Ok(()),
         false => Err(format!("{} differs from Keras by {worst:.1e}", case.name).into()),
@@ -40,6 +42,7 @@ struct Case {
     name: String,
     input_shape: [usize; 3],
     files: Vec<String>,
+    saves: bool,
     images: Array4<u8>,
     x: ArrayD<f32>,
     y: Tensor,
@@ -59,19 +62,36 @@ impl Case {
             name,
             input_shape,
             files: serde_json::from_value(case["files"].clone())?,
+            saves: case["saves"] == true,
             images: Array4::from_shape_vec(batch, images)?,
             x: Array4::from_shape_vec(batch, x)?.into_dyn(),
             y: Tensor::new(shape, floats(&directory.join("y.bin"))?)?,
         })
     }
 
-    /// The native network with the weights of the file, on images.
-    fn build(&self, path: &Path) -> Result<Tensor> {
+    /// The native network with the weights of the file.
+    fn native(&self, path: &Path) -> Result<Backbone> {
         let application = applications::by_name(&self.name)?
             .input_shape(self.input_shape)
             .classifier_activation("linear")
             .weights(path);
-        Ok(application.build()?.predict(&self.images)?)
+        Ok(application.build()?)
+    }
+
+    /// The native network on images.
+    fn build(&self, path: &Path) -> Result<Tensor> {
+        Ok(self.native(path)?.predict(&self.images)?)
+    }
+
+    /// Writes the network as it was opened and as it was built.
+    fn save(&self, directory: &Path) -> Result<()> {
+        if self.saves {
+            let path = directory.join("model.keras");
+            Model::open(&path)?.0.save(directory.join("opened.keras"))?;
+            let native = self.native(&path)?.model;
+            native.save(directory.join("native.keras"))?;
+        }
+        Ok(())
     }
 
     /// The network that the file describes, on what Keras' preprocessing made of the images.

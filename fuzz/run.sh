@@ -5,7 +5,7 @@ cd "$(dirname "$0")"
 seconds=${1:-60}
 [ $# -gt 0 ] && shift
 [ $# -gt 0 ] || set -- keras_weights legacy_h5 keras_archive sharded safetensors pytorch idx \
-    tensorflow_js tensorflow_checkpoint
+    tensorflow_js tensorflow_checkpoint saved_model
 seeds=../fixtures/keras-files
 for target in "$@"; do
     mkdir -p "corpus/$target"
@@ -34,6 +34,11 @@ for target in "$@"; do
                     printf "\\$(printf %03o $((length % 256)))\\$(printf %03o $((length / 256)))"
                     cat "$index" "${index%.index}".data-00000-of-*
                 } >"corpus/$target/$name"
+            done
+            ;;
+        saved_model)
+            for model in ../fixtures/tensorflow-files/*_saved_model; do
+                cp "$model/keras_metadata.pb" "corpus/$target/${model##*/}"
             done
             ;;
         safetensors) cp seeds/*.safetensors corpus/$target ;;

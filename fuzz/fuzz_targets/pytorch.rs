@@ -10,7 +10,10 @@ fuzz_target!(|bytes: &[u8]| {
     if let Ok(checkpoint) = pytorch::read_bytes(bytes) {
         for (_, weight) in checkpoint.tensors() {
             let tensor = &weight.tensor;
-            assert_eq!(tensor.bytes().len(), tensor.len() * tensor.data_type().size());
+            assert_eq!(
+                tensor.bytes().len(),
+                tensor.len() * tensor.data_type().size()
+            );
         }
     }
 });

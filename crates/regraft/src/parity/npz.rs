@@ -145,6 +145,25 @@ mod tests {
         assert_eq!(one.unwrap().as_slice(), [7.0]);
     }
 
+    proptest::proptest! {
+        #[test]
+        fn changed_bytes_give_an_array_or_an_error(
+            changes in proptest::collection::vec((proptest::prelude::any::<u16>(), proptest::prelude::any::<u8>()), 1..6),
+            length in proptest::prelude::any::<u16>(),
+        ) {
+            let values = [1.0_f32, 2.0, 3.0, 4.0, 5.0, 6.0];
+            let bytes: &[u8] = bytemuck::cast_slice(&values);
+            let mut file = npy("<f4", "True", "(2, 3)", bytes);
+            for (place, byte) in changes {
+                let place = usize::from(place) % file.len();
+                file[place] = byte;
+            }
+            let length = usize::from(length) % (2 * file.len());
+            file.truncate(length);
+            let _ = read_array(&mut &file[..]);
+        }
+    }
+
     #[test]
     fn what_is_no_array_of_numbers_is_refused() {
         for bytes in [
