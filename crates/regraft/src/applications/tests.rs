@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use rayon::prelude::*;
 use serde_json::Value;
 
 use super::*;
@@ -108,19 +109,14 @@ fn every_application_is_what_keras_builds() {
     let table = Path::new(env!("CARGO_MANIFEST_DIR")).join(golden);
     let table: Value = serde_json::from_slice(&std::fs::read(table).unwrap()).unwrap();
     let cases = table["cases"].as_array().unwrap();
-    let mut wrong = Vec::new();
-    let only = std::env::var("REGRAFT_ONLY").ok();
-    for case in cases {
-        if only.as_ref().is_some_and(|only| case["name"] != **only) {
-            continue;
-        }
-        for difference in differences(case) {
-            wrong.push(format!(
-                "{} {}: {difference}",
-                case["name"], case["variant"]
-            ));
-        }
-    }
+    let wrong: Vec<String> = cases
+        .par_iter()
+        .flat_map_iter(|case| {
+            let what =
+                move |difference| format!("{} {}: {difference}", case["name"], case["variant"]);
+            differences(case).into_iter().map(what)
+        })
+        .collect();
     let help = "compare what `fixtures/applications_table.py list NAME` prints with the files that \
                 this test writes into the folder REGRAFT_LIST";
     assert!(wrong.is_empty(), "{}\n{help}", wrong.join("\n"));
