@@ -1,6 +1,7 @@
 //! A convolution of one group as a matrix product whose left operand is never written out: the tile
-//! kernel walks over the cells of the window in the input itself, or in a copy of a few rows with the
-//! border around them.
+//! kernel walks over the cells of the window in the input itself. At a border it leaves out the cells
+//! of the window that lie outside; where that is not simple, a few rows are copied with the border
+//! around them.
 //!
 //! Each element is one chain over depth, height, width and channels of the window in that order,
 //! whatever the tiling and the number of threads.
@@ -19,6 +20,10 @@ const INPUT: usize = 128 * 1024;
 
 /// Multiply-adds below which one thread does everything (about 20 µs).
 const ALONE: usize = 1 << 21;
+
+/// Rows of a tile from which on a wider one is better than a taller one: a value of the input that is
+/// read then serves more filters. With fewer rows, reading the kernel takes longer than multiplying.
+const TALL: usize = 6;
 
 /// A convolution of the channels of one group. Spatial sizes are three.
 #[derive(Clone, Copy)]
@@ -63,9 +68,36 @@ struct Segment {
     columns: Range<usize>,
 }
 
-/// How the input of a segment lies in memory.
+/// Output cells of which the windows all see the same cells of the window, and how what they see lies
+/// in memory.
+struct Piece<'a> {
+    segment: &'a Segment,
+    rows: Range<usize>,
+    columns: Range<usize>,
+    /// The first row of the kernel that is seen, and how far the next stretch's is.
+    kernel_row: usize,
+    kernel_stretch: usize,
+    lie: Lie,
+}
+
+impl Piece<'_> {
+    /// Whether tiles run down the columns, because the rows are short.
+    fn is_tall(&self) -> bool {
+        self.columns.len() < self.rows.len().min(4)
+    }
+
+    /// Cells in a line of tiles.
+    fn length(&self) -> usize {
+        match self.is_tall() {
+            true => self.rows.len(),
+            false => self.columns.len(),
+        }
+    }
+}
+
+/// How the input of a piece lies in memory.
 struct Lie {
-    /// Where the first window begins.
+    /// Where the first window begins, or what is seen of it.
     first: *const f32,
     /// How far the next row is.
     row: usize,
@@ -158,13 +190,47 @@ impl Direct<'_> {
         }
     }
 
-    /// Whether windows reach beyond the input.
-    fn has_border(&self) -> bool {
-        (0..3).any(|axis| {
-            let last = (self.output[axis].max(1) - 1) * self.strides[axis]
-                + (self.taps[axis] - 1) * self.dilation[axis];
-            self.before[axis] > 0 || last as isize - self.before[axis] >= self.input[axis] as isize
-        })
+    /// Whether windows reach beyond the input along this axis.
+    fn has_border(&self, axis: usize) -> bool {
+        let last = (self.output[axis].max(1) - 1) * self.strides[axis]
+            + (self.taps[axis] - 1) * self.dilation[axis];
+        self.before[axis] > 0 || last as isize - self.before[axis] >= self.input[axis] as isize
+    }
+
+    /// Whether what a window sees of the input is a stretch for each of its rows, so that a part of it is, too.
+    fn can_leave_out(&self) -> bool {
+        let row = self.input[2] * self.cell;
+        self.taps[0] == 1
+            && self.dilation[2] == 1
+            && self.cell == self.channels
+            && !self.has_border(0)
+            // Tiles that run down a column would drive each other out of the first-level cache.
+            && !row.is_multiple_of(1024)
+    }
+
+    /// The cells of the window along `axis` that an output cell sees of the input.
+    fn seen_taps(&self, axis: usize, output: usize) -> Range<usize> {
+        let (size, dilation) = (self.taps[axis], self.dilation[axis] as isize);
+        let first = (output * self.strides[axis]) as isize - self.before[axis];
+        // The first cell of the window at or behind an input cell.
+        let from = |cell: isize| {
+            let distance = (cell - first).max(0);
+            (((distance + dilation - 1) / dilation) as usize).min(size)
+        };
+        from(0)..from(self.input[axis] as isize)
+    }
+
+    /// Output cells along `axis` divided into those that see the same cells of the window, with these.
+    fn runs(&self, axis: usize, cells: &Range<usize>) -> Vec<(Range<usize>, Range<usize>)> {
+        let mut runs: Vec<(Range<usize>, Range<usize>)> = Vec::new();
+        for cell in cells.clone() {
+            let taps = self.seen_taps(axis, cell);
+            match runs.last_mut() {
+                Some((cells, same)) if *same == taps => cells.end = cell + 1,
+                _ => runs.push((cell..cell + 1, taps)),
+            }
+        }
+        runs
     }
 
     /// Whether the input is copied, and how far cells of the copy are apart. Cells whose distance is
@@ -178,7 +244,8 @@ impl Direct<'_> {
             true => self.channels + 16,
             false => self.channels,
         };
-        (self.has_border() || collides).then_some(cell)
+        let border = (0..3).any(|axis| self.has_border(axis));
+        (collides || border && !self.can_leave_out()).then_some(cell)
     }
 
     /// Segments that are computed one after the other for each panel of filters.
@@ -233,33 +300,32 @@ impl Direct<'_> {
         filters: Range<usize>,
     ) {
         let mut scratch = None;
-        let lies: Vec<Lie> = match self.copies() {
-            // SAFETY: without a border every window lies in the input.
-            None => unsafe {
-                task.iter()
-                    .map(|segment| self.in_place(x, segment))
-                    .collect()
-            },
+        let pieces: Vec<Piece<'_>> = match self.copies() {
+            None => task
+                .iter()
+                .flat_map(|segment| self.in_place(x, segment))
+                .collect(),
             Some(cell) => {
                 let mut copy = Scratch::take(2);
                 let lengths = task.iter().map(|segment| self.copy_len(segment, cell));
                 let mut to = copy.room(lengths.sum());
-                let mut lies = Vec::with_capacity(task.len());
+                let mut pieces = Vec::with_capacity(task.len());
                 for segment in task {
                     // SAFETY: there is room for the copies of all segments one after the other.
                     unsafe {
-                        lies.push(self.copy(x, segment, cell, to));
+                        pieces.push(self.copy(x, segment, cell, to));
                         to = to.add(self.copy_len(segment, cell));
                     }
                 }
                 scratch = Some(copy);
-                lies
+                pieces
             }
         };
         let panel = 2 * kernels.lanes;
         let rows = self.kernel.rows();
+        let longest = pieces.iter().map(Piece::length).max().unwrap_or(0);
         let widest = (1..WIDTHS.len())
-            .rfind(|&width| kernels.heights[width] >= task[0].columns.len())
+            .rfind(|&width| kernels.heights[width] >= longest.min(TALL))
             .unwrap_or(1);
         let epilogue = self.epilogue;
         let relu = epilogue.rectifier();
@@ -281,44 +347,48 @@ impl Direct<'_> {
                 None => std::ptr::null(),
             };
             // SAFETY: a panel holds a row of the kernel for each cell of the window and channel; the
-            // tile's rows are output cells of the segment, whose windows lie in what `Lie` describes.
+            // tile's rows are output cells of the piece, whose windows lie in what `Lie` describes.
             unsafe {
                 let b = self
                     .kernel
                     .panels()
                     .add(filter / panel * rows * panel + filter % panel);
-                for (segment, lie) in task.iter().zip(&lies) {
-                    let step = lie.cell * self.strides[2];
-                    let cells = segment.columns.len();
+                for piece in &pieces {
+                    let lie = &piece.lie;
+                    let down = (self.strides[1] * lie.row, self.place.axes[1]);
+                    let right = (self.strides[2] * lie.cell, self.place.axes[2]);
+                    // How far the next line and the next cell in it are, in input and result.
+                    let (lines, line, next) = match piece.is_tall() {
+                        true => (piece.columns.len(), right, down),
+                        false => (piece.rows.len(), down, right),
+                    };
+                    let c_first = y.0.wrapping_add(
+                        self.place.first
+                            + piece.segment.sample * self.place.sample
+                            + piece.segment.depth * self.place.axes[0]
+                            + piece.rows.start * self.place.axes[1]
+                            + piece.columns.start * self.place.axes[2]
+                            + filter,
+                    );
+                    let cells = piece.length();
                     let tiles = cells.div_ceil(kernels.heights[width.max(1)]);
-                    for row in segment.rows.clone() {
-                        let a_row = lie
-                            .first
-                            .wrapping_add((row - segment.rows.start) * self.strides[1] * lie.row);
-                        let c_row = y.0.wrapping_add(
-                            self.place.first
-                                + segment.sample * self.place.sample
-                                + segment.depth * self.place.axes[0]
-                                + row * self.place.axes[1]
-                                + segment.columns.start * self.place.axes[2]
-                                + filter,
-                        );
+                    for number in 0..lines {
                         let mut cell = 0;
                         for tile in 0..tiles {
                             let height = cells / tiles + usize::from(tile < cells % tiles);
-                            let c = c_row.add(cell * self.place.axes[2]);
+                            let c = c_first.add(number * line.1 + cell * next.1);
                             kernels.tiles[width][height - 1](&Tile {
-                                a: a_row.wrapping_add(cell * step),
-                                a_row: step,
+                                a: lie.first.wrapping_add(number * line.0 + cell * next.0),
+                                a_row: next.0,
                                 a_step: 1,
-                                b,
+                                b: b.wrapping_add(piece.kernel_row * panel),
                                 b_step: panel,
                                 b_panel: rows * panel,
                                 c,
-                                c_row: self.place.axes[2],
+                                c_row: next.1,
                                 depth: lie.depth,
                                 stretches: &lie.stretches,
-                                b_stretch: lie.depth * panel,
+                                b_stretch: piece.kernel_stretch * panel,
                                 last: count - (WIDTHS[width] - 1) * kernels.lanes,
                                 resume: false,
                                 bias,
@@ -326,7 +396,7 @@ impl Direct<'_> {
                             });
                             if late.activation != EpilogueActivation::None {
                                 for row in 0..height {
-                                    let c = c.add(row * self.place.axes[2]);
+                                    let c = c.add(row * next.1);
                                     late.apply_row(std::slice::from_raw_parts_mut(c, count), 0);
                                 }
                             }
@@ -342,12 +412,23 @@ impl Direct<'_> {
         }
     }
 
-    /// What lies at `first`, with rows, cells and the slices that a window sees as far apart as given.
-    /// Whole rows of the window are one stretch where its cells lie next to each other.
-    fn lie(&self, first: *const f32, slice: usize, row: usize, cell: usize) -> Lie {
-        let [depths, rows, columns] = self.taps;
-        let joined = cell == self.channels && self.dilation[2] == 1;
-        let (pieces, depth) = match joined {
+    /// Whether the cells of a window's row lie next to each other, so that the row is one stretch.
+    fn is_joined(&self, cell: usize) -> bool {
+        cell == self.channels && self.dilation[2] == 1
+    }
+
+    /// What lies at `first`, with rows, cells and the slices that a window sees as far apart as given,
+    /// of which `taps` are seen.
+    fn lie(
+        &self,
+        first: *const f32,
+        slice: usize,
+        row: usize,
+        cell: usize,
+        taps: [usize; 3],
+    ) -> Lie {
+        let [depths, rows, columns] = taps;
+        let (pieces, depth) = match self.is_joined(cell) {
             true => (1, columns * self.channels),
             false => (columns, self.channels),
         };
@@ -369,6 +450,14 @@ impl Direct<'_> {
         }
     }
 
+    /// Rows of the kernel from one stretch to the next.
+    fn kernel_stretch(&self, cell: usize) -> usize {
+        match self.is_joined(cell) {
+            true => self.taps[2] * self.channels,
+            false => self.channels,
+        }
+    }
+
     /// Rows of the input that `rows` of the output see.
     fn seen_rows(&self, rows: usize) -> usize {
         (rows - 1) * self.strides[1] + (self.taps[1] - 1) * self.dilation[1] + 1
@@ -379,21 +468,42 @@ impl Direct<'_> {
         (columns - 1) * self.strides[2] + (self.taps[2] - 1) * self.dilation[2] + 1
     }
 
-    /// # Safety
-    /// Every window must lie in the input.
-    unsafe fn in_place(&self, x: &[f32], segment: &Segment) -> Lie {
+    /// The segment's windows in the input itself, those at a border without what is outside. There must be
+    /// no border, or one that [can be left out](Self::can_leave_out).
+    fn in_place<'a>(&self, x: &[f32], segment: &'a Segment) -> Vec<Piece<'a>> {
         let row = self.input[2] * self.cell;
-        let at = |axis: usize, output: usize| {
-            (output * self.strides[axis]).wrapping_add_signed(-self.before[axis])
-        };
-        let slice = segment.sample * self.input[0] + at(0, segment.depth);
-        let first = (slice * self.input[1] + at(1, segment.rows.start)) * row
-            + at(2, segment.columns.start) * self.cell
-            + self.first_channel;
         let next_slice = self.dilation[0] * self.input[1] * row;
-        // SAFETY: the first window lies in the input.
-        let first = unsafe { x.as_ptr().add(first) };
-        self.lie(first, next_slice, row, self.cell)
+        // The input cell that an output cell sees first.
+        let at = |axis: usize, output: usize, tap: usize| {
+            let cell = output * self.strides[axis] + tap * self.dilation[axis];
+            cell.wrapping_add_signed(-self.before[axis])
+        };
+        let slice = segment.sample * self.input[0] + at(0, segment.depth, 0);
+        let column_runs = self.runs(2, &segment.columns);
+        let mut pieces = Vec::with_capacity(3 * column_runs.len());
+        for (rows, row_taps) in self.runs(1, &segment.rows) {
+            for (columns, column_taps) in &column_runs {
+                let seen = [self.taps[0], row_taps.len(), column_taps.len()];
+                let first = if seen.contains(&0) {
+                    0
+                } else {
+                    (slice * self.input[1] + at(1, rows.start, row_taps.start)) * row
+                        + at(2, columns.start, column_taps.start) * self.cell
+                        + self.first_channel
+                };
+                let first = x.as_ptr().wrapping_add(first);
+                let tap = row_taps.start * self.taps[2] + column_taps.start;
+                pieces.push(Piece {
+                    segment,
+                    rows: rows.clone(),
+                    columns: columns.clone(),
+                    kernel_row: tap * self.channels,
+                    kernel_stretch: self.kernel_stretch(self.cell),
+                    lie: self.lie(first, next_slice, row, self.cell, seen),
+                });
+            }
+        }
+        pieces
     }
 
     fn copy_len(&self, segment: &Segment, cell: usize) -> usize {
@@ -407,7 +517,13 @@ impl Direct<'_> {
     ///
     /// # Safety
     /// There must be room for [`copy_len`](Self::copy_len) values.
-    unsafe fn copy(&self, x: &[f32], segment: &Segment, cell: usize, to: *mut f32) -> Lie {
+    unsafe fn copy<'a>(
+        &self,
+        x: &[f32],
+        segment: &'a Segment,
+        cell: usize,
+        to: *mut f32,
+    ) -> Piece<'a> {
         let (rows, columns) = (
             self.seen_rows(segment.rows.len()),
             self.seen_columns(segment.columns.len()),
@@ -456,6 +572,13 @@ impl Direct<'_> {
                 }
             }
         }
-        self.lie(to, rows * columns * cell, columns * cell, cell)
+        Piece {
+            segment,
+            rows: segment.rows.clone(),
+            columns: segment.columns.clone(),
+            kernel_row: 0,
+            kernel_stretch: self.kernel_stretch(cell),
+            lie: self.lie(to, rows * columns * cell, columns * cell, cell, self.taps),
+        }
     }
 }
