@@ -197,12 +197,12 @@ impl Direct<'_> {
         self.before[axis] > 0 || last as isize - self.before[axis] >= self.input[axis] as isize
     }
 
-    /// Whether what a window sees of the input is a stretch for each of its rows, so that a part of it is, too.
+    /// Whether what a window sees of the input is a stretch for each of its rows, so that a part of it
+    /// is, too.
     fn can_leave_out(&self) -> bool {
         let row = self.input[2] * self.cell;
         self.taps[0] == 1
-            && self.dilation[2] == 1
-            && self.cell == self.channels
+            && self.is_joined(self.cell)
             && !self.has_border(0)
             // Tiles that run down a column would drive each other out of the first-level cache.
             && !row.is_multiple_of(1024)
