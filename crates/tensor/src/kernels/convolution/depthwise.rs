@@ -8,9 +8,9 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::band::seeing;
 use super::direct::Place;
 use super::input_gradient::{Phase, phases};
-use super::weight_gradient::seeing;
 use super::{Convolution, reference};
 use crate::kernels::isa::Isa;
 use crate::kernels::matmul::lanes::{Lanes, Portable};

@@ -5,6 +5,7 @@
 //! functions are the three views of one sum over products `x · k · y`, so each is the gradient of
 //! the others.
 
+mod band;
 mod depthwise;
 mod direct;
 mod input_gradient;

@@ -83,7 +83,7 @@ impl<'a> Matrix<'a> {
 /// Element `(i, j)` is at `data + i * row_stride + j * column_stride`; whoever holds one knows the
 /// sizes and that the memory is borrowed.
 #[derive(Clone, Copy)]
-pub(super) struct Strided {
+pub(in crate::kernels) struct Strided {
     pub data: *const f32,
     pub row_stride: usize,
     pub column_stride: usize,

@@ -20,7 +20,7 @@ mod batched;
 mod block;
 mod epilogue;
 pub(in crate::kernels) mod lanes;
-mod matrix;
+pub(in crate::kernels) mod matrix;
 pub(in crate::kernels) mod pack;
 mod reference;
 mod split;

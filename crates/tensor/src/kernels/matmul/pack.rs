@@ -21,8 +21,8 @@ pub(in crate::kernels) struct Scratch {
 const KEPT: usize = 1 << 22;
 
 thread_local! {
-    /// The buffers of this thread: left operand, right operand, and two for convolutions.
-    static BUFFERS: [Cell<Scratch>; 4] = const { [const { Cell::new(Scratch { lines: Vec::new() }) }; 4] };
+    /// The buffers of this thread: left operand, right operand, and three for convolutions.
+    static BUFFERS: [Cell<Scratch>; 5] = const { [const { Cell::new(Scratch { lines: Vec::new() }) }; 5] };
 }
 
 impl Scratch {
@@ -35,8 +35,8 @@ impl Scratch {
         self.lines.as_mut_ptr().cast()
     }
 
-    /// Takes this thread's buffer for operand 0 (left) or 1 (right), or one of a convolution's (2, 3); give it
-    /// [back](Self::give_back) afterwards.
+    /// Takes this thread's buffer for operand 0 (left) or 1 (right), or one of a convolution's (2 to
+    /// 4); give it [back](Self::give_back) afterwards.
     pub fn take(operand: usize) -> Self {
         BUFFERS.with(|buffers| buffers[operand].take())
     }
@@ -58,7 +58,7 @@ const ROWS: usize = 8;
 ///
 /// # Safety
 /// The part must be readable, and `to` have room for `depth * columns` rounded up to `width`.
-pub(super) unsafe fn pack_right(
+pub(in crate::kernels) unsafe fn pack_right(
     b: Strided,
     depth: usize,
     columns: usize,
@@ -103,23 +103,43 @@ pub(super) unsafe fn pack_right(
     }
 }
 
-/// Copies `length` values; the lengths of panels and of tile rows become a few moves.
+/// Copies `length` values; the lengths of panels and of tile rows become one move or two, which may
+/// overlap.
 ///
 /// # Safety
 /// As [`std::ptr::copy_nonoverlapping`].
 #[inline(always)]
 unsafe fn copy(from: *const f32, to: *mut f32, length: usize) {
     use std::ptr::copy_nonoverlapping;
+    /// `length` from `N` to twice that.
+    #[inline(always)]
+    unsafe fn twice<const N: usize>(from: *const f32, to: *mut f32, length: usize) {
+        // SAFETY: the first and the last `N` values are within the length.
+        unsafe {
+            copy_nonoverlapping(from, to, N);
+            copy_nonoverlapping(from.add(length - N), to.add(length - N), N);
+        }
+    }
     // SAFETY: the caller's.
     unsafe {
         match length {
-            32 => copy_nonoverlapping(from, to, 32),
-            16 => copy_nonoverlapping(from, to, 16),
-            12 => copy_nonoverlapping(from, to, 12),
-            11 => copy_nonoverlapping(from, to, 11),
-            8 => copy_nonoverlapping(from, to, 8),
-            6 => copy_nonoverlapping(from, to, 6),
+            16..=32 => twice::<16>(from, to, length),
+            8..=15 => twice::<8>(from, to, length),
+            4..=7 => twice::<4>(from, to, length),
             length => copy_nonoverlapping(from, to, length),
+        }
+    }
+}
+
+/// [`pack_upright`] where the rows already lie next to each other: runs of `rows` values, copied.
+///
+/// # Safety
+/// As [`pack_upright`].
+unsafe fn copy_upright(a: Strided, rows: usize, depth: usize, step: usize, to: *mut f32) {
+    // SAFETY: the caller's.
+    unsafe {
+        for k in 0..depth {
+            copy(a.at(0, k), to.add(k * step), rows);
         }
     }
 }
@@ -128,7 +148,7 @@ unsafe fn copy(from: *const f32, to: *mut f32, length: usize) {
 ///
 /// # Safety
 /// The part must be readable, and `to` have room for `depth` runs of `rows` values, `step` apart.
-pub(super) unsafe fn pack_upright(
+pub(in crate::kernels) unsafe fn pack_upright(
     a: Strided,
     rows: usize,
     depth: usize,
@@ -138,10 +158,7 @@ pub(super) unsafe fn pack_upright(
     // SAFETY: the caller vouches for rows below `rows` and k below `depth`.
     unsafe {
         if a.row_stride == 1 {
-            for k in 0..depth {
-                copy(a.at(0, k), to.add(k * step), rows);
-            }
-            return;
+            return copy_upright(a, rows, depth, step, to);
         }
         let mut row = 0;
         if a.column_stride == 1 {
