@@ -123,9 +123,12 @@ unsafe fn copy(from: *const f32, to: *mut f32, length: usize) {
     // SAFETY: the caller's.
     unsafe {
         match length {
-            16..=32 => twice::<16>(from, to, length),
-            8..=15 => twice::<8>(from, to, length),
+            16 => copy_nonoverlapping(from, to, 16),
+            17..=32 => twice::<16>(from, to, length),
+            8 => copy_nonoverlapping(from, to, 8),
+            9..=15 => twice::<8>(from, to, length),
             4..=7 => twice::<4>(from, to, length),
+            2..=3 => twice::<2>(from, to, length),
             length => copy_nonoverlapping(from, to, length),
         }
     }

@@ -120,19 +120,31 @@ unsafe fn tile<L: Lanes, const HEIGHT: usize, const WIDTH: usize, const UPRIGHT:
             let mut b = b_start;
             b_start = b_start.wrapping_add(tile.b_stretch);
             for _ in 0..tile.depth {
-                let mut right = [L::splat(0.0); WIDTH];
-                for (vector, right) in right.iter_mut().enumerate() {
+                let right = |vector: usize| {
                     let from = b.add(vector / 2 * tile.b_panel + vector % 2 * L::COUNT);
-                    *right = if vector == last {
+                    if vector == last {
                         L::load_masked(from, mask)
                     } else {
                         L::load(from)
-                    };
-                }
-                for (row, sums) in sums.iter_mut().enumerate() {
-                    let left = L::splat(*a.add(row * a_row));
-                    for (sum, &right) in sums.iter_mut().zip(&right) {
-                        *sum = L::multiply_add(left, right, *sum);
+                    }
+                };
+                let left = |row: usize| L::splat(*a.add(row * a_row));
+                // The operand with fewer values waits in registers, so that all sums stay there too.
+                if HEIGHT < WIDTH {
+                    let left: [L::Vector; HEIGHT] = std::array::from_fn(left);
+                    for vector in 0..WIDTH {
+                        let right = right(vector);
+                        for (sums, &left) in sums.iter_mut().zip(&left) {
+                            sums[vector] = L::multiply_add(left, right, sums[vector]);
+                        }
+                    }
+                } else {
+                    let right: [L::Vector; WIDTH] = std::array::from_fn(right);
+                    for (row, sums) in sums.iter_mut().enumerate() {
+                        let left = left(row);
+                        for (sum, &right) in sums.iter_mut().zip(&right) {
+                            *sum = L::multiply_add(left, right, *sum);
+                        }
                     }
                 }
                 a = a.wrapping_add(tile.a_step);
