@@ -16,7 +16,11 @@ use crate::kernels::matmul::tile::{Kernels, Tile, WIDTHS};
 use crate::kernels::matmul::{Epilogue, EpilogueActivation, PackedMatrix};
 
 /// Values of the input that a task works on, so that they stay in the second-level cache.
-const INPUT: usize = 128 * 1024;
+const INPUT: usize = 126 * 1024;
+
+/// Values of the kernel that are gone through for all cells of a task before the next ones, so that they
+/// stay in the first-level cache.
+const KERNEL: usize = 6 * 1024;
 
 /// Multiply-adds below which one thread does everything (about 20 µs).
 const ALONE: usize = 1 << 21;
@@ -107,6 +111,38 @@ struct Lie {
     stretches: Vec<usize>,
     /// The values of a stretch.
     depth: usize,
+}
+
+impl Lie {
+    /// The number of blocks of at most `most` values, and what is in one: a range of the stretches and of
+    /// each of these. There is at least one, which may be empty.
+    fn blocks(&self, most: usize) -> usize {
+        match self.depth > most {
+            true => self.stretches.len() * self.depth.div_ceil(most),
+            false => self.stretches.len().div_ceil(self.together(most)).max(1),
+        }
+    }
+
+    /// Stretches in a block, if it has whole ones.
+    fn together(&self, most: usize) -> usize {
+        (most / self.depth.max(1)).max(1)
+    }
+
+    /// Block `number`: which of the stretches, and which part of each.
+    fn block(&self, number: usize, most: usize) -> (Range<usize>, Range<usize>) {
+        if self.depth > most {
+            let parts = self.depth.div_ceil(most);
+            let length = self.depth.div_ceil(parts);
+            let (stretch, start) = (number / parts, number % parts * length);
+            return (stretch..stretch + 1, start..self.depth.min(start + length));
+        }
+        let together = self.together(most);
+        let start = number * together;
+        (
+            start..self.stretches.len().min(start + together),
+            0..self.depth,
+        )
+    }
 }
 
 /// The result's memory, of which tasks write different elements.
@@ -353,8 +389,20 @@ impl Direct<'_> {
                     .kernel
                     .panels()
                     .add(filter / panel * rows * panel + filter % panel);
-                for piece in &pieces {
+                let most = KERNEL / (WIDTHS[width] * kernels.lanes);
+                let blocks = pieces.iter().map(|piece| piece.lie.blocks(most)).max();
+                let blocks = (0..blocks.unwrap_or(0))
+                    .flat_map(|number| pieces.iter().map(move |piece| (number, piece)));
+                for (number, piece) in blocks {
                     let lie = &piece.lie;
+                    let of = lie.blocks(most);
+                    if number >= of {
+                        continue;
+                    }
+                    let (stretches, depth) = lie.block(number, most);
+                    let (first, last) = (number == 0, number + 1 == of);
+                    let kernel_row =
+                        piece.kernel_row + stretches.start * piece.kernel_stretch + depth.start;
                     let down = (self.strides[1] * lie.row, self.place.axes[1]);
                     let right = (self.strides[2] * lie.cell, self.place.axes[2]);
                     // How far the next line and the next cell in it are, in input and result.
@@ -378,23 +426,25 @@ impl Direct<'_> {
                             let height = cells / tiles + usize::from(tile < cells % tiles);
                             let c = c_first.add(number * line.1 + cell * next.1);
                             kernels.tiles[width][height - 1](&Tile {
-                                a: lie.first.wrapping_add(number * line.0 + cell * next.0),
+                                a: lie
+                                    .first
+                                    .wrapping_add(depth.start + number * line.0 + cell * next.0),
                                 a_row: next.0,
                                 a_step: 1,
-                                b: b.wrapping_add(piece.kernel_row * panel),
+                                b: b.wrapping_add(kernel_row * panel),
                                 b_step: panel,
                                 b_panel: rows * panel,
                                 c,
                                 c_row: next.1,
-                                depth: lie.depth,
-                                stretches: &lie.stretches,
+                                depth: depth.len(),
+                                stretches: &lie.stretches[stretches.clone()],
                                 b_stretch: piece.kernel_stretch * panel,
                                 last: count - (WIDTHS[width] - 1) * kernels.lanes,
-                                resume: false,
-                                bias,
-                                relu,
+                                resume: !first,
+                                bias: if last { bias } else { std::ptr::null() },
+                                relu: if last { relu } else { None },
                             });
-                            if late.activation != EpilogueActivation::None {
+                            if last && late.activation != EpilogueActivation::None {
                                 for row in 0..height {
                                     let c = c.add(row * next.1);
                                     late.apply_row(std::slice::from_raw_parts_mut(c, count), 0);

@@ -3,8 +3,12 @@
 //! The right operand is cut into panels of two vectors' width: `panel[k][column]`, the last one
 //! filled up with zeros. The left operand is cut into tiles of rows: `tile[k][row]`.
 
-use super::matrix::Strided;
 use std::cell::Cell;
+
+#[cfg(target_arch = "x86_64")]
+use super::lanes::{Avx512, Lanes};
+use super::matrix::Strided;
+use crate::kernels::isa::Isa;
 
 /// Memory that begins at a cache line.
 #[derive(Clone, Copy)]
@@ -74,11 +78,18 @@ pub(in crate::kernels) unsafe fn pack_right(
                 for column in (0..columns).step_by(width) {
                     let here = width.min(columns - column);
                     let panel = to.add(column * depth);
-                    for row in row0..row1 {
-                        let to = panel.add(row * width);
-                        copy(b.at(row, column), to, here);
+                    let to = panel.add(row0 * width);
+                    copy_runs(
+                        b.at(row0, column),
+                        b.row_stride,
+                        to,
+                        width,
+                        here,
+                        row1 - row0,
+                    );
+                    for row in 0..row1 - row0 {
                         if here < width {
-                            to.add(here).write_bytes(0, width - here);
+                            to.add(row * width + here).write_bytes(0, width - here);
                         }
                     }
                 }
@@ -134,15 +145,55 @@ unsafe fn copy(from: *const f32, to: *mut f32, length: usize) {
     }
 }
 
-/// [`pack_upright`] where the rows already lie next to each other: runs of `rows` values, copied.
+/// Copies `count` runs of `length` values, `from_step` apart, to places `to_step` apart.
 ///
 /// # Safety
-/// As [`pack_upright`].
-unsafe fn copy_upright(a: Strided, rows: usize, depth: usize, step: usize, to: *mut f32) {
-    // SAFETY: the caller's.
+/// The runs must be readable, their places writable, and these must not overlap.
+unsafe fn copy_runs(
+    from: *const f32,
+    from_step: usize,
+    to: *mut f32,
+    to_step: usize,
+    length: usize,
+    count: usize,
+) {
+    // SAFETY: the caller's; the machine has AVX-512 where it was found.
     unsafe {
-        for k in 0..depth {
-            copy(a.at(0, k), to.add(k * step), rows);
+        #[cfg(target_arch = "x86_64")]
+        if Isa::detect() == Isa::Avx512 {
+            return copy_runs_avx512(from, from_step, to, to_step, length, count);
+        }
+        for run in 0..count {
+            copy(from.add(run * from_step), to.add(run * to_step), length);
+        }
+    }
+}
+
+/// [`copy_runs`] in whole vectors and a part of one.
+///
+/// # Safety
+/// As [`copy_runs`], on a machine with AVX-512.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+unsafe fn copy_runs_avx512(
+    from: *const f32,
+    from_step: usize,
+    to: *mut f32,
+    to_step: usize,
+    length: usize,
+    count: usize,
+) {
+    let (whole, rest) = (length / 16 * 16, length % 16);
+    // SAFETY: the caller's; the last, masked part has `rest` values.
+    unsafe {
+        let mask = Avx512::mask(rest);
+        for run in 0..count {
+            let (from, to) = (from.add(run * from_step), to.add(run * to_step));
+            for start in (0..whole).step_by(16) {
+                Avx512::store(to.add(start), Avx512::load(from.add(start)));
+            }
+            let last = Avx512::load_masked(from.add(whole), mask);
+            Avx512::store_masked(to.add(whole), last, mask);
         }
     }
 }
@@ -161,12 +212,12 @@ pub(in crate::kernels) unsafe fn pack_upright(
     // SAFETY: the caller vouches for rows below `rows` and k below `depth`.
     unsafe {
         if a.row_stride == 1 {
-            return copy_upright(a, rows, depth, step, to);
+            return copy_runs(a.data, a.column_stride, to, step, rows, depth);
         }
         let mut row = 0;
         if a.column_stride == 1 {
             #[cfg(target_arch = "x86_64")]
-            if crate::kernels::isa::Isa::detect() != crate::kernels::isa::Isa::Portable {
+            if Isa::detect() != Isa::Portable {
                 while row + 8 <= rows {
                     transpose8(a.at(row, 0), a.row_stride, depth, step, to.add(row));
                     row += 8;
