@@ -183,17 +183,22 @@ unsafe fn copy_runs_avx512(
     length: usize,
     count: usize,
 ) {
-    let (whole, rest) = (length / 16 * 16, length % 16);
-    // SAFETY: the caller's; the last, masked part has `rest` values.
+    // Vectors before the last one, which has 1 to 16 values.
+    let whole = length.div_ceil(16).max(1) - 1;
+    // SAFETY: the caller's; the last, masked part has the rest of the values.
     unsafe {
-        let mask = Avx512::mask(rest);
-        for run in 0..count {
-            let (from, to) = (from.add(run * from_step), to.add(run * to_step));
-            for start in (0..whole).step_by(16) {
-                Avx512::store(to.add(start), Avx512::load(from.add(start)));
+        let mask = Avx512::mask(length - whole * 16);
+        for vector in 0..whole {
+            let (from, to) = (from.add(vector * 16), to.add(vector * 16));
+            for run in 0..count {
+                let value = Avx512::load(from.add(run * from_step));
+                Avx512::store(to.add(run * to_step), value);
             }
-            let last = Avx512::load_masked(from.add(whole), mask);
-            Avx512::store_masked(to.add(whole), last, mask);
+        }
+        let (from, to) = (from.add(whole * 16), to.add(whole * 16));
+        for run in 0..count {
+            let value = Avx512::load_masked(from.add(run * from_step), mask);
+            Avx512::store_masked(to.add(run * to_step), value, mask);
         }
     }
 }
