@@ -10,13 +10,14 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::piece::{Block, Lie, Piece, Segment};
 use crate::kernels::isa::Isa;
 use crate::kernels::matmul::pack::Scratch;
-use crate::kernels::matmul::tile::{Kernels, Tile, WIDTHS};
+use crate::kernels::matmul::tile::{Kernels, Rectifier, Tile, WIDTHS};
 use crate::kernels::matmul::{Epilogue, EpilogueActivation, PackedMatrix};
 
 /// Values of the input that a task works on, so that they stay in the second-level cache.
-const INPUT: usize = 126 * 1024;
+const INPUT: usize = 128 * 1024;
 
 /// Values of the kernel that are gone through for all cells of a task before the next ones, so that they
 /// stay in the first-level cache.
@@ -63,86 +64,17 @@ pub(super) struct Place {
     pub axes: [usize; 3],
 }
 
-/// Output cells of one slice of one sample that are computed together.
-#[derive(Clone)]
-struct Segment {
-    sample: usize,
-    depth: usize,
-    rows: Range<usize>,
-    columns: Range<usize>,
-}
-
-/// Output cells of which the windows all see the same cells of the window, and how what they see lies
-/// in memory.
-struct Piece<'a> {
-    segment: &'a Segment,
-    rows: Range<usize>,
-    columns: Range<usize>,
-    /// The first row of the kernel that is seen, and how far the next stretch's is.
-    kernel_row: usize,
-    kernel_stretch: usize,
-    lie: Lie,
-}
-
-impl Piece<'_> {
-    /// Whether tiles run down the columns, because the rows are short.
-    fn is_tall(&self) -> bool {
-        self.columns.len() < self.rows.len().min(4)
-    }
-
-    /// Cells in a line of tiles.
-    fn length(&self) -> usize {
-        match self.is_tall() {
-            true => self.rows.len(),
-            false => self.columns.len(),
-        }
-    }
-}
-
-/// How the input of a piece lies in memory.
-struct Lie {
-    /// Where the first window begins, or what is seen of it.
-    first: *const f32,
-    /// How far the next row is.
-    row: usize,
-    /// How far the next cell is.
-    cell: usize,
-    /// How far from its first cell the stretches of a window begin.
-    stretches: Vec<usize>,
-    /// The values of a stretch.
-    depth: usize,
-}
-
-impl Lie {
-    /// The number of blocks of at most `most` values, and what is in one: a range of the stretches and of
-    /// each of these. There is at least one, which may be empty.
-    fn blocks(&self, most: usize) -> usize {
-        match self.depth > most {
-            true => self.stretches.len() * self.depth.div_ceil(most),
-            false => self.stretches.len().div_ceil(self.together(most)).max(1),
-        }
-    }
-
-    /// Stretches in a block, if it has whole ones.
-    fn together(&self, most: usize) -> usize {
-        (most / self.depth.max(1)).max(1)
-    }
-
-    /// Block `number`: which of the stretches, and which part of each.
-    fn block(&self, number: usize, most: usize) -> (Range<usize>, Range<usize>) {
-        if self.depth > most {
-            let parts = self.depth.div_ceil(most);
-            let length = self.depth.div_ceil(parts);
-            let (stretch, start) = (number / parts, number % parts * length);
-            return (stretch..stretch + 1, start..self.depth.min(start + length));
-        }
-        let together = self.together(most);
-        let start = number * together;
-        (
-            start..self.stretches.len().min(start + together),
-            0..self.depth,
-        )
-    }
+/// Filters of which all tiles have the same width.
+struct Columns<'a> {
+    kernels: &'a Kernels,
+    /// An index into [`WIDTHS`].
+    width: usize,
+    first: usize,
+    count: usize,
+    bias: *const f32,
+    relu: Option<Rectifier>,
+    /// What the tile kernel leaves to be done.
+    late: Epilogue<'a>,
 }
 
 /// The result's memory, of which tasks write different elements.
@@ -357,8 +289,6 @@ impl Direct<'_> {
                 pieces
             }
         };
-        let panel = 2 * kernels.lanes;
-        let rows = self.kernel.rows();
         let longest = pieces.iter().map(Piece::length).max().unwrap_or(0);
         let widest = (1..WIDTHS.len())
             .rfind(|&width| kernels.heights[width] >= longest.min(TALL))
@@ -378,87 +308,112 @@ impl Direct<'_> {
             let vectors = rest.div_ceil(kernels.lanes);
             let width = (0..=widest).rfind(|&w| WIDTHS[w] <= vectors).unwrap_or(0);
             let count = rest.min(WIDTHS[width] * kernels.lanes);
-            let bias = match epilogue.bias {
-                Some(bias) => bias[filter..][..count].as_ptr(),
-                None => std::ptr::null(),
+            let columns = Columns {
+                kernels,
+                width,
+                first: filter,
+                count,
+                bias: match epilogue.bias {
+                    Some(bias) => bias[filter..][..count].as_ptr(),
+                    None => std::ptr::null(),
+                },
+                relu,
+                late,
             };
-            // SAFETY: a panel holds a row of the kernel for each cell of the window and channel; the
-            // tile's rows are output cells of the piece, whose windows lie in what `Lie` describes.
-            unsafe {
-                let b = self
-                    .kernel
-                    .panels()
-                    .add(filter / panel * rows * panel + filter % panel);
-                let most = KERNEL / (WIDTHS[width] * kernels.lanes);
-                let blocks = pieces.iter().map(|piece| piece.lie.blocks(most)).max();
-                let blocks = (0..blocks.unwrap_or(0))
-                    .flat_map(|number| pieces.iter().map(move |piece| (number, piece)));
-                for (number, piece) in blocks {
-                    let lie = &piece.lie;
-                    let of = lie.blocks(most);
-                    if number >= of {
-                        continue;
+            let most = KERNEL / (WIDTHS[width] * kernels.lanes);
+            let mut pieces: Vec<_> = pieces
+                .iter()
+                .map(|piece| (piece, piece.lie.blocks(most)))
+                .collect();
+            loop {
+                let mut is_done = true;
+                for (piece, blocks) in &mut pieces {
+                    if let Some(block) = blocks.next() {
+                        is_done = false;
+                        // SAFETY: the caller's; the blocks of a piece follow one another.
+                        unsafe { self.block(&columns, piece, &block, y) };
                     }
-                    let (stretches, depth) = lie.block(number, most);
-                    let (first, last) = (number == 0, number + 1 == of);
-                    let kernel_row =
-                        piece.kernel_row + stretches.start * piece.kernel_stretch + depth.start;
-                    let down = (self.strides[1] * lie.row, self.place.axes[1]);
-                    let right = (self.strides[2] * lie.cell, self.place.axes[2]);
-                    // How far the next line and the next cell in it are, in input and result.
-                    let (lines, line, next) = match piece.is_tall() {
-                        true => (piece.columns.len(), right, down),
-                        false => (piece.rows.len(), down, right),
-                    };
-                    let c_first = y.0.wrapping_add(
-                        self.place.first
-                            + piece.segment.sample * self.place.sample
-                            + piece.segment.depth * self.place.axes[0]
-                            + piece.rows.start * self.place.axes[1]
-                            + piece.columns.start * self.place.axes[2]
-                            + filter,
-                    );
-                    let cells = piece.length();
-                    let tiles = cells.div_ceil(kernels.heights[width.max(1)]);
-                    for number in 0..lines {
-                        let mut cell = 0;
-                        for tile in 0..tiles {
-                            let height = cells / tiles + usize::from(tile < cells % tiles);
-                            let c = c_first.add(number * line.1 + cell * next.1);
-                            kernels.tiles[width][height - 1](&Tile {
-                                a: lie
-                                    .first
-                                    .wrapping_add(depth.start + number * line.0 + cell * next.0),
-                                a_row: next.0,
-                                a_step: 1,
-                                b: b.wrapping_add(kernel_row * panel),
-                                b_step: panel,
-                                b_panel: rows * panel,
-                                c,
-                                c_row: next.1,
-                                depth: depth.len(),
-                                stretches: &lie.stretches[stretches.clone()],
-                                b_stretch: piece.kernel_stretch * panel,
-                                last: count - (WIDTHS[width] - 1) * kernels.lanes,
-                                resume: !first,
-                                bias: if last { bias } else { std::ptr::null() },
-                                relu: if last { relu } else { None },
-                            });
-                            if last && late.activation != EpilogueActivation::None {
-                                for row in 0..height {
-                                    let c = c.add(row * next.1);
-                                    late.apply_row(std::slice::from_raw_parts_mut(c, count), 0);
-                                }
-                            }
-                            cell += height;
-                        }
-                    }
+                }
+                if is_done {
+                    break;
                 }
             }
             filter += count;
         }
         if let Some(scratch) = scratch {
             scratch.give_back(2);
+        }
+    }
+
+    /// Adds one block of the kernel for all cells of a piece.
+    ///
+    /// # Safety
+    /// As [`task`](Self::task), after the blocks before it.
+    unsafe fn block(&self, columns: &Columns<'_>, piece: &Piece<'_>, block: &Block, y: Shared) {
+        let (kernels, lie) = (columns.kernels, &piece.lie);
+        let panel = 2 * kernels.lanes;
+        let rows = self.kernel.rows();
+        let row = piece.kernel_row + block.stretches.start * piece.kernel_stretch;
+        let at = columns.first / panel * rows * panel
+            + columns.first % panel
+            + (row + block.depth.start) * panel;
+        let b = self.kernel.panels().wrapping_add(at);
+        let down = (self.strides[1] * lie.row, self.place.axes[1]);
+        let right = (self.strides[2] * lie.cell, self.place.axes[2]);
+        // How far the next line and the next cell in it are, in input and result.
+        let (lines, line, next) = match piece.is_tall() {
+            true => (piece.columns.len(), right, down),
+            false => (piece.rows.len(), down, right),
+        };
+        let c_first = y.0.wrapping_add(
+            self.place.first
+                + piece.segment.sample * self.place.sample
+                + piece.segment.depth * self.place.axes[0]
+                + piece.rows.start * self.place.axes[1]
+                + piece.columns.start * self.place.axes[2]
+                + columns.first,
+        );
+        let (bias, relu, late) = match block.last {
+            true => (columns.bias, columns.relu, columns.late),
+            false => (std::ptr::null(), None, Epilogue::default()),
+        };
+        let cells = piece.length();
+        let tiles = cells.div_ceil(kernels.heights[columns.width.max(1)]);
+        for number in 0..lines {
+            let mut cell = 0;
+            for tile in 0..tiles {
+                let height = cells / tiles + usize::from(tile < cells % tiles);
+                let a = block.depth.start + number * line.0 + cell * next.0;
+                // SAFETY: a panel holds a row of the kernel for each cell of the window and channel; the
+                // tile's rows are output cells of the piece, whose windows lie in what `Lie` describes.
+                unsafe {
+                    let c = c_first.add(number * line.1 + cell * next.1);
+                    kernels.tiles[columns.width][height - 1](&Tile {
+                        a: lie.first.wrapping_add(a),
+                        a_row: next.0,
+                        a_step: 1,
+                        b,
+                        b_step: panel,
+                        b_panel: rows * panel,
+                        c,
+                        c_row: next.1,
+                        depth: block.depth.len(),
+                        stretches: &lie.stretches[block.stretches.clone()],
+                        b_stretch: piece.kernel_stretch * panel,
+                        last: columns.count - (WIDTHS[columns.width] - 1) * kernels.lanes,
+                        resume: !block.first,
+                        bias,
+                        relu,
+                    });
+                    if late.activation != EpilogueActivation::None {
+                        for row in 0..height {
+                            let c = c.add(row * next.1);
+                            late.apply_row(std::slice::from_raw_parts_mut(c, columns.count), 0);
+                        }
+                    }
+                }
+                cell += height;
+            }
         }
     }
 

@@ -10,6 +10,7 @@ mod depthwise;
 mod direct;
 mod input_gradient;
 mod packed;
+mod piece;
 mod reference;
 #[cfg(test)]
 mod tests;
