@@ -89,29 +89,19 @@ impl Kernels {
     }
 }
 
-/// Computes `HEIGHT × (WIDTH vectors)` of the result.
+/// Adds the products of all stretches; `load_last` reads the last vector of a row on the right.
 ///
 /// # Safety
 /// As [`TileKernel`].
 #[inline(always)]
-unsafe fn tile<L: Lanes, const HEIGHT: usize, const WIDTH: usize, const UPRIGHT: bool>(
+unsafe fn accumulate<L: Lanes, const HEIGHT: usize, const WIDTH: usize, const UPRIGHT: bool>(
     tile: &Tile<'_>,
+    sums: &mut [[L::Vector; WIDTH]; HEIGHT],
+    load_last: impl Fn(*const f32) -> L::Vector,
 ) {
-    // SAFETY: the caller vouches for every address below: rows below HEIGHT, columns below
-    // `(WIDTH - 1) * COUNT + last`, k below `depth`.
+    // SAFETY: the caller's: rows below HEIGHT, columns below `(WIDTH - 1) * COUNT + last`, k below
+    // `depth`.
     unsafe {
-        let mask = L::mask(tile.last);
-        let last = WIDTH - 1;
-        let mut sums = [[L::splat(0.0); WIDTH]; HEIGHT];
-        if tile.resume {
-            for (row, sums) in sums.iter_mut().enumerate() {
-                let c = tile.c.add(row * tile.c_row);
-                for (vector, sum) in sums.iter_mut().enumerate().take(last) {
-                    *sum = L::load(c.add(vector * L::COUNT));
-                }
-                sums[last] = L::load_masked(c.add(last * L::COUNT), mask);
-            }
-        }
         let a_row = if UPRIGHT { 1 } else { tile.a_row };
         let mut b_start = tile.b;
         for &stretch in tile.stretches {
@@ -122,8 +112,8 @@ unsafe fn tile<L: Lanes, const HEIGHT: usize, const WIDTH: usize, const UPRIGHT:
             for _ in 0..tile.depth {
                 let right = |vector: usize| {
                     let from = b.add(vector / 2 * tile.b_panel + vector % 2 * L::COUNT);
-                    if vector == last {
-                        L::load_masked(from, mask)
+                    if vector == WIDTH - 1 {
+                        load_last(from)
                     } else {
                         L::load(from)
                     }
@@ -150,6 +140,40 @@ unsafe fn tile<L: Lanes, const HEIGHT: usize, const WIDTH: usize, const UPRIGHT:
                 a = a.wrapping_add(tile.a_step);
                 b = b.wrapping_add(tile.b_step);
             }
+        }
+    }
+}
+
+/// Computes `HEIGHT × (WIDTH vectors)` of the result.
+///
+/// # Safety
+/// As [`TileKernel`].
+#[inline(always)]
+unsafe fn tile<L: Lanes, const HEIGHT: usize, const WIDTH: usize, const UPRIGHT: bool>(
+    tile: &Tile<'_>,
+) {
+    // SAFETY: the caller vouches for every address below: rows below HEIGHT, columns below
+    // `(WIDTH - 1) * COUNT + last`, k below `depth`.
+    unsafe {
+        let mask = L::mask(tile.last);
+        let last = WIDTH - 1;
+        let mut sums = [[L::splat(0.0); WIDTH]; HEIGHT];
+        if tile.resume {
+            for (row, sums) in sums.iter_mut().enumerate() {
+                let c = tile.c.add(row * tile.c_row);
+                for (vector, sum) in sums.iter_mut().enumerate().take(last) {
+                    *sum = L::load(c.add(vector * L::COUNT));
+                }
+                sums[last] = L::load_masked(c.add(last * L::COUNT), mask);
+            }
+        }
+        // Reading part of a vector takes a place among the multiply-adds, or a register.
+        if tile.last == L::COUNT {
+            accumulate::<L, HEIGHT, WIDTH, UPRIGHT>(tile, &mut sums, |from| L::load(from));
+        } else {
+            accumulate::<L, HEIGHT, WIDTH, UPRIGHT>(tile, &mut sums, |from| {
+                L::load_masked(from, mask)
+            });
         }
         if !tile.bias.is_null() {
             for vector in 0..WIDTH {
