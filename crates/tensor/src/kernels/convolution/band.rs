@@ -5,9 +5,13 @@ use std::ops::Range;
 
 use super::Convolution;
 
-/// Cells of the output in a band: what is copied of them for one tile of the kernel stays in the
-/// first-level cache.
+/// Cells of the output that are multiplied at a time: what is copied of them for one tile of the kernel
+/// stays in the first-level cache.
 const CELLS: usize = 256;
+
+/// How many times as many a band of rows has: neighboring rows saw much of the same, which is then
+/// copied once.
+const TOGETHER: usize = 2;
 
 /// Output cells that are worked on together: rows of one slice, or several whole slices. Slices
 /// number samples and their depth, so that a band's cells lie one after another.
@@ -21,7 +25,7 @@ impl Band {
     pub fn all(sizes: &Convolution) -> impl Iterator<Item = Band> {
         let [depth, height, width] = sizes.output;
         let slices = sizes.samples * depth;
-        let rows = (CELLS / width).clamp(1, height);
+        let rows = (TOGETHER * CELLS / width).clamp(1, height);
         let at_once = (CELLS / (width * height)).max(1);
         (0..slices).step_by(at_once).flat_map(move |slice| {
             (0..height).step_by(rows).map(move |row| Band {
@@ -29,6 +33,13 @@ impl Band {
                 rows: row..height.min(row + rows),
             })
         })
+    }
+
+    /// The rows in ranges that are multiplied at a time.
+    pub fn row_ranges(&self, sizes: &Convolution) -> impl Iterator<Item = Range<usize>> {
+        let (at_once, end) = ((CELLS / sizes.output[2]).max(1), self.rows.end);
+        let starts = self.rows.clone().step_by(at_once);
+        starts.map(move |start| start..end.min(start + at_once))
     }
 }
 

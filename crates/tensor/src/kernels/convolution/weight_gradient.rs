@@ -358,9 +358,12 @@ impl<'a> Task<'a> {
                 .unwrap_or(0);
             let count = rest.min(WIDTHS[wide] * kernels.lanes);
             let right = column / panel * panel * self.cells(band) + column % panel;
-            for tap in taps.clone() {
+            let pairs = band
+                .row_ranges(sizes)
+                .flat_map(|rows| taps.clone().map(move |tap| (rows.clone(), tap)));
+            for (outputs, tap) in pairs {
                 let (h, w) = (tap / width % height, tap % width);
-                let seeing_rows = seeing_within(sizes, 1, h, &band.rows);
+                let seeing_rows = seeing_within(sizes, 1, h, &outputs);
                 let seeing_columns = seeing(sizes, 2, w);
                 if seeing_rows.is_empty() || seeing_columns.is_empty() {
                     continue;
