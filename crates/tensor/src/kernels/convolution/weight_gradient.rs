@@ -5,8 +5,9 @@
 //! what they saw, into the order in which the tile kernel reads them, once for all cells of the window;
 //! so the time depends neither on where the operands lie nor on what other threads write.
 //!
-//! Threads divide the kernel, not the samples: each element is one chain over samples, depth, height
-//! and width, whatever the tiling and the number of threads.
+//! Threads divide the kernel, and the bands into halves where that means less to copy. Each element is
+//! one chain over samples, depth, height and width, or the sum of two, whatever the tiling and the number
+//! of threads.
 
 use std::ops::Range;
 
@@ -29,6 +30,12 @@ const WIDE: usize = 256;
 /// from the first-level cache.
 const COPIED: usize = 32;
 
+/// Elements of the kernel up to which bands are halved: more of them take longer to add than a copy.
+const HALVED: usize = 1 << 18;
+
+/// Bands from which on they are halved, so that halves are about equal.
+const BANDS: usize = 16;
+
 /// The result's memory, of which tasks write different elements.
 #[derive(Clone, Copy)]
 struct Shared(*mut f32);
@@ -36,8 +43,9 @@ struct Shared(*mut f32);
 // SAFETY: tasks are given different cells of the window, channels or filters.
 unsafe impl Sync for Shared {}
 
-/// A part of the kernel. Taps are cells of the window; channels and filters count within the group.
+/// A part of the kernel and of the bands. Taps are cells of the window; channels and filters count within the group.
 struct Part {
+    bands: Range<usize>,
     group: usize,
     taps: Range<usize>,
     channels: Range<usize>,
@@ -66,17 +74,28 @@ pub fn weight_gradient(sizes: &Convolution, x: &[f32], dy: &[f32], dkernel: &mut
         true => 1,
         false => rayon::current_num_threads(),
     };
-    let parts = parts(kernels, sizes, threads);
-    let shared = Shared(dkernel.as_mut_ptr());
+    let bands = Band::all(sizes).count();
+    let halves = match bands >= BANDS && dkernel.len() <= HALVED {
+        true => vec![0..bands / 2, bands / 2..bands],
+        false => vec![0..bands],
+    };
+    let parts = parts(kernels, sizes, &halves, threads);
+    let mut second = vec![0.0; (halves.len() - 1) * dkernel.len()];
+    let shared = [dkernel.as_mut_ptr(), second.as_mut_ptr()].map(Shared);
     let compute = |part: &Part| {
         let task = Task::new(kernels, sizes, part, x, dy);
-        // SAFETY: parts are different parts of `dkernel`, which has the kernel's length.
+        let shared = shared[usize::from(part.bands.start > 0)];
+        // SAFETY: parts of the same bands are different parts of one of the results, which have the
+        // kernel's length.
         unsafe { task.run(shared) };
     };
     if threads == 1 {
         parts.iter().for_each(compute);
     } else {
         parts.par_iter().for_each(compute);
+    }
+    for (first, second) in dkernel.iter_mut().zip(&second) {
+        *first += second;
     }
 }
 
@@ -98,14 +117,19 @@ fn flat(sizes: &Convolution) -> Convolution {
 
 /// Divides the kernel among threads: the longer one of channels and filters first, because less is
 /// then copied, and cells of the window where both are short.
-fn parts(kernels: &Kernels, sizes: &Convolution, threads: usize) -> Vec<Part> {
+fn parts(
+    kernels: &Kernels,
+    sizes: &Convolution,
+    bands: &[Range<usize>],
+    threads: usize,
+) -> Vec<Part> {
     let (channels, filters) = (sizes.channels / sizes.groups, sizes.filters / sizes.groups);
     // Smaller parts would leave registers unused.
     let most_channels = channels.div_ceil(kernels.heights[1]);
     let most_filters = filters.div_ceil(WIDTHS[widest(kernels, channels)] * kernels.lanes);
     let mut by_channels = channels.div_ceil(WIDE);
     let mut by_filters = filters.div_ceil(WIDE);
-    let missing = |by: usize| threads.div_ceil(sizes.groups * by);
+    let missing = |by: usize| threads.div_ceil(bands.len() * sizes.groups * by);
     let divide = |by: usize, other: usize, most: usize| {
         by.next_multiple_of(missing(other)).min(most.max(by))
     };
@@ -123,12 +147,13 @@ fn parts(kernels: &Kernels, sizes: &Convolution, threads: usize) -> Vec<Part> {
         for taps in pieces(cells, by_taps, 1) {
             for channels in pieces(channels, by_channels, 1) {
                 for filters in pieces(filters, by_filters, kernels.lanes) {
-                    parts.push(Part {
+                    parts.extend(bands.iter().map(|bands| Part {
+                        bands: bands.clone(),
                         group,
                         taps: taps.clone(),
                         channels: channels.clone(),
-                        filters,
-                    });
+                        filters: filters.clone(),
+                    }));
                 }
             }
         }
@@ -217,7 +242,8 @@ impl<'a> Task<'a> {
         let sums = sums.room(length);
         // SAFETY: there is room.
         unsafe { sums.write_bytes(0, length) };
-        for band in Band::all(sizes) {
+        let bands = Band::all(sizes).skip(part.bands.start);
+        for band in bands.take(part.bands.len()) {
             let rows = Seen::by(sizes, 1, &band.rows);
             let slice = rows.count * self.columns.count;
             let cells = band.slices.len() * slice;
