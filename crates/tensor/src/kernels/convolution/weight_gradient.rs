@@ -75,10 +75,12 @@ pub fn weight_gradient(sizes: &Convolution, x: &[f32], dy: &[f32], dkernel: &mut
         false => rayon::current_num_threads(),
     };
     let bands = Band::all(sizes).count();
-    let halves = match bands >= BANDS && dkernel.len() <= HALVED {
-        true => vec![0..bands / 2, bands / 2..bands],
-        false => vec![0..bands],
+    let middle = match bands >= BANDS && dkernel.len() <= HALVED {
+        true => bands / 2,
+        false => 0,
     };
+    let halves = [0..middle, middle..bands].into_iter();
+    let halves: Vec<_> = halves.filter(|half| !half.is_empty()).collect();
     let parts = parts(kernels, sizes, &halves, threads);
     let mut second = vec![0.0; (halves.len() - 1) * dkernel.len()];
     let shared = [dkernel.as_mut_ptr(), second.as_mut_ptr()].map(Shared);
