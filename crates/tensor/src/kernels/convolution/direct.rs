@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use super::piece::{Block, Lie, Piece, Segment};
 use crate::kernels::isa::Isa;
 use crate::kernels::matmul::pack::Scratch;
-use crate::kernels::matmul::tile::{Kernels, Rectifier, Tile, WIDTHS};
+use crate::kernels::matmul::tile::{Kernels, Rectifier, Strip, Tile, WIDTHS, tile_rows};
 use crate::kernels::matmul::{Epilogue, EpilogueActivation, PackedMatrix};
 
 /// Values of the input that a task works on, so that they stay in the second-level cache.
@@ -64,13 +64,10 @@ pub(super) struct Place {
     pub axes: [usize; 3],
 }
 
-/// Filters of which all tiles have the same width.
+/// Filters of which all tiles have the same width, and what ends their sums.
 struct Columns<'a> {
     kernels: &'a Kernels,
-    /// An index into [`WIDTHS`].
-    width: usize,
-    first: usize,
-    count: usize,
+    strip: Strip,
     bias: *const f32,
     relu: Option<Rectifier>,
     /// What the tile kernel leaves to be done.
@@ -290,9 +287,7 @@ impl Direct<'_> {
             }
         };
         let longest = pieces.iter().map(Piece::length).max().unwrap_or(0);
-        let widest = (1..WIDTHS.len())
-            .rfind(|&width| kernels.heights[width] >= longest.min(TALL))
-            .unwrap_or(1);
+        let widest = kernels.widest(longest.min(TALL));
         let epilogue = self.epilogue;
         let relu = epilogue.rectifier();
         let late = Epilogue {
@@ -302,25 +297,22 @@ impl Direct<'_> {
                 None => epilogue.activation,
             },
         };
-        let mut filter = filters.start;
-        while filter < filters.end {
-            let rest = filters.end - filter;
-            let vectors = rest.div_ceil(kernels.lanes);
-            let width = (0..=widest).rfind(|&w| WIDTHS[w] <= vectors).unwrap_or(0);
-            let count = rest.min(WIDTHS[width] * kernels.lanes);
+        for strip in kernels.strips(filters.len(), widest) {
+            let strip = Strip {
+                first: filters.start + strip.first,
+                ..strip
+            };
             let columns = Columns {
                 kernels,
-                width,
-                first: filter,
-                count,
+                strip,
                 bias: match epilogue.bias {
-                    Some(bias) => bias[filter..][..count].as_ptr(),
+                    Some(bias) => bias[strip.first..][..strip.columns].as_ptr(),
                     None => std::ptr::null(),
                 },
                 relu,
                 late,
             };
-            let most = KERNEL / (WIDTHS[width] * kernels.lanes);
+            let most = KERNEL / (WIDTHS[strip.width] * kernels.lanes);
             let mut pieces: Vec<_> = pieces
                 .iter()
                 .map(|piece| (piece, piece.lie.blocks(most)))
@@ -338,7 +330,6 @@ impl Direct<'_> {
                     break;
                 }
             }
-            filter += count;
         }
         if let Some(scratch) = scratch {
             scratch.give_back(2);
@@ -350,12 +341,12 @@ impl Direct<'_> {
     /// # Safety
     /// As [`task`](Self::task), after the blocks before it.
     unsafe fn block(&self, columns: &Columns<'_>, piece: &Piece<'_>, block: &Block, y: Shared) {
-        let (kernels, lie) = (columns.kernels, &piece.lie);
+        let (kernels, strip, lie) = (columns.kernels, columns.strip, &piece.lie);
         let panel = 2 * kernels.lanes;
         let rows = self.kernel.rows();
         let row = piece.kernel_row + block.stretches.start * piece.kernel_stretch;
-        let at = columns.first / panel * rows * panel
-            + columns.first % panel
+        let at = strip.first / panel * rows * panel
+            + strip.first % panel
             + (row + block.depth.start) * panel;
         let b = self.kernel.panels().wrapping_add(at);
         let down = (self.strides[1] * lie.row, self.place.axes[1]);
@@ -371,24 +362,23 @@ impl Direct<'_> {
                 + piece.segment.depth * self.place.axes[0]
                 + piece.rows.start * self.place.axes[1]
                 + piece.columns.start * self.place.axes[2]
-                + columns.first,
+                + strip.first,
         );
         let (bias, relu, late) = match block.last {
             true => (columns.bias, columns.relu, columns.late),
             false => (std::ptr::null(), None, Epilogue::default()),
         };
         let cells = piece.length();
-        let tiles = cells.div_ceil(kernels.heights[columns.width.max(1)]);
+        let tiles = cells.div_ceil(kernels.heights[strip.width.max(1)]);
         for number in 0..lines {
-            let mut cell = 0;
             for tile in 0..tiles {
-                let height = cells / tiles + usize::from(tile < cells % tiles);
+                let (cell, height) = tile_rows(cells, tiles, tile);
                 let a = block.depth.start + number * line.0 + cell * next.0;
                 // SAFETY: a panel holds a row of the kernel for each cell of the window and channel; the
                 // tile's rows are output cells of the piece, whose windows lie in what `Lie` describes.
                 unsafe {
                     let c = c_first.add(number * line.1 + cell * next.1);
-                    kernels.tiles[columns.width][height - 1](&Tile {
+                    kernels.tiles[strip.width][height - 1](&Tile {
                         a: lie.first.wrapping_add(a),
                         a_row: next.0,
                         a_step: 1,
@@ -400,7 +390,7 @@ impl Direct<'_> {
                         depth: block.depth.len(),
                         stretches: &lie.stretches[block.stretches.clone()],
                         b_stretch: piece.kernel_stretch * panel,
-                        last: columns.count - (WIDTHS[columns.width] - 1) * kernels.lanes,
+                        last: strip.last,
                         resume: !block.first,
                         bias,
                         relu,
@@ -408,11 +398,10 @@ impl Direct<'_> {
                     if late.activation != EpilogueActivation::None {
                         for row in 0..height {
                             let c = c.add(row * next.1);
-                            late.apply_row(std::slice::from_raw_parts_mut(c, columns.count), 0);
+                            late.apply_row(std::slice::from_raw_parts_mut(c, strip.columns), 0);
                         }
                     }
                 }
-                cell += height;
             }
         }
     }

@@ -128,7 +128,7 @@ fn parts(
     let (channels, filters) = (sizes.channels / sizes.groups, sizes.filters / sizes.groups);
     // Smaller parts would leave registers unused.
     let most_channels = channels.div_ceil(kernels.heights[1]);
-    let most_filters = filters.div_ceil(WIDTHS[widest(kernels, channels)] * kernels.lanes);
+    let most_filters = filters.div_ceil(WIDTHS[kernels.widest(channels)] * kernels.lanes);
     let mut by_channels = channels.div_ceil(WIDE);
     let mut by_filters = filters.div_ceil(WIDE);
     let missing = |by: usize| threads.div_ceil(bands.len() * sizes.groups * by);
@@ -171,13 +171,6 @@ fn pieces(length: usize, count: usize, unit: usize) -> impl Iterator<Item = Rang
         .map(move |start| start..length.min(start + piece))
 }
 
-/// The width of tiles, as an index into [`WIDTHS`], that fills the registers with few rows.
-fn widest(kernels: &Kernels, rows: usize) -> usize {
-    (1..WIDTHS.len())
-        .rfind(|&width| kernels.heights[width] >= rows)
-        .unwrap_or(1)
-}
-
 /// What computes one part.
 struct Task<'a> {
     kernels: &'a Kernels,
@@ -217,7 +210,7 @@ impl<'a> Task<'a> {
         dy: &'a [f32],
     ) -> Self {
         let rows = part.channels.len();
-        let widest = widest(kernels, rows);
+        let widest = kernels.widest(rows);
         Task {
             kernels,
             sizes,
@@ -377,14 +370,9 @@ impl<'a> Task<'a> {
         // How far the next row of what was seen is, in cells.
         let stretch = rows.stride * columns.count;
         let mut stretches = Vec::with_capacity(band.rows.len());
-        let mut column = 0;
-        while column < filters {
-            let rest = filters - column;
-            let vectors = rest.div_ceil(kernels.lanes);
-            let wide = (0..=self.widest)
-                .rfind(|&wide| WIDTHS[wide] <= vectors)
-                .unwrap_or(0);
-            let count = rest.min(WIDTHS[wide] * kernels.lanes);
+        let slices: Vec<usize> = self.slices(band, depth).collect();
+        for strip in kernels.strips(filters, self.widest) {
+            let column = strip.first;
             let right = column / panel * panel * self.cells(band) + column % panel;
             let pairs = band
                 .row_ranges(sizes)
@@ -414,14 +402,14 @@ impl<'a> Task<'a> {
                 let number = tap - self.part.taps.start;
                 for row in (0..self.rows).step_by(self.tall) {
                     let tall = self.tall.min(self.rows - row);
-                    for slice in self.slices(band, depth) {
+                    for slice in &slices {
                         let slice = slice - band.slices.start;
                         let left = row * copies.cells + (slice * copies.slice + seen) * self.tall;
                         let seeing = slice * band.rows.len() * output_width + seeing;
                         // SAFETY: the cells that saw, and those that were seen, are copied; rows and
                         // columns lie within the part.
                         unsafe {
-                            kernels.upright[wide][tall - 1](&Tile {
+                            kernels.upright[strip.width][tall - 1](&Tile {
                                 a: copies.left.add(left),
                                 a_row: 1,
                                 a_step: columns.stride * self.tall,
@@ -433,7 +421,7 @@ impl<'a> Task<'a> {
                                 depth: run,
                                 stretches: &stretches,
                                 b_stretch: output_width * panel,
-                                last: count - (WIDTHS[wide] - 1) * kernels.lanes,
+                                last: strip.last,
                                 resume: true,
                                 bias: std::ptr::null(),
                                 relu: None,
@@ -442,7 +430,6 @@ impl<'a> Task<'a> {
                     }
                 }
             }
-            column += count;
         }
     }
 }

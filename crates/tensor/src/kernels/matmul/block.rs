@@ -7,7 +7,7 @@
 use super::epilogue::{Epilogue, EpilogueActivation};
 use super::matrix::Strided;
 use super::pack::{Scratch, pack_right, pack_upright};
-use super::tile::{Kernels, Tile, WHOLE, WIDTHS};
+use super::tile::{Kernels, Tile, WHOLE, tile_rows};
 
 /// Stretch of `k` when operands are packed or lie close together.
 const DEPTH: usize = 256;
@@ -46,15 +46,6 @@ pub(super) struct Product<'a> {
     pub epilogue: Epilogue<'a>,
     /// The first column's number, for the epilogue.
     pub first_column: usize,
-}
-
-/// Height of row tile number `tile` of `tiles` over `rows`, and its first row: as even as possible.
-fn tile_rows(rows: usize, tiles: usize, tile: usize) -> (usize, usize) {
-    let (height, longer) = (rows / tiles, rows % tiles);
-    (
-        tile * height + tile.min(longer),
-        height + usize::from(tile < longer),
-    )
 }
 
 /// Computes a product on this thread.
@@ -200,10 +191,7 @@ impl Block<'_> {
     unsafe fn compute(&self, kernels: &Kernels) {
         let bias = self.epilogue.bias;
         let relu = self.epilogue.rectifier();
-        // The widest tiles whose height takes all rows; two vectors where none does.
-        let widest = (1..WIDTHS.len())
-            .rfind(|&w| kernels.heights[w] >= self.rows)
-            .unwrap_or(1);
+        let widest = kernels.widest(self.rows);
         let tiles = self.rows.div_ceil(kernels.heights[1]);
         // SAFETY: tiles partition the block, and a packed tile lies `depth` values per row after
         // the beginning.
@@ -224,12 +212,8 @@ impl Block<'_> {
                     );
                 }
             }
-            let mut column = 0;
-            while column < self.columns {
-                let rest = self.columns - column;
-                let vectors = rest.div_ceil(kernels.lanes);
-                let width = (0..=widest).rfind(|&w| WIDTHS[w] <= vectors).unwrap_or(0);
-                let columns = rest.min(WIDTHS[width] * kernels.lanes);
+            for strip in kernels.strips(self.columns, widest) {
+                let column = strip.first;
                 let panel =
                     column / (2 * kernels.lanes) * self.b_panel + column % (2 * kernels.lanes);
                 for tile in 0..tiles {
@@ -243,7 +227,7 @@ impl Block<'_> {
                     } else {
                         &kernels.tiles
                     };
-                    table[width][height - 1](&Tile {
+                    table[strip.width][height - 1](&Tile {
                         a,
                         a_row,
                         a_step,
@@ -255,16 +239,17 @@ impl Block<'_> {
                         depth: self.depth,
                         stretches: WHOLE,
                         b_stretch: 0,
-                        last: columns - (WIDTHS[width] - 1) * kernels.lanes,
+                        last: strip.last,
                         resume: self.resume,
                         bias: match bias {
-                            Some(bias) => bias[self.first_column + column..][..columns].as_ptr(),
+                            Some(bias) => {
+                                bias[self.first_column + column..][..strip.columns].as_ptr()
+                            }
                             None => std::ptr::null(),
                         },
                         relu,
                     });
                 }
-                column += columns;
             }
             if relu.is_none() && self.epilogue.activation != EpilogueActivation::None {
                 let rest = Epilogue {

@@ -77,19 +77,18 @@ pub(in crate::kernels) unsafe fn pack_right(
                 let row1 = (row0 + ROWS).min(depth);
                 for column in (0..columns).step_by(width) {
                     let here = width.min(columns - column);
-                    let panel = to.add(column * depth);
-                    let to = panel.add(row0 * width);
-                    copy_runs(
-                        b.at(row0, column),
-                        b.row_stride,
-                        to,
-                        width,
-                        here,
-                        row1 - row0,
-                    );
-                    for row in 0..row1 - row0 {
-                        if here < width {
-                            to.add(row * width + here).write_bytes(0, width - here);
+                    let runs = Runs {
+                        from: b.at(row0, column),
+                        from_step: b.row_stride,
+                        to: to.add(column * depth + row0 * width),
+                        to_step: width,
+                        length: here,
+                        count: row1 - row0,
+                    };
+                    runs.copy();
+                    if here < width {
+                        for row in 0..runs.count {
+                            runs.to.add(row * width + here).write_bytes(0, width - here);
                         }
                     }
                 }
@@ -145,60 +144,60 @@ unsafe fn copy(from: *const f32, to: *mut f32, length: usize) {
     }
 }
 
-/// Copies `count` runs of `length` values, `from_step` apart, to places `to_step` apart.
-///
-/// # Safety
-/// The runs must be readable, their places writable, and these must not overlap.
-unsafe fn copy_runs(
+/// Runs of values that are copied to other places.
+struct Runs {
     from: *const f32,
+    /// How far apart runs begin.
     from_step: usize,
     to: *mut f32,
+    /// How far apart their places begin.
     to_step: usize,
+    /// The values of a run.
     length: usize,
     count: usize,
-) {
-    // SAFETY: the caller's; the machine has AVX-512 where it was found.
-    unsafe {
-        #[cfg(target_arch = "x86_64")]
-        if Isa::detect() == Isa::Avx512 {
-            return copy_runs_avx512(from, from_step, to, to_step, length, count);
-        }
-        for run in 0..count {
-            copy(from.add(run * from_step), to.add(run * to_step), length);
-        }
-    }
 }
 
-/// [`copy_runs`] in whole vectors and a part of one.
-///
-/// # Safety
-/// As [`copy_runs`], on a machine with AVX-512.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f")]
-unsafe fn copy_runs_avx512(
-    from: *const f32,
-    from_step: usize,
-    to: *mut f32,
-    to_step: usize,
-    length: usize,
-    count: usize,
-) {
-    // Vectors before the last one, which has 1 to 16 values.
-    let whole = length.div_ceil(16).max(1) - 1;
-    // SAFETY: the caller's; the last, masked part has the rest of the values.
-    unsafe {
-        let mask = Avx512::mask(length - whole * 16);
-        for vector in 0..whole {
-            let (from, to) = (from.add(vector * 16), to.add(vector * 16));
-            for run in 0..count {
-                let value = Avx512::load(from.add(run * from_step));
-                Avx512::store(to.add(run * to_step), value);
+impl Runs {
+    /// # Safety
+    /// The runs must be readable, their places writable, and these must not overlap.
+    unsafe fn copy(&self) {
+        // SAFETY: the caller's; the machine has AVX-512 where it was found.
+        unsafe {
+            #[cfg(target_arch = "x86_64")]
+            if Isa::detect() == Isa::Avx512 {
+                return self.copy_avx512();
+            }
+            for run in 0..self.count {
+                let (from, to) = (run * self.from_step, run * self.to_step);
+                copy(self.from.add(from), self.to.add(to), self.length);
             }
         }
-        let (from, to) = (from.add(whole * 16), to.add(whole * 16));
-        for run in 0..count {
-            let value = Avx512::load_masked(from.add(run * from_step), mask);
-            Avx512::store_masked(to.add(run * to_step), value, mask);
+    }
+
+    /// [`copy`](Self::copy) in whole vectors and a part of one.
+    ///
+    /// # Safety
+    /// As for `copy`, on a machine with AVX-512.
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f")]
+    unsafe fn copy_avx512(&self) {
+        // Vectors before the last one, which has 1 to 16 values.
+        let whole = self.length.div_ceil(16).max(1) - 1;
+        // SAFETY: the caller's; the last, masked part has the rest of the values.
+        unsafe {
+            let mask = Avx512::mask(self.length - whole * 16);
+            for vector in 0..whole {
+                let (from, to) = (self.from.add(vector * 16), self.to.add(vector * 16));
+                for run in 0..self.count {
+                    let value = Avx512::load(from.add(run * self.from_step));
+                    Avx512::store(to.add(run * self.to_step), value);
+                }
+            }
+            let (from, to) = (self.from.add(whole * 16), self.to.add(whole * 16));
+            for run in 0..self.count {
+                let value = Avx512::load_masked(from.add(run * self.from_step), mask);
+                Avx512::store_masked(to.add(run * self.to_step), value, mask);
+            }
         }
     }
 }
@@ -217,7 +216,15 @@ pub(in crate::kernels) unsafe fn pack_upright(
     // SAFETY: the caller vouches for rows below `rows` and k below `depth`.
     unsafe {
         if a.row_stride == 1 {
-            return copy_runs(a.data, a.column_stride, to, step, rows, depth);
+            let runs = Runs {
+                from: a.data,
+                from_step: a.column_stride,
+                to,
+                to_step: step,
+                length: rows,
+                count: depth,
+            };
+            return runs.copy();
         }
         let mut row = 0;
         if a.column_stride == 1 {

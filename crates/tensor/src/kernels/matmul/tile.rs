@@ -87,6 +87,56 @@ impl Kernels {
             _ => &PORTABLE,
         }
     }
+
+    /// The widest tiles whose height takes all rows, as an index into [`WIDTHS`]; two vectors where
+    /// none does.
+    pub fn widest(&self, rows: usize) -> usize {
+        (1..WIDTHS.len())
+            .rfind(|&width| self.heights[width] >= rows)
+            .unwrap_or(1)
+    }
+
+    /// Divides `columns` into strips of tiles that are at most as wide as the `widest`.
+    pub fn strips(&self, columns: usize, widest: usize) -> impl Iterator<Item = Strip> {
+        let lanes = self.lanes;
+        let mut first = 0;
+        std::iter::from_fn(move || {
+            let rest = columns - first;
+            let fits = |width: &usize| WIDTHS[*width] <= rest.div_ceil(lanes);
+            let width = (0..=widest).rfind(fits)?;
+            let columns = rest.min(WIDTHS[width] * lanes);
+            let strip = Strip {
+                first,
+                columns,
+                width,
+                last: columns - (WIDTHS[width] - 1) * lanes,
+            };
+            first += columns;
+            Some(strip)
+        })
+    }
+}
+
+/// The first row of row tile number `tile` of `tiles` over `rows`, and its height: as even as possible.
+pub(in crate::kernels) fn tile_rows(rows: usize, tiles: usize, tile: usize) -> (usize, usize) {
+    let (height, longer) = (rows / tiles, rows % tiles);
+    (
+        tile * height + tile.min(longer),
+        height + usize::from(tile < longer),
+    )
+}
+
+/// Columns of a product that are computed in tiles of one width.
+#[derive(Clone, Copy)]
+pub(in crate::kernels) struct Strip {
+    /// The first one.
+    pub first: usize,
+    /// How many there are.
+    pub columns: usize,
+    /// The tiles' width, as an index into [`WIDTHS`].
+    pub width: usize,
+    /// Lanes of the last vector that exist.
+    pub last: usize,
 }
 
 /// Adds the products of all stretches; `load_last` reads the last vector of a row on the right.
