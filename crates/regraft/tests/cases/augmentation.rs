@@ -1,0 +1,1 @@
+//! Augmentation layers: nothing in inference, active in training.

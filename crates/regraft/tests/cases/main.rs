@@ -1,0 +1,21 @@
+//! Networks that others saved, on which earlier versions were wrong or which did not open: every file
+//! in `fixtures/cases` (its README is the list), and neighbours of them that committed scripts made
+//! with the original frameworks. What is expected always comes from those frameworks.
+
+mod common;
+
+mod augmentation;
+mod dictionaries;
+mod freezing_states;
+mod integers;
+mod lora;
+mod masks;
+mod metrics;
+mod names;
+mod nested;
+mod no_weights;
+mod operations;
+mod policies;
+mod pytorch;
+mod resizing;
+mod shared_layers;

@@ -1,0 +1,1 @@
+//! Masks: made, passed on and used as in Keras.

@@ -1,0 +1,1 @@
+//! Metrics with settings come back with them, and with the optimizer.

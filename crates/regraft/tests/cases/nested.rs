@@ -1,0 +1,1 @@
+//! Models in models in models, in legacy files.

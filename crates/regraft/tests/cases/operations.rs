@@ -1,0 +1,1 @@
+//! Operations of `keras.ops` and of TensorFlow inside functional models.

@@ -1,0 +1,1 @@
+//! Policies of element types: computed in float32, named, and kept.

@@ -1,0 +1,1 @@
+//! Image layers that are called with `training=True`.

@@ -1,0 +1,1 @@
+//! A layer that is used at several places is one layer.
