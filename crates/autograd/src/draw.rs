@@ -31,11 +31,16 @@ impl Nodes {
     }
 }
 
-/// The name of a leaf, or the op with the path that it was made under.
+/// The name of a leaf, or the op with its settings and the path that it was made under.
 fn describe(node: &Node) -> String {
     match &node.source {
-        Source::Op { op, .. } if node.name.is_empty() => op.name().to_string(),
-        Source::Op { op, .. } => format!("{} ({})", op.name(), node.name),
+        Source::Op { op, .. } => {
+            let settings = op.attributes().unwrap_or_default();
+            match node.name.as_str() {
+                "" => format!("{}{settings}", op.name()),
+                name => format!("{}{settings} ({name})", op.name()),
+            }
+        }
         Source::Constant(Constant::F32(tensor)) if tensor.ndim() == 0 => {
             format!("{}", tensor.as_slice()[0])
         }

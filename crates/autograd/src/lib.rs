@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod attributes;
 mod draw;
 mod error;
 mod grad;
@@ -12,6 +13,7 @@ pub mod passes;
 mod program;
 mod shape;
 
+pub use attributes::{Attribute, Attributes};
 pub use error::{Error, Result};
 pub use gradcheck::gradcheck;
 pub use graph::{Graph, Var};

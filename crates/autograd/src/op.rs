@@ -8,7 +8,7 @@ use regraft_tensor::Detail;
 use regraft_tensor::kernels::matmul::EpilogueActivation;
 use regraft_tensor::kernels::random::Key;
 
-use crate::{Shape, Var};
+use crate::{Attributes, Shape, Var};
 
 /// The type of a node's elements.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -31,12 +31,12 @@ impl fmt::Display for DataType {
 
 /// An operation of the data-flow graph, from any number of operands to one value.
 ///
-/// Three things stand side by side: the rule for the result's [`shape`](Op::shape), the
+/// Three things stand side by side, and the op's settings as [`attributes`](Op::attributes): the rule for the result's [`shape`](Op::shape), the
 /// [`forward`](Op::forward) computation, and the [`gradient`](Op::gradient) as other nodes of the
 /// graph (so that gradients of gradients exist too).
 ///
 /// ```
-/// use regraft_autograd::{Forward, Gradient, Graph, Op, Output, Shape, Var, gradcheck};
+/// use regraft_autograd::{Forward, Gradient, Graph, Op, Output, Shape, Var, attributes, gradcheck};
 /// use regraft_tensor::{Detail, Tensor};
 ///
 /// /// y = x³
@@ -44,6 +44,8 @@ impl fmt::Display for DataType {
 /// struct Cube;
 ///
 /// impl Op for Cube {
+///     attributes!();
+///
 ///     fn name(&self) -> &str {
 ///         "cube"
 ///     }
@@ -68,11 +70,22 @@ impl fmt::Display for DataType {
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an op of the data-flow graph",
-    note = "implement `regraft_autograd::Op`: `name`, `shape`, `forward` and, if it is differentiable, `gradient`"
+    note = "implement `regraft_autograd::Op`: `name`, `attributes`, `shape`, `forward` and, if it is differentiable, `gradient`"
 )]
 pub trait Op: Any + fmt::Debug + Send + Sync {
     /// The name in drawings and error messages, in lower case.
     fn name(&self) -> &str;
+
+    /// The settings of the op, all of them: together with the type they are its identity. Two ops of
+    /// one type whose attributes are equal must compute the same from the same operands, since passes
+    /// make one of them where they have the same operands ([`share`](crate::passes::share)); drawings
+    /// print them. Declare them with [`attributes!`](crate::attributes), which takes all fields.
+    ///
+    /// The default `None` says nothing of the settings (a closure, an array that is not to be
+    /// compared): such an op is never taken for another.
+    fn attributes(&self) -> Option<Attributes> {
+        None
+    }
 
     /// The shape of the result, or why the operands do not fit.
     ///

@@ -7,7 +7,7 @@ use regraft_tensor::kernels::math;
 
 use crate::ops::unary::unary;
 use crate::ops::{Binary, Map, Unary, Zip};
-use crate::{Gradient, Var};
+use crate::{Gradient, Var, attributes};
 
 unary!(
     /// x · sigmoid(x), also known as swish.
@@ -42,6 +42,8 @@ pub struct SiluGradient;
 impl Binary for SiluGradient {
     const NAME: &'static str = "silu_gradient";
 
+    attributes!();
+
     #[inline(always)]
     fn value(self, dy: f32, x: f32) -> f32 {
         let s = math::sigmoid(x);
@@ -68,6 +70,8 @@ pub struct LeakyRelu {
 
 impl Unary for LeakyRelu {
     const NAME: &'static str = "leaky_relu";
+
+    attributes!(slope);
 
     #[inline(always)]
     fn value(self, x: f32) -> f32 {

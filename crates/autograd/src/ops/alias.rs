@@ -2,7 +2,7 @@
 
 use regraft_tensor::Detail;
 
-use crate::{DataType, Forward, Gradient, Op, Output, Shape, Var};
+use crate::{DataType, Forward, Gradient, Op, Output, Shape, Var, attributes};
 
 /// y = x.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +15,8 @@ impl Op for Alias {
     fn name(&self) -> &str {
         "alias"
     }
+
+    attributes!(data_type);
 
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {
         Ok(operands[0].clone())

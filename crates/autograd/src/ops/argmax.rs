@@ -4,7 +4,7 @@ use regraft_tensor::Detail;
 use regraft_tensor::kernels::reduce;
 
 use crate::ops::sum::reduced_shape;
-use crate::{DataType, Forward, Op, Output, Shape, Var};
+use crate::{DataType, Forward, Op, Output, Shape, Var, attributes};
 
 /// The index along `axis` of the largest value, as an integer: the first of equals; NaN counts as
 /// largest. It has no gradient.
@@ -18,6 +18,8 @@ impl Op for Argmax {
     fn name(&self) -> &str {
         "argmax"
     }
+
+    attributes!(axis);
 
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {
         reduced_shape(operands[0], &[self.axis], false)

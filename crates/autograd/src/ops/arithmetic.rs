@@ -4,7 +4,7 @@ use std::ops;
 
 use crate::ops::unary::unary;
 use crate::ops::{Binary, Zip};
-use crate::{Gradient, Var};
+use crate::{Gradient, Var, attributes};
 
 /// a + b.
 #[derive(Clone, Copy, Debug)]
@@ -12,6 +12,8 @@ pub struct Add;
 
 impl Binary for Add {
     const NAME: &'static str = "add";
+
+    attributes!();
 
     #[inline(always)]
     fn value(self, a: f32, b: f32) -> f32 {
@@ -31,6 +33,8 @@ pub struct Subtract;
 impl Binary for Subtract {
     const NAME: &'static str = "subtract";
 
+    attributes!();
+
     #[inline(always)]
     fn value(self, a: f32, b: f32) -> f32 {
         a - b
@@ -49,6 +53,8 @@ pub struct Multiply;
 impl Binary for Multiply {
     const NAME: &'static str = "multiply";
 
+    attributes!();
+
     #[inline(always)]
     fn value(self, a: f32, b: f32) -> f32 {
         a * b
@@ -66,6 +72,8 @@ pub struct Divide;
 
 impl Binary for Divide {
     const NAME: &'static str = "divide";
+
+    attributes!();
 
     #[inline(always)]
     fn value(self, a: f32, b: f32) -> f32 {

@@ -5,7 +5,7 @@ use regraft_tensor::kernels::pooling::{self, Pooling};
 use regraft_tensor::kernels::window::Window;
 
 use crate::ops::convolution::{concrete, output_sizes, spatial, with_spatial};
-use crate::{Forward, Gradient, Op, Output, Shape, Var};
+use crate::{Forward, Gradient, Op, Output, Shape, Var, attributes};
 
 /// `y[n, i, c] = mean over j of x[n, i · stride − before + j · dilation, c]`, for `x` of
 /// `[batch, …spatial, channels]`; cells outside the input are left out of the mean.
@@ -40,6 +40,8 @@ impl Op for AveragePool {
     fn name(&self) -> &str {
         "average_pool"
     }
+
+    attributes!(window);
 
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {
         let x = operands[0];
@@ -79,6 +81,8 @@ impl Op for AveragePoolGradient {
     fn name(&self) -> &str {
         "average_pool_gradient"
     }
+
+    attributes!(window, input);
 
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {
         let dy = operands[0];

@@ -3,7 +3,7 @@
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::matmul::{Matrix, matmul_batched};
 
-use crate::{Forward, Gradient, Op, Output, Shape, Var};
+use crate::{Forward, Gradient, Op, Output, Shape, Var, attributes};
 
 /// `y[i] = a[i] · b[i]` over all leading axes, which must be the same:
 /// `[…, m, k] · […, k, n] → […, m, n]`, either operand's last two axes swapped if so set.
@@ -32,6 +32,8 @@ impl Op for BatchMatMul {
     fn name(&self) -> &str {
         "batch_matmul"
     }
+
+    attributes!(transpose_a, transpose_b);
 
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {
         let [a, b] = operands else {

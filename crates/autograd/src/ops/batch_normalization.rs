@@ -5,7 +5,7 @@ use regraft_tensor::Detail;
 use regraft_tensor::kernels::batch_normalization as kernels;
 
 use crate::ops::mean::one_over_count;
-use crate::{Dim, Forward, Gradient, Op, Output, Shape, Var};
+use crate::{Dim, Forward, Gradient, Op, Output, Shape, Var, attributes};
 
 /// The mean and the population variance of each channel of `[…, channels]`, over all other axes:
 /// `[2, channels]`, the means first.
@@ -77,6 +77,8 @@ impl Op for BatchMoments {
         "batch_moments"
     }
 
+    attributes!();
+
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {
         Ok(Shape::from([2, channels(operands[0])?]))
     }
@@ -103,6 +105,8 @@ impl Op for BatchNormalize {
     fn name(&self) -> &str {
         "batch_normalize"
     }
+
+    attributes!(epsilon);
 
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {
         let [x, moments, gamma, beta] = operands else {
@@ -147,6 +151,8 @@ impl Op for BatchNormalizeSums {
         "batch_normalize_sums"
     }
 
+    attributes!(epsilon);
+
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {
         let [dy, x, moments] = operands else {
             return Err(Detail::new("", "3 operands", operands.len()));
@@ -183,6 +189,8 @@ impl Op for BatchNormalizeGradient {
     fn name(&self) -> &str {
         "batch_normalize_gradient"
     }
+
+    attributes!(epsilon);
 
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {
         let [dy, x, moments, gamma, sums] = operands else {

@@ -3,7 +3,7 @@
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::broadcast;
 
-use crate::{Forward, Gradient, Op, Output, Shape, Var};
+use crate::{Forward, Gradient, Op, Output, Shape, Var, attributes};
 
 /// x repeated to a given shape, as NumPy's `broadcast_to` does.
 #[derive(Clone, Debug)]
@@ -16,6 +16,8 @@ impl Op for BroadcastTo {
     fn name(&self) -> &str {
         "broadcast_to"
     }
+
+    attributes!(shape);
 
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {
         match operands[0].broadcast(&self.shape) {

@@ -2,7 +2,7 @@
 
 use regraft_tensor::Detail;
 
-use crate::{DataType, Forward, Op, Output, Shape, Var};
+use crate::{DataType, Forward, Op, Output, Shape, Var, attributes};
 
 /// Integers as floats; exact up to 2²⁴. It has no gradient.
 #[derive(Clone, Copy, Debug)]
@@ -12,6 +12,8 @@ impl Op for Cast {
     fn name(&self) -> &str {
         "cast"
     }
+
+    attributes!();
 
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {
         Ok(operands[0].clone())

@@ -1,7 +1,7 @@
 //! Keeping values within bounds.
 
 use crate::ops::{Binary, Map, Unary, Zip};
-use crate::{Gradient, Var};
+use crate::{Attributes, Gradient, Var, attributes};
 
 /// x where min ≤ x ≤ max, else the bound that is nearer. NaN stays NaN.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +14,8 @@ pub struct Clip {
 
 impl Unary for Clip {
     const NAME: &'static str = "clip";
+
+    attributes!(min, max);
 
     #[inline(always)]
     fn value(self, x: f32) -> f32 {
@@ -32,6 +34,10 @@ pub struct ClipGradient(pub Clip);
 
 impl Binary for ClipGradient {
     const NAME: &'static str = "clip_gradient";
+
+    fn attributes(&self) -> Option<Attributes> {
+        self.0.attributes()
+    }
 
     #[inline(always)]
     fn value(self, dy: f32, x: f32) -> f32 {

@@ -1,7 +1,7 @@
 //! Comparisons, element by element: 1 where they hold, else 0. They have no gradient.
 
 use crate::ops::{Binary, IntoVar, Zip};
-use crate::{Gradient, Var};
+use crate::{Gradient, Var, attributes};
 
 /// Defines comparisons: the type, its documentation, the method of [`Var`].
 macro_rules! comparison {
@@ -12,6 +12,8 @@ macro_rules! comparison {
 
         impl Binary for $name {
             const NAME: &'static str = stringify!($method);
+
+            attributes!();
 
             #[inline(always)]
             fn value(self, a: f32, b: f32) -> f32 {

@@ -2,7 +2,7 @@
 
 use regraft_tensor::Detail;
 
-use crate::{Dim, Error, Forward, Gradient, Graph, Op, Output, Shape, Var};
+use crate::{Dim, Error, Forward, Gradient, Graph, Op, Output, Shape, Var, attributes};
 
 /// The operands one after the other along `axis`, which must not be the batch; all other sizes must
 /// agree.
@@ -16,6 +16,8 @@ impl Op for Concatenate {
     fn name(&self) -> &str {
         "concatenate"
     }
+
+    attributes!(axis);
 
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {
         let mut dims = operands[0].dims().to_vec();

@@ -7,7 +7,7 @@ use regraft_tensor::kernels::convolution::{
 };
 use regraft_tensor::kernels::window::Window;
 
-use crate::{Dim, Forward, Gradient, Op, Output, Shape, Var};
+use crate::{Dim, Forward, Gradient, Op, Output, Shape, Var, attributes};
 
 /// `y[n, i, f] = Σ x[n, i · stride − before + j · dilation, c] · kernel[j, c, f]`: `x` is
 /// `[batch, …spatial, channels]`, the kernel `[…window, channels / groups, filters]`. With as many
@@ -150,6 +150,8 @@ impl Op for Convolution {
         }
     }
 
+    attributes!(window, groups);
+
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {
         let [x, kernel] = operands else {
             return Err(Detail::new("", "2 operands", operands.len()));
@@ -208,6 +210,8 @@ impl Op for ConvolutionInputGradient {
         "convolution_input_gradient"
     }
 
+    attributes!(window, groups, input);
+
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {
         let [dy, kernel] = operands else {
             return Err(Detail::new("", "2 operands", operands.len()));
@@ -264,6 +268,8 @@ impl Op for ConvolutionWeightGradient {
     fn name(&self) -> &str {
         "convolution_weight_gradient"
     }
+
+    attributes!(window, groups);
 
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {
         let [x, dy] = operands else {

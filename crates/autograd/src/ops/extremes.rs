@@ -1,7 +1,7 @@
 //! The larger and the smaller of two values, element by element.
 
 use crate::ops::{Binary, IntoVar, Zip};
-use crate::{Gradient, Var};
+use crate::{Gradient, Var, attributes};
 
 /// max(a, b); NaN where either is. At a = b the gradient goes to a.
 #[derive(Clone, Copy, Debug)]
@@ -9,6 +9,8 @@ pub struct Maximum;
 
 impl Binary for Maximum {
     const NAME: &'static str = "maximum";
+
+    attributes!();
 
     #[inline(always)]
     fn value(self, a: f32, b: f32) -> f32 {
@@ -31,6 +33,8 @@ pub struct Minimum;
 
 impl Binary for Minimum {
     const NAME: &'static str = "minimum";
+
+    attributes!();
 
     #[inline(always)]
     fn value(self, a: f32, b: f32) -> f32 {

@@ -5,9 +5,9 @@ use std::f32::consts::FRAC_2_SQRT_PI;
 
 use regraft_tensor::kernels::math;
 
-use crate::Var;
 use crate::ops::unary::unary;
 use crate::ops::{Map, Unary};
+use crate::{Var, attributes};
 
 unary!(
     /// eˣ.
@@ -79,6 +79,8 @@ pub struct Powf {
 
 impl Unary for Powf {
     const NAME: &'static str = "powf";
+
+    attributes!(exponent);
 
     #[inline(always)]
     fn value(self, x: f32) -> f32 {

@@ -11,7 +11,7 @@ use regraft_tensor::{Detail, Tensor};
 
 use super::convolution::{output_sizes, sizes, spatial, with_spatial};
 use crate::ops::Convolution;
-use crate::{Forward, Op, Output, Shape};
+use crate::{Attributes, Forward, Op, Output, Shape, attributes};
 
 /// y = activation([`Convolution`] + bias). Passes make it after differentiation; it has no gradient of
 /// its own.
@@ -69,7 +69,7 @@ impl fmt::Debug for FusedConvolution {
         f.debug_struct("FusedConvolution")
             .field("window", &self.window)
             .field("groups", &self.groups)
-            // The address tells equal settings with other kernels apart.
+            // The kernel itself would be pages of numbers.
             .field(
                 "packed",
                 &self.packed.as_ref().map(|(it, _)| Arc::as_ptr(it)),
@@ -88,6 +88,23 @@ impl Op for FusedConvolution {
             (_, true) => "fused_grouped_convolution_packed",
             (_, false) => "fused_grouped_convolution",
         }
+    }
+
+    /// None with a packed kernel, which is not compared.
+    fn attributes(&self) -> Option<Attributes> {
+        let Self {
+            window,
+            groups,
+            packed,
+            bias,
+            activation,
+        } = self;
+        let settings = Attributes::none()
+            .with("window", *window)
+            .with("groups", *groups)
+            .with("bias", *bias)
+            .with("activation", attributes::activation(*activation)?);
+        packed.is_none().then_some(settings)
     }
 
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {

@@ -3,7 +3,7 @@
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::gather;
 
-use crate::{DataType, Dim, Forward, Gradient, Op, Output, Shape, Var};
+use crate::{DataType, Dim, Forward, Gradient, Op, Output, Shape, Var, attributes};
 
 /// `y[…] = table[index[…]]`: `([v, …rest], […]) → […, …rest]`. An index outside the table is an
 /// error when the program runs.
@@ -23,6 +23,8 @@ impl Op for Gather {
     fn name(&self) -> &str {
         "gather"
     }
+
+    attributes!();
 
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {
         let [table, indices] = operands else {
@@ -74,6 +76,8 @@ impl Op for ScatterAdd {
     fn name(&self) -> &str {
         "scatter_add"
     }
+
+    attributes!(rows);
 
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {
         let [x, indices] = operands else {

@@ -4,7 +4,7 @@ use regraft_tensor::Detail;
 use regraft_tensor::kernels::softmax;
 
 use crate::ops::sum::expand;
-use crate::{Dim, Forward, Gradient, Op, Output, Shape, Var};
+use crate::{Dim, Forward, Gradient, Op, Output, Shape, Var, attributes};
 
 /// The size of the last axis must be known.
 fn check_last(operand: &Shape) -> Result<(), Detail> {
@@ -22,6 +22,8 @@ impl Op for LogSoftmax {
     fn name(&self) -> &str {
         "log_softmax"
     }
+
+    attributes!();
 
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {
         check_last(operands[0])?;
@@ -58,6 +60,8 @@ impl Op for LogSumExp {
     fn name(&self) -> &str {
         "log_sum_exp"
     }
+
+    attributes!();
 
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {
         check_last(operands[0])?;

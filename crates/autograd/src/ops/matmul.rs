@@ -9,7 +9,7 @@ use regraft_tensor::kernels::matmul::{
     Epilogue, EpilogueActivation, Matrix, PackedMatrix, Right, matmul, matmul_fused,
 };
 
-use crate::{Dim, Forward, Gradient, Op, Output, Shape, Var};
+use crate::{Attributes, Dim, Forward, Gradient, Op, Output, Shape, Var, attributes};
 
 /// y = a·b over the last axis of a: `[…, k] · [k, n] → […, n]`. With `transposed`, b is `[n, k]`.
 ///
@@ -42,6 +42,8 @@ impl Op for MatMul {
             "matmul"
         }
     }
+
+    attributes!(transposed);
 
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {
         let [a, b] = operands else {
@@ -111,6 +113,8 @@ impl Op for MatMulWeightGradient {
         "matmul_weight_gradient"
     }
 
+    attributes!();
+
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {
         let [a, dy] = operands else {
             return Err(Detail::new("", "2 operands", operands.len()));
@@ -164,7 +168,7 @@ pub struct FusedMatMul {
 impl fmt::Debug for FusedMatMul {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FusedMatMul")
-            // The address tells equal settings with other weights apart.
+            // The weights themselves would be pages of numbers.
             .field("packed", &self.packed.as_ref().map(Arc::as_ptr))
             .field("transposed", &self.transposed)
             .field("bias", &self.bias)
@@ -180,6 +184,21 @@ impl Op for FusedMatMul {
         } else {
             "fused_matmul"
         }
+    }
+
+    /// None with packed weights, which are not compared.
+    fn attributes(&self) -> Option<Attributes> {
+        let Self {
+            packed,
+            transposed,
+            bias,
+            activation,
+        } = self;
+        let settings = Attributes::none()
+            .with("transposed", *transposed)
+            .with("bias", *bias)
+            .with("activation", attributes::activation(*activation)?);
+        packed.is_none().then_some(settings)
     }
 
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {

@@ -4,7 +4,7 @@ use regraft_tensor::Detail;
 use regraft_tensor::kernels::reduce;
 
 use crate::ops::sum::{expand, reduced_shape, sorted};
-use crate::{Forward, Gradient, Op, Output, Shape, Var};
+use crate::{Forward, Gradient, Op, Output, Shape, Var, attributes};
 
 /// The gradient of an extreme, divided equally among the elements that have it, as TensorFlow does.
 fn among_ties<'g>(at: &Gradient<'g, '_>, axes: &[usize], keep: bool) -> Var<'g> {
@@ -34,6 +34,8 @@ macro_rules! extreme {
             fn name(&self) -> &str {
                 stringify!($method)
             }
+
+            attributes!(axes, keep);
 
             fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {
                 reduced_shape(operands[0], &self.axes, self.keep)

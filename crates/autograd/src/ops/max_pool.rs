@@ -6,7 +6,7 @@ use regraft_tensor::kernels::window::Window;
 
 use crate::ops::average_pool::sizes;
 use crate::ops::convolution::{output_sizes, spatial, with_spatial};
-use crate::{Forward, Gradient, Op, Output, Shape, Var};
+use crate::{Forward, Gradient, Op, Output, Shape, Var, attributes};
 
 /// `y[n, i, c] = max over j of x[n, i · stride − before + j · dilation, c]`, for `x` of
 /// `[batch, …spatial, channels]`; cells outside the input are left out, and NaN wins.
@@ -42,6 +42,8 @@ impl Op for MaxPool {
         "max_pool"
     }
 
+    attributes!(window);
+
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {
         pooled(&self.window, operands[0])
     }
@@ -71,6 +73,8 @@ impl Op for MaxPoolGradient {
     fn name(&self) -> &str {
         "max_pool_gradient"
     }
+
+    attributes!(window);
 
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {
         let [dy, x] = operands else {
@@ -110,6 +114,8 @@ impl Op for PickAtMax {
     fn name(&self) -> &str {
         "pick_at_max"
     }
+
+    attributes!(window);
 
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {
         match operands {

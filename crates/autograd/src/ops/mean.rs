@@ -4,7 +4,7 @@ use regraft_tensor::Detail;
 use regraft_tensor::kernels::reduce;
 
 use crate::ops::sum::{expand, reduced_shape, sorted};
-use crate::{Forward, Gradient, Op, Output, Shape, Var};
+use crate::{Forward, Gradient, Op, Output, Shape, Var, attributes};
 
 /// The mean over `axes`, which stay with size 1 if `keep` says so.
 #[derive(Clone, Debug)]
@@ -19,6 +19,8 @@ impl Op for Mean {
     fn name(&self) -> &str {
         "mean"
     }
+
+    attributes!(axes, keep);
 
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {
         reduced_shape(operands[0], &self.axes, self.keep)
@@ -54,6 +56,8 @@ impl Op for OneOver {
     fn name(&self) -> &str {
         "one_over_count"
     }
+
+    attributes!(axes);
 
     fn shape(&self, _operands: &[&Shape]) -> Result<Shape, Detail> {
         Ok(Shape::scalar())

@@ -3,7 +3,7 @@
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::gather;
 
-use crate::{DataType, Dim, Forward, Op, Output, Shape, Var};
+use crate::{DataType, Dim, Forward, Op, Output, Shape, Var, attributes};
 
 /// `y[…, c] = 1 if x[…] = c else 0`: `[…] → […, classes]`.
 /// A class outside the range is an error when the program runs.
@@ -17,6 +17,8 @@ impl Op for OneHot {
     fn name(&self) -> &str {
         "one_hot"
     }
+
+    attributes!(classes);
 
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {
         let dims = operands[0].dims().iter().copied();

@@ -3,7 +3,7 @@
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::layout;
 
-use crate::{Dim, Forward, Gradient, Op, Output, Shape, Var};
+use crate::{Dim, Forward, Gradient, Op, Output, Shape, Var, attributes};
 
 /// x with cells of `value` in front of and behind each axis.
 #[derive(Clone, Debug)]
@@ -62,6 +62,8 @@ impl Op for Pad {
         "pad"
     }
 
+    attributes!(before, after, value);
+
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {
         resized(operands[0], &self.before, &self.after, usize::checked_add)
     }
@@ -91,6 +93,8 @@ impl Op for Crop {
     fn name(&self) -> &str {
         "crop"
     }
+
+    attributes!(before, after);
 
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {
         resized(operands[0], &self.before, &self.after, usize::checked_sub)

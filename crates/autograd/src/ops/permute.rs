@@ -3,7 +3,7 @@
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::layout;
 
-use crate::{Forward, Gradient, Op, Output, Shape, Var};
+use crate::{Forward, Gradient, Op, Output, Shape, Var, attributes};
 
 /// Axis `i` of the result is axis `axes[i]` of x, as NumPy's `transpose(x, axes)`.
 #[derive(Clone, Debug)]
@@ -16,6 +16,8 @@ impl Op for Permute {
     fn name(&self) -> &str {
         "permute"
     }
+
+    attributes!(axes);
 
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {
         let x = operands[0];

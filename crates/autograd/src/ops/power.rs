@@ -3,7 +3,7 @@
 use regraft_tensor::kernels::math;
 
 use crate::ops::{Binary, IntoVar, Zip};
-use crate::{Gradient, Var};
+use crate::{Gradient, Var, attributes};
 
 /// aᵇ; NaN where a is negative and b is not a whole number.
 #[derive(Clone, Copy, Debug)]
@@ -11,6 +11,8 @@ pub struct Power;
 
 impl Binary for Power {
     const NAME: &'static str = "power";
+
+    attributes!();
 
     #[inline(always)]
     fn value(self, a: f32, b: f32) -> f32 {

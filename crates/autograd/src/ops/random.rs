@@ -4,7 +4,7 @@
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::{elementwise, random};
 
-use crate::{Forward, Graph, Op, Output, Shape, Var};
+use crate::{Attribute, Attributes, Forward, Graph, Op, Output, Shape, Var, attributes};
 
 /// What is drawn.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -42,6 +42,23 @@ pub struct Random {
     pub shape: Shape,
 }
 
+impl From<Distribution> for Attribute {
+    fn from(distribution: Distribution) -> Self {
+        let kind = |name: &'static str| Attributes::none().with("kind", name);
+        Attribute::Group(match distribution {
+            Distribution::Uniform { low, high } => {
+                kind("uniform").with("low", low).with("high", high)
+            }
+            Distribution::Normal { mean, stddev } => {
+                kind("normal").with("mean", mean).with("stddev", stddev)
+            }
+            Distribution::Bernoulli { probability } => {
+                kind("bernoulli").with("probability", probability)
+            }
+        })
+    }
+}
+
 impl Op for Random {
     fn name(&self) -> &str {
         match self.distribution {
@@ -50,6 +67,8 @@ impl Op for Random {
             Distribution::Bernoulli { .. } => "bernoulli",
         }
     }
+
+    attributes!(distribution, stream, shape);
 
     fn shape(&self, _operands: &[&Shape]) -> Result<Shape, Detail> {
         Ok(self.shape.clone())

@@ -4,7 +4,7 @@ use regraft_tensor::Detail;
 use regraft_tensor::kernels::{elementwise, math};
 
 use crate::ops::{Map, Unary};
-use crate::{Forward, Gradient, Op, Output, Shape, Var};
+use crate::{Forward, Gradient, Op, Output, Shape, Var, attributes};
 
 /// max(x, 0).
 #[derive(Clone, Copy, Debug)]
@@ -12,6 +12,8 @@ pub struct Relu;
 
 impl Unary for Relu {
     const NAME: &'static str = "relu";
+
+    attributes!();
 
     #[inline(always)]
     fn value(self, x: f32) -> f32 {
@@ -37,6 +39,8 @@ impl Op for ReluGradient {
     fn name(&self) -> &str {
         "relu_gradient"
     }
+
+    attributes!();
 
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {
         if operands[0] != operands[1] {

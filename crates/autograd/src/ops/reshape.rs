@@ -2,7 +2,7 @@
 
 use regraft_tensor::Detail;
 
-use crate::{Dim, Error, Forward, Gradient, Op, Output, Shape, Var};
+use crate::{Dim, Error, Forward, Gradient, Op, Output, Shape, Var, attributes};
 
 /// x in another shape with as many elements. The batch may move among axes of size 1, but cannot
 /// be merged with another axis.
@@ -26,6 +26,8 @@ impl Op for Reshape {
     fn name(&self) -> &str {
         "reshape"
     }
+
+    attributes!(shape);
 
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {
         if size(operands[0]) != size(&self.shape) {

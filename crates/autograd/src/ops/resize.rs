@@ -4,7 +4,7 @@ use regraft_tensor::Detail;
 use regraft_tensor::kernels::resize::{ResizeMethod, Taps, resize};
 
 use crate::ops::convolution::{concrete, spatial, with_spatial};
-use crate::{Forward, Gradient, Op, Output, Shape, Var};
+use crate::{Forward, Gradient, Op, Output, Shape, Var, attributes};
 
 /// `[batch, …spatial, channels]` with other spatial sizes: along each axis a cell is a weighted sum
 /// of the cells near it, `y[i] = Σ w[i, j] x[j]`, with the weights of TensorFlow's
@@ -54,6 +54,8 @@ impl Op for Resize {
         "resize"
     }
 
+    attributes!(size, method);
+
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {
         resized(operands[0], self.size)
     }
@@ -84,6 +86,8 @@ impl Op for ResizeGradient {
     fn name(&self) -> &str {
         "resize_gradient"
     }
+
+    attributes!(size, method);
 
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {
         resized(operands[0], self.size)

@@ -4,7 +4,7 @@ use regraft_tensor::Detail;
 use regraft_tensor::kernels::select;
 
 use crate::ops::IntoVar;
-use crate::{Forward, Gradient, Op, Output, Shape, Var};
+use crate::{Forward, Gradient, Op, Output, Shape, Var, attributes};
 
 /// a where the condition is not 0, else b; `(condition, a, b)` are broadcast to one shape.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +14,8 @@ impl Op for Select {
     fn name(&self) -> &str {
         "select"
     }
+
+    attributes!();
 
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {
         let [condition, a, b] = operands else {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::layout;
 
-use crate::{Dim, Forward, Gradient, Op, Output, Shape, Var};
+use crate::{Dim, Forward, Gradient, Op, Output, Shape, Var, attributes};
 
 /// `x[…, start..end, …]` along one axis, which must not be the batch.
 #[derive(Clone, Debug)]
@@ -20,6 +20,8 @@ impl Op for Slice {
     fn name(&self) -> &str {
         "slice"
     }
+
+    attributes!(axis, range);
 
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {
         let Range { start, end } = self.range;

@@ -3,7 +3,7 @@
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::softmax;
 
-use crate::{Dim, Forward, Gradient, Op, Output, Shape, Var};
+use crate::{Dim, Forward, Gradient, Op, Output, Shape, Var, attributes};
 
 /// `y[i, j] = exp(x[i, j]) / Σₖ exp(x[i, k])`, the largest x of each row subtracted first.
 #[derive(Clone, Copy, Debug)]
@@ -13,6 +13,8 @@ impl Op for Softmax {
     fn name(&self) -> &str {
         "softmax"
     }
+
+    attributes!();
 
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {
         match operands[0].dims().last() {

@@ -4,7 +4,7 @@
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::softmax;
 
-use crate::{DataType, Forward, Gradient, Op, Output, Shape, Var};
+use crate::{DataType, Forward, Gradient, Op, Output, Shape, Var, attributes};
 
 /// `loss[i] = log Σⱼ exp(x[i, j]) − x[i, label[i]]`: `([…, classes], […]) → […]`.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +25,8 @@ impl Op for SoftmaxCrossEntropy {
     fn name(&self) -> &str {
         "softmax_cross_entropy"
     }
+
+    attributes!();
 
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {
         check_shapes(operands[0], operands[1])?;
@@ -72,6 +74,8 @@ impl Op for SoftmaxCrossEntropyGradient {
     fn name(&self) -> &str {
         "softmax_cross_entropy_gradient"
     }
+
+    attributes!();
 
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {
         let [logits, labels, dloss] = operands else {

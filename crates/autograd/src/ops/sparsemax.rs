@@ -4,7 +4,7 @@
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::sparsemax;
 
-use crate::{Dim, Forward, Gradient, Op, Output, Shape, Var};
+use crate::{Dim, Forward, Gradient, Op, Output, Shape, Var, attributes};
 
 /// The point of the probability simplex that is nearest to each row: `y = max(x − τ, 0)` with the τ
 /// for which the row adds up to 1.
@@ -15,6 +15,8 @@ impl Op for Sparsemax {
     fn name(&self) -> &str {
         "sparsemax"
     }
+
+    attributes!();
 
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {
         match operands[0].dims().last() {

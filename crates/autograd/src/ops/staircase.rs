@@ -3,7 +3,7 @@
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::elementwise;
 
-use crate::{Forward, Op, Output, Shape, Var};
+use crate::{Attributes, Forward, Op, Output, Shape, Var};
 
 /// A function that is constant between its jumps. It has no gradient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +38,11 @@ impl Op for Staircase {
             Staircase::Floor => "floor",
             Staircase::Round => "round",
         }
+    }
+
+    fn attributes(&self) -> Option<Attributes> {
+        let kind = self.name().to_string();
+        Some(Attributes::none().with("kind", kind))
     }
 
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {

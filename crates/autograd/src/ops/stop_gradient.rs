@@ -2,7 +2,7 @@
 
 use regraft_tensor::Detail;
 
-use crate::{Forward, Op, Output, Shape, Var};
+use crate::{Forward, Op, Output, Shape, Var, attributes};
 
 /// y = x, as if x were constant. It costs nothing: passes remove it after differentiation.
 #[derive(Clone, Copy, Debug)]
@@ -12,6 +12,8 @@ impl Op for StopGradient {
     fn name(&self) -> &str {
         "stop_gradient"
     }
+
+    attributes!();
 
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {
         Ok(operands[0].clone())

@@ -3,7 +3,7 @@
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::{broadcast, reduce};
 
-use crate::{Dim, Forward, Gradient, Op, Output, Shape, Var};
+use crate::{Dim, Forward, Gradient, Op, Output, Shape, Var, attributes};
 
 /// The sum over `axes`, which stay with size 1 if `keep` says so.
 #[derive(Clone, Debug)]
@@ -18,6 +18,8 @@ impl Op for Sum {
     fn name(&self) -> &str {
         "sum"
     }
+
+    attributes!(axes, keep);
 
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {
         reduced_shape(operands[0], &self.axes, self.keep)
@@ -98,6 +100,8 @@ impl Op for SumTo {
     fn name(&self) -> &str {
         "sum_to"
     }
+
+    attributes!(shape);
 
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {
         match self.shape.broadcast(operands[0]) {

@@ -8,12 +8,17 @@ use regraft_tensor::Detail;
 use regraft_tensor::kernels::elementwise;
 use regraft_tensor::kernels::matmul::EpilogueActivation;
 
-use crate::{Forward, Gradient, Op, Output, Shape, Var};
+use crate::{Attributes, Forward, Gradient, Op, Output, Shape, Var};
 
 /// A differentiable function of one number.
 pub trait Unary: Any + Copy + Debug + Send + Sync {
     /// The name in drawings.
     const NAME: &'static str;
+
+    /// See [`Op::attributes`].
+    fn attributes(&self) -> Option<Attributes> {
+        None
+    }
 
     /// f(x). Write it without branches where speed matters: the loop around it is vectorised.
     fn value(self, x: f32) -> f32;
@@ -34,6 +39,10 @@ pub struct Map<F>(pub F);
 impl<F: Unary> Op for Map<F> {
     fn name(&self) -> &str {
         F::NAME
+    }
+
+    fn attributes(&self) -> Option<Attributes> {
+        self.0.attributes()
     }
 
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {
@@ -83,6 +92,8 @@ macro_rules! unary {
 
         impl $crate::ops::Unary for $name {
             const NAME: &'static str = stringify!($method);
+
+            $crate::attributes!();
 
             #[inline(always)]
             fn value(self, $x: f32) -> f32 {

@@ -5,7 +5,7 @@ use regraft_tensor::kernels::reduce;
 
 use crate::ops::mean::one_over_count;
 use crate::ops::sum::{expand, reduced_shape, sorted};
-use crate::{Forward, Gradient, Op, Output, Shape, Var};
+use crate::{Forward, Gradient, Op, Output, Shape, Var, attributes};
 
 /// The population variance `mean((x − m)²)` over `axes`, which stay with size 1 if `keep` says so,
 /// from x and its mean m (with the axes kept). Going over x a second time, a mean far from zero
@@ -22,6 +22,8 @@ impl Op for Variance {
     fn name(&self) -> &str {
         "variance"
     }
+
+    attributes!(axes, keep);
 
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {
         let [x, mean] = operands else {

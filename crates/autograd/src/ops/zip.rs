@@ -7,12 +7,17 @@ use std::fmt::Debug;
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::{broadcast, update};
 
-use crate::{Forward, Gradient, Op, Output, Shape, Var};
+use crate::{Attributes, Forward, Gradient, Op, Output, Shape, Var};
 
 /// A differentiable function of two numbers.
 pub trait Binary: Any + Copy + Debug + Send + Sync {
     /// The name in drawings.
     const NAME: &'static str;
+
+    /// See [`Op::attributes`].
+    fn attributes(&self) -> Option<Attributes> {
+        None
+    }
 
     /// f(a, b). Write it without branches where speed matters: the loop around it is vectorised.
     fn value(self, a: f32, b: f32) -> f32;
@@ -29,6 +34,10 @@ pub struct Zip<F>(pub F);
 impl<F: Binary> Op for Zip<F> {
     fn name(&self) -> &str {
         F::NAME
+    }
+
+    fn attributes(&self) -> Option<Attributes> {
+        self.0.attributes()
     }
 
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {

@@ -1,7 +1,7 @@
 //! What ELU, SELU and CELU are: a line, and below 0 an exponential that levels off.
 
-use regraft_autograd::Var;
 use regraft_autograd::ops::{Map, Unary};
+use regraft_autograd::{Var, attributes};
 use regraft_tensor::kernels::math;
 
 /// `scale · x` where x > 0, else `scale · alpha · (exp(x / width) − 1)`.
@@ -17,6 +17,8 @@ pub(super) struct ExponentialLinear {
 
 impl Unary for ExponentialLinear {
     const NAME: &'static str = "exponential_linear";
+
+    attributes!(scale, alpha, width);
 
     #[inline(always)]
     fn value(self, x: f32) -> f32 {

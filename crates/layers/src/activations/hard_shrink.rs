@@ -59,6 +59,8 @@ impl PiecewiseLinear for HardShrink {
     const NAME: &'static str = "hard_shrink";
     const GRADIENT: &'static str = "hard_shrink_gradient";
 
+    regraft_autograd::attributes!(threshold);
+
     #[inline(always)]
     fn value(self, x: f32) -> f32 {
         x * self.slope(x)

@@ -15,6 +15,8 @@ impl PiecewiseLinear for HardSigmoid {
     const NAME: &'static str = "hard_sigmoid";
     const GRADIENT: &'static str = "hard_sigmoid_gradient";
 
+    regraft_autograd::attributes!();
+
     #[inline(always)]
     fn value(self, x: f32) -> f32 {
         (x + 3.0).clamp(0.0, 6.0) / 6.0

@@ -14,6 +14,8 @@ impl PiecewiseLinear for HardTanh {
     const NAME: &'static str = "hard_tanh";
     const GRADIENT: &'static str = "hard_tanh_gradient";
 
+    regraft_autograd::attributes!();
+
     #[inline(always)]
     fn value(self, x: f32) -> f32 {
         x.clamp(-1.0, 1.0)

@@ -1,7 +1,7 @@
 //! `log_sigmoid`.
 
-use regraft_autograd::Var;
 use regraft_autograd::ops::{Map, Unary};
+use regraft_autograd::{Var, attributes};
 use regraft_tensor::kernels::math;
 
 use super::define::activation;
@@ -15,6 +15,8 @@ activation!(
 
 impl Unary for LogSigmoid {
     const NAME: &'static str = "log_sigmoid";
+
+    attributes!();
 
     #[inline(always)]
     fn value(self, x: f32) -> f32 {

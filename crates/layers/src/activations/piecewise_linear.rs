@@ -4,7 +4,7 @@ use std::any::Any;
 use std::fmt::Debug;
 
 use regraft_autograd::ops::{Binary, Map, Unary, Zip};
-use regraft_autograd::{Gradient, Var};
+use regraft_autograd::{Attributes, Gradient, Var};
 use regraft_tensor::kernels::matmul::EpilogueActivation;
 
 /// A function made of straight pieces.
@@ -14,6 +14,9 @@ pub(super) trait PiecewiseLinear: Any + Copy + Debug + Send + Sync {
 
     /// The name of the gradient in drawings.
     const GRADIENT: &'static str;
+
+    /// See [`Op::attributes`](regraft_autograd::Op::attributes).
+    fn attributes(&self) -> Option<Attributes>;
 
     /// f(x).
     fn value(self, x: f32) -> f32;
@@ -47,6 +50,10 @@ struct Slope<F>(F);
 impl<F: PiecewiseLinear> Unary for Value<F> {
     const NAME: &'static str = F::NAME;
 
+    fn attributes(&self) -> Option<Attributes> {
+        self.0.attributes()
+    }
+
     #[inline(always)]
     fn value(self, x: f32) -> f32 {
         self.0.value(x)
@@ -64,6 +71,10 @@ impl<F: PiecewiseLinear> Unary for Value<F> {
 
 impl<F: PiecewiseLinear> Binary for Slope<F> {
     const NAME: &'static str = F::GRADIENT;
+
+    fn attributes(&self) -> Option<Attributes> {
+        self.0.attributes()
+    }
 
     #[inline(always)]
     fn value(self, dy: f32, x: f32) -> f32 {

@@ -91,6 +91,8 @@ impl PiecewiseLinear for Relu {
     const NAME: &'static str = "relu_with_settings";
     const GRADIENT: &'static str = "relu_with_settings_gradient";
 
+    regraft_autograd::attributes!(negative_slope, max_value, threshold);
+
     #[inline(always)]
     fn value(self, x: f32) -> f32 {
         if x > self.threshold {

@@ -18,6 +18,8 @@ impl PiecewiseLinear for Relu6 {
     const NAME: &'static str = "relu6";
     const GRADIENT: &'static str = "relu6_gradient";
 
+    regraft_autograd::attributes!();
+
     #[inline(always)]
     fn value(self, x: f32) -> f32 {
         math::relu6(x)

@@ -59,6 +59,8 @@ impl PiecewiseLinear for SoftShrink {
     const NAME: &'static str = "soft_shrink";
     const GRADIENT: &'static str = "soft_shrink_gradient";
 
+    regraft_autograd::attributes!(threshold);
+
     #[inline(always)]
     fn value(self, x: f32) -> f32 {
         x - x.clamp(-self.threshold, self.threshold)

@@ -1,7 +1,7 @@
 //! `softsign`.
 
-use regraft_autograd::Var;
 use regraft_autograd::ops::{Map, Unary};
+use regraft_autograd::{Var, attributes};
 
 use super::define::activation;
 
@@ -14,6 +14,8 @@ activation!(
 
 impl Unary for Softsign {
     const NAME: &'static str = "softsign";
+
+    attributes!();
 
     #[inline(always)]
     fn value(self, x: f32) -> f32 {

@@ -1,7 +1,7 @@
 //! `sparse_plus`.
 
-use regraft_autograd::Var;
 use regraft_autograd::ops::{Map, Unary};
+use regraft_autograd::{Var, attributes};
 
 use super::SparseSigmoid;
 use super::define::activation;
@@ -17,6 +17,8 @@ activation!(
 
 impl Unary for SparsePlus {
     const NAME: &'static str = "sparse_plus";
+
+    attributes!();
 
     #[inline(always)]
     fn value(self, x: f32) -> f32 {

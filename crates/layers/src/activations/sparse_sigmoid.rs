@@ -14,6 +14,8 @@ impl PiecewiseLinear for SparseSigmoid {
     const NAME: &'static str = "sparse_sigmoid";
     const GRADIENT: &'static str = "sparse_sigmoid_gradient";
 
+    regraft_autograd::attributes!();
+
     #[inline(always)]
     fn value(self, x: f32) -> f32 {
         (0.5 * (x + 1.0)).clamp(0.0, 1.0)

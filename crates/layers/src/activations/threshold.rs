@@ -57,6 +57,8 @@ impl PiecewiseLinear for Threshold {
     const NAME: &'static str = "threshold";
     const GRADIENT: &'static str = "threshold_gradient";
 
+    regraft_autograd::attributes!(threshold, default_value);
+
     #[inline(always)]
     fn value(self, x: f32) -> f32 {
         if x > self.threshold {

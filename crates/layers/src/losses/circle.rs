@@ -1,6 +1,6 @@
 //! The circle loss.
 
-use regraft_autograd::{DataType, Forward, Op, Output, Shape, Var};
+use regraft_autograd::{DataType, Forward, Op, Output, Shape, Var, attributes};
 use regraft_tensor::Detail;
 use serde_json::{Map, Value};
 
@@ -58,6 +58,8 @@ fn log_sum_exp_where<'g>(mask: Var<'g>, x: Var<'g>) -> (Var<'g>, Var<'g>) {
 struct Diagonal;
 
 impl Op for Diagonal {
+    attributes!();
+
     fn name(&self) -> &str {
         "diagonal"
     }

@@ -1,7 +1,7 @@
 //! Cross-entropy of yes-or-no targets, element by element, from logits or probabilities.
 
 use regraft_autograd::ops::{Binary, Map, Sigmoid, Zip};
-use regraft_autograd::{Gradient, Var};
+use regraft_autograd::{Gradient, Var, attributes};
 use regraft_tensor::kernels::math;
 
 use crate::formulas::clip_probability;
@@ -13,6 +13,8 @@ struct SigmoidCrossEntropy;
 
 impl Binary for SigmoidCrossEntropy {
     const NAME: &'static str = "sigmoid_cross_entropy";
+
+    attributes!();
 
     #[inline(always)]
     fn value(self, x: f32, z: f32) -> f32 {

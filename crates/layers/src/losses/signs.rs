@@ -1,6 +1,6 @@
 //! Binary labels as signs, as the hinge losses take them.
 
-use regraft_autograd::{Forward, Op, Output, Shape, Var};
+use regraft_autograd::{Forward, Op, Output, Shape, Var, attributes};
 use regraft_tensor::Detail;
 
 /// y = 2x − 1 if all of x is 0 or 1, else x. It has no gradient: labels are given.
@@ -8,6 +8,8 @@ use regraft_tensor::Detail;
 struct Signs;
 
 impl Op for Signs {
+    attributes!();
+
     fn name(&self) -> &str {
         "labels_as_signs"
     }

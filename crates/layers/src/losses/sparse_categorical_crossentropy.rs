@@ -1,7 +1,7 @@
 //! Cross-entropy with integer classes.
 
 use regraft_autograd::ops::Softmax;
-use regraft_autograd::{DataType, Forward, Op, Output, Shape, Var};
+use regraft_autograd::{DataType, Forward, Op, Output, Shape, Var, attributes};
 use regraft_tensor::Detail;
 use serde_json::{Map, Value, json};
 
@@ -56,6 +56,8 @@ struct Forget {
 }
 
 impl Op for Forget {
+    attributes!(class);
+
     fn name(&self) -> &str {
         "forget_class"
     }
