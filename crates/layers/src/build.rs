@@ -3,11 +3,12 @@
 use std::cell::RefCell;
 use std::collections::HashSet;
 
-use regraft_autograd::{DataType, Graph, Shape, Var, VariableId};
+use regraft_autograd::{DataType, Graph, Shape, VariableId};
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::random::Key;
 
 use crate::call::{Emission, Mode};
+use crate::emit::Value;
 use crate::layer::{LayerKind, LayerSpec};
 use crate::layers::Input;
 use crate::names::{snake_case, unique_name};
@@ -139,6 +140,7 @@ impl Model {
         self.topology.calls.push(LayerCall {
             layer: position,
             inputs: inputs.to_vec(),
+            masks: Vec::new(),
             values,
         });
         self.revision += 1;
@@ -165,7 +167,10 @@ impl Model {
             if received == expected {
                 continue;
             }
-            let used = topology.calls.iter().any(|call| call.inputs.contains(&id));
+            let used = topology
+                .calls
+                .iter()
+                .any(|call| call.operands().any(|operand| *operand == id));
             let call = &mut topology.calls[id.call];
             let source = &mut topology.layers[call.layer];
             match source.leaf_as::<Input>().map(Input::to_integers) {
@@ -238,17 +243,17 @@ impl Model {
     fn outputs_for(&self, position: usize, inputs: &[Shape]) -> Result<Vec<ValueSpec>> {
         let entry = &self.topology.layers[position];
         let graph = Graph::new();
-        let inputs: Vec<Var<'_>> = inputs
+        let inputs: Vec<Value<'_>> = inputs
             .iter()
             .zip(entry_input_types(entry, inputs.len()))
-            .map(|(shape, data_type)| graph.input("", shape, data_type))
+            .map(|(shape, data_type)| Value::new(graph.input("", shape, data_type)))
             .collect();
         let emission = RefCell::new(Emission::default());
         let outputs = self.call_entry(&graph, Mode::Inference, entry, &inputs, &emission);
         graph.check()?;
-        let value = |output: &Var<'_>| ValueSpec {
-            shape: output.shape(),
-            data_type: output.data_type(),
+        let value = |output: &Value<'_>| ValueSpec {
+            shape: output.var.shape(),
+            data_type: output.var.data_type(),
         };
         Ok(outputs.iter().map(value).collect())
     }

@@ -34,6 +34,8 @@ pub struct Emission<'g> {
     pub updates: Vec<(VariableId, Var<'g>)>,
     /// Penalties (numbers) to be added to the loss.
     pub penalties: Vec<Var<'g>>,
+    /// For each output of the model its mask, if it has one: 1 for steps that count, 0 for padding.
+    pub masks: Vec<Option<Var<'g>>>,
     vars: HashMap<VariableId, Var<'g>>,
     streams: u64,
 }
@@ -46,6 +48,8 @@ pub struct Call<'g, 'm> {
     entry: &'m Entry,
     store: &'m WeightStore,
     emission: &'m RefCell<Emission<'g>>,
+    /// Of the inputs.
+    masks: &'m [Option<Var<'g>>],
 }
 
 impl<'g, 'm> Call<'g, 'm> {
@@ -55,6 +59,7 @@ impl<'g, 'm> Call<'g, 'm> {
         entry: &'m Entry,
         store: &'m WeightStore,
         emission: &'m RefCell<Emission<'g>>,
+        masks: &'m [Option<Var<'g>>],
     ) -> Self {
         Call {
             graph,
@@ -62,6 +67,7 @@ impl<'g, 'm> Call<'g, 'm> {
             entry,
             store,
             emission,
+            masks,
         }
     }
 
@@ -73,6 +79,12 @@ impl<'g, 'm> Call<'g, 'm> {
     /// Whether the layer behaves as in training: it is being trained and not frozen.
     pub fn training(&self) -> bool {
         self.mode == Mode::Training && self.entry.freezing.behaves_as_in_training()
+    }
+
+    /// The mask of the input at `index`, if it has one: 1 where a step counts and 0 where it is padding,
+    /// usually of shape `(batch, steps)`. What becomes of it is told by [`Layer::mask`](crate::Layer::mask).
+    pub fn mask(&self, index: usize) -> Option<Var<'g>> {
+        self.masks.get(index).copied().flatten()
     }
 
     /// The weight that was declared as `name`: a constant if it is frozen, a variable otherwise.

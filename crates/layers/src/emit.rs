@@ -1,12 +1,37 @@
-//! Writing a model into a graph: every layer's formula, applied to the values it is connected to.
+//! Writing a model into a graph: every layer's formula, applied to the values it is connected to, and
+//! the masks beside them.
 
 use std::cell::RefCell;
 
-use regraft_autograd::{Graph, Var};
+use regraft_autograd::{DataType, Graph, Var};
 
 use crate::call::{Call, Emission, Mode};
-use crate::topology::{Body, Entry, Topology, ValueId};
+use crate::topology::{Body, Entry, LayerCall, Topology, ValueId};
 use crate::{Model, Result};
+
+/// What flows between layers: a value of the graph, and beside it which of its steps count, if not
+/// all do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Value<'g> {
+    pub var: Var<'g>,
+    pub mask: Option<Var<'g>>,
+}
+
+impl<'g> Value<'g> {
+    /// A value all of whose steps count.
+    pub fn new(var: Var<'g>) -> Self {
+        Value { var, mask: None }
+    }
+
+    /// What this value says when it is given as a mask: 1 where it is not 0.
+    fn as_mask(self) -> Var<'g> {
+        let numbers = match self.var.data_type() {
+            DataType::F32 => self.var,
+            DataType::I32 => self.var.to_f32(),
+        };
+        numbers.not_equal(0.0)
+    }
+}
 
 impl Model {
     pub(crate) fn call_entry<'g>(
@@ -14,13 +39,18 @@ impl Model {
         graph: &'g Graph,
         mode: Mode,
         entry: &Entry,
-        inputs: &[Var<'g>],
+        inputs: &[Value<'g>],
         emission: &RefCell<Emission<'g>>,
-    ) -> Vec<Var<'g>> {
+    ) -> Vec<Value<'g>> {
         graph.scope(&entry.name, || match &entry.body {
             Body::Leaf(layer) => {
-                let call = Call::new(graph, mode, entry, &self.store, emission);
-                vec![layer.call(&call, inputs)]
+                let vars: Vec<Var<'g>> = inputs.iter().map(|input| input.var).collect();
+                let masks: Vec<Option<Var<'g>>> = inputs.iter().map(|input| input.mask).collect();
+                let call = Call::new(graph, mode, entry, &self.store, emission, &masks);
+                vec![Value {
+                    var: layer.call(&call, &vars),
+                    mask: layer.mask(&call, &vars),
+                }]
             }
             Body::Nested(topology) => self.call_topology(graph, mode, topology, inputs, emission),
         })
@@ -31,27 +61,23 @@ impl Model {
         graph: &'g Graph,
         mode: Mode,
         topology: &Topology,
-        inputs: &[Var<'g>],
+        inputs: &[Value<'g>],
         emission: &RefCell<Emission<'g>>,
-    ) -> Vec<Var<'g>> {
-        let mut values: Vec<Vec<Var<'g>>> = vec![Vec::new(); topology.calls.len()];
+    ) -> Vec<Value<'g>> {
+        let mut values: Vec<Vec<Value<'g>>> = vec![Vec::new(); topology.calls.len()];
         for (value, input) in topology.inputs.iter().zip(inputs) {
             values[value.call] = vec![*input];
         }
-        let value = |values: &[Vec<Var<'g>>], id: &ValueId| -> Option<Var<'g>> {
-            values[id.call].get(id.output).copied()
-        };
         for (position, call) in topology.calls.iter().enumerate() {
             if !values[position].is_empty() {
                 continue;
             }
-            let inputs = call.inputs.iter();
-            let operands: Vec<Var<'g>> = inputs.filter_map(|id| value(&values, id)).collect();
+            let operands = operands(&values, call);
             let entry = &topology.layers[call.layer];
             values[position] = self.call_entry(graph, mode, entry, &operands, emission);
         }
         let outputs = topology.outputs.iter();
-        outputs.filter_map(|id| value(&values, id)).collect()
+        outputs.filter_map(|id| find(&values, id)).collect()
     }
 
     /// Writes the model into `graph`, applied to `inputs`, and returns its outputs and what goes
@@ -67,8 +93,30 @@ impl Model {
     ) -> Result<(Vec<Var<'g>>, Emission<'g>)> {
         self.require_built()?;
         let emission = RefCell::new(Emission::default());
-        let outputs = self.call_topology(graph, mode, &self.topology, inputs, &emission);
+        let inputs: Vec<Value<'g>> = inputs.iter().copied().map(Value::new).collect();
+        let outputs = self.call_topology(graph, mode, &self.topology, &inputs, &emission);
         graph.check()?;
-        Ok((outputs, emission.into_inner()))
+        let mut emission = emission.into_inner();
+        emission.masks = outputs.iter().map(|output| output.mask).collect();
+        Ok((outputs.iter().map(|output| output.var).collect(), emission))
     }
+}
+
+/// The value that `id` means, if it is there yet.
+fn find<'g>(values: &[Vec<Value<'g>>], id: &ValueId) -> Option<Value<'g>> {
+    values[id.call].get(id.output).copied()
+}
+
+/// What a call takes: the values, with the masks that come with them unless others were given.
+fn operands<'g>(values: &[Vec<Value<'g>>], call: &LayerCall) -> Vec<Value<'g>> {
+    let inputs = call.inputs.iter().enumerate();
+    inputs
+        .filter_map(|(index, id)| {
+            let mut value = find(values, id)?;
+            if let Some(Some(given)) = call.masks.get(index) {
+                value.mask = find(values, given).map(Value::as_mask);
+            }
+            Some(value)
+        })
+        .collect()
 }

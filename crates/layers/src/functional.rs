@@ -10,7 +10,7 @@ use crate::layer::LayerSpec;
 use crate::layers::Input;
 use crate::model::Model;
 use crate::names::near;
-use crate::topology::{Entry, LayerCall, Topology, ValueId};
+use crate::topology::{Entry, Topology, ValueId};
 use crate::{Error, LayerExt, Result, Sequential};
 
 /// Builds a [`Model`] by applying layers to the outputs of others.
@@ -105,6 +105,44 @@ impl Functional {
         self.first(connected?)
     }
 
+    /// Applies a layer with masks that are given, as Keras' `layer(x, mask=…)`: for each input the value
+    /// whose elements are not 0 where a step counts, or `None` for the mask that the input has already.
+    ///
+    /// ```
+    /// use regraft_layers::{Functional, layers::GlobalAveragePooling1D};
+    ///
+    /// let mut f = Functional::new();
+    /// let (x, lengths) = (f.input([6, 4]), f.input([6]));
+    /// let y = f.apply_masked(GlobalAveragePooling1D::new(), &[x], &[Some(lengths)])?;
+    /// let model = f.model(&[x, lengths], &[y])?;
+    /// # Ok::<(), regraft_layers::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`apply`](Self::apply).
+    pub fn apply_masked(
+        &mut self,
+        layer: impl Into<LayerSpec>,
+        inputs: &[LayerOutput],
+        masks: &[Option<LayerOutput>],
+    ) -> Result<LayerOutput> {
+        let masks: Result<Vec<Option<ValueId>>> = masks
+            .iter()
+            .map(|mask| Ok(self.values(mask.as_slice())?.first().copied()))
+            .collect();
+        let masks = masks?;
+        let output = self.apply(layer, inputs)?;
+        self.mask_call(output.value.call, masks);
+        Ok(output)
+    }
+
+    /// Gives the call its masks.
+    fn mask_call(&mut self, call: usize, masks: Vec<Option<ValueId>>) {
+        if let Some(call) = self.model.topology.calls.get_mut(call) {
+            call.masks = masks;
+        }
+    }
+
     /// Applies a layer that is there already, with the same weights.
     ///
     /// # Errors
@@ -195,6 +233,18 @@ impl Functional {
     /// Adds a layer without applying it, for [`connect`](Self::connect).
     pub(crate) fn insert(&mut self, layer: LayerSpec) -> Result<usize> {
         self.model.insert(layer)
+    }
+
+    /// Applies the layer at `position`, with masks given with the inputs (none, or one for each).
+    pub(crate) fn connect_masked(
+        &mut self,
+        position: usize,
+        inputs: &[ValueId],
+        masks: Vec<Option<ValueId>>,
+    ) -> Result<Vec<ValueId>> {
+        let values = self.connect(position, inputs)?;
+        self.mask_call(self.model.topology.calls.len() - 1, masks);
+        Ok(values)
     }
 
     /// Applies the layer at `position`.
@@ -298,7 +348,7 @@ impl Order {
                     let number = found.len() as i64;
                     found.entry(topology.calls[call].layer).or_insert(number);
                 }
-                match topology.calls[call].inputs.get(next) {
+                match topology.calls[call].operands().nth(next) {
                     Some(input) => {
                         stack.push((call, next + 1));
                         stack.push((input.call, 0));
@@ -313,7 +363,7 @@ impl Order {
             let layer_depth = layer_depths.entry(topology.calls[call].layer).or_default();
             *layer_depth = depths[call].max(*layer_depth);
             depths[call] = *layer_depth;
-            for input in &topology.calls[call].inputs {
+            for input in topology.calls[call].operands() {
                 depths[input.call] = depths[input.call].max(depths[call] + 1);
             }
         }
@@ -353,12 +403,10 @@ impl Order {
         };
         let values = |ids: &[ValueId]| ids.iter().map(renumbered).collect();
         let call = |&position: &usize| {
-            let call = &topology.calls[position];
-            LayerCall {
-                layer: layer[&call.layer],
-                inputs: values(&call.inputs),
-                values: call.values.clone(),
-            }
+            let mut call = topology.calls[position].clone();
+            call.layer = layer[&call.layer];
+            call.operands_mut().for_each(|id| *id = renumbered(id));
+            call
         };
         let entry = |&position: &usize| -> Entry { topology.layers[position].clone() };
         Topology {

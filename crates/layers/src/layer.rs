@@ -63,6 +63,15 @@ pub trait Layer: Any + fmt::Debug + Send + Sync {
     /// layer behaves as in training.
     fn call<'g>(&self, call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g>;
 
+    /// The mask of the (first) output: which of its steps count, 1 where they do and 0 where they are
+    /// padding, or nothing if all do.
+    ///
+    /// [`Call::mask`] has the masks of the inputs. A layer that keeps the steps apart returns that of
+    /// its input, `call.mask(0)`. By default it is dropped, as with Keras' `supports_masking = False`.
+    fn mask<'g>(&self, _call: &Call<'g, '_>, _inputs: &[Var<'g>]) -> Option<Var<'g>> {
+        None
+    }
+
     /// The element type of the inputs: floats, unless the layer looks up token ids.
     fn input_type(&self) -> DataType {
         DataType::F32

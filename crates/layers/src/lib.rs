@@ -20,6 +20,7 @@ pub mod initializers;
 mod layer;
 pub mod layers;
 pub mod losses;
+mod masks;
 mod model;
 mod names;
 mod places;

@@ -198,7 +198,7 @@ fn drop_unused_outputs(topology: &mut Topology, layer: usize) {
     let Body::Nested(nested) = &topology.layers[layer].body else {
         return;
     };
-    let consumed = topology.calls.iter().flat_map(|call| &call.inputs);
+    let consumed = topology.calls.iter().flat_map(|call| call.operands());
     let mut used: Vec<usize> = consumed
         .chain(&topology.outputs)
         .filter(|value| topology.calls[value.call].layer == layer)
@@ -221,7 +221,7 @@ fn drop_unused_outputs(topology: &mut Topology, layer: usize) {
         }
     };
     for call in &mut topology.calls {
-        call.inputs.iter_mut().for_each(renumber);
+        call.operands_mut().for_each(renumber);
         if call.layer == layer {
             call.values = used
                 .iter()
@@ -239,6 +239,7 @@ impl Topology {
         let whole = |position: usize| self.outputs_of(position);
         let follows = |(position, call): (usize, &crate::topology::LayerCall)| {
             call.layer == position
+                && call.masks.is_empty()
                 && match position.checked_sub(1) {
                     None => call.inputs.is_empty(),
                     Some(before) => call.inputs == whole(before),

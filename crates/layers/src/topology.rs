@@ -36,8 +36,25 @@ pub struct ValueId {
 pub(crate) struct LayerCall {
     pub layer: usize,
     pub inputs: Vec<ValueId>,
+    /// The masks that were given with the inputs, in their order; an input that has none here has the
+    /// one that comes with its value.
+    pub masks: Vec<Option<ValueId>>,
     /// The shapes and the element types of the outputs: one, or as many as a nested model has.
     pub values: Vec<ValueSpec>,
+}
+
+impl LayerCall {
+    /// All values that it takes: the inputs, and then the masks that were given with them.
+    pub fn operands(&self) -> impl Iterator<Item = &ValueId> {
+        self.inputs.iter().chain(self.masks.iter().flatten())
+    }
+
+    /// As [`operands`](Self::operands), to be renumbered.
+    pub fn operands_mut(&mut self) -> impl Iterator<Item = &mut ValueId> {
+        self.inputs
+            .iter_mut()
+            .chain(self.masks.iter_mut().flatten())
+    }
 }
 
 /// What is known of a value before it is computed.

@@ -25,11 +25,44 @@ type Output = (Node, usize);
 struct Layer {
     name: String,
     /// What each call takes; one call without anything for an input layer.
-    calls: Vec<Vec<Output>>,
+    calls: Vec<Call<Output>>,
     /// The results of the calls made so far.
     values: Vec<Vec<ValueId>>,
     /// Where the layer is in the builder.
     position: usize,
+}
+
+/// What a call takes: values, and the masks that were given with them (none, or one for each).
+#[derive(Clone)]
+struct Call<T> {
+    inputs: Vec<T>,
+    masks: Vec<Option<T>>,
+}
+
+impl<T> Call<T> {
+    /// A call without masks.
+    fn of(inputs: Vec<T>) -> Self {
+        let masks = Vec::new();
+        Call { inputs, masks }
+    }
+
+    /// All that it takes.
+    fn operands(&self) -> impl Iterator<Item = &T> {
+        self.inputs.iter().chain(self.masks.iter().flatten())
+    }
+
+    /// The same of other values.
+    fn try_map<U>(&self, mut map: impl FnMut(&T) -> Result<U>) -> Result<Call<U>> {
+        let inputs: Result<Vec<U>> = self.inputs.iter().map(&mut map).collect();
+        let masks = self.masks.iter();
+        let masks: Result<Vec<Option<U>>> = masks
+            .map(|mask| mask.as_ref().map(&mut map).transpose())
+            .collect();
+        Ok(Call {
+            inputs: inputs?,
+            masks: masks?,
+        })
+    }
 }
 
 /// What a list of calls refers to, before names are resolved.
@@ -59,7 +92,7 @@ impl Reader<'_> {
             let given = value["name"].as_str();
             let at = |detail: Detail| Error::Config(detail.within(given.unwrap_or_default()));
             let (mut spec, mut calls) = match operation::read(value).map_err(at)? {
-                Some((operation, inputs)) => (LayerSpec::from(operation), vec![inputs]),
+                Some((operation, inputs)) => (LayerSpec::from(operation), vec![Call::of(inputs)]),
                 None => (self.layer(value, depth)?, Vec::new()),
             };
             let name = given.map(str::to_string).or(spec.name.take());
@@ -67,11 +100,11 @@ impl Reader<'_> {
             if calls.is_empty() {
                 for node in value["inbound_nodes"].as_array().into_iter().flatten() {
                     let read = read_node(node).map_err(|detail| detail.within(&name));
-                    let (inputs, training) = read.map_err(Error::Config)?;
+                    let (call, training) = read.map_err(Error::Config)?;
                     if training == Some(false) {
                         as_in_inference(&mut spec);
                     }
-                    calls.push(inputs);
+                    calls.push(call);
                 }
             }
             nested.push(matches!(&spec.kind, LayerKind::Nested(_)));
@@ -102,21 +135,19 @@ impl Reader<'_> {
         };
         for (position, calls) in references.iter().enumerate() {
             for call in calls {
-                let resolve =
-                    |reference| find(reference).map_err(|e| e.within(&layers[position].name));
-                let inputs: Result<Vec<Output>> = call.iter().map(resolve).collect();
-                let inputs = inputs?;
-                layers[position].calls.push(inputs);
+                let name = &layers[position].name;
+                let call = call.try_map(|reference| find(reference).map_err(|e| e.within(name)))?;
+                layers[position].calls.push(call);
             }
             if layers[position].calls.is_empty() {
-                layers[position].calls.push(Vec::new());
+                layers[position].calls.push(Call::of(Vec::new()));
             }
         }
         connect(&mut builder, &mut layers)?;
         let keras2 = references
             .iter()
             .flatten()
-            .flatten()
+            .flat_map(Call::operands)
             .any(|reference| reference.keras2);
         let ends = |key: &str| -> Result<Vec<LayerOutput>> {
             let mut outputs = Vec::new();
@@ -139,7 +170,7 @@ impl Reader<'_> {
 /// Makes all calls, each as soon as what it takes is there.
 fn connect(builder: &mut Functional, layers: &mut [Layer]) -> Result<()> {
     for layer in &*layers {
-        for &((source, call), _) in layer.calls.iter().flatten() {
+        for &((source, call), _) in layer.calls.iter().flat_map(Call::operands) {
             if call >= layers[source].calls.len() {
                 return Err(no_such_call(&layers[source], call).within(&layer.name));
             }
@@ -151,22 +182,20 @@ fn connect(builder: &mut Functional, layers: &mut [Layer]) -> Result<()> {
         loop {
             let layer = &layers[position];
             let done = layer.values.len();
-            let Some(inputs) = layer.calls.get(done) else {
+            let Some(call) = layer.calls.get(done) else {
                 break;
             };
-            let missing = inputs
-                .iter()
+            let missing = call
+                .operands()
                 .find(|((source, call), _)| *call >= layers[*source].values.len());
             if let Some(&(missing, _)) = missing {
                 waiting.entry(missing).or_default().push(position);
                 break;
             }
-            let values: Result<Vec<ValueId>> = inputs
-                .iter()
-                .map(|&((source, call), output)| layers[source].value(call, output))
-                .collect();
-            let inputs = values.map_err(|error| error.within(&layer.name))?;
-            let outputs = builder.connect(layer.position, &inputs)?;
+            let values =
+                call.try_map(|&((source, call), output)| layers[source].value(call, output));
+            let Call { inputs, masks } = values.map_err(|error| error.within(&layer.name))?;
+            let outputs = builder.connect_masked(layer.position, &inputs, masks)?;
             layers[position].values.push(outputs);
             ready.extend(waiting.remove(&(position, done)).unwrap_or_default());
         }
@@ -205,37 +234,52 @@ fn no_such_call(layer: &Layer, call: usize) -> Error {
     wrong("", &expected, format!("call {call}"))
 }
 
-/// What a call takes, and the `training` it was made with.
-fn read_node(node: &Value) -> Result<(Vec<Reference<'_>>, Option<bool>), Detail> {
-    let mut references = Vec::new();
-    let mut training = None;
+/// A call, and the `training` it was made with.
+fn read_node(node: &Value) -> Result<(Call<Reference<'_>>, Option<bool>), Detail> {
+    let mut call = Call::of(Vec::new());
+    let mut arguments = Arguments::default();
     if let Some(inputs) = node.as_array() {
         // Keras 2: [["name", call, output, {arguments}], …].
         for input in inputs {
-            references.push(read_history(input, true)?);
-            training = read_arguments(&input[3])?.or(training);
+            call.inputs.push(read_history(input, true)?);
+            arguments.read(&input[3], true)?;
         }
-        return Ok((references, training));
-    }
-    // Keras 3: {"args": [tensor or list of tensors], "kwargs": {…}}.
-    for argument in node["args"].as_array().into_iter().flatten() {
-        let tensors = match argument {
-            Value::Array(tensors) => tensors.as_slice(),
-            tensor => std::slice::from_ref(tensor),
-        };
-        for tensor in tensors {
-            if tensor["class_name"] != "__keras_tensor__" {
-                let expected = "outputs of layers as the only arguments";
-                return Err(Detail::new("inbound_nodes", expected, brief(tensor)));
+    } else {
+        // Keras 3: {"args": [tensor or list of tensors], "kwargs": {…}}.
+        for argument in node["args"].as_array().into_iter().flatten() {
+            let tensors = match argument {
+                Value::Array(tensors) => tensors.as_slice(),
+                tensor => std::slice::from_ref(tensor),
+            };
+            for tensor in tensors {
+                call.inputs.push(read_tensor(tensor, false)?);
             }
-            references.push(read_history(&tensor["config"]["keras_history"], false)?);
+        }
+        if call.inputs.is_empty() {
+            let expected = "a call with the outputs of layers";
+            return Err(Detail::new("inbound_nodes", expected, brief(node)));
+        }
+        arguments.read(&node["kwargs"], false)?;
+    }
+    call.masks = arguments.masks;
+    if !call.masks.is_empty() && call.masks.len() != call.inputs.len() {
+        let expected = format!("a mask for each of {} inputs", call.inputs.len());
+        let received = format!("{} of them", call.masks.len());
+        return Err(Detail::new("inbound_nodes", expected, received));
+    }
+    Ok((call, arguments.training))
+}
+
+/// The output of a layer that is an argument of a call.
+fn read_tensor(tensor: &Value, keras2: bool) -> Result<Reference<'_>, Detail> {
+    match tensor["class_name"] == "__keras_tensor__" {
+        true => read_history(&tensor["config"]["keras_history"], false),
+        false if keras2 => read_history(tensor, true),
+        false => {
+            let expected = "outputs of layers as the only arguments";
+            Err(Detail::new("inbound_nodes", expected, brief(tensor)))
         }
     }
-    if references.is_empty() {
-        let expected = "a call with the outputs of layers";
-        return Err(Detail::new("inbound_nodes", expected, brief(node)));
-    }
-    Ok((references, read_arguments(&node["kwargs"])?))
 }
 
 /// `["name", call, output]`, and in Keras 2 a fourth item, which the caller reads.
@@ -259,21 +303,43 @@ pub(super) fn read_history(history: &Value, keras2: bool) -> Result<Reference<'_
     }
 }
 
-/// The arguments of a call besides its inputs: `training`, and what has no effect here.
-fn read_arguments(arguments: &Value) -> Result<Option<bool>, Detail> {
-    let mut training = None;
-    for (key, value) in arguments.as_object().into_iter().flatten() {
-        match (key.as_str(), value) {
-            (_, Value::Null) => {}
-            ("training", Value::Bool(false)) => training = Some(false),
-            _ => {
-                let expected = "no argument but `training=False`";
-                let received = format!("{key}: {}", brief(value));
-                return Err(Detail::new("inbound_nodes", expected, received));
+/// The arguments of a call besides its inputs.
+#[derive(Default)]
+struct Arguments<'v> {
+    training: Option<bool>,
+    masks: Vec<Option<Reference<'v>>>,
+}
+
+impl<'v> Arguments<'v> {
+    /// Reads `training`, `mask`, and what has no effect here.
+    fn read(&mut self, arguments: &'v Value, keras2: bool) -> Result<(), Detail> {
+        for (key, value) in arguments.as_object().into_iter().flatten() {
+            match (key.as_str(), value) {
+                (_, Value::Null) => {}
+                ("training", Value::Bool(false)) => self.training = Some(false),
+                ("mask", mask) => self.masks = read_masks(mask, keras2)?,
+                _ => {
+                    let expected = "no argument but `training=False` and `mask`";
+                    let received = format!("{key}: {}", brief(value));
+                    return Err(Detail::new("inbound_nodes", expected, received));
+                }
             }
         }
+        Ok(())
     }
-    Ok(training)
+}
+
+/// The outputs of layers that are given as masks: one, or a list of them and of nulls.
+fn read_masks(mask: &Value, keras2: bool) -> Result<Vec<Option<Reference<'_>>>, Detail> {
+    let masks = match mask {
+        Value::Array(masks) if !masks.first().is_some_and(Value::is_string) => masks.as_slice(),
+        mask => std::slice::from_ref(mask),
+    };
+    let read = |mask| read_tensor(mask, keras2).map_err(|detail| detail.within("mask"));
+    masks
+        .iter()
+        .map(|mask| (!mask.is_null()).then(|| read(mask)).transpose())
+        .collect()
 }
 
 /// The model's inputs or outputs: one reference, a list, or a dictionary in the order of its keys.

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{FREEZING, TAKES_A_LIST, operation};
 use crate::layers::{Operation, class_names, object};
-use crate::topology::{Body, Entry, Topology, ValueId};
+use crate::topology::{Body, Entry, LayerCall, Topology, ValueId};
 use crate::{Freezing, Layer};
 
 /// A model, top-level or nested.
@@ -42,9 +42,7 @@ fn functional(name: &str, topology: &Topology) -> Value {
         let mut value = layer(entry);
         let calls = topology.calls.iter().filter(|call| call.layer == position);
         let called = calls.filter(|call| !call.inputs.is_empty());
-        let nodes: Vec<Value> = called
-            .map(|call| node(topology, entry, &call.inputs))
-            .collect();
+        let nodes: Vec<Value> = called.map(|call| node(topology, entry, call)).collect();
         value["name"] = entry.name.as_str().into();
         value["inbound_nodes"] = nodes.into();
         value
@@ -120,21 +118,8 @@ fn class(layer: &dyn Layer, mut config: Map<String, Value>) -> Value {
 }
 
 /// One call of a layer: the values it was called with.
-fn node(topology: &Topology, entry: &Entry, inputs: &[ValueId]) -> Value {
-    let tensors: Vec<Value> = inputs
-        .iter()
-        .map(|&id| {
-            let (name, index) = source(topology, id);
-            json!({
-                "class_name": "__keras_tensor__",
-                "config": {
-                    "shape": shape(topology, id),
-                    "dtype": topology.value(id).map(|value| value.data_type.to_string()),
-                    "keras_history": [name, index, id.output],
-                },
-            })
-        })
-        .collect();
+fn node(topology: &Topology, entry: &Entry, call: &LayerCall) -> Value {
+    let tensors: Vec<Value> = call.inputs.iter().map(|&id| tensor(topology, id)).collect();
     if let Some(operation) = entry.leaf_as::<Operation>() {
         return json!({ "args": operation.arguments(tensors), "kwargs": {} });
     }
@@ -144,7 +129,35 @@ fn node(topology: &Topology, entry: &Entry, inputs: &[ValueId]) -> Value {
     } else {
         json!(tensors)
     };
-    json!({ "args": arguments, "kwargs": {} })
+    json!({ "args": arguments, "kwargs": masks(topology, call, as_list) })
+}
+
+/// The masks that were given with a call, as its arguments.
+fn masks(topology: &Topology, call: &LayerCall, as_list: bool) -> Value {
+    if call.masks.iter().all(Option::is_none) {
+        return json!({});
+    }
+    let masks = call.masks.iter();
+    let mut masks: Vec<Value> = masks
+        .map(|mask| mask.map_or(Value::Null, |id| tensor(topology, id)))
+        .collect();
+    match as_list {
+        true => json!({ "mask": masks }),
+        false => json!({ "mask": masks.pop() }),
+    }
+}
+
+/// The output of a layer as an argument of a call.
+fn tensor(topology: &Topology, id: ValueId) -> Value {
+    let (name, index) = source(topology, id);
+    json!({
+        "class_name": "__keras_tensor__",
+        "config": {
+            "shape": shape(topology, id),
+            "dtype": topology.value(id).map(|value| value.data_type.to_string()),
+            "keras_history": [name, index, id.output],
+        },
+    })
 }
 
 /// An input or output of the model.

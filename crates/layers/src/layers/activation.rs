@@ -39,6 +39,10 @@ impl Layer for ActivationLayer {
         self.activation.apply(inputs[0])
     }
 
+    fn mask<'g>(&self, call: &Call<'g, '_>, _inputs: &[Var<'g>]) -> Option<Var<'g>> {
+        call.mask(0)
+    }
+
     fn config(&self) -> Map<String, Value> {
         let mut config = Map::new();
         config.insert("activation".into(), self.activation.serialize());

@@ -46,6 +46,10 @@ impl Layer for ActivityRegularization {
         x
     }
 
+    fn mask<'g>(&self, call: &Call<'g, '_>, _inputs: &[Var<'g>]) -> Option<Var<'g>> {
+        call.mask(0)
+    }
+
     fn config(&self) -> Map<String, Value> {
         object(json!({ "l1": number(self.l1), "l2": number(self.l2) }))
     }

@@ -37,6 +37,10 @@ macro_rules! activation_layer {
                 }
             }
 
+            fn mask<'g>(&self, call: &Call<'g, '_>, _inputs: &[Var<'g>]) -> Option<Var<'g>> {
+                call.mask(0)
+            }
+
             fn config(&$self) -> Map<String, Value> {
                 object($config)
             }
@@ -191,9 +195,14 @@ impl FromSettings for ELU {
     }
 }
 
+/// What Keras has in the place of logits that are left out.
+const LARGE_NEGATIVE: f32 = -1e9;
+
 /// `y = eˣ / Σ eˣ`, the sum over `axis`, the last unless told otherwise.
 ///
 /// Input and output have the same shape, any; there are no weights; being frozen changes nothing.
+/// Of a mask, which must go with the input as NumPy's broadcasting has it, elements that do not count
+/// are left out of the sum and are 0.
 /// Keras: <https://keras.io/api/layers/activation_layers/softmax/>.
 #[derive(Clone, Copy, Debug)]
 pub struct Softmax {
@@ -218,6 +227,18 @@ impl Softmax {
         self.axis = axis;
         self
     }
+
+    fn softmax<'g>(&self, x: Var<'g>) -> Var<'g> {
+        let last = x.shape().rank().saturating_sub(1);
+        let axis = axes_of(&[self.axis], x).first().copied().unwrap_or(last);
+        if axis == last {
+            return x.softmax();
+        }
+        // Exchanging two axes twice brings them back.
+        let mut axes: Vec<usize> = (0..=last).collect();
+        axes.swap(axis, last);
+        x.permute(&axes).softmax().permute(&axes)
+    }
 }
 
 impl Layer for Softmax {
@@ -229,17 +250,19 @@ impl Layer for Softmax {
         fixed_axes(&[self.axis], single(inputs)?).map(|_| ())
     }
 
-    fn call<'g>(&self, _call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {
-        let x = inputs[0];
-        let last = x.shape().rank().saturating_sub(1);
-        let axis = axes_of(&[self.axis], x).first().copied().unwrap_or(last);
-        if axis == last {
-            return x.softmax();
+    fn call<'g>(&self, call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {
+        match call.mask(0) {
+            None => self.softmax(inputs[0]),
+            // What is left out is 0 in the end, even where all of a sum is.
+            Some(mask) => {
+                let kept = mask.select(inputs[0], LARGE_NEGATIVE);
+                mask.select(self.softmax(kept), 0.0)
+            }
         }
-        // Exchanging two axes twice brings them back.
-        let mut axes: Vec<usize> = (0..=last).collect();
-        axes.swap(axis, last);
-        x.permute(&axes).softmax().permute(&axes)
+    }
+
+    fn mask<'g>(&self, call: &Call<'g, '_>, _inputs: &[Var<'g>]) -> Option<Var<'g>> {
+        call.mask(0)
     }
 
     fn config(&self) -> Map<String, Value> {

@@ -79,6 +79,10 @@ impl Layer for AlphaDropout {
         (x * kept + (1.0 - kept) * OFF) * a + b
     }
 
+    fn mask<'g>(&self, call: &Call<'g, '_>, _inputs: &[Var<'g>]) -> Option<Var<'g>> {
+        call.mask(0)
+    }
+
     fn config(&self) -> Map<String, Value> {
         object(json!({
             "rate": number(self.rate),

@@ -7,13 +7,14 @@ use serde_json::{Map, Value, json};
 use super::support::{
     along, axes_of, constraint, fixed_axes, object, other_axes, regularizer, single,
 };
+use crate::masks::along_features;
 use crate::settings::{FromSettings, Settings, number, require, require_rate};
 use crate::{Call, Constraint, Initializer, Layer, Regularizer, Weights};
 
 /// `y = gamma · (x − mean) / √(variance + epsilon) + beta`, feature by feature.
 ///
 /// While it trains, `mean` and `variance` (the population variance) are those of the batch over all
-/// axes but `axis`, and the moving statistics follow them:
+/// axes but `axis`, leaving out steps that a mask says do not count, and the moving statistics follow them:
 /// `moving = moving · momentum + batch · (1 − momentum)`. Otherwise they are the moving statistics.
 ///
 /// | | |
@@ -162,13 +163,16 @@ impl BatchNormalization {
 
     /// Normalizes with the statistics of the batch, and lets the moving ones follow.
     fn train<'g>(&self, call: &Call<'g, '_>, x: Var<'g>, axes: &[usize]) -> Var<'g> {
-        if axes == [x.shape().rank() - 1] {
-            return self.train_last_axis(call, x);
-        }
         let others = other_axes(axes, x);
-        let mean = x.mean_keeping(&others);
-        let centered = x - mean;
-        let variance = centered.square().mean_keeping(&others);
+        let [mean, centered, variance] = match call.mask(0) {
+            None if axes == [x.shape().rank() - 1] => return self.train_last_axis(call, x),
+            None => {
+                let mean = x.mean_keeping(&others);
+                let centered = x - mean;
+                [mean, centered, centered.square().mean_keeping(&others)]
+            }
+            Some(mask) => moments_of_counting(x, along_features(mask, x), &others),
+        };
         self.follow(call, mean, variance);
         let mut scale = 1.0 / (variance + self.epsilon).sqrt();
         if self.scale {
@@ -221,6 +225,18 @@ impl BatchNormalization {
     }
 }
 
+/// The mean over `axes`, the differences from it, and the variance, of the elements that count.
+fn moments_of_counting<'g>(x: Var<'g>, mask: Var<'g>, axes: &[usize]) -> [Var<'g>; 3] {
+    // Keras' fuzz factor, which is there so that a batch of padding alone has statistics.
+    const EPSILON: f32 = 1e-7;
+    let mask = mask.broadcast_to(x.shape());
+    let count = mask.sum_keeping(axes) + EPSILON;
+    let mean = mask.select(x, 0.0).sum_keeping(axes) / count;
+    let centered = x - mean;
+    let squares = mask.select(centered, 0.0).square();
+    [mean, centered, squares.sum_keeping(axes) / count]
+}
+
 impl Layer for BatchNormalization {
     fn class_name(&self) -> &str {
         "BatchNormalization"
@@ -258,6 +274,10 @@ impl Layer for BatchNormalization {
             true => self.train(call, inputs[0], &axes),
             false => self.infer(call, inputs[0], &axes),
         }
+    }
+
+    fn mask<'g>(&self, call: &Call<'g, '_>, _inputs: &[Var<'g>]) -> Option<Var<'g>> {
+        call.mask(0)
     }
 
     fn config(&self) -> Map<String, Value> {

@@ -152,6 +152,10 @@ impl Layer for Dense {
         output
     }
 
+    fn mask<'g>(&self, call: &Call<'g, '_>, _inputs: &[Var<'g>]) -> Option<Var<'g>> {
+        call.mask(0)
+    }
+
     fn config(&self) -> Map<String, Value> {
         let mut config = object(json!({
             "units": self.units,

@@ -140,6 +140,10 @@ impl Layer for Dropout {
         drop(call, x, mask, self.rate, self.seed)
     }
 
+    fn mask<'g>(&self, call: &Call<'g, '_>, _inputs: &[Var<'g>]) -> Option<Var<'g>> {
+        call.mask(0)
+    }
+
     fn config(&self) -> Map<String, Value> {
         object(json!({
             "rate": number(self.rate),

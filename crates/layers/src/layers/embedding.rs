@@ -17,7 +17,7 @@ use crate::{Call, Constraint, Initializer, Layer, Regularizer, Weights};
 /// | weights | `embeddings` `(input_dim, output_dim)`, uniform in ±0.05 at first |
 /// | frozen | the table is a constant, without gradient |
 ///
-/// `mask_zero` is kept for Keras' sake; here no layer looks at masks.
+/// With [`mask_zero`](Self::mask_zero), 0 is padding: the output has a [mask](crate::Layer::mask).
 /// Keras: <https://keras.io/api/layers/core_layers/embedding/>.
 #[derive(Clone, Debug)]
 pub struct Embedding {
@@ -72,7 +72,8 @@ impl Embedding {
         self
     }
 
-    /// Says that 0 is padding; saved with the model for Keras.
+    /// Says that 0 is padding: steps of it do not count in what follows, as far as layers look at masks
+    /// (pooling over time, normalization in training, losses and metrics).
     #[must_use]
     pub fn mask_zero(mut self, mask_zero: bool) -> Self {
         self.mask_zero = mask_zero;
@@ -111,6 +112,10 @@ impl Layer for Embedding {
         let output = call.weight("embeddings").gather(inputs[0]);
         call.activity_penalty(&self.activity_regularizer, output);
         output
+    }
+
+    fn mask<'g>(&self, _call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Option<Var<'g>> {
+        self.mask_zero.then(|| inputs[0].to_f32().not_equal(0.0))
     }
 
     fn input_type(&self) -> DataType {

@@ -57,6 +57,10 @@ impl Layer for GaussianDropout {
         x * call.graph().random_normal(stream, x.shape(), 1.0, stddev)
     }
 
+    fn mask<'g>(&self, call: &Call<'g, '_>, _inputs: &[Var<'g>]) -> Option<Var<'g>> {
+        call.mask(0)
+    }
+
     fn config(&self) -> Map<String, Value> {
         object(json!({ "rate": number(self.rate), "seed": self.seed }))
     }

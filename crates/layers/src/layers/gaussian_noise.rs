@@ -56,6 +56,10 @@ impl Layer for GaussianNoise {
             .random_normal(stream, x.shape(), 0.0, self.stddev)
     }
 
+    fn mask<'g>(&self, call: &Call<'g, '_>, _inputs: &[Var<'g>]) -> Option<Var<'g>> {
+        call.mask(0)
+    }
+
     fn config(&self) -> Map<String, Value> {
         object(json!({ "stddev": number(self.stddev), "seed": self.seed }))
     }

@@ -24,7 +24,7 @@ pub type GlobalAveragePooling3D = GlobalAveragePooling<3>;
 
 /// Defines one of the two.
 macro_rules! global_pooling {
-    ($(#[$documentation:meta])* $name:ident, $class_names:expr, $apply:ident, $keeping:ident) => {
+    ($(#[$documentation:meta])* $name:ident, $class_names:expr, $apply:ident, $keeping:ident, $masked:expr) => {
         $(#[$documentation])*
         ///
         /// Input `(batch, …spatial, channels)`, output `(batch, channels)`, or with
@@ -73,7 +73,12 @@ macro_rules! global_pooling {
                 }
             }
 
-            fn call<'g>(&self, _call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {
+            fn call<'g>(&self, call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {
+                let masked: Option<Masked> = $masked;
+                if let (1, Some(masked), Some(mask)) = (RANK, masked, call.mask(0)) {
+                    let steps = if self.channels_first { 2 } else { 1 };
+                    return masked(inputs[0], mask, steps, self.keep_dims);
+                }
                 let first = if self.channels_first { 2 } else { 1 };
                 let axes: Vec<usize> = (first..first + RANK).collect();
                 match self.keep_dims {
@@ -105,11 +110,25 @@ global_pooling!(
     /// The largest number of each channel.
     GlobalMaxPooling,
     ["GlobalMaxPooling1D", "GlobalMaxPooling2D", "GlobalMaxPooling3D"],
-    max, max_keeping
+    max, max_keeping, None
 );
 global_pooling!(
-    /// The mean of each channel.
+    /// The mean of each channel; over steps, of those that the mask says count.
     GlobalAveragePooling,
     ["GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAveragePooling3D"],
-    mean, mean_keeping
+    mean, mean_keeping, Some(mean_of_counting)
 );
+
+/// A function of a value, its mask, the axis of its steps, and whether that stays with size 1.
+type Masked = for<'g> fn(Var<'g>, Var<'g>, usize, bool) -> Var<'g>;
+
+/// The mean over the steps that count; of none it is 0/0, as in Keras.
+fn mean_of_counting<'g>(x: Var<'g>, mask: Var<'g>, steps: usize, keep: bool) -> Var<'g> {
+    // (batch, steps) along the channels, which are the other of the two axes.
+    let mask = mask.expand_dims(3 - steps);
+    let counting = mask.select(x, 0.0);
+    match keep {
+        true => counting.sum_keeping(&[steps]) / mask.sum_keeping(&[steps]),
+        false => counting.sum(&[steps]) / mask.sum(&[steps]),
+    }
+}

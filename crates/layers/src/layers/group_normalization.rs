@@ -151,6 +151,10 @@ impl Layer for GroupNormalization {
         y
     }
 
+    fn mask<'g>(&self, call: &Call<'g, '_>, _inputs: &[Var<'g>]) -> Option<Var<'g>> {
+        call.mask(0)
+    }
+
     fn config(&self) -> Map<String, Value> {
         let mut config = object(json!({
             "groups": self.groups,

@@ -180,6 +180,10 @@ impl Layer for LayerNormalization {
         y
     }
 
+    fn mask<'g>(&self, call: &Call<'g, '_>, _inputs: &[Var<'g>]) -> Option<Var<'g>> {
+        call.mask(0)
+    }
+
     fn config(&self) -> Map<String, Value> {
         object(json!({
             "axis": self.axis,

@@ -5,6 +5,7 @@ use regraft_tensor::Detail;
 use serde_json::{Map, Value, json};
 
 use super::support::object;
+use crate::masks::{along_features, either, either_of_all, joined};
 use crate::settings::{FromSettings, Settings, resolve};
 use crate::{Call, Layer, Weights};
 
@@ -29,11 +30,12 @@ pub(super) fn check(inputs: &[Shape], exactly: Option<usize>) -> Result<(), Deta
 
 /// Defines a layer that combines inputs element by element, from the left.
 macro_rules! merging {
-    ($(#[$documentation:meta])* $name:ident, $class_name:literal, $exactly:expr, |$inputs:ident| $value:expr) => {
+    ($(#[$documentation:meta])* $name:ident, $class_name:literal, $exactly:expr, |$call:pat_param, $inputs:ident| $value:expr) => {
         $(#[$documentation])*
         ///
         /// Input shapes are the same, or go together as NumPy's broadcasting has it. There are no
-        /// weights; being frozen changes nothing.
+        /// weights; being frozen changes nothing. If all inputs have masks, a step of the output counts
+        /// where it does in one of them.
         /// Keras: <https://keras.io/api/layers/merging_layers/>.
         #[derive(Clone, Copy, Debug, Default)]
         pub struct $name;
@@ -47,8 +49,12 @@ macro_rules! merging {
                 check(inputs, $exactly)
             }
 
-            fn call<'g>(&self, _call: &Call<'g, '_>, $inputs: &[Var<'g>]) -> Var<'g> {
+            fn call<'g>(&self, $call: &Call<'g, '_>, $inputs: &[Var<'g>]) -> Var<'g> {
                 $value
+            }
+
+            fn mask<'g>(&self, call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Option<Var<'g>> {
+                either_of_all(call, inputs.len())
             }
         }
 
@@ -67,34 +73,81 @@ fn fold<'g>(inputs: &[Var<'g>], combine: impl Fn(Var<'g>, Var<'g>) -> Var<'g>) -
         .fold(inputs[0], |all, &input| combine(all, input))
 }
 
+/// The product, where an input that does not count is 1.
+fn multiply<'g>(call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {
+    let masks: Vec<Option<Var<'g>>> = stretched(call, inputs);
+    let factors: Vec<Var<'g>> = inputs
+        .iter()
+        .zip(&masks)
+        .map(|(&x, mask)| mask.map_or(x, |mask| mask.select(x, 1.0)))
+        .collect();
+    let product = fold(&factors, |a, b| a * b);
+    let masks: Option<Vec<Var<'g>>> = masks.into_iter().collect();
+    match masks {
+        None => product,
+        Some(masks) => fold(&masks, either).select(product, 0.0),
+    }
+}
+
+/// The largest or smallest of what counts. As in Keras, from the left: an input without mask after
+/// others with masks makes all that follows count.
+fn extreme<'g>(
+    call: &Call<'g, '_>,
+    inputs: &[Var<'g>],
+    pick: impl Fn(Var<'g>, Var<'g>) -> Var<'g>,
+) -> Var<'g> {
+    let masks = stretched(call, inputs);
+    let (mut output, mut counts) = (inputs[0], masks[0]);
+    for (&input, &mask) in inputs.iter().zip(&masks).skip(1) {
+        let x = mask.map_or(input, |mask| mask.select(input, output));
+        let kept = counts.map_or(output, |counts| counts.select(output, x));
+        counts = counts.zip(mask).map(|(a, b)| either(a, b));
+        output = pick(kept, x);
+    }
+    output
+}
+
+/// The masks of the inputs, each with an axis more, so that it goes with its input.
+fn stretched<'g>(call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Vec<Option<Var<'g>>> {
+    let stretch = |(index, &x): (usize, &Var<'g>)| {
+        let mask = call.mask(index)?;
+        Some(along_features(mask, x).broadcast_to(x.shape()))
+    };
+    inputs.iter().enumerate().map(stretch).collect()
+}
+
 merging!(
     /// The sum of its inputs.
-    Add, "Add", None, |inputs| fold(inputs, |a, b| a + b)
+    Add, "Add", None, |_, inputs| fold(inputs, |a, b| a + b)
 );
 merging!(
     /// The first of two inputs minus the second.
-    Subtract, "Subtract", Some(2), |inputs| inputs[0] - inputs[1]
+    Subtract, "Subtract", Some(2), |_, inputs| inputs[0] - inputs[1]
 );
 merging!(
-    /// The product of its inputs, element by element.
-    Multiply, "Multiply", None, |inputs| fold(inputs, |a, b| a * b)
+    /// The product of its inputs, element by element. An input is 1 in steps that its mask says do not
+    /// count; if all have masks, the product is 0 where none counts.
+    Multiply, "Multiply", None, |call, inputs| multiply(call, inputs)
 );
 merging!(
     /// The mean of its inputs.
     Average, "Average", None,
-    |inputs| fold(inputs, |a, b| a + b) * (1.0 / inputs.len() as f32)
+    |_, inputs| fold(inputs, |a, b| a + b) * (1.0 / inputs.len() as f32)
 );
 merging!(
-    /// The largest of its inputs, element by element.
-    Maximum, "Maximum", None, |inputs| fold(inputs, |a, b| a.maximum(b))
+    /// The largest of its inputs, element by element; those whose masks say that a step does not count
+    /// are left out there.
+    Maximum, "Maximum", None, |call, inputs| extreme(call, inputs, |a, b| a.maximum(b))
 );
 merging!(
-    /// The smallest of its inputs, element by element.
-    Minimum, "Minimum", None, |inputs| fold(inputs, |a, b| a.minimum(b))
+    /// The smallest of its inputs, element by element; those whose masks say that a step does not count
+    /// are left out there.
+    Minimum, "Minimum", None, |call, inputs| extreme(call, inputs, |a, b| a.minimum(b))
 );
 
 /// Its inputs one after the other along `axis` (the last unless told otherwise), which is not the
-/// batch; all other sizes are the same.
+/// batch; all other sizes are the same. The masks are joined likewise, where an input without mask counts
+/// throughout; along the last axis a step counts if it does in one of them.
 ///
 /// There are no weights; being frozen changes nothing.
 /// Keras: <https://keras.io/api/layers/merging_layers/concatenate/>.
@@ -154,6 +207,11 @@ impl Layer for Concatenate {
         let axis = super::support::axes_of(&[self.axis], inputs[0]);
         call.graph()
             .concatenate(inputs, axis.first().copied().unwrap_or(0))
+    }
+
+    fn mask<'g>(&self, call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Option<Var<'g>> {
+        let axis = super::support::axes_of(&[self.axis], inputs[0]);
+        joined(call, inputs, axis.first().copied().unwrap_or(0))
     }
 
     fn config(&self) -> Map<String, Value> {

@@ -190,6 +190,10 @@ impl Layer for Normalization {
         }
     }
 
+    fn mask<'g>(&self, call: &Call<'g, '_>, _inputs: &[Var<'g>]) -> Option<Var<'g>> {
+        call.mask(0)
+    }
+
     fn config(&self) -> Map<String, Value> {
         let values = |values: &Vec<f32>| match values.as_slice() {
             [one] => number(*one),

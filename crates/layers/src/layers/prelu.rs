@@ -112,6 +112,10 @@ impl Layer for PReLU {
         x.relu() - call.weight("alpha") * (-x).relu()
     }
 
+    fn mask<'g>(&self, call: &Call<'g, '_>, _inputs: &[Var<'g>]) -> Option<Var<'g>> {
+        call.mask(0)
+    }
+
     fn config(&self) -> Map<String, Value> {
         object(json!({
             "alpha_initializer": self.alpha_initializer.serialize(),

@@ -78,6 +78,10 @@ impl Layer for Rescaling {
         }
     }
 
+    fn mask<'g>(&self, call: &Call<'g, '_>, _inputs: &[Var<'g>]) -> Option<Var<'g>> {
+        call.mask(0)
+    }
+
     fn config(&self) -> Map<String, Value> {
         let values = |numbers: &[f32]| match numbers {
             [one] => number(*one),

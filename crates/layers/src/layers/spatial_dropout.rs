@@ -62,6 +62,10 @@ macro_rules! spatial_dropout {
                 drop(call, x, mask, self.rate, self.seed)
             }
 
+            fn mask<'g>(&self, call: &Call<'g, '_>, _inputs: &[Var<'g>]) -> Option<Var<'g>> {
+                call.mask(0)
+            }
+
             fn config(&self) -> Map<String, Value> {
                 let mut config = object(json!({
                     "rate": number(self.rate),

@@ -54,6 +54,10 @@ impl Layer for UnitNormalization {
         x / squares.maximum(1e-24).sqrt()
     }
 
+    fn mask<'g>(&self, call: &Call<'g, '_>, _inputs: &[Var<'g>]) -> Option<Var<'g>> {
+        call.mask(0)
+    }
+
     fn config(&self) -> Map<String, Value> {
         object(json!({ "axis": axes(&self.axis) }))
     }
