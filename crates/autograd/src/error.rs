@@ -4,7 +4,7 @@
 use regraft_tensor::Detail;
 
 /// The errors of this crate.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// An op was applied to operands that its shape rule refuses.
@@ -23,6 +23,8 @@ pub enum Error {
     #[error("gradient check failed: {0}")]
     Gradcheck(Detail),
 }
+
+regraft_tensor::debug_prints_the_message!(Error);
 
 impl Error {
     /// The four parts of the message.

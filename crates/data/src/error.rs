@@ -3,7 +3,7 @@
 use regraft_tensor::Detail;
 
 /// What can be wrong with a data set.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The operating system refused to open or read a file.
@@ -22,6 +22,8 @@ pub enum Error {
     #[error("unusable data: {0}")]
     Data(Detail),
 }
+
+regraft_tensor::debug_prints_the_message!(Error);
 
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -7,7 +7,7 @@ use std::path::Path;
 use regraft_tensor::Detail;
 
 /// The errors of this crate. Each variant's [`Detail`] names the file and the place in it.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// There is no such file or folder.
@@ -37,6 +37,8 @@ pub enum Error {
     #[error("element type: {0}")]
     DataType(Detail),
 }
+
+regraft_tensor::debug_prints_the_message!(Error);
 
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -3,7 +3,7 @@
 use regraft_tensor::Detail;
 
 /// The errors of this crate.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A layer got an input, or a weight a value, of a shape that it refuses.
@@ -28,6 +28,8 @@ pub enum Error {
     #[error(transparent)]
     Graph(#[from] regraft_autograd::Error),
 }
+
+regraft_tensor::debug_prints_the_message!(Error);
 
 impl Error {
     /// The four parts of the message.

@@ -6,7 +6,7 @@ use regraft_autograd::Shape;
 use regraft_tensor::{Detail, Tensor};
 use serde_json::{Map, Value};
 
-use crate::names::near;
+use crate::names::meant;
 use crate::topology::{Body, Entry, join};
 use crate::weight::{Weight, WeightStore};
 use crate::{Error, Freezing, Layer, Model, ParameterCount, Result, WeightKind};
@@ -19,8 +19,8 @@ pub struct LayerInfo<'m> {
     store: &'m WeightStore,
 }
 
-/// A layer by name or path (`"dense_1"`, `"base/conv1"`), or by position; negative positions count
-/// from the end.
+/// A layer by name or path (`"dense_1"`, `"base/conv1"`; the end of a path is enough where it is the
+/// only one), or by position; negative positions count from the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LayerKey {
     /// By name, or by path for a layer of a nested model.
@@ -216,10 +216,11 @@ impl Model {
     }
 
     /// The layer of this name, path or position: `model.get_layer("dense_1")`,
-    /// `model.get_layer(-1)`, `model.get_layer("base/conv1")`.
+    /// `model.get_layer(-1)`, `model.get_layer("base/conv1")`. The end of a path (`"conv1"`) is enough
+    /// where no other layer's path ends so.
     ///
     /// # Errors
-    /// [`Error::Name`] if there is none, with the nearest names.
+    /// [`Error::Name`] if there is none, with the nearest names, or if there are several.
     pub fn get_layer(&self, key: impl Into<LayerKey>) -> Result<LayerInfo<'_>> {
         let mut layers = self.layers();
         match key.into() {
@@ -233,20 +234,18 @@ impl Model {
                 Err(Error::Name(Detail::new(self.name(), expected, index)))
             }
             LayerKey::Name(name) => {
-                let mut found = None;
-                let mut paths = Vec::new();
+                let mut all = Vec::new();
                 self.topology.visit("", &mut |path, entry| {
-                    if path == name {
-                        found = Some(LayerInfo::new(path.clone(), entry, &self.store));
-                    }
-                    paths.push(path);
+                    all.push(LayerInfo::new(path, entry, &self.store));
                 });
-                found.ok_or_else(|| {
-                    let help = near(&name, paths.iter().map(String::as_str));
+                let paths: Vec<&str> = all.iter().map(|layer| layer.path()).collect();
+                let path = meant(&name, &paths).map_err(|help| {
                     let received = format!("{name:?}");
                     let detail = Detail::new(self.name(), "the name of a layer", received);
                     Error::Name(detail.help(help))
-                })
+                })?;
+                let position = paths.iter().position(|other| *other == path);
+                Ok(all.swap_remove(position.expect("the path is one of these")))
             }
         }
     }

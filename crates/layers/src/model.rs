@@ -3,7 +3,7 @@
 use regraft_autograd::{DataType, Shape};
 use regraft_tensor::{Detail, Tensor};
 
-use crate::names::unique_name;
+use crate::names::{meant, unique_name};
 use crate::topology::{Topology, ValueId};
 use crate::weight::{Weight, WeightStore};
 use crate::{Error, Result};
@@ -78,9 +78,19 @@ impl Model {
         &mut self.store
     }
 
-    /// The weight at `path` (`dense_1/kernel`).
+    /// The weight at `path` (`dense_1/kernel`); the end of a path is enough where no other weight's
+    /// path ends so.
     pub fn weight(&self, path: &str) -> Option<&Weight> {
-        self.store.iter().find(|weight| weight.path == path)
+        Some(&self.store.0[self.weight_position(path).ok()?])
+    }
+
+    fn weight_position(&self, path: &str) -> Result<usize> {
+        let paths: Vec<&str> = self.store.iter().map(Weight::path).collect();
+        let path = meant(path, &paths).map_err(|help| {
+            Error::Name(Detail::new(path, "a weight of the model", "none").help(help))
+        })?;
+        let position = paths.iter().position(|other| *other == path);
+        Ok(position.expect("the path is one of these"))
     }
 
     /// Sets the values of the weight at `path`.
@@ -89,13 +99,8 @@ impl Model {
     /// [`Error::Name`] if there is no such weight, [`Error::Shape`] if the shape differs; the
     /// model is unchanged then.
     pub fn set_weight(&mut self, path: &str, value: Tensor) -> Result<()> {
-        let Some(weight) = self.store.0.iter_mut().find(|weight| weight.path == path) else {
-            let paths = self.store.iter().map(Weight::path);
-            let help = crate::names::near(path, paths);
-            return Err(Error::Name(
-                Detail::new(path, "a weight of the model", "none").help(help),
-            ));
-        };
+        let position = self.weight_position(path)?;
+        let weight = &mut self.store.0[position];
         if weight.value.shape() != value.shape() {
             let expected = format!("shape {:?}", weight.value.shape());
             let received = format!("{:?}", value.shape());

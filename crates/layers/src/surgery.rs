@@ -15,7 +15,7 @@ impl Model {
     /// A new model that ends at the output of a layer, with the layers on the way there: the
     /// backbone of a classifier, say.
     ///
-    /// A layer of a nested model is named by its path (`"mobilenetv2/out_relu"`); the nested model
+    /// A layer of a nested model is named by its path (`"mobilenetv2_1.00_224/out_relu"`); the nested model
     /// is cut there and stays a layer of the new model, so that paths are what they were. Inputs
     /// that the layer does not depend on are dropped.
     ///

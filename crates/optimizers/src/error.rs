@@ -3,7 +3,7 @@
 use regraft_tensor::Detail;
 
 /// The errors of this crate.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A hyperparameter outside its range, or two that exclude each other.
@@ -22,6 +22,8 @@ pub enum Error {
     #[error("optimizer state does not fit: {0}")]
     State(Detail),
 }
+
+regraft_tensor::debug_prints_the_message!(Error);
 
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -9,7 +9,7 @@ use regraft_tensor::Detail;
 use crate::history::History;
 
 /// Why there is no picture.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// There is nothing to draw.
@@ -22,6 +22,8 @@ pub enum Error {
     #[error(transparent)]
     File(#[from] regraft_io::Error),
 }
+
+regraft_tensor::debug_prints_the_message!(Error);
 
 /// A result of drawing.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

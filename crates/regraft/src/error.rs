@@ -3,7 +3,7 @@
 use regraft_tensor::Detail;
 
 /// The errors of this crate; those of the crates below pass through as they are.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// Data that do not fit the model, the loss or each other.
@@ -43,6 +43,8 @@ pub enum Error {
     #[error(transparent)]
     Io(#[from] regraft_io::Error),
 }
+
+regraft_tensor::debug_prints_the_message!(Error);
 
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

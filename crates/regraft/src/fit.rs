@@ -11,7 +11,7 @@ use crate::prepare;
 use crate::progress::Verbosity;
 use crate::session::Session;
 use crate::trainable::{Network, Trainable, not_compiled};
-use crate::{Error, History, Result};
+use crate::{Error, History, Result, unoptimised};
 
 /// How to train: `Fit::new().epochs(5).batch_size(32)`. The defaults are Keras': one epoch, batches
 /// of 32, samples in a new order in each epoch.
@@ -203,6 +203,7 @@ impl<N: Network> Trainable<N> {
         mut options: Fit<'a>,
     ) -> Result<History> {
         options.check()?;
+        unoptimised::note(options.verbosity);
         let inputs = x.into_inputs()?;
         if let Some(first) = inputs.first() {
             self.network

@@ -225,6 +225,11 @@ impl<'a> IntoData<'a> for &'a regraft_data::Labels {
 
 /// What can be used where the inputs of a model, or the targets of its outputs, are expected: one
 /// array, or as many as there are: a tuple, an array or a vector of them.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be used as data",
+    note = "pass a reference to an `ndarray` array, a tensor, a slice or a vector: `&x`; for a model of several inputs or outputs a tuple of them: `(&a, &b)`",
+    note = "of a view pass a reference as well: `&x.view()`"
+)]
 pub trait IntoInputs<'a> {
     /// The data of every input or output.
     ///

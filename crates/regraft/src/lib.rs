@@ -8,6 +8,7 @@ pub mod callbacks;
 pub mod curves;
 mod error;
 mod evaluate;
+pub mod extend;
 mod feature_cache;
 mod feeds;
 mod fit;
@@ -26,6 +27,7 @@ mod optimizer_state;
 pub mod parity;
 mod plan;
 mod predict;
+pub mod prelude;
 mod prepare;
 pub mod progress;
 mod save;
@@ -34,6 +36,7 @@ mod session;
 mod steps;
 mod surgery;
 mod trainable;
+mod unoptimised;
 
 pub use callbacks::{Callback, Context};
 pub use error::{Error, Result};
@@ -50,8 +53,10 @@ pub use progress::Verbosity;
 pub use trainable::{Model, Network, Sequential, Trainable};
 
 pub use ndarray;
+pub use regraft_io as io;
 pub use regraft_layers::{
-    Freezing, Functional, LayerOutput, Selector, activations, initializers, losses, regularizers,
+    Freezing, Functional, LayerOutput, Selector, activations, constraints, initializers, losses,
+    regularizers,
 };
 pub use regraft_optimizers as optimizers;
 pub use regraft_tensor::Tensor;

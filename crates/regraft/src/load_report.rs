@@ -102,41 +102,80 @@ impl LoadReport {
 /// How many rows of each kind a table shows.
 const ROWS: usize = 24;
 
+impl LoadReport {
+    /// The rows of the table, `most` of each kind: of what was loaded all, or what was converted.
+    fn rows(&self, all: bool, most: usize) -> Vec<[String; 4]> {
+        let mut rows: Vec<[String; 4]> = Vec::new();
+        let dash = || "–".to_string();
+        let mut some = |count: usize, made: &mut dyn Iterator<Item = [String; 4]>| {
+            rows.extend(made.take(most));
+            if count > most {
+                let more = format!("… and {} more", count - most);
+                rows.push([more, String::new(), String::new(), String::new()]);
+            }
+        };
+        let loaded: Vec<&Loaded> = match all {
+            true => self.loaded.iter().collect(),
+            false => self.converted().collect(),
+        };
+        some(
+            loaded.len(),
+            &mut loaded.iter().map(|tensor| {
+                let state = match (tensor.data_type, tensor.layout) {
+                    (DataType::F32, None) => "loaded".to_string(),
+                    (DataType::F32, Some(layout)) => format!("converted: {layout}"),
+                    (other, None) => format!("loaded from {other}"),
+                    (other, Some(layout)) => format!("loaded from {other}, converted: {layout}"),
+                };
+                let shape = format!("{:?}", tensor.shape);
+                [state, tensor.weight.clone(), shape, tensor.source.clone()]
+            }),
+        );
+        some(
+            self.mismatched.len(),
+            &mut self.mismatched.iter().map(|tensor| {
+                let shapes = format!("{:?} ≠ {:?}", tensor.expected, tensor.received);
+                let (weight, source) = (tensor.weight.clone(), tensor.source.clone());
+                ["shape differs".to_string(), weight, shapes, source]
+            }),
+        );
+        some(
+            self.missing.len(),
+            &mut self.missing.iter().map(|weight| {
+                [
+                    "missing in file".to_string(),
+                    weight.clone(),
+                    dash(),
+                    dash(),
+                ]
+            }),
+        );
+        some(
+            self.unexpected.len(),
+            &mut self
+                .unexpected
+                .iter()
+                .map(|source| ["not in model".to_string(), dash(), dash(), source.clone()]),
+        );
+        some(
+            self.kept.len(),
+            &mut self
+                .kept
+                .iter()
+                .map(|weight| ["kept".to_string(), weight.clone(), dash(), dash()]),
+        );
+        rows
+    }
+}
+
 impl fmt::Display for LoadReport {
+    /// What is unusual, and the numbers; `{:#}` lists every tensor.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} ({})", self.source, self.format)?;
-        let mut rows: Vec<[String; 4]> = Vec::new();
-        for tensor in self.loaded.iter().take(ROWS) {
-            let mut state = match tensor.data_type {
-                DataType::F32 => "loaded".to_string(),
-                other => format!("loaded from {other}"),
-            };
-            if let Some(layout) = tensor.layout {
-                state = format!("{state}, converted: {layout}").replace("loaded, ", "");
-            }
-            let shape = format!("{:?}", tensor.shape);
-            rows.push([state, tensor.weight.clone(), shape, tensor.source.clone()]);
-        }
-        let dash = || "–".to_string();
-        for tensor in self.mismatched.iter().take(ROWS) {
-            let shapes = format!("{:?} ≠ {:?}", tensor.expected, tensor.received);
-            let (weight, source) = (tensor.weight.clone(), tensor.source.clone());
-            rows.push(["shape differs".to_string(), weight, shapes, source]);
-        }
-        for weight in self.missing.iter().take(ROWS) {
-            rows.push([
-                "missing in file".to_string(),
-                weight.clone(),
-                dash(),
-                dash(),
-            ]);
-        }
-        for source in self.unexpected.iter().take(ROWS) {
-            rows.push(["not in model".to_string(), dash(), dash(), source.clone()]);
-        }
-        for weight in self.kept.iter().take(ROWS) {
-            rows.push(["kept".to_string(), weight.clone(), dash(), dash()]);
-        }
+        let rows = match f.alternate() {
+            true => self.rows(true, usize::MAX),
+            false => self.rows(false, ROWS),
+        };
         let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
         let widths: Vec<usize> = (0..4).map(|column| width(column).unwrap_or(0)).collect();
         for row in &rows {
@@ -173,13 +212,7 @@ impl fmt::Display for LoadReport {
 #[derive(Clone)]
 pub struct LoadError(pub LoadReport);
 
-impl fmt::Debug for LoadError {
-    /// As [`Display`](fmt::Display): it is what a `main` prints that returns the error, and thousands of
-    /// weights in a row would be of no use there.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
+regraft_tensor::debug_prints_the_message!(LoadError);
 
 impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -136,13 +136,23 @@ impl<N: Network> Trainable<N> {
                     runs,
                 }
             });
+        let mut layers: Vec<PlannedLayer> = layers.collect();
+        // What a pass has put into one op with layers after it runs when they do.
+        let mut next = Runs::Never;
+        for layer in layers.iter_mut().rev() {
+            match layer.runs {
+                Runs::Never if layer.parameters > 0 => layer.runs = next,
+                Runs::Never => {}
+                runs => next = runs,
+            }
+        }
         let prefix_buffers = steps
             .prefix()
             .map_or(0, |prefix| prefix.buffer_bytes(batch_size));
         Ok(TrainingPlan {
             samples,
             batch_size,
-            layers: layers.collect(),
+            layers,
             features_per_sample,
             features_kept,
             operations_per_epoch: rest + if features_kept { 0 } else { prefix },
@@ -165,30 +175,93 @@ impl fmt::Display for Runs {
     }
 }
 
+/// Layers that follow each other in one nested model and are treated alike, as a line of the table.
+struct Line {
+    name: String,
+    parameters: usize,
+    freezing: Freezing,
+    runs: Runs,
+}
+
+impl TrainingPlan {
+    /// A line for each layer.
+    fn lines(&self) -> Vec<Line> {
+        let line = |layer: &PlannedLayer| Line {
+            name: format!("{} ({})", layer.path, layer.class_name),
+            parameters: layer.parameters,
+            freezing: layer.freezing,
+            runs: layer.runs,
+        };
+        self.layers.iter().map(line).collect()
+    }
+
+    /// A line for each layer of the model itself, and of a nested model one for all neighbours that are
+    /// treated alike. What computes nothing goes with those before it.
+    fn folded(&self) -> Vec<Line> {
+        let model = |layer: &PlannedLayer| -> Option<String> {
+            Some(layer.path.split_once('/')?.0.to_string())
+        };
+        let idle = |layer: &PlannedLayer| layer.parameters == 0 && layer.runs == Runs::Never;
+        let mut groups: Vec<Vec<&PlannedLayer>> = Vec::new();
+        for layer in &self.layers {
+            let group = groups.last_mut().filter(|group| {
+                let decides = group.iter().find(|layer| !idle(layer));
+                model(group[0]).is_some()
+                    && model(group[0]) == model(layer)
+                    && decides.is_none_or(|first| {
+                        idle(layer) || (first.freezing, first.runs) == (layer.freezing, layer.runs)
+                    })
+            });
+            match group {
+                Some(group) => group.push(layer),
+                None => groups.push(vec![layer]),
+            }
+        }
+        let line = |group: &Vec<&PlannedLayer>| {
+            let (first, last) = (group[0], group[group.len() - 1]);
+            let name = match model(first) {
+                Some(model) if group.len() > 1 => {
+                    let inner = |layer: &PlannedLayer| layer.path[model.len() + 1..].to_string();
+                    let (first, last, count) = (inner(first), inner(last), group.len());
+                    format!("{model} ({count} layers, {first} … {last})")
+                }
+                _ => format!("{} ({})", first.path, first.class_name),
+            };
+            let decides = group.iter().find(|layer| !idle(layer)).unwrap_or(&first);
+            Line {
+                name,
+                parameters: group.iter().map(|layer| layer.parameters).sum(),
+                freezing: decides.freezing,
+                runs: decides.runs,
+            }
+        };
+        groups.iter().map(line).collect()
+    }
+}
+
 impl fmt::Display for TrainingPlan {
+    /// Neighbours in a nested model that are treated alike share a line; `{:#}` shows every layer.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
             "Plan for {} samples in batches of {}",
             self.samples, self.batch_size
         )?;
-        let names: Vec<String> = self
-            .layers
-            .iter()
-            .map(|layer| format!("{} ({})", layer.path, layer.class_name))
-            .collect();
-        let width = names
-            .iter()
-            .map(|name| name.chars().count())
-            .max()
-            .unwrap_or(0);
-        for (name, layer) in names.iter().zip(&self.layers) {
-            let (count, state) = (layer.parameters, layer.freezing.to_string());
-            writeln!(
-                f,
-                "  {name:<width$}  {count:>10}  {state:<17}  {}",
-                layer.runs
-            )?;
+        let lines = match f.alternate() {
+            true => self.lines(),
+            false => self.folded(),
+        };
+        let widths = lines.iter().map(|line| line.name.chars().count());
+        let width = widths.max().unwrap_or(0);
+        for Line {
+            name,
+            parameters,
+            freezing,
+            runs,
+        } in &lines
+        {
+            let state = freezing.to_string();
+            writeln!(f, "  {name:<width$}  {parameters:>10}  {state:<17}  {runs}")?;
         }
         if self.features_per_sample > 0 {
             let kept = if self.features_kept {
@@ -228,5 +301,47 @@ fn bytes(count: usize) -> String {
         0..1_048_576 => format!("{:.1} KiB", count as f64 / 1024.0),
         1_048_576..1_073_741_824 => format!("{:.1} MiB", count as f64 / 1_048_576.0),
         _ => format!("{:.1} GiB", count as f64 / 1_073_741_824.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layers::{Dense, Dropout, Input, LayerExt, layers};
+    use crate::{Sequential, applications};
+
+    #[test]
+    fn a_nested_model_takes_a_line_for_each_stretch_that_is_treated_alike() {
+        let application = applications::mobilenet_v2().input_shape([32, 32, 3]);
+        let base = application
+            .include_top(false)
+            .pooling("avg")
+            .build()
+            .unwrap();
+        let mut model = Sequential::new(layers![
+            Input::new([32, 32, 3]),
+            base.model.named("base").frozen(),
+            Dropout::new(0.2),
+            Dense::new(5),
+        ])
+        .unwrap();
+        model.unfreeze("base/block_16_project").unwrap();
+        let loss = "sparse_categorical_crossentropy";
+        model.compile("adam", loss, ["accuracy"]).unwrap();
+        let plan = model.plan(100, 32).unwrap();
+        let (short, long) = (plan.to_string(), format!("{plan:#}"));
+        assert_eq!(long.lines().count(), plan.layers.len() + 4, "{long}");
+        // The base before the unfrozen layer, that layer, the base after it; three layers, four lines.
+        assert_eq!(short.lines().count(), 3 + 3 + 4, "{short}");
+        let trained = short
+            .lines()
+            .find(|line| line.contains("base/block_16_project ("));
+        assert!(
+            trained.is_some_and(|line| line.contains("backward")),
+            "{short}"
+        );
+        // Nothing is lost in folding.
+        let elements = |lines: Vec<Line>| lines.iter().map(|line| line.parameters).sum::<usize>();
+        assert_eq!(elements(plan.folded()), elements(plan.lines()));
     }
 }

@@ -8,7 +8,7 @@ use crate::trainable::{Model, Network, Trainable};
 
 impl<N: Network> Trainable<N> {
     /// A new model that ends at the output of a layer, not compiled:
-    /// `model.cut_at("mobilenetv2/out_relu")`. Layers keep their names, weights and freezing states;
+    /// `model.cut_at("out_relu")`. Layers keep their names, weights and freezing states;
     /// nothing that is done to the new model changes this one.
     ///
     /// # Errors

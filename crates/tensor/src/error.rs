@@ -3,10 +3,23 @@
 
 use std::fmt;
 
+/// Implements [`Debug`](fmt::Debug) as [`Display`](fmt::Display): a `main` that returns an error, and
+/// `unwrap`, print what `Debug` gives, and people shall read the message there.
+#[macro_export]
+macro_rules! debug_prints_the_message {
+    ($error:ty) => {
+        impl ::std::fmt::Debug for $error {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                ::std::fmt::Display::fmt(self, f)
+            }
+        }
+    };
+}
+
 /// The four parts of an error message.
 ///
 /// It prints as `where: expected …, received …. Help: …`, leaving out what is empty.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Detail {
     /// Where: a layer path, a file, a tensor's name, a sample's number.
     pub at: String,
@@ -68,8 +81,10 @@ impl fmt::Display for Detail {
     }
 }
 
+debug_prints_the_message!(Detail);
+
 /// The errors of this crate.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// Sizes that do not go together.
@@ -80,6 +95,8 @@ pub enum Error {
     Index(Detail),
 }
 
+debug_prints_the_message!(Error);
+
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -88,5 +105,22 @@ impl From<Error> for Detail {
         match error {
             Error::Shape(detail) | Error::Index(detail) => detail,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_unwrap_and_main_print_is_the_message() {
+        let detail = Detail::new("dense/kernel", "shape [3]", "[4]").help("transpose it");
+        let message = "dense/kernel: expected shape [3], received [4]. Help: transpose it";
+        assert_eq!(format!("{detail:?}"), message);
+        let error = Error::Shape(detail);
+        assert_eq!(
+            format!("{error:?}"),
+            format!("shapes do not fit: {message}")
+        );
     }
 }

@@ -24,6 +24,9 @@ pub use names::snake_case;
 pub use ndarray;
 pub use tensor::{IntTensor, Tensor, TensorBase};
 
+/// Whether the kernels are built with optimisation. Without it they are many times slower.
+pub const OPTIMISED: bool = cfg!(optimised);
+
 /// The examples of the README, compiled and run as tests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

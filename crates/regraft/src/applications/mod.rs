@@ -37,6 +37,7 @@ mod mobilenet_v2;
 mod mobilenet_v3;
 mod nasnet;
 mod preprocessing;
+mod recognition;
 mod resnet;
 #[cfg(test)]
 mod tests;

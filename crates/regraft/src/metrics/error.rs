@@ -3,7 +3,7 @@
 use regraft_tensor::Detail;
 
 /// What can be wrong with a metric or the batch given to it.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// Targets, predictions and weights whose sizes do not go together, or do not suit the metric.
@@ -22,6 +22,8 @@ pub enum Error {
     #[error("{0}")]
     Other(Detail),
 }
+
+regraft_tensor::debug_prints_the_message!(Error);
 
 /// A result of a metric.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

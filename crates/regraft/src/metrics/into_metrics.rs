@@ -3,6 +3,10 @@
 use super::{Metric, Result, by_name};
 
 /// What can be used as one metric: a name such as `"accuracy"`, or a value.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a metric",
+    note = "pass a name such as `\"accuracy\"`, or a value such as `metrics::Accuracy::new()`; a metric of your own implements `Metric`"
+)]
 pub trait IntoMetric {
     /// The metric.
     ///
@@ -25,6 +29,10 @@ impl IntoMetric for &str {
 
 /// What can be used where metrics are expected: `["accuracy"]`, `(Accuracy::new(), "auc")`, a
 /// vector, or `()` for none.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a list of metrics",
+    note = "pass a list of names or values, also of one: `[\"accuracy\"]`, `(F1Score::default(), \"auc\")`, or `()` for none"
+)]
 pub trait IntoMetrics {
     /// The metrics in order.
     ///
