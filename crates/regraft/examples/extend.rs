@@ -15,6 +15,8 @@ impl Op for Cube {
         "cube"
     }
 
+    attributes!();
+
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {
         Ok(operands[0].clone())
     }

@@ -42,8 +42,9 @@
 //! ```
 
 pub use regraft_autograd::{
-    DataType, Dim, Error as GraphError, Feed, Forward, Gradient, Graph, NodeId, Nodes, Op, Operand,
-    Output, Program, Run, Shape, Source, Var, VariableId, Variables, gradcheck, ops, passes,
+    Attributes, DataType, Dim, Error as GraphError, Feed, Forward, Gradient, Graph, NodeId, Nodes,
+    Op, Operand, Output, Program, Run, Shape, Source, Var, VariableId, Variables, attributes,
+    gradcheck, ops, passes,
 };
 pub use regraft_layers::{
     Activation, ActivationFunction, Call, Configured, Constraint, ConstraintFunction, Emission,
