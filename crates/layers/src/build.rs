@@ -150,6 +150,7 @@ impl Model {
     /// Applies the layer at `position` to the outputs; its results are the outputs then.
     pub(crate) fn append_call(&mut self, position: usize) -> Result<()> {
         let inputs = self.topology.outputs.clone();
+        self.topology.output_structure = None;
         self.topology.outputs = self.connect(position, &inputs)?;
         Ok(())
     }

@@ -10,6 +10,7 @@ use crate::layer::LayerSpec;
 use crate::layers::Input;
 use crate::model::Model;
 use crate::names::near;
+use crate::structure::{Ends, Structure};
 use crate::topology::{Entry, Topology, ValueId};
 use crate::{Error, LayerExt, Result, Sequential};
 
@@ -287,10 +288,61 @@ impl Functional {
     /// The model from `inputs` to `outputs`, with the layers on the way. It is a copy: several
     /// models can be made of one graph, and changing one leaves the others as they are.
     ///
+    /// Pairs of keys and outputs make a dictionary as in Keras: the model has them in the order of their
+    /// keys, they can be given and taken by name, and files say so.
+    ///
+    /// ```
+    /// use regraft_layers::{Dense, Functional};
+    ///
+    /// let mut f = Functional::new();
+    /// let x = f.input([8]);
+    /// let (mask, boxes) = (f.apply(Dense::new(3), &[x])?, f.apply(Dense::new(4), &[x])?);
+    /// let model = f.model(&[x], &[("mask", mask), ("boxes", boxes)])?;
+    /// assert_eq!(model.output_names(), ["boxes", "mask"]);
+    /// # Ok::<(), regraft_layers::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Model`] if an input is not an input layer's or is named twice, if there is no output,
-    /// or if an output depends on an input that is not named.
-    pub fn model(&self, inputs: &[LayerOutput], outputs: &[LayerOutput]) -> Result<Model> {
+    /// if an output depends on an input that is not named, or if a key occurs twice.
+    pub fn model(&self, inputs: impl Ends, outputs: impl Ends) -> Result<Model> {
+        let (inputs, input_structure) = self.arranged(inputs.ends())?;
+        let (outputs, output_structure) = self.arranged(outputs.ends())?;
+        let mut model = self.assemble(&inputs, &outputs)?;
+        model.topology.input_structure = input_structure;
+        model.topology.output_structure = output_structure;
+        Ok(model)
+    }
+
+    /// Ends in the order that a model has them in, and how they are arranged.
+    fn arranged(
+        &self,
+        mut ends: Vec<(Option<String>, LayerOutput)>,
+    ) -> Result<(Vec<LayerOutput>, Option<Structure>)> {
+        let keys: Option<Vec<String>> = ends.iter().map(|(key, _)| key.clone()).collect();
+        let structure = keys
+            .filter(|keys| !keys.is_empty())
+            .map(Structure::dictionary);
+        ends.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let twice =
+            |pair: &&[(Option<String>, LayerOutput)]| pair[0].0.is_some() && pair[0].0 == pair[1].0;
+        if let Some(pair) = ends.windows(2).find(twice) {
+            let received = format!("{:?} twice", pair[0].0.as_deref().unwrap_or_default());
+            let detail = Detail::new(self.model.name(), "keys that are unique", received);
+            return Err(Error::Model(detail));
+        }
+        Ok((
+            ends.into_iter().map(|(_, output)| output).collect(),
+            structure,
+        ))
+    }
+
+    /// The model from `inputs` to `outputs` in this order.
+    pub(crate) fn assemble(
+        &self,
+        inputs: &[LayerOutput],
+        outputs: &[LayerOutput],
+    ) -> Result<Model> {
         let (inputs, outputs) = (self.values(inputs)?, self.values(outputs)?);
         let topology = &self.model.topology;
         let refuse = |expected: &str, received: String| {
@@ -415,6 +467,8 @@ impl Order {
             calls: self.calls.iter().map(call).collect(),
             inputs: values(inputs),
             outputs: values(outputs),
+            input_structure: None,
+            output_structure: None,
             built: true,
         }
     }
@@ -472,7 +526,7 @@ mod tests {
         assert!(error.contains("input_layer_1"), "{error}");
         assert!(f.model(&[x, x], &[y]).is_err());
         assert!(f.model(&[h], &[y]).is_err());
-        assert!(f.model(&[x], &[]).is_err());
+        assert!(f.model(&[x], &[] as &[LayerOutput]).is_err());
     }
 
     #[test]

@@ -4,6 +4,7 @@ use regraft_autograd::{DataType, Shape};
 use regraft_tensor::{Detail, Tensor};
 
 use crate::names::{meant, unique_name};
+use crate::structure::Structure;
 use crate::topology::{Topology, ValueId};
 use crate::weight::{Weight, WeightStore};
 use crate::{Error, Result};
@@ -128,15 +129,26 @@ impl Model {
         self.topology.input_types()
     }
 
-    /// The names of the input layers, in the order of the inputs.
+    /// The names of the inputs, in their order: of the input layers, or the keys if the inputs are a
+    /// dictionary.
     pub fn input_names(&self) -> Vec<String> {
-        self.value_names(&self.topology.inputs)
+        let names = self.value_names(&self.topology.inputs);
+        let structure = self.topology.input_structure.as_ref();
+        structure.map_or_else(|| names.clone(), |structure| structure.names(&names))
     }
 
-    /// The names of the layers that give the outputs, in the order of the outputs; those that occur
-    /// again have a number appended.
+    /// The names of the outputs, in their order: of the layers that give them, those that occur again
+    /// with a number appended, or the keys if the outputs are a dictionary.
     pub fn output_names(&self) -> Vec<String> {
-        self.value_names(&self.topology.outputs)
+        let names = self.value_names(&self.topology.outputs);
+        let structure = self.topology.output_structure.as_ref();
+        structure.map_or_else(|| names.clone(), |structure| structure.names(&names))
+    }
+
+    /// Whether the outputs are a dictionary, which Keras gives by keys and wants targets by.
+    pub fn has_named_outputs(&self) -> bool {
+        let structure = self.topology.output_structure.as_ref();
+        structure.is_some_and(Structure::is_dictionary)
     }
 
     fn value_names(&self, values: &[ValueId]) -> Vec<String> {

@@ -8,6 +8,7 @@ use crate::functional::Order;
 use crate::info::LayerKey;
 use crate::layer::LayerSpec;
 use crate::names::near;
+use crate::structure::Structure;
 use crate::topology::{Body, Topology, ValueId};
 use crate::{Error, LayerInfo, Model, Result};
 
@@ -164,6 +165,7 @@ fn reveal(topology: &mut Topology, path: &[&str]) -> Result<Vec<ValueId>, Detail
         let output = known.unwrap_or(nested.outputs.len());
         if let (None, Some(spec)) = (known, nested.value(value).cloned()) {
             nested.outputs.push(value);
+            nested.output_structure = None;
             entry.output_shapes.push(spec.shape.clone());
             topology.calls[call].values.push(spec);
         }
@@ -182,6 +184,8 @@ fn ending_at(topology: &Topology, outputs: &[ValueId], drop_inputs: bool) -> Top
     }
     let order = Order::of(topology, &inputs, outputs);
     let mut ended = order.apply(topology, &inputs, outputs);
+    ended.input_structure = left(&topology.input_structure, &topology.inputs, &inputs);
+    ended.output_structure = left(&topology.output_structure, &topology.outputs, outputs);
     if ended.class_name == "Sequential" && !ended.is_chain() {
         ended.class_name = "Functional".to_string();
     }
@@ -191,6 +195,14 @@ fn ending_at(topology: &Topology, outputs: &[ValueId], drop_inputs: bool) -> Top
         }
     }
     ended
+}
+
+/// How `values` are arranged, which are some of `all`; as a list if they are in another order, or others.
+fn left(structure: &Option<Structure>, all: &[ValueId], values: &[ValueId]) -> Option<Structure> {
+    let kept = || all.iter().map(|value| values.contains(value));
+    let in_order = all.iter().filter(|value| values.contains(value)).eq(values);
+    let structure = structure.as_ref().filter(|_| in_order)?;
+    structure.keep(&mut kept())
 }
 
 /// Ends the nested model at position `layer` where its outputs are used.

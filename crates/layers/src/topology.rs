@@ -3,6 +3,7 @@
 use regraft_autograd::{DataType, Shape, VariableId};
 
 use crate::layers::Input;
+use crate::structure::Structure;
 use crate::{Freezing, Layer};
 
 /// How many models may be nested in each other.
@@ -18,6 +19,10 @@ pub(crate) struct Topology {
     pub calls: Vec<LayerCall>,
     pub inputs: Vec<ValueId>,
     pub outputs: Vec<ValueId>,
+    /// How the inputs are arranged, unless as a list.
+    pub input_structure: Option<Structure>,
+    /// How the outputs are arranged, unless as a list.
+    pub output_structure: Option<Structure>,
     /// Whether all layers have their weights and the calls are there.
     pub built: bool,
 }

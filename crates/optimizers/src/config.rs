@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::options::Options;
 use crate::rules::{self, NAMES};
+use crate::schedules::InverseTimeDecay;
 use crate::{Error, LearningRate, Optimizer, Result, UpdateRule, schedules};
 
 /// What a class of one's own makes of its configuration; see [`Optimizer::from_config_with`].
@@ -109,6 +110,11 @@ fn read_options(
     if let Some(value) = settings.remove("learning_rate") {
         o.learning_rate = read_learning_rate(class, &value)?;
     }
+    // So Keras had it until 2.2, with a decay that every optimizer knew.
+    let old_rate = settings.remove("lr");
+    if let Some(rate) = &old_rate {
+        o.learning_rate = read_learning_rate(class, rate)?;
+    }
     let mut reader = Reader { class, settings };
     reader.read("name", &mut o.name)?;
     reader.read("weight_decay", &mut o.weight_decay)?;
@@ -127,6 +133,11 @@ fn read_options(
     // Keras 2 wrote these. `decay` changed the learning rate, so only its absence can be ignored.
     let mut decay = 0.0;
     reader.read("decay", &mut decay)?;
+    if let (Some(Value::Number(rate)), true) = (old_rate, decay != 0.0) {
+        let rate = rate.as_f64().unwrap_or(f64::NAN);
+        o.learning_rate = InverseTimeDecay::new(rate, 1, decay).into();
+        decay = 0.0;
+    }
     for ignored in ["jit_compile", "is_legacy_optimizer"] {
         settings.remove(ignored);
     }

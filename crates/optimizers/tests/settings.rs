@@ -82,6 +82,17 @@ fn a_configuration_that_is_not_understood_is_refused() {
     // Settings of Keras 2 that change nothing.
     let old = json!({"decay": 0.0, "jit_compile": false, "is_legacy_optimizer": false});
     assert!(Optimizer::from_config(&adam(old)).is_ok());
+    // As a file of Keras 2.2.4 has it.
+    let old = json!({"lr": 0.25, "beta_1": 0.9, "beta_2": 0.999, "decay": 0.0, "epsilon": 1e-7});
+    let optimizer = Optimizer::from_config(&adam(old)).unwrap();
+    assert_eq!(optimizer.learning_rate(), 0.25);
+    let old = json!({"lr": 0.25, "momentum": 0.9, "decay": 0.5, "nesterov": true});
+    let old = json!({"class_name": "SGD", "config": old});
+    let config = Optimizer::from_config(&old).unwrap().config();
+    assert_eq!(
+        config["config"]["learning_rate"]["class_name"], "InverseTimeDecay",
+        "lr / (1 + decay · step)"
+    );
 }
 
 #[test]

@@ -14,6 +14,8 @@ use crate::{Error, Result};
 pub struct Data<'a> {
     pub(crate) values: Values<'a>,
     pub(crate) shape: Vec<usize>,
+    /// Of which input or output, if that is told.
+    pub(crate) name: Option<String>,
 }
 
 /// The elements in row-major order.
@@ -89,7 +91,11 @@ pub trait IntoData<'a> {
 impl<'a> Data<'a> {
     fn new<T: Element>(values: Cow<'a, [T]>, shape: Vec<usize>) -> Result<Self> {
         match T::convert(values) {
-            Ok(Converted(values)) => Ok(Data { values, shape }),
+            Ok(Converted(values)) => Ok(Data {
+                values,
+                shape,
+                name: None,
+            }),
             Err(index) => Err(Error::Data(Detail::new(
                 format!("element {index}"),
                 "a number that fits 32 bits",
@@ -168,7 +174,11 @@ impl<'a> Data<'a> {
             Values::F32(values) => Values::F32(rows(values, row, indices)),
             Values::I32(values) => Values::I32(rows(values, row, indices)),
         };
-        Data { values, shape }
+        Data {
+            values,
+            shape,
+            name: None,
+        }
     }
 }
 
@@ -223,8 +233,20 @@ impl<'a> IntoData<'a> for &'a regraft_data::Labels {
     }
 }
 
+/// An array with the name of the input or output that it is for: `("ids", &ids)`.
+impl<'a, T: IntoData<'a>> IntoData<'a> for (&str, T) {
+    fn into_data(self) -> Result<Data<'a>> {
+        let (name, data) = self;
+        Ok(Data {
+            name: Some(name.to_string()),
+            ..data.into_data()?
+        })
+    }
+}
+
 /// What can be used where the inputs of a model, or the targets of its outputs, are expected: one
-/// array, or as many as there are: a tuple, an array or a vector of them.
+/// array, or as many as there are: a tuple, an array or a vector of them. Each can be a pair of its
+/// input's or output's name and the array, `[("left", &a), ("right", &b)]`, in any order then.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be used as data",
     note = "pass a reference to an `ndarray` array, a tensor, a slice or a vector: `&x`; for a model of several inputs or outputs a tuple of them: `(&a, &b)`",

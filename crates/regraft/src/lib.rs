@@ -1,7 +1,6 @@
 #![doc = include_str!("../README.md")]
 
 pub mod applications;
-mod automatic_names;
 mod batches;
 pub mod callbacks;
 #[cfg(feature = "plot")]
@@ -18,10 +17,11 @@ mod keys;
 mod layout;
 mod load;
 mod load_report;
+mod matching;
 pub mod metrics;
 mod name_map;
+mod named;
 mod objective;
-mod old_names;
 mod open;
 mod optimizer_state;
 pub mod parity;
@@ -31,7 +31,6 @@ pub mod prelude;
 mod prepare;
 pub mod progress;
 mod save;
-mod scopes;
 mod session;
 mod steps;
 mod surgery;

@@ -1,22 +1,21 @@
 //! Loading weights: plan, verify, commit. Nothing is written until everything fits, and a report
 //! says what was loaded from where.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
 use regraft_autograd::VariableId;
-use regraft_io::{Checkpoint, ContainerKeys, Format, SavedLayer, SavedWeight};
-use regraft_layers::{Model as LayersModel, Selector, Weight, near};
+use regraft_io::{Checkpoint, SavedWeight};
+use regraft_layers::Selector;
 use regraft_tensor::{Detail, Tensor};
 
-use crate::automatic_names;
-use crate::keys::keyed_places;
 use crate::layout::Layout;
 use crate::load_report::{LoadError, LoadReport, Loaded, Mismatched, OptimizerState};
+use crate::matching::{
+    Sources, Wanted, find_by_layers, find_by_names, is_optimizer_within, layers_of,
+};
 use crate::name_map::NameMap;
-use crate::old_names;
-use crate::scopes::match_scopes;
 use crate::trainable::{Network, Trainable, not_compiled};
 use crate::{Error, Result};
 
@@ -187,7 +186,9 @@ impl<N: Network> Trainable<N> {
             (Some(ours), Some(theirs)) if kept.is_empty() && *ours != theirs => Some(theirs),
             _ => None,
         };
-        if !fits || values.is_empty() || changed_classes.is_some() {
+        // A model may have no weights; but a file of others was not what was meant.
+        let nothing = values.is_empty() && !wanted.is_empty();
+        if !fits || nothing || changed_classes.is_some() {
             report.class_names = changed_classes;
             return Err(Error::Load(Box::new(LoadError(report))));
         }
@@ -221,13 +222,6 @@ impl<N: Network> Trainable<N> {
 pub(crate) fn saved_class_names(checkpoint: &Checkpoint) -> Option<Vec<String>> {
     let names = checkpoint.metadata.entries.get(crate::keys::CLASS_NAMES)?;
     serde_json::from_str(names).ok()
-}
-
-/// For each wanted layer, what the file has for each of its weights; and the tensors that belong to
-/// layers which keep theirs.
-struct Sources<'c> {
-    weights: Vec<Vec<Option<&'c SavedWeight>>>,
-    not_wanted: Vec<&'c SavedWeight>,
 }
 
 /// What goes where, without touching the model.
@@ -287,336 +281,16 @@ fn plan(
             values.push((*id, tensor));
         }
     }
-    for weight in checkpoint.layers.iter().flat_map(|layer| &layer.weights) {
-        if used.contains(&std::ptr::from_ref(weight)) {
-            continue;
-        }
-        match layout.ignores(&weight.path) {
-            true => report.ignored.push(weight.path.clone()),
-            false => report.unexpected.push(weight.path.clone()),
+    for layer in &checkpoint.layers {
+        for weight in &layer.weights {
+            if used.contains(&std::ptr::from_ref(weight)) {
+                continue;
+            }
+            match layout.ignores(&weight.path) || is_optimizer_within(layer) {
+                true => report.ignored.push(weight.path.clone()),
+                false => report.unexpected.push(weight.path.clone()),
+            }
         }
     }
     (report, values)
-}
-
-/// What the file has for each wanted weight, by the names of its tensors.
-fn find_by_names<'c>(
-    wanted: &[Wanted<'_>],
-    checkpoint: &'c Checkpoint,
-    kept: &HashSet<String>,
-    map: Option<&NameMap>,
-    layout: Layout,
-) -> Result<Sources<'c>> {
-    let tensors = tensor_names(checkpoint);
-    if let Some(map) = map {
-        let names = tensors.iter().map(|(name, _)| name.as_str());
-        if let Some(pattern) = map.unmatched(names.clone()).first() {
-            let expected = "patterns that match a tensor of the file";
-            let detail = Detail::new("Load::map", expected, format!("{pattern:?}"));
-            return Err(Error::Setting(detail.help(near(pattern, names))));
-        }
-    }
-    let mut by_name: HashMap<String, (&str, &SavedWeight)> = HashMap::new();
-    for (name, weight) in &tensors {
-        let target = map.map_or_else(|| name.clone(), |map| map.apply(name));
-        if layout.ignores(name) {
-            continue;
-        }
-        if let Some((other, _)) = by_name.insert(target.replace('.', "/"), (name, weight)) {
-            let expected = format!("one tensor for {target:?}");
-            let received = format!("{other:?} and {name:?}");
-            return Err(Error::Setting(Detail::new("names", expected, received)));
-        }
-    }
-    let find = |layer: &Wanted<'_>, position: usize, weight: &Weight| {
-        let mut names = layout.names(layer.class_name, weight.name());
-        // Files that number a layer's weights have them in the order in which the layer made them.
-        let numbered = |number: usize| {
-            let name = format!("{}/{number}", layer.path.replace('.', "/"));
-            by_name.contains_key(&name)
-        };
-        let count = layer.weights.len();
-        let number = position.to_string();
-        if numbered(count - 1) && !numbered(count) {
-            names.push(&number);
-        }
-        let mut names = names
-            .into_iter()
-            .map(|name| format!("{}/{name}", layer.path));
-        let found = names.find_map(|name| by_name.get(&name.replace('.', "/")));
-        found.map(|(_, weight)| *weight)
-    };
-    let weights: Vec<Vec<Option<&SavedWeight>>> = wanted
-        .iter()
-        .map(|layer| {
-            let weights = layer.weights.iter().enumerate();
-            let found = weights.map(|(position, (_, weight))| find(layer, position, weight));
-            found.collect()
-        })
-        .collect();
-    let of_kept = |target: &&String| {
-        let layer = target.rsplit_once('/').map_or("", |(layer, _)| layer);
-        kept.iter().any(|path| path.replace('.', "/") == layer)
-    };
-    let targets = by_name.keys().filter(of_kept);
-    Ok(Sources {
-        weights,
-        not_wanted: targets.map(|target| by_name[target].1).collect(),
-    })
-}
-
-/// Every tensor of the file's layers with its name in layers' names.
-fn tensor_names(checkpoint: &Checkpoint) -> Vec<(String, &SavedWeight)> {
-    let legacy = is_legacy(checkpoint.format);
-    let paths = checkpoint.name_paths();
-    let mut names = Vec::new();
-    for layer in &checkpoint.layers {
-        let path = &paths[layer.path.as_str()];
-        for (position, weight) in layer.weights.iter().enumerate() {
-            let own = weight.name.as_deref().unwrap_or_default();
-            let own = own.strip_suffix(":0").unwrap_or(own);
-            let variable = weight
-                .variable()
-                .map_or(position.to_string(), str::to_string);
-            // In a legacy file the name of a nested model's weight tells the layers within.
-            let inner = own.find(&format!("{path}/")).filter(|_| legacy);
-            let name = match (checkpoint.format, inner) {
-                (Format::Safetensors | Format::PyTorch, _) => weight.path.clone(),
-                (_, Some(start)) => own[start..].to_string(),
-                (_, None) if legacy && own.contains('/') => format!("{path}/{own}"),
-                (_, None) => format!("{path}/{variable}"),
-            };
-            names.push((name, weight));
-        }
-    }
-    names
-}
-
-fn is_legacy(format: Format) -> bool {
-    matches!(format, Format::LegacyModel | Format::LegacyWeights)
-}
-
-/// Whether the file's layers are groups in containers, numbered by class.
-fn by_container(format: Format) -> bool {
-    matches!(
-        format,
-        Format::KerasWeights(_) | Format::KerasArchive(_) | Format::Sharded(_)
-    )
-}
-
-/// A layer of the model that has weights.
-struct Wanted<'a> {
-    /// In layers' names: `base/bn1`.
-    path: String,
-    /// In Keras' keys: `layers/sequential/layers/batch_normalization`.
-    key: String,
-    class_name: &'a str,
-    weights: Vec<(VariableId, &'a Weight)>,
-}
-
-fn layers_of(model: &LayersModel) -> Vec<Wanted<'_>> {
-    keyed_places(model)
-        .into_iter()
-        .filter(|(_, place)| !place.weights.is_empty())
-        .map(|(key, place)| Wanted {
-            path: place.path,
-            key,
-            class_name: place.class_name,
-            weights: place
-                .weights
-                .iter()
-                .filter_map(|&id| Some((id, model.weights().get(id)?)))
-                .collect(),
-        })
-        .collect()
-}
-
-/// What the file has for each wanted weight, layer by layer.
-fn find_by_layers<'c>(
-    wanted: &[Wanted<'_>],
-    checkpoint: &'c Checkpoint,
-    kept: &HashSet<String>,
-) -> Sources<'c> {
-    let pairs = match_layers(wanted, checkpoint, kept);
-    let mut sources = Sources {
-        weights: Vec::with_capacity(wanted.len()),
-        not_wanted: Vec::new(),
-    };
-    for (layer, saved) in wanted.iter().zip(pairs) {
-        let of_layer = |(position, (_, weight)): (usize, &(VariableId, &Weight))| {
-            find_weight(saved?, layer, position, weight)
-        };
-        let weights = layer.weights.iter().enumerate().map(of_layer);
-        sources.weights.push(weights.collect());
-        if let (true, Some(saved)) = (kept.contains(&layer.path), saved) {
-            sources.not_wanted.extend(&saved.weights);
-        }
-    }
-    sources
-}
-
-/// For each wanted layer its counterpart in the file.
-fn match_layers<'c>(
-    wanted: &[Wanted<'_>],
-    checkpoint: &'c Checkpoint,
-    kept: &HashSet<String>,
-) -> Vec<Option<&'c SavedLayer>> {
-    let legacy = is_legacy(checkpoint.format);
-    let saved: Vec<&SavedLayer> = checkpoint
-        .layers
-        .iter()
-        .filter(|layer| !layer.weights.is_empty())
-        .collect();
-    let by_container = by_container(checkpoint.format);
-    let by_scope = matches!(
-        checkpoint.format,
-        Format::TensorFlowJs | Format::TensorFlowCheckpoint | Format::SavedModel
-    );
-    // A legacy file has one layer for a whole nested model.
-    let file_name = |path: &str| match legacy {
-        true => path.split('/').next().unwrap_or(path).to_string(),
-        false => path.to_string(),
-    };
-    let named: Vec<Option<&SavedLayer>> = if by_scope {
-        let paths: Vec<&str> = wanted.iter().map(|layer| layer.path.as_str()).collect();
-        let scopes: Vec<&str> = saved.iter().map(|layer| layer.path.as_str()).collect();
-        let found = match_scopes(&paths, &scopes).into_iter();
-        found.map(|place| Some(saved[place?])).collect()
-    } else {
-        let mut names = checkpoint.name_paths();
-        let mut by_name: HashMap<String, &SavedLayer> = HashMap::new();
-        for layer in &saved {
-            let name = match by_container {
-                true => names.remove(layer.path.as_str()).unwrap_or_default(),
-                // Names of Keras may have a dot (`mobilenetv2_1.00_160`); Keras 2 had `conv1/conv`
-                // in DenseNet, which Keras 3 calls `conv1_conv`.
-                false if legacy => layer.path.replace('/', "_"),
-                false => layer.path.replace('.', "/"),
-            };
-            by_name.insert(name, layer);
-        }
-        let named = |layer: &Wanted<'_>| by_name.get(&file_name(&layer.path)).copied();
-        wanted.iter().map(named).collect()
-    };
-    let mut needed = wanted
-        .iter()
-        .zip(&named)
-        .filter(|(layer, _)| !kept.contains(&layer.path));
-    let has_names = !by_container || checkpoint.layers.iter().any(|layer| layer.name.is_some());
-    if has_names && needed.all(|(_, saved)| saved.is_some()) {
-        return named;
-    }
-    // Names are of another session or another program (Keras counts `dense_4`, `dense_5`, … on from
-    // model to model). Class and order tell the layers, but only if both sides have the same ones;
-    // otherwise layers would be shifted.
-    let keys: HashMap<String, &SavedLayer> = match by_container {
-        true => saved
-            .iter()
-            .map(|layer| (layer.path.clone(), *layer))
-            .collect(),
-        false => {
-            let mut counter = ContainerKeys::default();
-            saved
-                .iter()
-                .map(|layer| (format!("layers/{}", counter.next(layer.class())), *layer))
-                .collect()
-        }
-    };
-    let ours: HashSet<&str> = wanted.iter().map(|layer| top_key(layer, legacy)).collect();
-    let kept_keys: HashSet<&str> = wanted
-        .iter()
-        .filter(|layer| kept.contains(&layer.path))
-        .map(|layer| top_key(layer, legacy))
-        .collect();
-    let same = ours
-        .iter()
-        .all(|key| kept_keys.contains(key) || keys.contains_key(*key))
-        && keys.keys().all(|key| ours.contains(key.as_str()));
-    if same {
-        return wanted
-            .iter()
-            .map(|layer| keys.get(top_key(layer, legacy)).copied())
-            .collect();
-    }
-    // Some networks have both given and automatic names.
-    if legacy {
-        let paths = wanted.iter().map(|layer| file_name(&layer.path));
-        let paths: Vec<String> = paths.collect();
-        let layers = wanted.iter().zip(&paths);
-        let layers = layers.map(|(layer, name)| automatic_names::Named {
-            name,
-            class: class_of(top_key(layer, legacy)),
-            is_optional: kept.contains(&layer.path),
-        });
-        let layers: Vec<automatic_names::Named<'_>> = layers.collect();
-        let names: Vec<&str> = saved.iter().map(|layer| layer.path.as_str()).collect();
-        if let Some(pairs) = automatic_names::pair(&layers, &names) {
-            let layer = |position: Option<usize>| position.map(|position| saved[position]);
-            return pairs.into_iter().map(layer).collect();
-        }
-    }
-    // What is left is what names tell; the rest is reported as missing and unexpected.
-    match has_names {
-        true => named,
-        false => vec![None; wanted.len()],
-    }
-}
-
-fn top_key<'a>(layer: &'a Wanted<'_>, legacy: bool) -> &'a str {
-    match legacy {
-        // `layers/functional/layers/…` → `layers/functional`
-        true => layer
-            .key
-            .match_indices('/')
-            .nth(1)
-            .map_or(&layer.key, |(end, _)| &layer.key[..end]),
-        false => &layer.key,
-    }
-}
-
-/// `layers/conv2d_3` → `conv2d`.
-fn class_of(key: &str) -> &str {
-    let key = key.rsplit_once('/').map_or(key, |(_, key)| key);
-    let without_digits = key.trim_end_matches(|symbol: char| symbol.is_ascii_digit());
-    match without_digits.strip_suffix('_') {
-        Some(class) if without_digits.len() < key.len() => class,
-        _ => key,
-    }
-}
-
-/// The tensor of `weight` in its layer's counterpart: by name if the file names its tensors, else by
-/// their order, which is the order in which the layer made them.
-fn find_weight<'c>(
-    saved: &'c SavedLayer,
-    layer: &Wanted<'_>,
-    position: usize,
-    weight: &Weight,
-) -> Option<&'c SavedWeight> {
-    let numbered = |saved: &SavedWeight| {
-        saved
-            .variable()
-            .is_none_or(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
-    };
-    if saved.weights.iter().all(numbered) {
-        let fits = saved.weights.len() == layer.weights.len();
-        return saved.weights.get(position).filter(|_| fits);
-    }
-    // Within a nested model of a legacy file, the inner path tells.
-    let inner = weight.path().split_once('/').map_or("", |(_, inner)| inner);
-    let of_nested = inner.contains('/');
-    saved.weights.iter().find(|candidate| {
-        let means = |name: &str| {
-            candidate
-                .variable()
-                .is_some_and(|saved| old_names::means(saved, name))
-        };
-        match of_nested && saved.weights.len() > layer.weights.len() {
-            true => {
-                let (layer, variable) = inner.rsplit_once('/').unwrap_or(("", inner));
-                let scope = candidate.scope().unwrap_or_default();
-                (scope == layer || scope.ends_with(&format!("/{layer}"))) && means(variable)
-            }
-            false => means(weight.name()),
-        }
-    })
 }

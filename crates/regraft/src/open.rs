@@ -78,7 +78,11 @@ impl<N: Network> Trainable<N> {
         };
         let mut opened = Self::from_config(config, registry)?;
         let outputs = opened.network.model().output_names();
-        let compiled = checkpoint.compile_config.as_ref();
+        // Keras 3 writes an empty one for a model that was not compiled.
+        let compiled = checkpoint
+            .compile_config
+            .as_ref()
+            .filter(|config| !is_empty(config));
         let compiled = compiled.map(|config| training(config, &outputs));
         let failed = match compiled {
             Some(Ok(training)) => {
@@ -95,6 +99,14 @@ impl<N: Network> Trainable<N> {
         }
         Ok((opened, report))
     }
+}
+
+/// Whether a configuration says that nothing was compiled.
+fn is_empty(config: &Value) -> bool {
+    let settings = ["loss", "optimizer", "optimizer_config"];
+    settings
+        .into_iter()
+        .all(|setting| config[setting].is_null())
 }
 
 /// What `compile` was given, from the `compile_config` of a `.keras` file or the `training_config`

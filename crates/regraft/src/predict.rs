@@ -11,7 +11,7 @@ use crate::{Error, Result};
 
 impl<N: Network> Trainable<N> {
     /// The model's output for samples `x`, one row per sample. A model of several inputs takes a tuple
-    /// or a list of arrays: `predict((&images, &sizes))`.
+    /// or a list of arrays, `predict((&images, &sizes))`, or arrays by the inputs' names.
     ///
     /// # Errors
     /// Data that do not fit the model, NaN or infinity among them; a model of several outputs.

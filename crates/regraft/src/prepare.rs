@@ -9,6 +9,7 @@ use regraft_tensor::Detail;
 use crate::batches::Dataset;
 use crate::fit::{Fit, Validation};
 use crate::input::{Data, Values};
+use crate::named;
 use crate::objective::Objective;
 use crate::steps::targets_of;
 use crate::trainable::Training;
@@ -75,6 +76,7 @@ pub(crate) fn dataset<'a>(
 ) -> Result<Dataset<'a>> {
     let inputs = check_inputs(x, model, inputs)?;
     let samples = inputs.first().map_or(0, Data::len);
+    let targets = named::data_in_order(y, &model.output_names(), targets)?;
     let (losses, outputs) = (objective.losses(model)?, model.output_shapes());
     if targets.len() != outputs.len() {
         let expected = format!("{} arrays, one per output of the model", outputs.len());
@@ -126,6 +128,7 @@ pub(crate) fn check_inputs<'a>(
     }
     let (shapes, types) = (model.input_shapes(), model.input_types());
     let names = model.input_names();
+    let inputs = named::data_in_order(name, &names, inputs)?;
     if inputs.len() != shapes.len() {
         let expected = format!("{} arrays, one per input of the model", shapes.len());
         let detail = Detail::new(name, expected, inputs.len());

@@ -7,6 +7,7 @@ use regraft_layers::{Model as LayersModel, WeightKind};
 use regraft_tensor::Detail;
 
 use crate::keys::{CLASS_NAMES, keyed_places};
+use crate::named;
 use crate::optimizer_state;
 use crate::trainable::{Compiled, Network, Trainable, Training};
 use crate::{Error, Result};
@@ -141,11 +142,15 @@ impl Saving<'_> {
         }
         if let Some(compiled) = &self.compiled {
             checkpoint.optimizer = Some(optimizer_state::saved(model, compiled.optimizer));
-            checkpoint.compile_config = match format {
+            let mut config = match format {
                 Format::KerasArchive(_) => Some(compiled.config()),
                 Format::LegacyModel => Some(compiled.legacy_config()),
                 _ => None,
             };
+            if let (Some(config), true) = (&mut config, model.has_named_outputs()) {
+                named::by_output_name(config, &model.output_names());
+            }
+            checkpoint.compile_config = config;
         }
         Ok(checkpoint)
     }

@@ -12,6 +12,7 @@ use super::operation;
 use super::read::{Reader, as_in_inference, brief, without_slashes, wrong};
 use crate::layer::{LayerKind, LayerSpec};
 use crate::names::near;
+use crate::structure::Structure;
 use crate::topology::ValueId;
 use crate::{Error, Functional, LayerOutput, Model, Result};
 
@@ -66,10 +67,13 @@ impl<T> Call<T> {
 }
 
 /// What a list of calls refers to, before names are resolved.
+#[derive(Clone, Copy)]
 pub(super) struct Reference<'v> {
     name: &'v str,
     call: usize,
     output: usize,
+    /// The key under which it is an input of a nested model, if it has one.
+    key: Option<&'v str>,
     /// Keras 2 counts the calls of nested models from 1.
     keras2: bool,
 }
@@ -100,7 +104,10 @@ impl Reader<'_> {
             if calls.is_empty() {
                 for node in value["inbound_nodes"].as_array().into_iter().flatten() {
                     let read = read_node(node).map_err(|detail| detail.within(&name));
-                    let (call, training) = read.map_err(Error::Config)?;
+                    let (mut call, training) = read.map_err(Error::Config)?;
+                    if let LayerKind::Nested(model) = &spec.kind {
+                        by_input_names(model, &mut call);
+                    }
                     if training == Some(false) {
                         as_in_inference(&mut spec);
                     }
@@ -149,10 +156,12 @@ impl Reader<'_> {
             .flatten()
             .flat_map(Call::operands)
             .any(|reference| reference.keras2);
-        let ends = |key: &str| -> Result<Vec<LayerOutput>> {
+        let ends = |key: &str| -> Result<(Vec<LayerOutput>, Option<Structure>)> {
             let mut outputs = Vec::new();
-            let ends = read_ends(&config[key]).map_err(|detail| Error::Config(detail.within(key)));
-            for mut reference in ends? {
+            let at = |detail: Detail| Error::Config(detail.within(key));
+            let (structure, ends) = Structure::read(&config[key]).map_err(at)?;
+            for end in ends {
+                let mut reference = read_history(end, false).map_err(at)?;
                 // Here every version of Keras counts the calls of nested functional models from 1.
                 let layer = names.get(reference.name);
                 let sequential = |&layer: &usize| values[layer]["class_name"] == "Sequential";
@@ -161,9 +170,17 @@ impl Reader<'_> {
                 let value = layers[layer].value(call, output);
                 outputs.push(builder.output(value.map_err(|error| error.within(key))?));
             }
-            Ok(outputs)
+            Ok((
+                outputs,
+                Some(structure).filter(|structure| !structure.is_flat()),
+            ))
         };
-        builder.model(&ends("input_layers")?, &ends("output_layers")?)
+        let (inputs, input_structure) = ends("input_layers")?;
+        let (outputs, output_structure) = ends("output_layers")?;
+        let mut model = builder.assemble(&inputs, &outputs)?;
+        model.topology.input_structure = input_structure;
+        model.topology.output_structure = output_structure;
+        Ok(model)
     }
 }
 
@@ -234,32 +251,50 @@ fn no_such_call(layer: &Layer, call: usize) -> Error {
     wrong("", &expected, format!("call {call}"))
 }
 
+/// Puts inputs that a model is called with by name, and their masks, into the order of its inputs.
+fn by_input_names(model: &Model, call: &mut Call<Reference<'_>>) {
+    let names = model.input_names();
+    let place = |input: &Reference<'_>| {
+        let key = input.key?;
+        names.iter().position(|name| name == key)
+    };
+    let places: Option<Vec<usize>> = call.inputs.iter().map(place).collect();
+    let Some(places) = places else {
+        return;
+    };
+    let mut order: Vec<usize> = (0..places.len()).collect();
+    order.sort_by_key(|&at| places[at]);
+    call.inputs = order.iter().map(|&at| call.inputs[at]).collect();
+    if !call.masks.is_empty() {
+        call.masks = order.iter().map(|&at| call.masks[at]).collect();
+    }
+}
+
 /// A call, and the `training` it was made with.
 fn read_node(node: &Value) -> Result<(Call<Reference<'_>>, Option<bool>), Detail> {
     let mut call = Call::of(Vec::new());
     let mut arguments = Arguments::default();
-    if let Some(inputs) = node.as_array() {
-        // Keras 2: [["name", call, output, {arguments}], …].
-        for input in inputs {
-            call.inputs.push(read_history(input, true)?);
-            arguments.read(&input[3], true)?;
+    let positional = node["args"].as_array();
+    let mut inputs = Vec::new();
+    // There may be an input `args`.
+    if positional.is_none_or(|items| items.first().is_some_and(Value::is_string)) {
+        // Keras 2: [["name", call, output, {arguments}], …], or a dictionary of them.
+        read_tensors(node, None, true, &mut inputs)?;
+        for end in Structure::read(node)?.1 {
+            arguments.read(&end[3], true)?;
         }
     } else {
-        // Keras 3: {"args": [tensor or list of tensors], "kwargs": {…}}.
-        for argument in node["args"].as_array().into_iter().flatten() {
-            let tensors = match argument {
-                Value::Array(tensors) => tensors.as_slice(),
-                tensor => std::slice::from_ref(tensor),
-            };
-            for tensor in tensors {
-                call.inputs.push(read_tensor(tensor, false)?);
-            }
-        }
-        if call.inputs.is_empty() {
-            let expected = "a call with the outputs of layers";
-            return Err(Detail::new("inbound_nodes", expected, brief(node)));
+        // Keras 3: {"args": [tensors in lists and dictionaries], "kwargs": {…}}.
+        for argument in positional.into_iter().flatten() {
+            read_tensors(argument, None, false, &mut inputs)?;
         }
         arguments.read(&node["kwargs"], false)?;
+    }
+    let given: Option<Vec<Reference<'_>>> = inputs.into_iter().collect();
+    call.inputs = given.unwrap_or_default();
+    if call.inputs.is_empty() {
+        let expected = "a call with the outputs of layers";
+        return Err(Detail::new("inbound_nodes", expected, brief(node)));
     }
     call.masks = arguments.masks;
     if !call.masks.is_empty() && call.masks.len() != call.inputs.len() {
@@ -270,16 +305,40 @@ fn read_node(node: &Value) -> Result<(Call<Reference<'_>>, Option<bool>), Detail
     Ok((call, arguments.training))
 }
 
-/// The output of a layer that is an argument of a call.
-fn read_tensor(tensor: &Value, keras2: bool) -> Result<Reference<'_>, Detail> {
-    match tensor["class_name"] == "__keras_tensor__" {
-        true => read_history(&tensor["config"]["keras_history"], false),
-        false if keras2 => read_history(tensor, true),
-        false => {
+/// The outputs of layers in an argument, those of a dictionary in the order of its keys, and `None` for
+/// each null.
+fn read_tensors<'v>(
+    argument: &'v Value,
+    key: Option<&'v str>,
+    keras2: bool,
+    references: &mut Vec<Option<Reference<'v>>>,
+) -> Result<(), Detail> {
+    match argument {
+        Value::Null => references.push(None),
+        Value::Object(_) if argument["class_name"] == "__keras_tensor__" => {
+            let read = read_history(&argument["config"]["keras_history"], false)?;
+            references.push(Some(Reference { key, ..read }));
+        }
+        Value::Array(items) if keras2 && items.first().is_some_and(Value::is_string) => {
+            let read = read_history(argument, true)?;
+            references.push(Some(Reference { key, ..read }));
+        }
+        Value::Array(items) => {
+            let mut items = items.iter();
+            items.try_for_each(|item| read_tensors(item, key, keras2, references))?;
+        }
+        Value::Object(items) if !items.contains_key("class_name") => {
+            let mut items: Vec<(&String, &Value)> = items.iter().collect();
+            items.sort_by_key(|(key, _)| *key);
+            let mut items = items.into_iter();
+            items.try_for_each(|(key, item)| read_tensors(item, Some(key), keras2, references))?;
+        }
+        other => {
             let expected = "outputs of layers as the only arguments";
-            Err(Detail::new("inbound_nodes", expected, brief(tensor)))
+            return Err(Detail::new("inbound_nodes", expected, brief(other)));
         }
     }
+    Ok(())
 }
 
 /// `["name", call, output]`, and in Keras 2 a fourth item, which the caller reads.
@@ -294,6 +353,7 @@ pub(super) fn read_history(history: &Value, keras2: bool) -> Result<Reference<'_
             name,
             call,
             output,
+            key: None,
             keras2,
         }),
         _ => {
@@ -315,9 +375,13 @@ impl<'v> Arguments<'v> {
     fn read(&mut self, arguments: &'v Value, keras2: bool) -> Result<(), Detail> {
         for (key, value) in arguments.as_object().into_iter().flatten() {
             match (key.as_str(), value) {
-                (_, Value::Null) => {}
+                (_, nothing) if is_nothing(nothing) => {}
                 ("training", Value::Bool(false)) => self.training = Some(false),
-                ("mask", mask) => self.masks = read_masks(mask, keras2)?,
+                ("mask", mask) => {
+                    self.masks.clear();
+                    read_tensors(mask, None, keras2, &mut self.masks)
+                        .map_err(|detail| detail.within("mask"))?;
+                }
                 _ => {
                     let expected = "no argument but `training=False` and `mask`";
                     let received = format!("{key}: {}", brief(value));
@@ -329,31 +393,12 @@ impl<'v> Arguments<'v> {
     }
 }
 
-/// The outputs of layers that are given as masks: one, or a list of them and of nulls.
-fn read_masks(mask: &Value, keras2: bool) -> Result<Vec<Option<Reference<'_>>>, Detail> {
-    let masks = match mask {
-        Value::Array(masks) if !masks.first().is_some_and(Value::is_string) => masks.as_slice(),
-        mask => std::slice::from_ref(mask),
-    };
-    let read = |mask| read_tensor(mask, keras2).map_err(|detail| detail.within("mask"));
-    masks
-        .iter()
-        .map(|mask| (!mask.is_null()).then(|| read(mask)).transpose())
-        .collect()
-}
-
-/// The model's inputs or outputs: one reference, a list, or a dictionary in the order of its keys.
-fn read_ends(ends: &Value) -> Result<Vec<Reference<'_>>, Detail> {
-    match ends {
-        Value::Array(list) if list.first().is_some_and(Value::is_string) => {
-            Ok(vec![read_history(ends, false)?])
-        }
-        Value::Array(list) => list.iter().map(|end| read_history(end, false)).collect(),
-        Value::Object(ends) => ends.values().map(|end| read_history(end, false)).collect(),
-        _ => Err(Detail::new(
-            "",
-            "a list of [\"layer\", call, output]",
-            brief(ends),
-        )),
+/// Whether there is nothing in a value: `null`, or a list or dictionary of it.
+fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(values) => values.iter().all(is_nothing),
+        Value::Object(values) => values.values().all(is_nothing),
+        _ => false,
     }
 }

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{FREEZING, TAKES_A_LIST, operation};
 use crate::layers::{Operation, class_names, object};
+use crate::structure::Structure;
 use crate::topology::{Body, Entry, LayerCall, Topology, ValueId};
 use crate::{Freezing, Layer};
 
@@ -48,7 +49,13 @@ fn functional(name: &str, topology: &Topology) -> Value {
         value
     };
     let layers: Vec<Value> = topology.layers.iter().enumerate().map(layer).collect();
-    let ends = |ids: &[ValueId]| -> Value { ids.iter().map(|&id| end(topology, id)).collect() };
+    let ends = |ids: &[ValueId], structure: &Option<Structure>| -> Value {
+        let mut ends = ids.iter().map(|&id| end(topology, id));
+        match structure {
+            Some(structure) => structure.write(&mut ends),
+            None => ends.collect(),
+        }
+    };
     json!({
         "module": "keras.src.models.functional",
         "class_name": "Functional",
@@ -56,8 +63,8 @@ fn functional(name: &str, topology: &Topology) -> Value {
             "name": name,
             "trainable": trains(topology),
             "layers": layers,
-            "input_layers": ends(&topology.inputs),
-            "output_layers": ends(&topology.outputs),
+            "input_layers": ends(&topology.inputs, &topology.input_structure),
+            "output_layers": ends(&topology.outputs, &topology.output_structure),
         },
         "registered_name": "Functional",
     })
@@ -123,28 +130,23 @@ fn node(topology: &Topology, entry: &Entry, call: &LayerCall) -> Value {
     if let Some(operation) = entry.leaf_as::<Operation>() {
         return json!({ "args": operation.arguments(tensors), "kwargs": {} });
     }
-    let as_list = tensors.len() > 1 || TAKES_A_LIST.contains(&entry.class_name());
-    let arguments = if as_list {
-        json!([tensors])
-    } else {
-        json!(tensors)
+    let structure = match &entry.body {
+        Body::Nested(nested) => nested.input_structure.as_ref(),
+        Body::Leaf(_) => None,
     };
-    json!({ "args": arguments, "kwargs": masks(topology, call, as_list) })
-}
-
-/// The masks that were given with a call, as its arguments.
-fn masks(topology: &Topology, call: &LayerCall, as_list: bool) -> Value {
-    if call.masks.iter().all(Option::is_none) {
-        return json!({});
-    }
+    let as_list = tensors.len() > 1 || TAKES_A_LIST.contains(&entry.class_name());
+    let arranged = |values: Vec<Value>| match structure {
+        Some(structure) => json!([structure.write(&mut values.into_iter())]),
+        None if as_list => json!([values]),
+        None => json!(values),
+    };
     let masks = call.masks.iter();
-    let mut masks: Vec<Value> = masks
-        .map(|mask| mask.map_or(Value::Null, |id| tensor(topology, id)))
-        .collect();
-    match as_list {
-        true => json!({ "mask": masks }),
-        false => json!({ "mask": masks.pop() }),
-    }
+    let masks = masks.map(|mask| mask.map_or(Value::Null, |id| tensor(topology, id)));
+    let arguments = match call.masks.iter().all(Option::is_none) {
+        true => json!({}),
+        false => json!({ "mask": arranged(masks.collect())[0] }),
+    };
+    json!({ "args": arranged(tensors), "kwargs": arguments })
 }
 
 /// The output of a layer as an argument of a call.

@@ -24,9 +24,33 @@ pub(crate) fn means(saved: &str, name: &str) -> bool {
     stem.ends_with(ending)
 }
 
+/// Whether `saved` is no name at all but a number, or what Keras calls a weight that its layer did not
+/// name, as that of ConvNeXt's scales: `Variable_3` in Keras 2, `variable_3` in Keras 3.
+pub(crate) fn is_unnamed(saved: &str) -> bool {
+    let number = saved
+        .strip_prefix("Variable")
+        .or(saved.strip_prefix("variable"));
+    let number = number.map_or(saved, |number| number.strip_prefix('_').unwrap_or(number));
+    number.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 #[cfg(test)]
 mod tests {
-    use super::means;
+    use super::{is_unnamed, means};
+
+    #[test]
+    fn numbers_and_automatic_names_are_no_names() {
+        assert!(
+            ["0", "12", "Variable", "variable", "Variable_17"]
+                .into_iter()
+                .all(is_unnamed)
+        );
+        assert!(
+            !["kernel", "variable_a", "my_variable"]
+                .into_iter()
+                .any(is_unnamed)
+        );
+    }
 
     #[test]
     fn names_of_earlier_versions_are_known() {

@@ -52,7 +52,7 @@ pub(crate) fn pair(layers: &[Named<'_>], saved: &[&str]) -> Option<Vec<Option<us
 }
 
 /// Whether Keras names a layer of `class` so of itself: `conv2d`, `conv2d_7`.
-fn is_automatic(name: &str, class: &str) -> bool {
+pub(super) fn is_automatic(name: &str, class: &str) -> bool {
     let number = name.strip_prefix(class);
     number.is_some_and(|number| match number.strip_prefix('_') {
         Some(digits) => !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()),
