@@ -24,6 +24,7 @@ fn dense(sizes: &[usize]) -> Checkpoint {
     checkpoint.optimizer = Some(SavedOptimizer {
         name: Some("adam".to_string()),
         variables: slots,
+        loss_scale: Vec::new(),
     });
     checkpoint
 }

@@ -72,6 +72,9 @@ pub struct SavedOptimizer {
     /// All of its variables in the file's order. Keras 3 begins with the iteration and the learning
     /// rate, Keras 2 with the iteration alone; slots follow, per weight in the order of training.
     pub variables: Vec<SavedWeight>,
+    /// The variables of a loss scaling around it (Keras' `LossScaleOptimizer`): iteration, learning
+    /// rate, step counter, scale. None without.
+    pub loss_scale: Vec<SavedWeight>,
 }
 
 /// Who wrote a file, and when.

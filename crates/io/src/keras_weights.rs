@@ -16,6 +16,10 @@ use crate::{Checkpoint, Dialect, Format, Result, SavedLayer, SavedOptimizer, Sav
 /// How Keras 2.12–2.14 called the container of layers.
 const OLD_CONTAINER: &str = "_layer_checkpoint_dependencies";
 
+/// The group of the optimizer within one that scales the loss, and Keras' name of the latter.
+const INNER_OPTIMIZER: &str = "inner_optimizer";
+const LOSS_SCALE: &str = "loss_scale_optimizer";
+
 /// Reads a `.weights.h5` file.
 ///
 /// # Errors
@@ -89,7 +93,30 @@ pub(crate) fn put_optimizer<'a>(
     chosen: std::ops::Range<usize>,
 ) -> Result<()> {
     let name = optimizer.name.as_deref();
-    put_variables(root, "optimizer/vars", name, &optimizer.variables, chosen)
+    if optimizer.loss_scale.is_empty() {
+        return put_variables(root, "optimizer/vars", name, &optimizer.variables, chosen);
+    }
+    // The outer optimizer lists its own variables and then the inner one's, and these stand in a group
+    // of their own, too.
+    let own = optimizer.loss_scale.len();
+    let outer = root.group("optimizer/vars")?;
+    outer.text("name", LOSS_SCALE)?;
+    let all = optimizer.loss_scale.iter().chain(&optimizer.variables);
+    for (number, weight) in all.enumerate() {
+        if number < own && chosen.start == 0 || chosen.contains(&number.wrapping_sub(own)) {
+            outer.dataset(&number.to_string(), &weight.tensor)?;
+        }
+    }
+    let path = format!("optimizer/{INNER_OPTIMIZER}/vars");
+    let inner = root.group(&path)?;
+    if let Some(name) = name {
+        inner.text("name", name)?;
+    }
+    for number in chosen {
+        let weight = &optimizer.variables[number];
+        inner.dataset(&number.to_string(), &weight.tensor)?;
+    }
+    Ok(())
 }
 
 /// The group of the variables of the layer at `path`.
@@ -221,13 +248,26 @@ impl Reading {
             optimizer.name = vars.text("name").map(str::to_string);
             collect(vars, &join(path, "vars"), &mut optimizer.variables)?;
         }
-        self.checkpoint.optimizer = Some(optimizer);
         for (name, below) in &group.groups {
-            // Optimizers within an optimizer, as under loss scaling.
-            if name != "vars" {
-                self.extra(below, &join(path, name))?;
+            match (name.as_str(), below.group("vars")) {
+                ("vars", _) => {}
+                // Loss scaling: the outer optimizer lists its own variables and the inner one's.
+                (INNER_OPTIMIZER, Some(vars)) => {
+                    let mut inner = Vec::new();
+                    let at = join(&join(path, name), "vars");
+                    collect(vars, &at, &mut inner)?;
+                    let own = optimizer.variables.len().saturating_sub(inner.len());
+                    optimizer.variables.truncate(own);
+                    optimizer.loss_scale = std::mem::replace(&mut optimizer.variables, inner);
+                    if let Some(name) = vars.text("name") {
+                        optimizer.name = Some(name.to_string());
+                    }
+                }
+                // Other optimizers within an optimizer.
+                _ => self.extra(below, &join(path, name))?,
             }
         }
+        self.checkpoint.optimizer = Some(optimizer);
         Ok(())
     }
 

@@ -12,7 +12,9 @@ use serde_json::Value;
 
 use crate::hdf5::{self, Attribute, Group, NewGroup};
 use crate::input::Input;
-use crate::{Checkpoint, Error, Format, Result, SavedLayer, SavedOptimizer, SavedWeight, atomic};
+use crate::{
+    Checkpoint, Error, Format, Result, SavedLayer, SavedOptimizer, SavedWeight, atomic, lora,
+};
 
 const MODEL_WEIGHTS: &str = "model_weights";
 const OPTIMIZER_WEIGHTS: &str = "optimizer_weights";
@@ -173,6 +175,7 @@ pub(crate) fn from_tree(root: &Group) -> Result<Checkpoint> {
         checkpoint.optimizer = Some(SavedOptimizer {
             name: None,
             variables: weights(group, OPTIMIZER_WEIGHTS)?,
+            loss_scale: Vec::new(),
         });
     }
     let version = |name| group.text(name).or(root.text(name)).map(str::to_string);
@@ -180,6 +183,7 @@ pub(crate) fn from_tree(root: &Group) -> Result<Checkpoint> {
     checkpoint.metadata.backend = version("backend");
     checkpoint.config = json(root, "model_config")?;
     checkpoint.compile_config = json(root, "training_config")?;
+    lora::merge(&mut checkpoint)?;
     Ok(checkpoint)
 }
 

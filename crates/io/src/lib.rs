@@ -16,6 +16,7 @@ mod input;
 pub mod keras_archive;
 pub mod keras_weights;
 pub mod legacy_h5;
+mod lora;
 mod naming;
 mod protobuf;
 pub mod pytorch;

@@ -82,6 +82,7 @@ fn optimizer(variables: Vec<TensorData>) -> SavedOptimizer {
     SavedOptimizer {
         name: Some("adam".to_string()),
         variables: variables.into_iter().enumerate().map(variable).collect(),
+        loss_scale: Vec::new(),
     }
 }
 

@@ -59,6 +59,7 @@ impl Model {
             input_shapes,
             output_shapes,
             stream: self.next_stream(),
+            policy: spec.policy,
         };
         if let (Body::Nested(topology), Freezing::Frozen) = (&mut entry.body, spec.freezing) {
             topology.visit_mut("", &mut |_, entry| entry.freezing = Freezing::Frozen);

@@ -101,6 +101,8 @@ pub struct LayerSpec {
     pub(crate) kind: LayerKind,
     pub(crate) name: Option<String>,
     pub(crate) freezing: Freezing,
+    /// See [`Entry::policy`](crate::topology::Entry::policy).
+    pub(crate) policy: Option<String>,
 }
 
 /// A single layer, or a model used as one.
@@ -139,6 +141,7 @@ impl From<Arc<dyn Layer>> for LayerSpec {
             kind: LayerKind::Leaf(layer),
             name: None,
             freezing: Freezing::Trainable,
+            policy: None,
         }
     }
 }
@@ -149,6 +152,7 @@ impl From<Model> for LayerSpec {
             name: Some(model.name().to_string()),
             kind: LayerKind::Nested(Box::new(model)),
             freezing: Freezing::Trainable,
+            policy: None,
         }
     }
 }

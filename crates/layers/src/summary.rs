@@ -28,6 +28,7 @@ pub struct Summary {
     rows: Vec<Row>,
     linear: bool,
     count: ParameterCount,
+    policies: Vec<(String, usize)>,
     line_length: Option<usize>,
     show_trainable: bool,
     expand_nested: bool,
@@ -142,6 +143,12 @@ impl fmt::Display for Summary {
             writeln!(f, "   of these frozen: {}", size(count.frozen))?;
             writeln!(f, "   of these state: {}", size(count.state))?;
         }
+        for (policy, layers) in &self.policies {
+            writeln!(
+                f,
+                " Policy {policy} of {layers} layers: computed in float32, saved as {policy}"
+            )?;
+        }
         Ok(())
     }
 }
@@ -251,6 +258,7 @@ impl Model {
             rows,
             linear,
             count: self.count_parameters(),
+            policies: self.policies(),
             line_length: None,
             expand_nested: false,
         }

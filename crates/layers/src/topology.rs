@@ -81,6 +81,9 @@ pub(crate) struct Entry {
     pub output_shapes: Vec<Shape>,
     /// The number of the first random stream of its initializers.
     pub stream: u64,
+    /// The policy of element types that its file has, if that is not `float32`: what Keras computes it
+    /// in. Here all is computed with 32 bits; the policy is kept for saving.
+    pub policy: Option<String>,
 }
 
 #[derive(Clone, Debug)]

@@ -28,6 +28,8 @@ pub struct LoadReport {
     pub optimizer: OptimizerState,
     /// The class names of the file, if they are not the model's.
     pub class_names: Option<Vec<String>>,
+    /// What else is worth knowing, a sentence each: element types that Keras computes with, say.
+    pub notes: Vec<String>,
 }
 
 /// A tensor that was loaded.
@@ -88,6 +90,7 @@ impl LoadReport {
                 reason: "the file has none".to_string(),
             },
             class_names: None,
+            notes: Vec::new(),
         }
     }
 
@@ -201,10 +204,13 @@ impl fmt::Display for LoadReport {
             OptimizerState::Restored { steps } => write!(f, "; optimizer at step {steps}")?,
             OptimizerState::NotRestored { reason } => write!(f, "; no optimizer state ({reason})")?,
         }
-        match &self.class_names {
-            Some(names) => write!(f, "; the file's classes are {names:?}"),
-            None => Ok(()),
+        if let Some(names) = &self.class_names {
+            write!(f, "; the file's classes are {names:?}")?;
         }
+        for note in &self.notes {
+            write!(f, "\nnote: {note}")?;
+        }
+        Ok(())
     }
 }
 

@@ -97,6 +97,10 @@ impl<N: Network> Trainable<N> {
         if let Some(reason) = failed {
             report.optimizer = OptimizerState::NotRestored { reason };
         }
+        let policies = opened.network.model().policies().into_iter();
+        report.notes.extend(policies.map(|(policy, layers)| {
+            format!("{layers} layers have the policy {policy}; they are computed in float32")
+        }));
         Ok((opened, report))
     }
 }

@@ -75,5 +75,6 @@ pub(crate) fn saved(model: &LayersModel, optimizer: &Optimizer) -> SavedOptimize
     SavedOptimizer {
         name: Some(optimizer.name().to_string()),
         variables,
+        loss_scale: Vec::new(),
     }
 }

@@ -126,12 +126,14 @@ impl Reader<'_> {
             .filter(own)
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect();
-        if !is_input {
-            check_type(config.get("dtype")).map_err(|error| error.within(at))?;
-        }
+        let policy = match is_input {
+            true => None,
+            false => read_policy(config.get("dtype")).map_err(|error| error.within(at))?,
+        };
         let layer = self.registry.layer(class_name, &settings);
         let mut spec = LayerSpec::from(layer.map_err(|error| error.within(at))?);
         spec.name = name.map(without_slashes);
+        spec.policy = policy;
         spec.freezing = freezing(config, &value[FREEZING]).map_err(|error| error.within(at))?;
         Ok(spec)
     }
@@ -175,14 +177,10 @@ fn implied_input(layer: &Value) -> Result<Option<LayerSpec>> {
     ))
 }
 
-/// Weights are 32-bit floats here, so other floats are widened; quantized ones are something else.
-fn check_type(policy: Option<&Value>) -> Result<()> {
-    let name = match policy {
-        None | Some(Value::Null) => return Ok(()),
-        Some(Value::String(name)) => Some(name.as_str()),
-        Some(policy) => policy["config"]["name"].as_str(),
-    };
-    let floats = [
+/// The policy of element types, unless it is `float32`. Weights are 32-bit floats here, and all is
+/// computed with them; quantized ones are something else.
+fn read_policy(policy: Option<&Value>) -> Result<Option<String>> {
+    const FLOATS: [&str; 6] = [
         "float32",
         "float16",
         "bfloat16",
@@ -190,8 +188,14 @@ fn check_type(policy: Option<&Value>) -> Result<()> {
         "mixed_float16",
         "mixed_bfloat16",
     ];
+    let name = match policy {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::String(name)) => Some(name.as_str()),
+        Some(policy) => policy["config"]["name"].as_str(),
+    };
     match name {
-        Some(name) if floats.contains(&name) => Ok(()),
+        Some("float32") => Ok(None),
+        Some(name) if FLOATS.contains(&name) => Ok(Some(name.to_string())),
         Some(name) => Err(wrong("dtype", "a type of floats", quoted(name))),
         None => Err(wrong(
             "dtype",

@@ -300,8 +300,6 @@ fn what_is_wrong_is_said_with_its_place() {
     let quantized =
         json!({"name": "d", "units": 3, "dtype": {"config": {"name": "int8_from_float32"}}});
     assert!(error(&dense(quantized)).contains("m/d/dtype"));
-    let lora = json!({"name": "d", "units": 3, "lora_rank": 4});
-    assert!(error(&dense(lora)).contains("lora_rank"));
     let lambda = json!({"class_name": "Sequential", "config": {"name": "m", "layers": [
         {"class_name": "Lambda", "config": {"name": "l"}}]}});
     assert!(error(&lambda).contains("Python"));

@@ -21,7 +21,7 @@ fn sequential(name: &str, topology: &Topology) -> Value {
     let mut config = object(json!({
         "name": name,
         "trainable": trains(topology),
-        "dtype": float32(),
+        "dtype": policy(common_policy(topology)),
         "layers": layers,
     }));
     let mut value = json!({
@@ -82,7 +82,8 @@ fn layer(entry: &Entry) -> Value {
     let freezing = entry.freezing;
     let mut config = layer.config();
     config.insert("name".into(), entry.name.as_str().into());
-    config.entry("dtype").or_insert_with(float32);
+    let own = config.entry("dtype");
+    own.or_insert_with(|| policy(entry.policy.as_deref()));
     let mut expressed = Freezing::Trainable;
     if layer.has_trainable_setting() {
         let trains = freezing.trains_parameters();
@@ -205,11 +206,24 @@ fn sizes(dims: &[regraft_autograd::Dim]) -> Value {
         .collect()
 }
 
-fn float32() -> Value {
+/// The policy that all layers of a model have, if they have one.
+fn common_policy(topology: &Topology) -> Option<&str> {
+    let mut policies = Vec::new();
+    topology.visit("", &mut |_, entry| {
+        if matches!(entry.body, Body::Leaf(_)) && !entry.is_input() {
+            policies.push(entry.policy.as_deref());
+        }
+    });
+    let first = policies.first().copied().flatten();
+    first.filter(|_| policies.iter().all(|policy| *policy == first))
+}
+
+/// A policy of element types; `float32` if there is no other.
+fn policy(name: Option<&str>) -> Value {
     json!({
         "module": "keras",
         "class_name": "DTypePolicy",
-        "config": { "name": "float32" },
+        "config": { "name": name.unwrap_or("float32") },
         "registered_name": null,
     })
 }

@@ -109,7 +109,9 @@ impl OutputOptions {
     /// Reads the settings.
     pub fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
         // Keras' own adapters and quantized forms would change what is computed.
-        settings.unsupported(&["quantization_config", "lora_rank", "lora_alpha"])?;
+        settings.unsupported(&["quantization_config"])?;
+        // Files hold the sum of the weight and its update, or it is made on reading.
+        settings.ignore(&["lora_rank", "lora_alpha"]);
         let bias = ["bias_initializer", "bias_regularizer", "bias_constraint"];
         Ok(OutputOptions {
             use_bias: settings.flag("use_bias", true)?,

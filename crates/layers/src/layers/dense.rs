@@ -178,7 +178,9 @@ impl Layer for Dense {
 
 impl FromSettings for Dense {
     fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        settings.unsupported(&["quantization_config", "lora_rank", "lora_alpha"])?;
+        settings.unsupported(&["quantization_config"])?;
+        // Files hold the sum of the weight and its update, or it is made on reading.
+        settings.ignore(&["lora_rank", "lora_alpha"]);
         Ok(Dense {
             units: settings.size("units")?,
             activation: settings.activation("activation")?,

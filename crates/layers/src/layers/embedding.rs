@@ -139,7 +139,9 @@ impl FromSettings for Embedding {
     fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
         // Keras 2 kept the length of a sequence here; the input's shape says it.
         settings.ignore(&["input_length"]);
-        settings.unsupported(&["quantization_config", "lora_rank", "lora_alpha", "weights"])?;
+        settings.unsupported(&["quantization_config", "weights"])?;
+        // Files hold the sum of the weight and its update, or it is made on reading.
+        settings.ignore(&["lora_rank", "lora_alpha"]);
         Ok(Embedding {
             input_dim: settings.size("input_dim")?,
             output_dim: settings.size("output_dim")?,
