@@ -55,6 +55,7 @@ impl Model {
             name,
             body,
             freezing: spec.freezing,
+            hidden: false,
             weights: Vec::new(),
             input_shapes,
             output_shapes,
@@ -62,7 +63,7 @@ impl Model {
             policy: spec.policy,
         };
         if let (Body::Nested(topology), Freezing::Frozen) = (&mut entry.body, spec.freezing) {
-            topology.visit_mut("", &mut |_, entry| entry.freezing = Freezing::Frozen);
+            freeze_all(topology);
         }
         self.topology.layers.push(entry);
         self.revision += 1;
@@ -103,6 +104,8 @@ impl Model {
             let expected = format!("at most {DEEPEST} models in each other");
             return Err(Error::Model(Detail::new(name, expected, "more")));
         }
+        // Keras asks the model that is trained alone, so a part of it hides nothing.
+        topology.reveal();
         let offset = self.store.len();
         topology.visit_mut("", &mut |_, entry| {
             for id in &mut entry.weights {
@@ -282,6 +285,17 @@ impl Model {
         });
         self.revision += 1;
     }
+}
+
+/// Freezes a model: its layers, the models in it, and itself.
+fn freeze_all(topology: &mut Topology) {
+    topology.frozen = true;
+    topology.visit_mut("", &mut |_, entry| {
+        entry.freezing = Freezing::Frozen;
+        if let Body::Nested(nested) = &mut entry.body {
+            nested.frozen = true;
+        }
+    });
 }
 
 /// The element types of `count` inputs of a layer.

@@ -60,6 +60,22 @@ impl Freezing {
         states.into_iter().find(|state| state.key() == key)
     }
 
+    /// The same, with parameters trained.
+    pub(crate) fn with_parameters(self) -> Self {
+        match self.behaves_as_in_training() {
+            true => Freezing::Trainable,
+            false => Freezing::FrozenStatistics,
+        }
+    }
+
+    /// The same, with parameters fixed.
+    pub(crate) fn without_parameters(self) -> Self {
+        match self.behaves_as_in_training() {
+            true => Freezing::FrozenParams,
+            false => Freezing::Frozen,
+        }
+    }
+
     /// The same, behaving as in inference.
     pub(crate) fn as_in_inference(self) -> Self {
         match self.trains_parameters() {

@@ -463,6 +463,7 @@ impl Order {
         let entry = |&position: &usize| -> Entry { topology.layers[position].clone() };
         Topology {
             class_name: topology.class_name.clone(),
+            frozen: topology.frozen,
             layers: self.layers.iter().map(entry).collect(),
             calls: self.calls.iter().map(call).collect(),
             inputs: values(inputs),

@@ -92,6 +92,12 @@ impl<'m> LayerInfo<'m> {
         }
     }
 
+    /// Keras' `trainable`: what the layer or model says by itself. A nested model that was frozen as
+    /// a whole says no even if some of its layers are trained.
+    pub(crate) fn says_trainable(&self) -> bool {
+        self.entry.says_trainable()
+    }
+
     /// Whether any parameter of it is trained.
     pub fn is_trainable(&self) -> bool {
         let mut trains = false;

@@ -21,6 +21,8 @@ pub struct Place<'a> {
     pub weights: &'a [VariableId],
     /// What training may change in it.
     pub freezing: Freezing,
+    /// Keras' `trainable` of the layer or model by itself, as files have it.
+    pub says_trainable: bool,
 }
 
 impl Model {
@@ -35,6 +37,7 @@ impl Model {
                 is_model: matches!(entry.body, Body::Nested(_)),
                 weights: &entry.weights,
                 freezing: entry.freezing,
+                says_trainable: entry.says_trainable(),
             });
         });
         places

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use regraft_tensor::Detail;
 
 use crate::names::near;
-use crate::topology::{Body, Entry};
+use crate::topology::{Body, Entry, Topology, join};
 use crate::{Error, Freezing, LayerInfo, Model, Result};
 
 /// Picks layers of a model.
@@ -192,7 +192,8 @@ impl Model {
         selector: impl Into<Selector>,
         freezing: Freezing,
     ) -> Result<()> {
-        self.change_freezing(selector.into(), |_| freezing)
+        let trains = freezing.trains_parameters();
+        self.change_freezing(selector.into(), trains, |_, _| freezing)
     }
 
     /// Freezes the picked layers: no weight of them changes, they behave as in inference, and
@@ -212,16 +213,18 @@ impl Model {
     /// # Errors
     /// [`Error::NoMatch`] if `selector` picks none.
     pub fn unfreeze(&mut self, selector: impl Into<Selector>) -> Result<()> {
-        self.change_freezing(selector.into(), |has_state| match has_state {
-            true => Freezing::FrozenStatistics,
-            false => Freezing::Trainable,
+        self.change_freezing(selector.into(), true, |now, has_state| match has_state {
+            // A layer whose statistics move already is not told to stop.
+            true if now != Freezing::Trainable => Freezing::FrozenStatistics,
+            _ => Freezing::Trainable,
         })
     }
 
     fn change_freezing(
         &mut self,
         selector: Selector,
-        freezing: impl Fn(bool) -> Freezing,
+        trains: bool,
+        freezing: impl Fn(Freezing, bool) -> Freezing,
     ) -> Result<()> {
         let picked: HashSet<String> = self.select(selector)?.into_iter().collect();
         let store = &self.store;
@@ -231,17 +234,41 @@ impl Model {
                     .weights
                     .iter()
                     .any(|id| store.0[id.0].kind() == crate::WeightKind::State);
-                // A layer whose statistics move already is not told to stop.
-                let moves = entry.freezing == Freezing::Trainable;
-                entry.freezing = match freezing(has_state) {
-                    Freezing::FrozenStatistics if moves => Freezing::Trainable,
-                    freezing => freezing,
-                };
+                entry.freezing = freezing(entry.freezing, has_state);
+                entry.hidden = false;
             }
         });
+        let all = mark_models(&mut self.topology, "", &picked, !trains);
+        if !all && trains {
+            self.topology.frozen = false;
+        }
         self.revision += 1;
         Ok(())
     }
+}
+
+/// Marks the models all of whose layers are picked, as Keras' setter of `trainable` does, and says
+/// whether this one is.
+fn mark_models(
+    topology: &mut Topology,
+    prefix: &str,
+    picked: &HashSet<String>,
+    frozen: bool,
+) -> bool {
+    let (mut any, mut all) = (false, true);
+    for entry in topology.layers.iter_mut().filter(|entry| !entry.is_input()) {
+        let path = join(prefix, &entry.name);
+        let is_picked = match &mut entry.body {
+            Body::Leaf(_) => picked.contains(&path),
+            Body::Nested(nested) => mark_models(nested, &path, picked, frozen),
+        };
+        any |= is_picked;
+        all &= is_picked;
+    }
+    if any && all {
+        topology.frozen = frozen;
+    }
+    any && all
 }
 
 impl fmt::Debug for Selector {

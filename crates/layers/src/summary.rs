@@ -55,7 +55,9 @@ impl Summary {
     }
 
     /// Whether a column says which layers are trained (`Y`), which are not (`N`) and which have no
-    /// weights (`-`). Unless told otherwise, it is there when a layer is frozen.
+    /// weights (`-`). Unless told otherwise, it is there when a layer is frozen. As in Keras it is
+    /// what each layer or model says by itself: a nested model that was frozen as a whole has `N`,
+    /// also if some of its layers are trained.
     #[must_use]
     pub fn show_trainable(mut self, show_trainable: bool) -> Self {
         self.show_trainable = show_trainable;
@@ -200,7 +202,7 @@ fn push_rows(rows: &mut Vec<Row>, layer: &LayerInfo<'_>, depth: usize, connected
             false => "0 (unbuilt)".to_string(),
         },
         connected_to,
-        trainable: match (layer.weights().is_empty(), layer.is_trainable()) {
+        trainable: match (layer.weights().is_empty(), layer.says_trainable()) {
             (true, _) => "-",
             (false, true) => "Y",
             (false, false) => "N",

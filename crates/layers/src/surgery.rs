@@ -130,6 +130,9 @@ impl Model {
     /// Makes these values the outputs and drops what they do not need.
     fn end_at(&mut self, outputs: &[ValueId]) {
         self.topology = ending_at(&self.topology, outputs, true);
+        // It is a model of its own, so what froze the old one as a whole does not hold for it.
+        self.topology.reveal();
+        self.topology.frozen &= !self.topology.trains();
         self.compact();
     }
 }

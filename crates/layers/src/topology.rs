@@ -25,6 +25,9 @@ pub(crate) struct Topology {
     pub output_structure: Option<Structure>,
     /// Whether all layers have their weights and the calls are there.
     pub built: bool,
+    /// Whether the model itself was frozen, as a whole. Layers in it may be trained all the same: of
+    /// a nested model it is said in files and in the summary, and has no effect.
+    pub frozen: bool,
 }
 
 /// A value that flows between layers, within one topology: an output of a call.
@@ -75,6 +78,9 @@ pub(crate) struct Entry {
     pub name: String,
     pub body: Body,
     pub freezing: Freezing,
+    /// Whether its parameters are fixed only because the whole model was read as frozen, so that they
+    /// are trained where the model becomes a part of another one.
+    pub hidden: bool,
     pub weights: Vec<VariableId>,
     pub input_shapes: Vec<Shape>,
     /// Of the outputs; empty before the layer is called.
@@ -97,6 +103,22 @@ impl Entry {
         match &self.body {
             Body::Leaf(layer) => layer.class_name(),
             Body::Nested(topology) => &topology.class_name,
+        }
+    }
+
+    /// Its state as files say it: where the whole hides it, what it is by itself.
+    pub fn own_freezing(&self) -> Freezing {
+        match self.hidden {
+            true => self.freezing.with_parameters(),
+            false => self.freezing,
+        }
+    }
+
+    /// Keras' `trainable` of the layer or model by itself.
+    pub fn says_trainable(&self) -> bool {
+        match &self.body {
+            Body::Leaf(_) => self.own_freezing().trains_parameters(),
+            Body::Nested(topology) => !topology.frozen,
         }
     }
 
@@ -147,6 +169,54 @@ impl Topology {
         let sequential = self.class_name == "Sequential";
         let hidden = move |entry: &&Entry| sequential && entry.is_input();
         self.layers.iter().filter(move |entry| !hidden(entry))
+    }
+
+    /// Calls `change` with every single layer but inputs.
+    pub fn change_leaves(&mut self, change: &mut impl FnMut(&mut Entry)) {
+        self.visit_mut("", &mut |_, entry| {
+            if matches!(entry.body, Body::Leaf(_)) && !entry.is_input() {
+                change(entry);
+            }
+        });
+    }
+
+    /// Whether parameters of any layer are trained.
+    pub fn trains(&self) -> bool {
+        let mut trains = false;
+        self.visit("", &mut |_, entry| {
+            let leaf = matches!(entry.body, Body::Leaf(_)) && !entry.is_input();
+            trains |= leaf && entry.freezing.trains_parameters();
+        });
+        trains
+    }
+
+    /// Fixes the parameters of all layers, as Keras does not train a model whose own `trainable` is
+    /// false, whatever its layers say.
+    pub fn hide(&mut self) {
+        self.change_leaves(&mut |entry| {
+            entry.hidden = entry.freezing.trains_parameters();
+            entry.freezing = entry.freezing.without_parameters();
+        });
+    }
+
+    /// Fixes the parameters of all layers within a frozen model, at any depth: Keras 2's rule.
+    pub fn hide_within_frozen(&mut self, frozen: bool) {
+        let frozen = frozen || self.frozen;
+        for entry in &mut self.layers {
+            match &mut entry.body {
+                Body::Nested(topology) => topology.hide_within_frozen(frozen),
+                Body::Leaf(_) if frozen => entry.freezing = entry.freezing.without_parameters(),
+                Body::Leaf(_) => {}
+            }
+        }
+    }
+
+    /// Gives layers that the whole model hid their own states.
+    pub fn reveal(&mut self) {
+        self.change_leaves(&mut |entry| {
+            entry.freezing = entry.own_freezing();
+            entry.hidden = false;
+        });
     }
 
     /// What is known of a value.

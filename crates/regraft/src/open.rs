@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use regraft_io::Checkpoint;
+use regraft_io::{Checkpoint, Format};
 use regraft_layers::{Model as LayersModel, Registry};
 use regraft_optimizers::Optimizer;
 use regraft_tensor::Detail;
@@ -76,7 +76,11 @@ impl<N: Network> Trainable<N> {
                 "build the model in code and call `load_weights`, or save it with `save(\"….keras\")`",
             )));
         };
-        let mut opened = Self::from_config(config, registry)?;
+        let mut model = LayersModel::from_config(config, registry)?;
+        if checkpoint.format == Format::SavedModel {
+            model.hide_within_frozen();
+        }
+        let mut opened: Self = N::from_model(model)?.into();
         let outputs = opened.network.model().output_names();
         // Keras 3 writes an empty one for a model that was not compiled.
         let compiled = checkpoint

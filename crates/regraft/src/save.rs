@@ -233,10 +233,14 @@ fn container_layers(model: &LayersModel) -> Vec<SavedLayer> {
 fn legacy_layers(model: &LayersModel) -> Vec<SavedLayer> {
     let mut layers: Vec<SavedLayer> = Vec::new();
     let mut fixed: Vec<Vec<SavedWeight>> = Vec::new();
+    let mut hides = false;
     for place in model.places() {
         if !place.path.contains('/') {
             layers.push(SavedLayer::new(place.name, place.name));
             fixed.push(Vec::new());
+            // Keras finds no weight of a frozen model trained, but it reads every `Sequential` as
+            // one that is not frozen.
+            hides = !place.says_trainable && place.class_name != "Sequential";
         }
         let (Some(layer), Some(fixed)) = (layers.last_mut(), fixed.last_mut()) else {
             continue;
@@ -247,8 +251,8 @@ fn legacy_layers(model: &LayersModel) -> Vec<SavedLayer> {
             };
             let name = format!("{}/{}", model.name(), weight.path());
             let saved = SavedWeight::new(name, weight.value().clone());
-            let trained =
-                weight.kind() == WeightKind::Parameter && place.freezing.trains_parameters();
+            let parameter = weight.kind() == WeightKind::Parameter;
+            let trained = parameter && place.says_trainable && !hides;
             match trained {
                 true => layer.weights.push(saved),
                 false => fixed.push(saved),

@@ -184,6 +184,13 @@ impl Reader<'_> {
     }
 }
 
+/// Whether a functional model's configuration is of Keras 1 or 2, which write calls as lists.
+pub(super) fn written_by_keras2(config: &Value) -> bool {
+    let layers = config["layers"].as_array().into_iter().flatten();
+    let nodes = layers.flat_map(|layer| layer["inbound_nodes"].as_array().into_iter().flatten());
+    nodes.into_iter().any(Value::is_array)
+}
+
 /// Makes all calls, each as soon as what it takes is there.
 fn connect(builder: &mut Functional, layers: &mut [Layer]) -> Result<()> {
     for layer in &*layers {

@@ -41,14 +41,28 @@ impl Model {
     /// The model that a configuration describes, with first weights as its initializers give them.
     ///
     /// It reads what [`to_config`](Self::to_config) and Keras write: `Sequential` and functional
-    /// models, nested ones included. A layer or model whose `trainable` is false arrives
+    /// models, nested ones included. A layer whose `trainable` is false arrives
     /// [frozen](crate::Freezing::Frozen); one that is called with `training=False` behaves as in
     /// inference ([`FrozenStatistics`](crate::Freezing::FrozenStatistics)).
+    ///
+    /// `trainable` of a model is read as Keras reads it. It says nothing of the layers in a nested
+    /// model, which have their own; it is kept, and saved again. Of the whole, a functional model that
+    /// Keras 3 wrote as not trainable trains no parameter, whatever its layers say
+    /// ([`FrozenParams`](crate::Freezing::FrozenParams)), until it is a part of another model or a
+    /// state is set. Keras itself drops the setting of a `Sequential`, and Keras 2 of every model.
     ///
     /// # Errors
     /// [`Error::Config`](crate::Error::Config) for what is missing, has no meaning or is not
     /// supported; a class that `registry` does not know; and what building the model refuses.
     pub fn from_config(config: &Value, registry: &Registry) -> Result<Model> {
         read::Reader { registry }.model(config, 0)
+    }
+
+    /// Fixes the parameters of all layers within models that are frozen themselves. Keras 2 does so
+    /// while a model is in memory, and in a SavedModel; where it reads a configuration it has
+    /// forgotten which models were frozen.
+    pub fn hide_within_frozen(&mut self) {
+        self.topology.hide_within_frozen(false);
+        self.revision += 1;
     }
 }

@@ -4,9 +4,10 @@ use regraft_tensor::Detail;
 use serde_json::{Map, Value};
 
 use super::FREEZING;
+use super::graph::written_by_keras2;
 use crate::layer::{LayerKind, LayerSpec};
 use crate::layers::{Input, sample_shape};
-use crate::topology::{Body, DEEPEST, Topology};
+use crate::topology::DEEPEST;
 use crate::{Error, Freezing, LayerExt, Model, Registry, Result, Sequential};
 
 /// Settings that every layer has, or that Keras 2 gave the first one.
@@ -58,11 +59,14 @@ impl Reader<'_> {
         if let Some(name) = name {
             model.set_name(name);
         }
+        // What Keras makes of it: the layers of a nested model have states of their own, and a whole
+        // that is frozen trains nothing; but a `Sequential`, and any model in Keras 2, does not take
+        // the setting from a file.
         if config["trainable"] == Value::Bool(false) {
-            change_leaves(&mut model.topology, &|freezing| match freezing {
-                frozen if !frozen.trains_parameters() => frozen,
-                _ => Freezing::Frozen,
-            });
+            model.topology.frozen = true;
+            if depth == 0 && class_name != "Sequential" && !written_by_keras2(config) {
+                model.topology.hide();
+            }
         }
         Ok(model)
     }
@@ -209,18 +213,10 @@ fn read_policy(policy: Option<&Value>) -> Result<Option<String>> {
 pub(super) fn as_in_inference(spec: &mut LayerSpec) {
     match &mut spec.kind {
         LayerKind::Leaf(_) => spec.freezing = spec.freezing.as_in_inference(),
-        LayerKind::Nested(model) => {
-            change_leaves(&mut model.topology, &Freezing::as_in_inference);
-        }
+        LayerKind::Nested(model) => model
+            .topology
+            .change_leaves(&mut |entry| entry.freezing = entry.freezing.as_in_inference()),
     }
-}
-
-fn change_leaves(topology: &mut Topology, change: &impl Fn(Freezing) -> Freezing) {
-    topology.visit_mut("", &mut |_, entry| {
-        if matches!(entry.body, Body::Leaf(_)) && !entry.is_input() {
-            entry.freezing = change(entry.freezing);
-        }
-    });
 }
 
 fn quoted(text: &str) -> String {

@@ -8,19 +8,26 @@ use crate::structure::Structure;
 use crate::topology::{Body, Entry, LayerCall, Topology, ValueId};
 use crate::{Freezing, Layer};
 
-/// A model, top-level or nested.
+/// A whole model.
 pub(super) fn model(name: &str, topology: &Topology) -> Value {
+    // Keras trains nothing of a whole that it is told is frozen, whatever the layers say.
+    let trainable = !topology.frozen || topology.trains();
+    part(name, topology, trainable)
+}
+
+/// A model, whole or nested.
+fn part(name: &str, topology: &Topology, trainable: bool) -> Value {
     match topology.class_name.as_str() {
-        "Sequential" => sequential(name, topology),
-        _ => functional(name, topology),
+        "Sequential" => sequential(name, topology, trainable),
+        _ => functional(name, topology, trainable),
     }
 }
 
-fn sequential(name: &str, topology: &Topology) -> Value {
+fn sequential(name: &str, topology: &Topology, trainable: bool) -> Value {
     let layers: Vec<Value> = topology.layers.iter().map(layer).collect();
     let mut config = object(json!({
         "name": name,
-        "trainable": trains(topology),
+"trainable": trainable,
         "dtype": policy(common_policy(topology)),
         "layers": layers,
     }));
@@ -38,7 +45,7 @@ fn sequential(name: &str, topology: &Topology) -> Value {
     value
 }
 
-fn functional(name: &str, topology: &Topology) -> Value {
+fn functional(name: &str, topology: &Topology, trainable: bool) -> Value {
     let layer = |(position, entry): (usize, &Entry)| {
         let mut value = layer(entry);
         let calls = topology.calls.iter().filter(|call| call.layer == position);
@@ -61,7 +68,7 @@ fn functional(name: &str, topology: &Topology) -> Value {
         "class_name": "Functional",
         "config": {
             "name": name,
-            "trainable": trains(topology),
+            "trainable": trainable,
             "layers": layers,
             "input_layers": ends(&topology.inputs, &topology.input_structure),
             "output_layers": ends(&topology.outputs, &topology.output_structure),
@@ -74,12 +81,12 @@ fn functional(name: &str, topology: &Topology) -> Value {
 fn layer(entry: &Entry) -> Value {
     let layer = match &entry.body {
         Body::Leaf(layer) => layer,
-        Body::Nested(topology) => return model(&entry.name, topology),
+        Body::Nested(topology) => return part(&entry.name, topology, entry.says_trainable()),
     };
     if let Some(operation) = entry.leaf_as::<Operation>() {
         return operation::write(operation, &entry.name);
     }
-    let freezing = entry.freezing;
+    let freezing = entry.own_freezing();
     let mut config = layer.config();
     config.insert("name".into(), entry.name.as_str().into());
     let own = config.entry("dtype");
@@ -180,15 +187,6 @@ fn source(topology: &Topology, id: ValueId) -> (&str, usize) {
     let earlier = topology.calls[..id.call].iter();
     let index = earlier.filter(|call| call.layer == layer).count();
     (&topology.layers[layer].name, index)
-}
-
-fn trains(topology: &Topology) -> bool {
-    let mut trains = false;
-    topology.visit("", &mut |_, entry| {
-        let leaf = matches!(entry.body, Body::Leaf(_)) && !entry.is_input();
-        trains |= leaf && entry.freezing.trains_parameters();
-    });
-    trains
 }
 
 fn shape(topology: &Topology, id: ValueId) -> Value {
