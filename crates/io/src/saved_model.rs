@@ -5,6 +5,7 @@
 //! 2.15) adds `keras_metadata.pb`, which has the model's configuration; the program in `saved_model.pb`
 //! is not read.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::{Map, Value};
@@ -57,29 +58,34 @@ pub(crate) fn is_saved_model(folder: &Path) -> bool {
 /// kind, and JSON.
 fn add_metadata(checkpoint: &mut Checkpoint, message: &[u8]) -> Result<()> {
     let malformed = |Malformed| Error::format("", "a SavedMetadata message", "other bytes");
+    let mut models = Models::default();
     let mut root = None;
     for field in Fields::new(message) {
         let (1, Field::Bytes(node)) = field.map_err(malformed)? else {
             continue;
         };
-        let (mut path, mut json) = (&b""[..], &b""[..]);
+        let (mut path, mut kind, mut json) = (&b""[..], &b""[..], &b""[..]);
         for field in Fields::new(node) {
             match field.map_err(malformed)? {
                 (3, Field::Bytes(value)) => path = value,
+                (4, Field::Bytes(value)) => kind = value,
                 (5, Field::Bytes(value)) => json = value,
                 _ => {}
             }
         }
-        if path == b"root" {
-            root = Some(json);
-            break;
+        let path = String::from_utf8_lossy(path);
+        if path == "root" || KINDS_OF_MODELS.contains(&kind) {
+            let object: Map<String, Value> = serde_json::from_slice(json)
+                .map_err(|error| Error::format(&*path, "JSON", error))?;
+            models.add(&path, &object);
+            if path == "root" {
+                root.get_or_insert(object);
+            }
         }
     }
-    let Some(json) = root else {
+    let Some(mut root) = root else {
         return Ok(());
     };
-    let mut root: Map<String, Value> =
-        serde_json::from_slice(json).map_err(|error| Error::format("root", "JSON", error))?;
     let mut part = |name: &str| {
         let mut part = root.remove(name).filter(|value| !value.is_null())?;
         plain_lists(&mut part);
@@ -88,7 +94,8 @@ fn add_metadata(checkpoint: &mut Checkpoint, message: &[u8]) -> Result<()> {
     checkpoint.compile_config = part("training_config");
     // A subclassed model has no configuration with layers.
     let config = part("config").filter(|config| config.get("layers").is_some());
-    if let (Some(class), Some(config)) = (part("class_name"), config) {
+    if let (Some(class), Some(mut config)) = (part("class_name"), config) {
+        models.say_trainable("root", &mut config);
         let config = Value::from_iter([("class_name", class), ("config", config)]);
         config_order::sort(&mut checkpoint.layers, &config);
         checkpoint.config = Some(config);
@@ -97,6 +104,50 @@ fn add_metadata(checkpoint: &mut Checkpoint, message: &[u8]) -> Result<()> {
     checkpoint.metadata.keras_version = text(part("keras_version"));
     checkpoint.metadata.backend = text(part("backend"));
     Ok(())
+}
+
+/// The kinds of object that are models.
+const KINDS_OF_MODELS: [&[u8]; 2] = [b"_tf_keras_network", b"_tf_keras_sequential"];
+
+/// What the metadata say of the models in the whole. The configuration of a `Sequential` has no
+/// `trainable`, so that this alone tells whether it was frozen.
+#[derive(Default)]
+struct Models(BTreeMap<String, (String, bool)>);
+
+impl Models {
+    /// Remembers the model at `path` (`root.layer-1`), if its metadata say what is asked here.
+    fn add(&mut self, path: &str, metadata: &Map<String, Value>) {
+        let name = metadata.get("name").and_then(Value::as_str);
+        let trainable = metadata.get("trainable").and_then(Value::as_bool);
+        if let (Some(name), Some(trainable)) = (name, trainable) {
+            let model = (name.to_string(), trainable);
+            self.0.insert(path.to_string(), model);
+        }
+    }
+
+    /// Completes the configuration of the model at `path`, and those of the models in it.
+    fn say_trainable(&self, path: &str, config: &mut Value) {
+        if let (Some((_, trainable)), Value::Object(config)) = (self.0.get(path), &mut *config) {
+            config
+                .entry("trainable")
+                .or_insert_with(|| (*trainable).into());
+        }
+        // As deep as the configuration's JSON, which its parser limits.
+        let inner = format!("{path}.");
+        let parts = self.0.iter().filter(|(path, _)| {
+            path.strip_prefix(&inner)
+                .is_some_and(|name| !name.contains('.'))
+        });
+        let layers = config.get_mut("layers").and_then(Value::as_array_mut);
+        let mut layers: Vec<&mut Value> = layers.into_iter().flatten().collect();
+        for (path, (name, _)) in parts {
+            let named = |layer: &&mut &mut Value| layer["config"]["name"] == name.as_str();
+            let layer = layers.iter_mut().find(named);
+            if let Some(config) = layer.and_then(|layer| layer.get_mut("config")) {
+                self.say_trainable(path, config);
+            }
+        }
+    }
 }
 
 /// Writes lists as Keras' other files do: here tuples and shapes are objects with `items`.

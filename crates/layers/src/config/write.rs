@@ -27,7 +27,7 @@ fn sequential(name: &str, topology: &Topology, trainable: bool) -> Value {
     let layers: Vec<Value> = topology.layers.iter().map(layer).collect();
     let mut config = object(json!({
         "name": name,
-"trainable": trainable,
+        "trainable": trainable,
         "dtype": policy(common_policy(topology)),
         "layers": layers,
     }));
