@@ -40,6 +40,14 @@ pub struct Emission<'g> {
     streams: u64,
 }
 
+impl<'g> Emission<'g> {
+    /// The value that stands for a weight in the graph: a variable, or a constant if it is frozen, and
+    /// of a state that is updated its new value. None if no formula has asked for it.
+    pub fn weight(&self, id: VariableId) -> Option<Var<'g>> {
+        self.vars.get(&id).copied()
+    }
+}
+
 /// The surroundings of one call of a layer.
 #[derive(Debug)]
 pub struct Call<'g, 'm> {

@@ -55,7 +55,11 @@ impl Mask {
     pub fn of(model: &Model) -> Self {
         let layers = model.places().into_iter();
         let layers = layers.filter(|place| !place.is_model && place.class_name != "InputLayer");
-        Mask(layers.map(|place| (place.path, Freezing::Trainable)).collect())
+        Mask(
+            layers
+                .map(|place| (place.path, Freezing::Trainable))
+                .collect(),
+        )
     }
 
     /// Layers and nested models, in an order that does not change.
@@ -160,16 +164,36 @@ impl Bytes {
     #[track_caller]
     pub fn assert_frozen(&self, model: &Model, mask: &Mask, after: &str) {
         let now = Bytes::of(model);
-        for weight in model.weights().iter().filter(|weight| mask.is_frozen(weight)) {
+        for weight in model
+            .weights()
+            .iter()
+            .filter(|weight| mask.is_frozen(weight))
+        {
             let path = weight.path();
             assert_eq!(now.0.get(path), self.0.get(path), "{path} moved: {after}");
+        }
+    }
+
+    /// As [`assert_frozen`](Self::assert_frozen), for a copy that was made on the way.
+    #[track_caller]
+    pub fn assert_frozen_in(&self, copy: &Bytes, model: &Model, mask: &Mask, after: &str) {
+        for weight in model
+            .weights()
+            .iter()
+            .filter(|weight| mask.is_frozen(weight))
+        {
+            let path = weight.path();
+            assert_eq!(copy.0.get(path), self.0.get(path), "{path} moved: {after}");
         }
     }
 
     /// The paths whose bytes are not these.
     pub fn moved(&self, model: &Model) -> Vec<String> {
         let now = Bytes::of(model);
-        let moved = now.0.into_iter().filter(|(path, bits)| self.0.get(path) != Some(bits));
+        let moved = now
+            .0
+            .into_iter()
+            .filter(|(path, bits)| self.0.get(path) != Some(bits));
         moved.map(|(path, _)| path).collect()
     }
 }

@@ -286,7 +286,9 @@ impl Head {
                 floats(&[samples, 2], |at| 2.0 * drawn[at[0] * 3 + at[1]] - 1.0)
             }
             Head::Binary => floats(&[samples, 1], |at| drawn[at[0] * 3].round()),
-            Head::OneHot => floats(&[samples, 3], |at| f32::from(u8::from(class(at[0]) == at[1]))),
+            Head::OneHot => floats(&[samples, 3], |at| {
+                f32::from(u8::from(class(at[0]) == at[1]))
+            }),
         }
     }
 }

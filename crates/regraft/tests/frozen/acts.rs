@@ -1,0 +1,396 @@
+//! What can be done with a model through its public calls, in any order, and what must hold after each.
+
+use std::path::Path;
+
+use proptest::prelude::*;
+use regraft::callbacks::{EarlyStopping, ModelCheckpoint, ReduceLROnPlateau};
+use regraft::layers::{Dense, LayerExt, layers};
+use regraft::optimizers::{Adam, AdamW, Optimizer, RMSprop, SGD};
+use regraft::{Callback, Context, Data, FeatureCache, Fit, Freezing, IntoData, Model, Verbosity};
+use regraft_autograd::{DataType, Feed, Graph, Program, Run, Shape, Var};
+use regraft_layers::{Mode, WeightKind};
+
+use crate::masks::{self, Bytes, Mask};
+use crate::models::{Head, Plan, Samples, Values};
+
+/// Something that is done with a model.
+#[derive(Clone, Debug)]
+pub enum Act {
+    Fit {
+        batch_size: usize,
+        cache: bool,
+        weights: usize,
+        callback: usize,
+        /// What the callback changes before the second epoch, if it is one that does.
+        change: (usize, Freezing),
+    },
+    /// A step of one's own: gradients of the graph, applied with `set_weight`.
+    Step,
+    Set(usize, Freezing),
+    Freeze(usize),
+    Unfreeze(usize),
+    Save(usize),
+    Load,
+    Open,
+    Optimizer(usize),
+    SetWeight(usize),
+    Surgery(usize),
+}
+
+pub fn act() -> impl Strategy<Value = Act> {
+    let fit = (
+        1_usize..20,
+        any::<bool>(),
+        0_usize..3,
+        0_usize..5,
+        (0_usize..64, masks::state()),
+    );
+    let fit = fit.prop_map(|(batch_size, cache, weights, callback, change)| Act::Fit {
+        batch_size,
+        cache,
+        weights,
+        callback,
+        change,
+    });
+    prop_oneof![
+        5 => fit,
+        1 => Just(Act::Step),
+        2 => (0_usize..64, masks::state()).prop_map(|(target, state)| Act::Set(target, state)),
+        1 => (0_usize..64).prop_map(Act::Freeze),
+        1 => (0_usize..64).prop_map(Act::Unfreeze),
+        2 => (0_usize..FILES.len()).prop_map(Act::Save),
+        1 => Just(Act::Load),
+        1 => Just(Act::Open),
+        1 => (0_usize..4).prop_map(Act::Optimizer),
+        1 => (0_usize..64).prop_map(Act::SetWeight),
+        1 => (0_usize..64).prop_map(Act::Surgery),
+    ]
+}
+
+const FILES: [&str; 5] = [
+    "m.keras",
+    "m.h5",
+    "m.weights.h5",
+    "m.safetensors",
+    "m.weights.json",
+];
+
+/// Arrays as `fit` takes them.
+pub fn data(values: &[Values]) -> Vec<Data<'_>> {
+    let data = |values| match values {
+        &Values::Floats(ref x) => x.into_data(),
+        &Values::Integers(ref x) => x.into_data(),
+    };
+    values.iter().map(|values| data(values).unwrap()).collect()
+}
+
+/// The last file, and what was in it.
+struct Saved {
+    name: &'static str,
+    bytes: Bytes,
+    mask: Mask,
+}
+
+/// A model, and what the test knows of it.
+struct Sequence<'p> {
+    plan: &'p Plan,
+    model: Model,
+    mask: Mask,
+    samples: Samples,
+    saved: Option<Saved>,
+    folder: tempfile::TempDir,
+    fits: usize,
+    still: usize,
+}
+
+/// Does all of it, checks after each act, and returns the number of trainings that could move something
+/// and of those that did not.
+pub fn run(plan: &Plan, choices: &[(usize, Freezing)], acts: &[Act]) -> (usize, usize) {
+    let mut model = plan.build(None);
+    let mut mask = Mask::of(&model);
+    mask.apply(&mut model, choices);
+    let mut run = Sequence {
+        plan,
+        model,
+        mask,
+        samples: plan.samples(17),
+        saved: None,
+        folder: tempfile::tempdir().unwrap(),
+        fits: 0,
+        still: 0,
+    };
+    run.compile(0);
+    for act in acts {
+        run.act(act);
+    }
+    (run.fits, run.still)
+}
+
+impl Sequence<'_> {
+    fn act(&mut self, act: &Act) {
+        let before = Bytes::of(&self.model);
+        let what = format!("{act:?}");
+        match act {
+            Act::Fit { .. } => self.fit(act, &before),
+            Act::Step => {
+                self.step();
+                before.assert_frozen(&self.model, &self.mask, &what);
+            }
+            Act::Set(target, state) => {
+                let target = self.mask.target(*target);
+                self.mask.set(&mut self.model, &target, *state);
+                assert_eq!(Bytes::of(&self.model), before, "{what}");
+            }
+            Act::Freeze(target) => {
+                let target = self.mask.target(*target);
+                self.mask.set(&mut self.model, &target, Freezing::Frozen);
+                assert_eq!(Bytes::of(&self.model), before, "{what}");
+            }
+            Act::Unfreeze(target) => {
+                let target = self.mask.target(*target);
+                self.mask.unfreeze(&mut self.model, &target);
+                assert_eq!(Bytes::of(&self.model), before, "{what}");
+            }
+            Act::Save(file) => {
+                let name = FILES[*file];
+                save(&self.model, &self.folder.path().join(name));
+                assert_eq!(Bytes::of(&self.model), before, "{what}");
+                let (bytes, mask) = (before, self.mask.clone());
+                self.saved = Some(Saved { name, bytes, mask });
+            }
+            Act::Load => {
+                if let Some(saved) = &self.saved {
+                    let path = self.folder.path().join(saved.name);
+                    let _report = self.model.load_weights(&path).unwrap();
+                    assert_eq!(Bytes::of(&self.model), saved.bytes, "{what} {}", saved.name);
+                }
+            }
+            Act::Open => self.open(),
+            Act::Optimizer(number) => {
+                self.compile(*number);
+                assert_eq!(Bytes::of(&self.model), before, "{what}");
+            }
+            Act::SetWeight(number) => {
+                // The one call that may write anything that is frozen, and that weight alone.
+                let number = number % self.model.weights().len();
+                let weight = self.model.weights().iter().nth(number).unwrap();
+                let (path, mut value) = (weight.path().to_string(), weight.value().clone());
+                value
+                    .as_mut_slice()
+                    .iter_mut()
+                    .for_each(|value| *value = *value * 0.5 + 0.25);
+                self.model.set_weight(&path, value).unwrap();
+                assert_eq!(before.moved(&self.model), [path], "{what}");
+            }
+            Act::Surgery(number) => self.surgery(*number, &before),
+        }
+        self.assert_states();
+    }
+
+    /// The states are those that were given.
+    fn assert_states(&self) {
+        for (path, state) in &self.mask.0 {
+            let layer = self.model.get_layer(path.as_str()).unwrap();
+            assert_eq!(layer.freezing(), *state, "{path}");
+        }
+    }
+
+    fn compile(&mut self, number: usize) {
+        let optimizer = match number {
+            0 => Adam::new(1e-2).build(),
+            1 => SGD::new(1e-2).momentum(0.9).build(),
+            2 => AdamW::new(1e-2).weight_decay(0.1).use_ema(true).build(),
+            _ => RMSprop::new(1e-2).clipnorm(1.0).build(),
+        };
+        let optimizer: Optimizer = optimizer.unwrap();
+        self.model.compile(optimizer, "mse", ()).unwrap();
+        self.model.losses(self.plan.losses()).unwrap();
+    }
+
+    fn fit(&mut self, act: &Act, before: &Bytes) {
+        let Act::Fit {
+            batch_size,
+            cache,
+            weights,
+            callback,
+            change,
+        } = act
+        else {
+            return;
+        };
+        let mut switch = Switch {
+            target: self.mask.target(change.0),
+            state: change.1,
+            mask: self.mask.clone(),
+            at: None,
+        };
+        let one_class = matches!(self.plan.heads.as_slice(), [Head::Classes]);
+        let samples = self.samples.clone();
+        let mut options = Fit::new()
+            .epochs(2)
+            .batch_size(*batch_size)
+            .seed(self.plan.seed)
+            .feature_cache(match cache {
+                true => FeatureCache::Auto,
+                false => FeatureCache::Off,
+            })
+            .verbosity(Verbosity::Silent);
+        match weights {
+            0 => {}
+            1 if one_class => options = options.class_weight([(0, 0.5), (1, 2.0), (2, 1.0)]),
+            _ => options = options.sample_weight(&samples.weights),
+        }
+        let path = self.folder.path().join("checkpoint.keras");
+        options = match callback {
+            0 => options,
+            1 => options
+                .validation_split(0.3)
+                .callback(EarlyStopping::new().patience(0).restore_best_weights(true)),
+            2 => options.callback(&mut switch),
+            3 => options.callback(ModelCheckpoint::new(path.display().to_string())),
+            _ => options.callback(ReduceLROnPlateau::new().monitor("loss").patience(0)),
+        };
+        let possible = self.mask.trains_any(&self.model);
+        let (x, y) = (data(&samples.inputs), data(&samples.targets));
+        let fitted = self.model.fit(x, y, options);
+        let what = format!("{act:?}");
+        if let Some(at) = &switch.at {
+            // Up to the change by the old states, from there by the new ones.
+            before.assert_frozen_in(at, &self.model, &self.mask, &what);
+            at.assert_frozen(&self.model, &switch.mask, &what);
+            self.mask = switch.mask;
+        } else {
+            before.assert_frozen(&self.model, &self.mask, &what);
+        }
+        match fitted {
+            Ok(_) if possible => {
+                self.fits += 1;
+                self.still += usize::from(before.moved(&self.model).is_empty());
+            }
+            Ok(_) => {}
+            Err(error) => assert!(!possible || !self.mask.trains_any(&self.model), "{error}"),
+        }
+    }
+
+    /// Plain gradient descent, written with what the crates offer.
+    fn step(&mut self) {
+        let graph = Graph::new();
+        let input = |values: &Values| match values {
+            Values::Floats(x) => graph.input("", Shape::batch_of(&x.shape()[1..]), DataType::F32),
+            Values::Integers(x) => graph.input("", Shape::batch_of(&x.shape()[1..]), DataType::I32),
+        };
+        let x: Vec<Var<'_>> = self.samples.inputs.iter().map(input).collect();
+        let y: Vec<Var<'_>> = self.samples.targets.iter().map(input).collect();
+        let (outputs, emission) = self.model.emit(&graph, &x, Mode::Training).unwrap();
+        let losses = self.plan.losses();
+        let parts = losses.iter().zip(&y).zip(&outputs);
+        let parts = parts.map(|((loss, y), output)| loss.apply(*y, *output, None));
+        let loss = parts.reduce(|a, b| a + b).unwrap();
+        let vars: Vec<Var<'_>> = emission.trainable.iter().map(|(_, var)| *var).collect();
+        let mut wanted = graph.grad(loss, &vars).unwrap();
+        wanted.extend(emission.updates.iter().map(|(_, var)| *var));
+        let mut program = Program::compile(&graph, &wanted).unwrap();
+        let arrays = self.samples.inputs.iter().chain(&self.samples.targets);
+        let feeds: Vec<Feed<'_>> = arrays
+            .map(|values| match values {
+                Values::Floats(x) => Feed::F32(x.as_slice().unwrap()),
+                Values::Integers(x) => Feed::I32(x.as_slice().unwrap()),
+            })
+            .collect();
+        let run = Run::default();
+        program.run(17, &feeds, self.model.weights(), run).unwrap();
+        let trained = emission.trainable.iter().map(|(id, _)| (*id, true));
+        let updated = emission.updates.iter().map(|(id, _)| (*id, false));
+        for (index, (id, by_gradient)) in trained.chain(updated).enumerate() {
+            let weight = self.model.weights().get(id).unwrap();
+            let (path, mut value) = (weight.path().to_string(), weight.value().clone());
+            for (value, new) in value.as_mut_slice().iter_mut().zip(program.output(index)) {
+                *value = if by_gradient {
+                    *value - 0.01 * new
+                } else {
+                    *new
+                };
+            }
+            self.model.set_weight(&path, value).unwrap();
+        }
+    }
+
+    /// Opens what was saved, where that is a whole model: the same bytes and states.
+    fn open(&mut self) {
+        let Some(saved) = &self.saved else { return };
+        if !matches!(saved.name, "m.keras" | "m.h5") {
+            return;
+        }
+        let (model, _) = Model::open(self.folder.path().join(saved.name)).unwrap();
+        assert_eq!(Bytes::of(&model), saved.bytes, "{}", saved.name);
+        self.model = model;
+        self.mask = saved.mask.clone();
+        self.compile(0);
+    }
+
+    /// New models out of this one: bytes and states come along, and this one stays as it is.
+    fn surgery(&mut self, number: usize, before: &Bytes) {
+        let head = layers![Dense::new(2).named("grafted")];
+        let grafted = match number % 2 {
+            // Several outputs go into one layer that takes them all, which a dense one does not.
+            0 if self.plan.heads.len() == 1 => self.model.with_head(head).unwrap(),
+            _ => {
+                let layers: Vec<String> = self.mask.0.keys().cloned().collect();
+                let layer = &layers[number % layers.len()];
+                match self.model.cut_at(layer.as_str()) {
+                    Ok(model) => model,
+                    // The shared layer is called twice.
+                    Err(error) => {
+                        assert_eq!(layer, "twice", "{error}");
+                        return;
+                    }
+                }
+            }
+        };
+        let new = Bytes::of(&grafted);
+        for (path, bytes) in new
+            .0
+            .iter()
+            .filter(|(path, _)| !path.starts_with("grafted/"))
+        {
+            assert_eq!(Some(bytes), before.0.get(path), "{path}");
+            let layer = grafted.get_layer(masks::layer_of(path)).unwrap();
+            assert_eq!(layer.freezing(), self.mask.state_of(path), "{path}");
+        }
+        assert_eq!(Bytes::of(&self.model), *before);
+        let parameter = |weight: &&regraft_layers::Weight| weight.kind() == WeightKind::Parameter;
+        let weights = grafted.weights().iter().filter(parameter);
+        let known = |path: &str| path.starts_with("grafted/") || before.0.contains_key(path);
+        assert!(weights.into_iter().all(|weight| known(weight.path())));
+    }
+}
+
+fn save(model: &Model, path: &Path) {
+    let name = path.to_string_lossy();
+    if name.ends_with(".weights.json") {
+        model.save_sharded_weights(path, 4096).unwrap();
+    } else if name.ends_with("m.keras") || name.ends_with("m.h5") {
+        model.save(path).unwrap();
+    } else {
+        model.save_weights(path).unwrap();
+    }
+}
+
+/// A callback that gives a layer another state before the second epoch, and remembers the bytes then.
+#[derive(Debug)]
+struct Switch {
+    target: String,
+    state: Freezing,
+    mask: Mask,
+    at: Option<Bytes>,
+}
+
+impl Callback for Switch {
+    fn on_epoch_begin(&mut self, epoch: usize, context: &mut Context<'_>) -> regraft::Result<()> {
+        if epoch == 1 {
+            self.at = Some(Bytes::of(context.model));
+            self.mask.set(context.model, &self.target, self.state);
+        }
+        Ok(())
+    }
+}
