@@ -77,7 +77,7 @@ impl Tally {
 fn a_frozen_weight_has_no_gradient_and_would_have_one() {
     let dead = Tally::default();
     check(
-        100,
+        250,
         (models::plan(false), masks::choices()),
         |(plan, choices)| {
             let mut model = plan.build(None);
@@ -97,7 +97,7 @@ fn a_frozen_weight_has_no_gradient_and_would_have_one() {
 fn gradients_are_the_slopes_of_the_loss() {
     let flat = Tally::default();
     check(
-        100,
+        250,
         (models::plan(true), masks::choices()),
         |(plan, choices)| {
             let mut model = plan.build(None);
@@ -122,7 +122,7 @@ fn no_sequence_of_calls_moves_a_frozen_byte() {
     let still = Tally::default();
     let acts = prop::collection::vec(acts::act(), 1..8);
     let strategy = (models::plan(false), masks::choices(), acts);
-    check(80, strategy, |(plan, choices, acts)| {
+    check(250, strategy, |(plan, choices, acts)| {
         let (fits, without) = acts::run(&plan, &choices, &acts);
         still.add(fits, without);
     });
@@ -139,7 +139,7 @@ fn what_is_frozen_is_run_once_per_sample() {
         1_usize..30,
         2_usize..4,
     );
-    check(80, strategy, |(plan, choices, batch_size, epochs)| {
+    check(150, strategy, |(plan, choices, batch_size, epochs)| {
         let fit = |cache: FeatureCache| {
             let counter = Counter::default();
             let mut model = plan.build(Some(counter.clone()));
@@ -239,7 +239,7 @@ fn it_holds_for_applications() {
         };
         gradients::assert_zero(&model, &mask, &losses, &samples);
         let (all, dead) = gradients::trained(&model, &mask, &losses, &samples);
-        assert!(all > 10 && dead == 0, "{name}: {dead} of {all}");
+        assert!(all >= 10 && dead == 0, "{name}: {dead} of {all}");
         let before = Bytes::of(&model);
         let [loss] = losses;
         model.compile(Adam::new(1e-3), loss, ()).unwrap();

@@ -19,7 +19,7 @@ pub fn state() -> impl Strategy<Value = Freezing> {
 
 /// States given one after the other, to layers and to nested models, by their number.
 pub fn choices() -> impl Strategy<Value = Vec<(usize, Freezing)>> {
-    prop::collection::vec((0_usize..64, state()), 0..10)
+    prop::collection::vec((0_usize..64, state()), 0..16)
 }
 
 /// Whether training may change parameters of a layer in this state.
