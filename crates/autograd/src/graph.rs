@@ -99,8 +99,12 @@ impl Graph {
     /// The result of a shared `op` on `operands`.
     pub fn apply_shared<'g>(&'g self, op: Arc<dyn Op>, operands: &[Var<'g>]) -> Var<'g> {
         let ids: Vec<NodeId> = operands.iter().map(|operand| operand.id).collect();
-        let data_type = op.data_type();
-        let shape = self.result_shape(&*op, operands);
+        let moved = (0..operands.len()).find(|&index| op.moves(index));
+        let data_type = match moved {
+            Some(index) => operands[index].data_type(),
+            None => op.data_type(),
+        };
+        let shape = self.result_shape(&*op, operands, data_type);
         let shape = shape.unwrap_or_else(|error| {
             self.fail(error);
             operands
@@ -112,7 +116,13 @@ impl Graph {
         self.leaf(source, shape, data_type, "")
     }
 
-    fn result_shape(&self, op: &dyn Op, operands: &[Var<'_>]) -> Result<Shape> {
+    /// The shape of the result, of which `data_type` is the element type.
+    fn result_shape(
+        &self,
+        op: &dyn Op,
+        operands: &[Var<'_>],
+        data_type: DataType,
+    ) -> Result<Shape> {
         if let Some(stranger) = operands
             .iter()
             .find(|operand| !std::ptr::eq(operand.graph, self))
@@ -133,7 +143,10 @@ impl Graph {
         }
         for (index, operand) in operands.iter().enumerate() {
             let received = nodes.node(operand.id).data_type;
-            let expected = op.operand_type(index);
+            let expected = match op.moves(index) {
+                true => data_type,
+                false => op.operand_type(index),
+            };
             if received != expected {
                 return Err(Error::DataType(Detail::new(
                     format!("{}, operand {index}", op.name()),

@@ -103,6 +103,15 @@ pub trait Op: Any + fmt::Debug + Send + Sync {
         DataType::F32
     }
 
+    /// Whether elements of operand `index` are only moved to the result, whatever they are. Such
+    /// operands may be of any element type, the same for all of them, and the result is of that type
+    /// then, whatever [`data_type`](Op::data_type) and [`operand_type`](Op::operand_type) say. While
+    /// the program runs their elements and the result's are given as floats, whose bits must not
+    /// change.
+    fn moves(&self, _index: usize) -> bool {
+        false
+    }
+
     /// Computes the result into `output`, overwriting what is there.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::HashSet;
 
-use regraft_autograd::{DataType, Graph, Shape, VariableId};
+use regraft_autograd::{Graph, Shape, VariableId};
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::random::Key;
 
@@ -14,7 +14,7 @@ use crate::layers::Input;
 use crate::names::{snake_case, unique_name};
 use crate::topology::{Body, DEEPEST, Entry, LayerCall, Topology, ValueId, ValueSpec, join};
 use crate::weight::{Weight, WeightStore, Weights};
-use crate::{Error, Freezing, Model, Result};
+use crate::{ElementType, Error, Freezing, Model, Result};
 
 impl Model {
     /// Adds a layer that is not connected yet, and returns its position.
@@ -127,13 +127,12 @@ impl Model {
         let values = match self.topology.layers[position].leaf_as::<Input>() {
             Some(input) => vec![ValueSpec {
                 shape: input.batch_shape(),
-                data_type: input.data_type(),
+                element_type: input.element_type(),
             }],
             None => {
-                self.agree_on_types(position, inputs)?;
                 let specs = inputs.iter().filter_map(|&id| self.topology.value(id));
-                let shapes: Vec<Shape> = specs.map(|value| value.shape.clone()).collect();
-                self.build_layer(position, &shapes)?
+                let specs: Vec<ValueSpec> = specs.cloned().collect();
+                self.build_layer(position, &specs)?
             }
         };
         let entry = &mut self.topology.layers[position];
@@ -159,48 +158,12 @@ impl Model {
         Ok(())
     }
 
-    /// Checks that the layer at `position` takes values of the types of `inputs`. An input layer
-    /// becomes one of integers if such a layer is the first to use it, since files of Keras state
-    /// floats there, which Keras converts.
-    fn agree_on_types(&mut self, position: usize, inputs: &[ValueId]) -> Result<()> {
-        let expected = entry_input_types(&self.topology.layers[position], inputs.len());
-        for (&id, expected) in inputs.iter().zip(expected) {
-            let topology = &mut self.topology;
-            let Some(received) = topology.value(id).map(|value| value.data_type) else {
-                continue;
-            };
-            if received == expected {
-                continue;
-            }
-            let used = topology
-                .calls
-                .iter()
-                .any(|call| call.operands().any(|operand| *operand == id));
-            let call = &mut topology.calls[id.call];
-            let source = &mut topology.layers[call.layer];
-            match source.leaf_as::<Input>().map(Input::to_integers) {
-                Some(integers) if expected == DataType::I32 && !used => {
-                    source.body = Body::Leaf(std::sync::Arc::new(integers));
-                    call.values
-                        .iter_mut()
-                        .for_each(|value| value.data_type = DataType::I32);
-                }
-                _ => {
-                    let received = format!("{received} from {:?}", source.name);
-                    let at = &topology.layers[position].name;
-                    let help = "token ids come from `Input::integers` and go into an `Embedding`";
-                    let detail = Detail::new(at, format!("inputs of {expected}"), received);
-                    return Err(Error::Model(detail.help(help)));
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// Gives the layer at `position` its weights for inputs of these shapes (unless it has them) and
     /// finds what its outputs are.
-    fn build_layer(&mut self, position: usize, inputs: &[Shape]) -> Result<Vec<ValueSpec>> {
+    fn build_layer(&mut self, position: usize, values: &[ValueSpec]) -> Result<Vec<ValueSpec>> {
         let seed = self.seed;
+        let inputs: Vec<Shape> = values.iter().map(|value| value.shape.clone()).collect();
+        let inputs = inputs.as_slice();
         let entry = &mut self.topology.layers[position];
         if let Body::Leaf(layer) = &entry.body {
             let mut declared = Weights::default();
@@ -242,25 +205,38 @@ impl Model {
         if entry.input_shapes.is_empty() {
             entry.input_shapes = inputs.to_vec();
         }
-        self.outputs_for(position, inputs)
+        self.outputs_for(position, values)
     }
 
-    fn outputs_for(&self, position: usize, inputs: &[Shape]) -> Result<Vec<ValueSpec>> {
+    fn outputs_for(&self, position: usize, inputs: &[ValueSpec]) -> Result<Vec<ValueSpec>> {
         let entry = &self.topology.layers[position];
         let graph = Graph::new();
+        let types: Vec<ElementType> = inputs.iter().map(|input| input.element_type).collect();
         let inputs: Vec<Value<'_>> = inputs
             .iter()
-            .zip(entry_input_types(entry, inputs.len()))
-            .map(|(shape, data_type)| Value::new(graph.input("", shape, data_type)))
+            .map(|input| Value::new(graph.input("", &input.shape, input.data_type())))
             .collect();
         let emission = RefCell::new(Emission::default());
-        let outputs = self.call_entry(&graph, Mode::Inference, entry, &inputs, &emission);
+        let mode = Mode::Inference;
+        let outputs = self.call_entry(&graph, mode, entry, &inputs, &types, &emission);
         graph.check()?;
-        let value = |output: &Value<'_>| ValueSpec {
-            shape: output.var.shape(),
-            data_type: output.var.data_type(),
+        let known = match &entry.body {
+            Body::Nested(topology) => topology.types(&topology.outputs),
+            Body::Leaf(layer) => match (layer.output_types(&types), types.first()) {
+                (Some(known), _) => known,
+                (None, Some(&first)) if layer.takes_any_type() => vec![first; outputs.len()],
+                _ => Vec::new(),
+            },
         };
-        Ok(outputs.iter().map(value).collect())
+        let value = |(index, output): (usize, &Value<'_>)| {
+            let of_graph = ElementType::from(output.var.data_type());
+            let known = known.get(index).copied();
+            ValueSpec {
+                shape: output.var.shape(),
+                element_type: known.unwrap_or(of_graph),
+            }
+        };
+        Ok(outputs.iter().enumerate().map(value).collect())
     }
 
     /// Drops weights that no layer has any more and renumbers the others.
@@ -296,14 +272,6 @@ fn freeze_all(topology: &mut Topology) {
             nested.frozen = true;
         }
     });
-}
-
-/// The element types of `count` inputs of a layer.
-fn entry_input_types(entry: &Entry, count: usize) -> Vec<DataType> {
-    match &entry.body {
-        Body::Leaf(layer) => vec![layer.input_type(); count],
-        Body::Nested(topology) => topology.input_types(),
-    }
 }
 
 /// A layer that has its weights must still fit the inputs it is now given.

@@ -7,9 +7,9 @@ use std::collections::HashMap;
 use regraft_autograd::{DataType, Dim, Graph, Shape, Var, VariableId};
 use regraft_tensor::Detail;
 
-use crate::Regularizer;
 use crate::topology::Entry;
 use crate::weight::{WeightKind, WeightStore};
+use crate::{ElementType, Regularizer};
 
 /// Whether a model is written into a graph to be trained or to be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,6 +54,7 @@ pub struct Call<'g, 'm> {
     graph: &'g Graph,
     mode: Mode,
     entry: &'m Entry,
+    types: &'m [ElementType],
     store: &'m WeightStore,
     emission: &'m RefCell<Emission<'g>>,
     /// Of the inputs.
@@ -65,6 +66,7 @@ impl<'g, 'm> Call<'g, 'm> {
         graph: &'g Graph,
         mode: Mode,
         entry: &'m Entry,
+        types: &'m [ElementType],
         store: &'m WeightStore,
         emission: &'m RefCell<Emission<'g>>,
         masks: &'m [Option<Var<'g>>],
@@ -73,10 +75,17 @@ impl<'g, 'm> Call<'g, 'm> {
             graph,
             mode,
             entry,
+            types,
             store,
             emission,
             masks,
         }
+    }
+
+    /// The element types of the inputs as Keras names them. The inputs themselves are of the type
+    /// that the layer [takes](crate::Layer::input_type).
+    pub fn input_types(&self) -> &'m [ElementType] {
+        self.types
     }
 
     /// The graph that the formula is written into.

@@ -3,11 +3,12 @@
 
 use std::cell::RefCell;
 
-use regraft_autograd::{DataType, Graph, Var};
+use regraft_autograd::{Graph, Var};
 
 use crate::call::{Call, Emission, Mode};
-use crate::topology::{Body, Entry, LayerCall, Topology, ValueId};
-use crate::{Model, Result};
+use crate::element_type::in_elements_of;
+use crate::topology::{Body, Entry, LayerCall, Topology, ValueId, ValueSpec};
+use crate::{ElementType, Model, Result};
 
 /// What flows between layers: a value of the graph, and beside it which of its steps count, if not
 /// all do.
@@ -25,11 +26,7 @@ impl<'g> Value<'g> {
 
     /// What this value says when it is given as a mask: 1 where it is not 0.
     fn as_mask(self) -> Var<'g> {
-        let numbers = match self.var.data_type() {
-            DataType::F32 => self.var,
-            DataType::I32 => self.var.to_f32(),
-        };
-        numbers.not_equal(0.0)
+        self.var.to_f32().not_equal(0.0)
     }
 }
 
@@ -40,17 +37,24 @@ impl Model {
         mode: Mode,
         entry: &Entry,
         inputs: &[Value<'g>],
+        types: &[ElementType],
         emission: &RefCell<Emission<'g>>,
     ) -> Vec<Value<'g>> {
         graph.scope(&entry.name, || match &entry.body {
             Body::Leaf(layer) => {
-                let vars: Vec<Var<'g>> = inputs.iter().map(|input| input.var).collect();
+                let var = |input: &Value<'g>| match layer.takes_any_type() {
+                    true => input.var,
+                    false => in_elements_of(input.var, layer.input_type()),
+                };
+                let vars: Vec<Var<'g>> = inputs.iter().map(var).collect();
                 let masks: Vec<Option<Var<'g>>> = inputs.iter().map(|input| input.mask).collect();
-                let call = Call::new(graph, mode, entry, &self.store, emission, &masks);
-                vec![Value {
-                    var: layer.call(&call, &vars),
-                    mask: layer.mask(&call, &vars),
-                }]
+                let call = Call::new(graph, mode, entry, types, &self.store, emission, &masks);
+                let results = layer.call_all(&call, &vars).into_iter().map(Value::new);
+                let mut results: Vec<Value<'g>> = results.collect();
+                if let Some(first) = results.first_mut() {
+                    first.mask = layer.mask(&call, &vars);
+                }
+                results
             }
             Body::Nested(topology) => self.call_topology(graph, mode, topology, inputs, emission),
         })
@@ -66,7 +70,9 @@ impl Model {
     ) -> Vec<Value<'g>> {
         let mut values: Vec<Vec<Value<'g>>> = vec![Vec::new(); topology.calls.len()];
         for (value, input) in topology.inputs.iter().zip(inputs) {
-            values[value.call] = vec![*input];
+            let data_type = topology.value(*value).map(ValueSpec::data_type);
+            let var = in_elements_of(input.var, data_type.unwrap_or_default());
+            values[value.call] = vec![Value { var, ..*input }];
         }
         for (position, call) in topology.calls.iter().enumerate() {
             if !values[position].is_empty() {
@@ -74,14 +80,15 @@ impl Model {
             }
             let operands = operands(&values, call);
             let entry = &topology.layers[call.layer];
-            values[position] = self.call_entry(graph, mode, entry, &operands, emission);
+            let types = topology.types(&call.inputs);
+            values[position] = self.call_entry(graph, mode, entry, &operands, &types, emission);
         }
         let outputs = topology.outputs.iter();
         outputs.filter_map(|id| find(&values, id)).collect()
     }
 
-    /// Writes the model into `graph`, applied to `inputs`, and returns its outputs and what goes
-    /// with them.
+    /// Writes the model into `graph`, applied to `inputs`, and returns its outputs, as floats, and
+    /// what goes with them.
     ///
     /// # Errors
     /// [`Error::Model`](crate::Error::Model) if the model is not built, and what the graph refuses.
@@ -98,7 +105,8 @@ impl Model {
         graph.check()?;
         let mut emission = emission.into_inner();
         emission.masks = outputs.iter().map(|output| output.mask).collect();
-        Ok((outputs.iter().map(|output| output.var).collect(), emission))
+        let outputs = outputs.iter().map(|output| output.var.to_f32());
+        Ok((outputs.collect(), emission))
     }
 }
 

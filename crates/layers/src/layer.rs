@@ -10,7 +10,7 @@ use regraft_autograd::{DataType, Shape, Var};
 use regraft_tensor::Detail;
 use serde_json::{Map, Value};
 
-use crate::{Call, Freezing, Model, Sequential, Weights};
+use crate::{Call, ElementType, Freezing, Model, Sequential, Weights};
 
 /// A layer of a model.
 ///
@@ -63,6 +63,12 @@ pub trait Layer: Any + fmt::Debug + Send + Sync {
     /// layer behaves as in training.
     fn call<'g>(&self, call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g>;
 
+    /// All results, for a layer of several; unless stated otherwise, that of [`call`](Layer::call)
+    /// alone.
+    fn call_all<'g>(&self, call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Vec<Var<'g>> {
+        vec![self.call(call, inputs)]
+    }
+
     /// The mask of the (first) output: which of its steps count, 1 where they do and 0 where they are
     /// padding, or nothing if all do.
     ///
@@ -72,9 +78,23 @@ pub trait Layer: Any + fmt::Debug + Send + Sync {
         None
     }
 
-    /// The element type of the inputs: floats, unless the layer looks up token ids.
+    /// The element type of the inputs: floats, unless the layer looks up token ids. What is of
+    /// another type is converted, as Keras does.
     fn input_type(&self) -> DataType {
         DataType::F32
+    }
+
+    /// Whether the layer takes inputs of any type as they are: it only moves elements, or looks at
+    /// [`Call::input_types`] itself.
+    fn takes_any_type(&self) -> bool {
+        false
+    }
+
+    /// The element types of the results for inputs of these types, as Keras names them. `None`, the
+    /// default: that of the inputs if the layer [takes any](Layer::takes_any_type), else what the
+    /// results are in the data-flow graph.
+    fn output_types(&self, _inputs: &[ElementType]) -> Option<Vec<ElementType>> {
+        None
     }
 
     /// The settings, with Keras' names, as saved in a model's file. `name`, `trainable` and `dtype`

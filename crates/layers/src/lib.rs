@@ -7,6 +7,7 @@ mod call;
 mod config;
 pub mod constraints;
 mod digest;
+mod element_type;
 mod emit;
 mod error;
 mod formulas;
@@ -37,6 +38,7 @@ mod topology;
 mod weight;
 
 pub use call::{Call, Emission, Mode};
+pub use element_type::ElementType;
 pub use error::{Error, Result};
 pub use freezing::Freezing;
 pub use functional::{Functional, LayerOutput};

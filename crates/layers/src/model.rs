@@ -7,7 +7,7 @@ use crate::names::{meant, unique_name};
 use crate::structure::Structure;
 use crate::topology::{Topology, ValueId};
 use crate::weight::{Weight, WeightStore};
-use crate::{Error, Result};
+use crate::{ElementType, Error, Result};
 
 /// A network of layers with their weights.
 ///
@@ -136,9 +136,21 @@ impl Model {
         self.topology.outputs.iter().filter_map(shape).collect()
     }
 
-    /// The element types of the inputs.
+    /// The element types of the inputs in the data-flow graph.
     pub fn input_types(&self) -> Vec<DataType> {
-        self.topology.input_types()
+        let types = self.input_element_types().into_iter();
+        types.map(ElementType::data_type).collect()
+    }
+
+    /// The element types of the inputs as Keras names them.
+    pub fn input_element_types(&self) -> Vec<ElementType> {
+        self.topology.types(&self.topology.inputs)
+    }
+
+    /// The element types of the outputs as Keras names them. What [`emit`](Self::emit) gives are
+    /// floats in any case.
+    pub fn output_element_types(&self) -> Vec<ElementType> {
+        self.topology.types(&self.topology.outputs)
     }
 
     /// The names of the inputs, in their order: of the input layers, or the keys if the inputs are a

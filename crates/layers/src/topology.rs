@@ -4,7 +4,7 @@ use regraft_autograd::{DataType, Shape, VariableId};
 
 use crate::layers::Input;
 use crate::structure::Structure;
-use crate::{Freezing, Layer};
+use crate::{ElementType, Freezing, Layer};
 
 /// How many models may be nested in each other.
 pub(crate) const DEEPEST: usize = 32;
@@ -35,7 +35,7 @@ pub(crate) struct Topology {
 pub struct ValueId {
     /// The position of the call.
     pub(crate) call: usize,
-    /// Which of its outputs; 0 but for nested models of several outputs.
+    /// Which of its outputs.
     pub(crate) output: usize,
 }
 
@@ -47,7 +47,7 @@ pub(crate) struct LayerCall {
     /// The masks that were given with the inputs, in their order; an input that has none here has the
     /// one that comes with its value.
     pub masks: Vec<Option<ValueId>>,
-    /// The shapes and the element types of the outputs: one, or as many as a nested model has.
+    /// The shapes and the element types of the outputs.
     pub values: Vec<ValueSpec>,
 }
 
@@ -69,7 +69,14 @@ impl LayerCall {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ValueSpec {
     pub shape: Shape,
-    pub data_type: DataType,
+    pub element_type: ElementType,
+}
+
+impl ValueSpec {
+    /// The type of the elements in the data-flow graph.
+    pub fn data_type(&self) -> DataType {
+        self.element_type.data_type()
+    }
 }
 
 /// A layer in a model.
@@ -240,13 +247,11 @@ impl Topology {
         nested.max().unwrap_or(0)
     }
 
-    /// The element types of the inputs.
-    pub fn input_types(&self) -> Vec<DataType> {
-        let data_type = |&id: &ValueId| self.value(id).map(|value| value.data_type);
-        self.inputs
-            .iter()
-            .map(|id| data_type(id).unwrap_or_default())
-            .collect()
+    /// The element types of values.
+    pub fn types(&self, values: &[ValueId]) -> Vec<ElementType> {
+        let element_type = |&id: &ValueId| self.value(id).map(|value| value.element_type);
+        let types = values.iter().map(element_type);
+        types.map(Option::unwrap_or_default).collect()
     }
 }
 

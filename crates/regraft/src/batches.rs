@@ -7,7 +7,7 @@ use regraft_tensor::kernels::random::{Key, permutation};
 use crate::feeds::Feeds;
 use crate::input::{Data, Values};
 use crate::metrics::Targets;
-use crate::steps::{Batch, Features, FeedPlan};
+use crate::steps::{Batch, Features, FeedPlan, feed_of};
 
 /// Samples with their targets and weights, all of the same number.
 #[derive(Debug)]
@@ -116,7 +116,8 @@ impl Batcher {
         let kept = features.map_or(&[][..], |features| &features.0);
         for (index, (all, buffer)) in kept.iter().zip(&mut self.features).enumerate() {
             let rows = rows(all, self.plan.features[index], picked, range, buffer);
-            feeds.set(input_count + index, Feed::F32(rows));
+            let feed = feed_of(self.plan.feature_types[index], rows);
+            feeds.set(input_count + index, feed);
         }
         let samples = to - from;
         let batch = Batch {

@@ -56,6 +56,13 @@ impl Element for i32 {
     }
 }
 
+impl Element for bool {
+    fn convert(values: Cow<'_, [Self]>) -> Result<Converted<'_>, usize> {
+        let truths = values.iter().map(|&value| i32::from(value)).collect();
+        Ok(Converted(Values::I32(Cow::Owned(truths))))
+    }
+}
+
 /// Other integers become `i32`, if they fit.
 macro_rules! integer {
     ($($type:ty),*) => {$(
@@ -157,6 +164,27 @@ impl<'a> Data<'a> {
             floats => floats,
         };
         Data { values, ..self }
+    }
+
+    /// The same numbers, which are whole and fit 32 bits, as integers.
+    pub(crate) fn into_integers(self) -> Self {
+        let values = match self.values {
+            Values::F32(values) => Values::I32(Cow::Owned(
+                values.iter().map(|&value| value as i32).collect(),
+            )),
+            integers => integers,
+        };
+        Data { values, ..self }
+    }
+
+    /// 1 where a number is not 0, else 0.
+    pub(crate) fn into_truths(self) -> Self {
+        let mut data = self.into_floats();
+        if let Values::F32(values) = &mut data.values {
+            let truths = values.iter().map(|&value| f32::from(value != 0.0));
+            *values = Cow::Owned(truths.collect());
+        }
+        data
     }
 
     /// The samples at `indices`, copied.

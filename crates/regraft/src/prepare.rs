@@ -2,8 +2,8 @@
 //! at all? What is wrong is said here, with its place, not after an hour.
 
 use regraft_autograd::{DataType, Shape};
-use regraft_layers::Model;
 use regraft_layers::losses::LossFunction;
+use regraft_layers::{ElementType, Model};
 use regraft_tensor::Detail;
 
 use crate::batches::Dataset;
@@ -126,7 +126,7 @@ pub(crate) fn check_inputs<'a>(
             .help("begin it with `Input::new([…])`"),
         ));
     }
-    let (shapes, types) = (model.input_shapes(), model.input_types());
+    let (shapes, types) = (model.input_shapes(), model.input_element_types());
     let names = model.input_names();
     let inputs = named::data_in_order(name, &names, inputs)?;
     if inputs.len() != shapes.len() {
@@ -139,7 +139,7 @@ pub(crate) fn check_inputs<'a>(
     let several = inputs.len() > 1;
     let mut checked = Vec::with_capacity(inputs.len());
     let expectations = shapes.into_iter().zip(types).zip(&names);
-    for (input, ((shape, data_type), layer)) in inputs.into_iter().zip(expectations) {
+    for (input, ((shape, element_type), layer)) in inputs.into_iter().zip(expectations) {
         let at = match several {
             true => format!("{name} of input {layer:?}"),
             false => name.to_string(),
@@ -156,18 +156,40 @@ pub(crate) fn check_inputs<'a>(
                 Detail::new(name, expected, received).help(help),
             ));
         }
-        let input = match (data_type, &input.values) {
-            (DataType::F32, Values::I32(_)) => input.into_floats(),
-            (DataType::I32, Values::F32(_)) => {
-                let detail = Detail::new(name, "integers (token ids)", "floats");
-                return Err(Error::Data(detail));
-            }
-            _ => input,
-        };
         check_finite(name, &input)?;
-        checked.push(input);
+        checked.push(of_type(name, input, element_type)?);
     }
     Ok(checked)
+}
+
+/// The same numbers as elements of the type that an input layer takes.
+fn of_type<'a>(name: &str, data: Data<'a>, element_type: ElementType) -> Result<Data<'a>> {
+    let refuse = |index: usize, received: &dyn std::fmt::Display| {
+        let row = data.row().max(1);
+        let at = format!("{name}, sample {}, element {}", index / row, index % row);
+        let expected = format!("numbers of {element_type}, which the model takes");
+        Err(Error::Data(Detail::new(at, expected, received)))
+    };
+    if element_type == ElementType::Bool {
+        return Ok(data.into_truths());
+    }
+    if element_type.is_float() {
+        return Ok(data.into_floats());
+    }
+    let fits = |value: i64| element_type.range().contains(&value);
+    match &data.values {
+        Values::I32(values) => match values.iter().position(|&value| !fits(value.into())) {
+            Some(index) => refuse(index, &values[index]),
+            None => Ok(data),
+        },
+        Values::F32(values) => {
+            let fits = |value: f32| value.fract() == 0.0 && fits(value as i64);
+            match values.iter().position(|&value| !fits(value)) {
+                Some(index) => refuse(index, &values[index]),
+                None => Ok(data.into_integers()),
+            }
+        }
+    }
 }
 
 /// What is probably wrong with an array of this shape where samples of shape `expected` belong.

@@ -24,6 +24,8 @@ pub(crate) struct Steps {
     rest_inputs: Vec<usize>,
     /// For each feature the number of elements of a sample.
     feature_rows: Vec<usize>,
+    /// For each feature the type of its elements.
+    feature_types: Vec<DataType>,
     pub loss: Option<usize>,
     /// The number of the model's outputs, which come first.
     pub outputs: usize,
@@ -119,14 +121,13 @@ impl Steps {
             Some(split) => (Some(split.prefix), split.rest, split.rest_inputs),
             None => (None, nodes, (0..input_count).collect()),
         };
-        let feature_rows = prefix.iter().flat_map(|prefix| {
-            prefix
-                .outputs
-                .iter()
-                .map(|&output| prefix.node(output).shape.len(1))
+        let features = prefix.iter().flat_map(|prefix| {
+            let node = |&output| prefix.node(output);
+            prefix.outputs.iter().map(node)
         });
         Ok(Steps {
-            feature_rows: feature_rows.collect(),
+            feature_rows: features.clone().map(|node| node.shape.len(1)).collect(),
+            feature_types: features.map(|node| node.data_type).collect(),
             prefix: prefix.map(Program::from_nodes),
             rest: Program::from_nodes(rest),
             input_count,
@@ -207,7 +208,8 @@ impl Steps {
         if let (Some(prefix), false) = (&mut self.prefix, batch.features_fed) {
             prefix.run(batch.samples, feeds.as_slice(), variables, run)?;
             for index in 0..self.feature_rows.len() {
-                feeds.set(self.input_count + index, Feed::F32(prefix.output(index)));
+                let feed = feed_of(self.feature_types[index], prefix.output(index));
+                feeds.set(self.input_count + index, feed);
             }
         }
         self.rest
@@ -222,8 +224,10 @@ impl Steps {
         FeedPlan {
             inputs: (0..self.input_count).map(needed).collect(),
             features: self.feature_rows.clone(),
+            feature_types: self.feature_types.clone(),
         }
     }
+
     /// The result of the last run at output `index`.
     pub fn output(&self, index: usize) -> &[f32] {
         self.rest.output(index)
@@ -282,6 +286,16 @@ pub(crate) struct FeedPlan {
     pub inputs: Vec<bool>,
     /// For each feature the number of elements of a sample.
     pub features: Vec<usize>,
+    /// For each feature the type of its elements.
+    pub feature_types: Vec<DataType>,
+}
+
+/// Elements of a feature, which are kept as the 32 bits that they are.
+pub(crate) fn feed_of(data_type: DataType, words: &[f32]) -> Feed<'_> {
+    match data_type {
+        DataType::F32 => Feed::F32(words),
+        DataType::I32 => Feed::I32(bytemuck::cast_slice(words)),
+    }
 }
 
 /// As many samples at once as keep the buffers within a few megabytes: enough to use all cores, few

@@ -30,6 +30,10 @@ impl Op for BroadcastTo {
         }
     }
 
+    fn moves(&self, _index: usize) -> bool {
+        true
+    }
+
     fn forward(&self, operands: Forward<'_>, output: Output<'_>) -> Result<(), Detail> {
         let shape = output.shape;
         broadcast::broadcast_to(operands.f32(0), operands.shape(0), output.f32(), shape);

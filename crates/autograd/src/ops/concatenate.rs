@@ -39,6 +39,10 @@ impl Op for Concatenate {
         Ok(dims.into())
     }
 
+    fn moves(&self, _index: usize) -> bool {
+        true
+    }
+
     fn forward(&self, operands: Forward<'_>, output: Output<'_>) -> Result<(), Detail> {
         let row: usize = output.shape[self.axis..].iter().product();
         let out = output.f32();

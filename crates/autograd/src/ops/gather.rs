@@ -41,6 +41,10 @@ impl Op for Gather {
         index_type(index)
     }
 
+    fn moves(&self, index: usize) -> bool {
+        index == 0
+    }
+
     fn forward(&self, operands: Forward<'_>, output: Output<'_>) -> Result<(), Detail> {
         let columns = operands.shape(0)[1..].iter().product();
         gather::take_rows(operands.f32(0), columns, operands.i32(1), output.f32())?;

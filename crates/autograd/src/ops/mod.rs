@@ -54,7 +54,7 @@ pub use batch_normalization::{
     BatchMoments, BatchNormalize, BatchNormalizeGradient, BatchNormalizeSums,
 };
 pub use broadcast_to::BroadcastTo;
-pub use cast::Cast;
+pub use cast::{Cast, Truncate};
 pub use clip::{Clip, ClipGradient};
 pub use comparison::{Equal, Greater, GreaterEqual, Less, LessEqual, NotEqual};
 pub use concatenate::Concatenate;

@@ -68,6 +68,11 @@ impl Op for Pad {
         resized(operands[0], &self.before, &self.after, usize::checked_add)
     }
 
+    /// Zero has the same bits in every type; other borders are of floats.
+    fn moves(&self, _index: usize) -> bool {
+        self.value.to_bits() == 0
+    }
+
     fn forward(&self, operands: Forward<'_>, output: Output<'_>) -> Result<(), Detail> {
         let (x, x_shape, shape) = (operands.f32(0), operands.shape(0), output.shape);
         layout::pad(x, x_shape, &self.before, self.value, output.f32(), shape);
@@ -98,6 +103,10 @@ impl Op for Crop {
 
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {
         resized(operands[0], &self.before, &self.after, usize::checked_sub)
+    }
+
+    fn moves(&self, _index: usize) -> bool {
+        true
     }
 
     fn forward(&self, operands: Forward<'_>, output: Output<'_>) -> Result<(), Detail> {

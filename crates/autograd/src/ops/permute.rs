@@ -30,6 +30,10 @@ impl Op for Permute {
         Ok(self.axes.iter().map(|&axis| x.dims()[axis]).collect())
     }
 
+    fn moves(&self, _index: usize) -> bool {
+        true
+    }
+
     fn forward(&self, operands: Forward<'_>, output: Output<'_>) -> Result<(), Detail> {
         layout::permute(operands.f32(0), operands.shape(0), &self.axes, output.f32());
         Ok(())

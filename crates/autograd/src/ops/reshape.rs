@@ -40,6 +40,10 @@ impl Op for Reshape {
         Ok(self.shape.clone())
     }
 
+    fn moves(&self, _index: usize) -> bool {
+        true
+    }
+
     fn forward(&self, operands: Forward<'_>, output: Output<'_>) -> Result<(), Detail> {
         output.f32().copy_from_slice(operands.f32(0));
         Ok(())

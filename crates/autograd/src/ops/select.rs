@@ -29,6 +29,10 @@ impl Op for Select {
         })
     }
 
+    fn moves(&self, index: usize) -> bool {
+        index > 0
+    }
+
     fn forward(&self, operands: Forward<'_>, output: Output<'_>) -> Result<(), Detail> {
         let operand = |index| (operands.f32(index), operands.shape(index));
         let shape = output.shape;

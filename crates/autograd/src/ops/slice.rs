@@ -39,6 +39,10 @@ impl Op for Slice {
         }
     }
 
+    fn moves(&self, _index: usize) -> bool {
+        true
+    }
+
     fn forward(&self, operands: Forward<'_>, output: Output<'_>) -> Result<(), Detail> {
         let shape = operands.shape(0);
         let inner = shape[self.axis + 1..].iter().product();

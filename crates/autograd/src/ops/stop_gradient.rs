@@ -19,6 +19,10 @@ impl Op for StopGradient {
         Ok(operands[0].clone())
     }
 
+    fn moves(&self, _index: usize) -> bool {
+        true
+    }
+
     fn forward(&self, operands: Forward<'_>, output: Output<'_>) -> Result<(), Detail> {
         output.f32().copy_from_slice(operands.f32(0));
         Ok(())

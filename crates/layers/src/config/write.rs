@@ -164,7 +164,7 @@ fn tensor(topology: &Topology, id: ValueId) -> Value {
         "class_name": "__keras_tensor__",
         "config": {
             "shape": shape(topology, id),
-            "dtype": topology.value(id).map(|value| value.data_type.to_string()),
+            "dtype": topology.value(id).map(|value| value.element_type.name()),
             "keras_history": [name, index, id.output],
         },
     })

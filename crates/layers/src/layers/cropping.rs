@@ -65,6 +65,10 @@ impl<const RANK: usize> Layer for Cropping<RANK> {
         }
     }
 
+    fn takes_any_type(&self) -> bool {
+        true
+    }
+
     fn call<'g>(&self, _call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {
         inputs[0].crop(&self.cropping.of_all_axes(self.channels_first))
     }

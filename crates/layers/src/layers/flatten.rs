@@ -46,6 +46,10 @@ impl Layer for Flatten {
         }
     }
 
+    fn takes_any_type(&self) -> bool {
+        true
+    }
+
     fn call<'g>(&self, _call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {
         let mut x = inputs[0];
         let rank = x.shape().rank();

@@ -23,6 +23,10 @@ impl Layer for Identity {
         single(inputs).map(|_| ())
     }
 
+    fn takes_any_type(&self) -> bool {
+        true
+    }
+
     fn call<'g>(&self, _call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {
         inputs[0]
     }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::support::as_size;
 use crate::settings::{FromSettings, Settings};
-use crate::{Call, Layer};
+use crate::{Call, ElementType, Layer, near};
 
 /// The shape of a sample, without the batch: `Input::new([784])`.
 ///
@@ -14,7 +14,7 @@ use crate::{Call, Layer};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Input {
     shape: Vec<usize>,
-    data_type: DataType,
+    element_type: ElementType,
 }
 
 impl Input {
@@ -22,7 +22,7 @@ impl Input {
     pub fn new(shape: impl AsRef<[usize]>) -> Self {
         Input {
             shape: shape.as_ref().to_vec(),
-            data_type: DataType::F32,
+            element_type: ElementType::Float32,
         }
     }
 
@@ -30,13 +30,16 @@ impl Input {
     pub fn integers(shape: impl AsRef<[usize]>) -> Self {
         Input {
             shape: shape.as_ref().to_vec(),
-            data_type: DataType::I32,
+            element_type: ElementType::Int32,
         }
     }
 
-    /// The same with integers.
-    pub(crate) fn to_integers(&self) -> Self {
-        Self::integers(&self.shape)
+    /// The same with elements of another type, as Keras' `dtype`: images of `Uint8`, say. Data of
+    /// other types are converted to it.
+    #[must_use]
+    pub fn of_type(mut self, element_type: ElementType) -> Self {
+        self.element_type = element_type;
+        self
     }
 
     /// The shape of a batch of samples.
@@ -45,8 +48,8 @@ impl Input {
     }
 
     /// The element type.
-    pub fn data_type(&self) -> DataType {
-        self.data_type
+    pub fn element_type(&self) -> ElementType {
+        self.element_type
     }
 }
 
@@ -60,7 +63,7 @@ impl Layer for Input {
     }
 
     fn input_type(&self) -> DataType {
-        self.data_type
+        self.element_type.data_type()
     }
 
     fn has_trainable_setting(&self) -> bool {
@@ -73,7 +76,7 @@ impl Layer for Input {
             .collect();
         let mut config = Map::new();
         config.insert("batch_shape".into(), batch_shape.into());
-        config.insert("dtype".into(), self.data_type.to_string().into());
+        config.insert("dtype".into(), self.element_type.name().into());
         config.insert("sparse".into(), false.into());
         config
     }
@@ -88,12 +91,13 @@ impl FromSettings for Input {
         let Some(shape) = shape else {
             return Err(Detail::new("batch_shape", "the shape of a batch", "none"));
         };
-        match settings.text("dtype", "float32")? {
-            "int32" | "int64" | "uint8" | "int16" | "int8" => Ok(Input::integers(shape)),
-            "float32" | "float16" | "bfloat16" | "float64" => Ok(Input::new(shape)),
-            other => {
-                let expected = "a type of floats or integers";
-                Err(Detail::new("dtype", expected, format!("{other:?}")))
+        let dtype = settings.text("dtype", "float32")?;
+        match ElementType::from_name(dtype) {
+            Some(element_type) => Ok(Input::new(shape).of_type(element_type)),
+            None => {
+                let expected = "a type of floats, integers or truth values";
+                let detail = Detail::new("dtype", expected, format!("{dtype:?}"));
+                Err(detail.help(near(dtype, ElementType::names())))
             }
         }
     }

@@ -5,9 +5,10 @@ use regraft_tensor::Detail;
 use serde_json::{Map, Value, json};
 
 use super::support::object;
+use crate::element_type::in_elements_of;
 use crate::masks::{along_features, either, either_of_all, joined};
 use crate::settings::{FromSettings, Settings, resolve};
-use crate::{Call, Layer, Weights};
+use crate::{Call, ElementType, Layer, Weights};
 
 /// An error unless there are enough inputs and their shapes go together.
 pub(super) fn check(inputs: &[Shape], exactly: Option<usize>) -> Result<(), Detail> {
@@ -64,6 +65,12 @@ macro_rules! merging {
             }
         }
     };
+}
+
+/// The element type that goes for all of them.
+fn common_type(types: &[ElementType]) -> ElementType {
+    let all = types.iter().copied().reduce(ElementType::with);
+    all.unwrap_or_default()
 }
 
 /// Combines values from the left.
@@ -203,10 +210,23 @@ impl Layer for Concatenate {
         Ok(())
     }
 
+    fn takes_any_type(&self) -> bool {
+        true
+    }
+
+    fn output_types(&self, inputs: &[ElementType]) -> Option<Vec<ElementType>> {
+        Some(vec![common_type(inputs)])
+    }
+
     fn call<'g>(&self, call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {
         let axis = super::support::axes_of(&[self.axis], inputs[0]);
+        let data_type = common_type(call.input_types()).data_type();
+        let inputs: Vec<Var<'g>> = inputs
+            .iter()
+            .map(|&x| in_elements_of(x, data_type))
+            .collect();
         call.graph()
-            .concatenate(inputs, axis.first().copied().unwrap_or(0))
+            .concatenate(&inputs, axis.first().copied().unwrap_or(0))
     }
 
     fn mask<'g>(&self, call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Option<Var<'g>> {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::support::object;
 use crate::settings::{Maker, Settings, make, number, require, resolve};
-use crate::{Activation, Call, Layer, Weights, activations};
+use crate::{Activation, Call, ElementType, Layer, Weights, activations};
 
 /// A formula of `keras.ops` on values and constants, for functional models.
 ///
@@ -29,6 +29,9 @@ use crate::{Activation, Call, Layer, Weights, activations};
 /// | operation | arguments | settings |
 /// |---|---|---|
 /// | `Add`, `Subtract`, `Multiply`, `TrueDivide`, `Divide`, `Maximum`, `Minimum`, `Power` | two, which go together as NumPy's broadcasting has it | |
+/// | `Equal`, `NotEqual`, `Greater`, `GreaterEqual`, `Less`, `LessEqual`, `LogicalAnd`, `LogicalOr` | two; the result is 1 where it holds, else 0 | |
+/// | `LogicalNot` | one | |
+/// | `Any`, `All` | one | `axis` (not the batch), `keepdims` |
 /// | `Negative`, `Absolute`, `Square`, `Sqrt`, `Rsqrt`, `Reciprocal`, `Exp`, `Log` | one | |
 /// | activations (`Relu`, `Relu6`, `Silu`, `HardSigmoid`, `Softmax` …) | one | those of the [activation](crate::activations) |
 /// | `Mean`, `Sum`, `Max`, `Min` | one | `axis` (not the batch), `keepdims` |
@@ -142,6 +145,41 @@ const TABLE: &[Maker<Formula>] = &[
         binary(settings, |a, b| a.minimum(b))
     }),
     (&["Power"], |settings| binary(settings, |a, b| a.power(b))),
+    (&["Equal"], |settings| binary(settings, |a, b| a.equal(b))),
+    (&["NotEqual"], |settings| {
+        binary(settings, |a, b| a.not_equal(b))
+    }),
+    (&["Greater"], |settings| {
+        binary(settings, |a, b| a.greater(b))
+    }),
+    (&["GreaterEqual"], |settings| {
+        binary(settings, |a, b| a.greater_equal(b))
+    }),
+    (&["Less"], |settings| binary(settings, |a, b| a.less(b))),
+    (&["LessEqual"], |settings| {
+        binary(settings, |a, b| a.less_equal(b))
+    }),
+    (&["LogicalAnd"], |settings| {
+        binary(settings, |a, b| a.not_equal(0.0).minimum(b.not_equal(0.0)))
+    }),
+    (&["LogicalOr"], |settings| {
+        binary(settings, |a, b| a.not_equal(0.0).maximum(b.not_equal(0.0)))
+    }),
+    (&["LogicalNot"], |settings| {
+        unary(settings, |x| x.equal(0.0))
+    }),
+    (&["Any"], |settings| {
+        reduction(settings, |x, axes, keep| match keep {
+            true => x.not_equal(0.0).max_keeping(axes),
+            false => x.not_equal(0.0).max(axes),
+        })
+    }),
+    (&["All"], |settings| {
+        reduction(settings, |x, axes, keep| match keep {
+            true => x.not_equal(0.0).min_keeping(axes),
+            false => x.not_equal(0.0).min(axes),
+        })
+    }),
     (&["Negative"], |settings| unary(settings, |x| -x)),
     (&["Absolute"], |settings| unary(settings, |x| x.abs())),
     (&["Square"], |settings| unary(settings, |x| x.square())),
@@ -366,6 +404,24 @@ impl Layer for Operation {
             _ if self.class_name == "Rsqrt" => MATH,
             _ => NUMPY,
         }
+    }
+
+    fn output_types(&self, _inputs: &[ElementType]) -> Option<Vec<ElementType>> {
+        let truths = [
+            "Equal",
+            "NotEqual",
+            "Greater",
+            "GreaterEqual",
+            "Less",
+            "LessEqual",
+            "LogicalAnd",
+            "LogicalOr",
+            "LogicalNot",
+            "Any",
+            "All",
+        ];
+        let of_truths = truths.contains(&self.class_name.as_str());
+        of_truths.then(|| vec![ElementType::Bool])
     }
 
     fn build(&self, inputs: &[Shape], _weights: &mut Weights) -> Result<(), Detail> {

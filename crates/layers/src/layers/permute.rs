@@ -40,6 +40,10 @@ impl Layer for Permute {
         of_rank(inputs, self.dims.len() + 1).map(|_| ())
     }
 
+    fn takes_any_type(&self) -> bool {
+        true
+    }
+
     fn call<'g>(&self, _call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {
         let axes: Vec<usize> = std::iter::once(0)
             .chain(self.dims.iter().copied())

@@ -78,6 +78,10 @@ impl Layer for Reshape {
         self.sample(single(inputs)?).map(|_| ())
     }
 
+    fn takes_any_type(&self) -> bool {
+        true
+    }
+
     fn call<'g>(&self, _call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {
         // What does not fit was found when the layer was built.
         let sample = self.sample(&inputs[0].shape()).unwrap_or_default();

@@ -465,17 +465,18 @@ fn settings_of_image_layers_without_meaning_are_refused_with_the_layer_named() {
 }
 
 #[test]
-fn integers_reach_an_embedding_from_an_input_that_keras_calls_float() {
-    let model = Sequential::new(layers![Input::new([3]), super::Embedding::new(5, 2)]).unwrap();
-    assert_eq!(model.input_types(), [regraft_autograd::DataType::I32]);
-    let through = layers![
-        Input::new([3]),
-        super::Dense::new(3),
-        super::Embedding::new(5, 2)
-    ];
-    let error = Sequential::new(through).unwrap_err().to_string();
-    assert!(
-        error.contains("embedding") && error.contains("\"dense\""),
-        "{error}"
-    );
+fn ids_may_be_floats_as_in_keras() {
+    let table = super::Embedding::new(5, 2);
+    let model = Sequential::new(layers![Input::new([3]), table]).unwrap();
+    let graph = Graph::new();
+    let x = graph.input("x", &model.input_shapes()[0], model.input_types()[0]);
+    let (outputs, _) = model.emit(&graph, &[x], Mode::Inference).unwrap();
+    let mut program = Program::compile(&graph, &outputs).unwrap();
+    let ids = Feed::F32(&[0.0, 1.9, 4.0]);
+    program
+        .run(1, &[ids], model.weights(), Run::default())
+        .unwrap();
+    let rows = model.weights().iter().next().unwrap().value().as_slice();
+    let expected = [&rows[..2], &rows[2..4], &rows[8..]].concat();
+    assert_eq!(program.output(0), expected);
 }

@@ -56,6 +56,10 @@ impl<const RANK: usize> Layer for ZeroPadding<RANK> {
         image::<RANK>(inputs, self.channels_first).map(|_| ())
     }
 
+    fn takes_any_type(&self) -> bool {
+        true
+    }
+
     fn call<'g>(&self, _call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {
         inputs[0].pad(&self.padding.of_all_axes(self.channels_first), 0.0)
     }
