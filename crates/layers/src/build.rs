@@ -212,6 +212,7 @@ impl Model {
         let entry = &self.topology.layers[position];
         let graph = Graph::new();
         let types: Vec<ElementType> = inputs.iter().map(|input| input.element_type).collect();
+        let shapes: Vec<Shape> = inputs.iter().map(|input| input.shape.clone()).collect();
         let inputs: Vec<Value<'_>> = inputs
             .iter()
             .map(|input| Value::new(graph.input("", &input.shape, input.data_type())))
@@ -222,7 +223,7 @@ impl Model {
         graph.check()?;
         let known = match &entry.body {
             Body::Nested(topology) => topology.types(&topology.outputs),
-            Body::Leaf(layer) => match (layer.output_types(&types), types.first()) {
+            Body::Leaf(layer) => match (layer.output_types(&shapes, &types), types.first()) {
                 (Some(known), _) => known,
                 (None, Some(&first)) if layer.takes_any_type() => vec![first; outputs.len()],
                 _ => Vec::new(),

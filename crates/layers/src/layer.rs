@@ -90,10 +90,10 @@ pub trait Layer: Any + fmt::Debug + Send + Sync {
         false
     }
 
-    /// The element types of the results for inputs of these types, as Keras names them. `None`, the
+    /// The element types of the results for inputs of these shapes and types, as Keras names them. `None`, the
     /// default: that of the inputs if the layer [takes any](Layer::takes_any_type), else what the
     /// results are in the data-flow graph.
-    fn output_types(&self, _inputs: &[ElementType]) -> Option<Vec<ElementType>> {
+    fn output_types(&self, _shapes: &[Shape], _types: &[ElementType]) -> Option<Vec<ElementType>> {
         None
     }
 

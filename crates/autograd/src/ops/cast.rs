@@ -45,6 +45,8 @@ impl Op for Truncate {
         "truncate"
     }
 
+    attributes!();
+
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {
         Ok(operands[0].clone())
     }

@@ -214,8 +214,8 @@ impl Layer for Concatenate {
         true
     }
 
-    fn output_types(&self, inputs: &[ElementType]) -> Option<Vec<ElementType>> {
-        Some(vec![common_type(inputs)])
+    fn output_types(&self, _shapes: &[Shape], types: &[ElementType]) -> Option<Vec<ElementType>> {
+        Some(vec![common_type(types)])
     }
 
     fn call<'g>(&self, call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {

@@ -406,7 +406,7 @@ impl Layer for Operation {
         }
     }
 
-    fn output_types(&self, _inputs: &[ElementType]) -> Option<Vec<ElementType>> {
+    fn output_types(&self, _shapes: &[Shape], _types: &[ElementType]) -> Option<Vec<ElementType>> {
         let truths = [
             "Equal",
             "NotEqual",
