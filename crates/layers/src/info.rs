@@ -7,6 +7,7 @@ use regraft_tensor::{Detail, Tensor};
 use serde_json::{Map, Value};
 
 use crate::names::meant;
+use crate::shared::Met;
 use crate::topology::{Body, Entry, join};
 use crate::weight::{Weight, WeightStore};
 use crate::{Error, Freezing, Layer, Model, ParameterCount, Result, WeightKind};
@@ -111,7 +112,11 @@ impl<'m> LayerInfo<'m> {
     /// Its weights in order; of a nested model, those of all its layers.
     pub fn weights(&self) -> Vec<&'m Weight> {
         let mut weights = Vec::new();
+        let mut met = Met::default();
         self.visit(&mut |entry| {
+            if met.again(entry) {
+                return;
+            }
             weights.extend(entry.weights.iter().map(|id| &self.store.0[id.0]));
         });
         weights
@@ -127,7 +132,11 @@ impl<'m> LayerInfo<'m> {
     /// Numbers of elements of its weights.
     pub fn count_parameters(&self) -> ParameterCount {
         let mut count = ParameterCount::default();
+        let mut met = Met::default();
         self.visit(&mut |entry| {
+            if met.again(entry) {
+                return;
+            }
             for id in &entry.weights {
                 let weight = &self.store.0[id.0];
                 count.add(weight.kind(), entry.freezing, weight.value().len());

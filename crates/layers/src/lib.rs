@@ -30,6 +30,7 @@ pub mod regularizers;
 mod selector;
 mod sequential;
 mod settings;
+mod shared;
 mod structure;
 mod summary;
 mod surgery;

@@ -4,6 +4,7 @@ use regraft_autograd::{DataType, Shape};
 use regraft_tensor::{Detail, Tensor};
 
 use crate::names::{meant, unique_name};
+use crate::shared::Met;
 use crate::structure::Structure;
 use crate::topology::{Topology, ValueId};
 use crate::weight::{Weight, WeightStore};
@@ -208,7 +209,11 @@ impl Model {
     /// Numbers of elements: parameters that are trained, parameters that are frozen, and state.
     pub fn count_parameters(&self) -> ParameterCount {
         let mut count = ParameterCount::default();
+        let mut met = Met::default();
         self.topology.visit("", &mut |_, entry| {
+            if met.again(entry) {
+                return;
+            }
             for id in &entry.weights {
                 let weight = &self.store.0[id.0];
                 count.add(weight.spec.kind, entry.freezing, weight.value.len());

@@ -4,6 +4,7 @@ use regraft_autograd::VariableId;
 
 use crate::Freezing;
 use crate::model::Model;
+use crate::shared::Met;
 use crate::topology::Body;
 
 /// A layer, or a model used as one, and where it is.
@@ -23,12 +24,15 @@ pub struct Place<'a> {
     pub freezing: Freezing,
     /// Keras' `trainable` of the layer or model by itself, as files have it.
     pub says_trainable: bool,
+    /// Whether its weights are those of a layer that stands earlier too.
+    pub is_repeated: bool,
 }
 
 impl Model {
     /// Every layer in order, inputs included, those of a nested model after it.
     pub fn places(&self) -> Vec<Place<'_>> {
         let mut places = Vec::new();
+        let mut met = Met::default();
         self.topology.visit("", &mut |path, entry| {
             places.push(Place {
                 path,
@@ -38,6 +42,7 @@ impl Model {
                 weights: &entry.weights,
                 freezing: entry.freezing,
                 says_trainable: entry.says_trainable(),
+                is_repeated: met.again(entry),
             });
         });
         places

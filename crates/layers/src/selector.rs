@@ -228,8 +228,16 @@ impl Model {
     ) -> Result<()> {
         let picked: HashSet<String> = self.select(selector)?.into_iter().collect();
         let store = &self.store;
+        // A layer that stands elsewhere too has one state.
+        let mut shared = HashSet::new();
+        self.topology.visit("", &mut |path, entry| {
+            if picked.contains(&path) {
+                shared.extend(entry.weights.iter().copied());
+            }
+        });
         self.topology.visit_mut("", &mut |path, entry| {
-            if picked.contains(path) {
+            let is_shared = entry.weights.first().is_some_and(|id| shared.contains(id));
+            if is_shared || picked.contains(path) {
                 let has_state = entry
                     .weights
                     .iter()

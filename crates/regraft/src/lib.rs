@@ -32,6 +32,7 @@ mod prepare;
 pub mod progress;
 mod save;
 mod session;
+mod shared;
 mod steps;
 mod surgery;
 mod trainable;

@@ -1,7 +1,7 @@
 //! Loading weights: plan, verify, commit. Nothing is written until everything fits, and a report
 //! says what was loaded from where.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -179,6 +179,7 @@ impl<N: Network> Trainable<N> {
             (names, _) => find_by_names(&wanted, checkpoint, &kept, names.as_ref(), layout)?,
         };
         let (mut report, values) = plan(&wanted, checkpoint, source, &kept, &sources, layout);
+        report.shared = model.shared_layers();
         let fits = report.mismatched.is_empty()
             && (load.allow_missing || report.missing.is_empty())
             && (load.allow_unexpected || report.unexpected.is_empty());
@@ -234,7 +235,15 @@ fn plan(
     layout: Layout,
 ) -> (LoadReport, Vec<(VariableId, Tensor)>) {
     let mut report = LoadReport::new(source, checkpoint.format);
-    let mut values = Vec::new();
+    let mut values: Vec<(VariableId, Tensor)> = Vec::new();
+    // A layer that stands in several places may be in the file once or as often.
+    let mut places: HashMap<VariableId, usize> = HashMap::new();
+    let pairs = wanted.iter().zip(&sources.weights);
+    let pairs = pairs.flat_map(|(layer, found)| layer.weights.iter().zip(found));
+    let found_somewhere: HashSet<VariableId> = pairs
+        .filter(|(_, found)| found.is_some())
+        .map(|((id, _), _)| *id)
+        .collect();
     let not_wanted = sources.not_wanted.iter();
     let mut used: HashSet<*const SavedWeight> =
         not_wanted.map(|w| std::ptr::from_ref(*w)).collect();
@@ -247,7 +256,9 @@ fn plan(
         }
         for ((id, weight), found) in layer.weights.iter().zip(found) {
             let Some(found) = found else {
-                report.missing.push(weight.path().to_string());
+                if !found_somewhere.contains(id) {
+                    report.missing.push(weight.path().to_string());
+                }
                 continue;
             };
             used.insert(std::ptr::from_ref(*found));
@@ -271,6 +282,15 @@ fn plan(
                 });
                 continue;
             }
+            if let Some(&place) = places.get(id) {
+                if values[place].1 != tensor {
+                    let other = "other values than in another place of the same layer";
+                    let missing = format!("{} ({other}: {})", weight.path(), found.path);
+                    report.missing.push(missing);
+                }
+                continue;
+            }
+            places.insert(*id, values.len());
             report.loaded.push(Loaded {
                 weight: weight.path().to_string(),
                 source: found.path.clone(),

@@ -24,6 +24,8 @@ pub struct LoadReport {
     pub kept: Vec<String>,
     /// Tensors of the file that no model has a place for, such as PyTorch's `num_batches_tracked`.
     pub ignored: Vec<String>,
+    /// Layers that stand in several places of the model and are one.
+    pub shared: Vec<Vec<String>>,
     /// Whether the optimizer's memory was restored.
     pub optimizer: OptimizerState,
     /// The class names of the file, if they are not the model's.
@@ -86,6 +88,7 @@ impl LoadReport {
             mismatched: Vec::new(),
             kept: Vec::new(),
             ignored: Vec::new(),
+            shared: Vec::new(),
             optimizer: OptimizerState::NotRestored {
                 reason: "the file has none".to_string(),
             },
@@ -203,6 +206,9 @@ impl fmt::Display for LoadReport {
         match &self.optimizer {
             OptimizerState::Restored { steps } => write!(f, "; optimizer at step {steps}")?,
             OptimizerState::NotRestored { reason } => write!(f, "; no optimizer state ({reason})")?,
+        }
+        for paths in &self.shared {
+            write!(f, "; {} are one layer", paths.join(" and "))?;
         }
         if let Some(names) = &self.class_names {
             write!(f, "; the file's classes are {names:?}")?;

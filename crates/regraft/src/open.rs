@@ -97,6 +97,9 @@ impl<N: Network> Trainable<N> {
             None => None,
         };
         opened.class_names = saved_class_names(checkpoint);
+        if checkpoint.format == regraft_io::Format::LegacyModel {
+            share_by_values(&mut opened, checkpoint, source)?;
+        }
         let mut report = opened.load_checkpoint(checkpoint, source, Load::new())?;
         if let Some(reason) = failed {
             report.optimizer = OptimizerState::NotRestored { reason };
@@ -107,6 +110,32 @@ impl<N: Network> Trainable<N> {
         }));
         Ok((opened, report))
     }
+}
+
+/// Makes one of layers that are one by their weights; Keras' legacy files say so in no other way.
+fn share_by_values<N: Network>(
+    opened: &mut Trainable<N>,
+    checkpoint: &Checkpoint,
+    source: &str,
+) -> Result<()> {
+    let model = opened.network.model();
+    let mut names: Vec<&str> = model
+        .places()
+        .iter()
+        .filter(|p| !p.weights.is_empty())
+        .map(|p| p.name)
+        .collect();
+    let count = names.len();
+    names.sort_unstable();
+    names.dedup();
+    if names.len() == count {
+        return Ok(());
+    }
+    let _ = opened.load_checkpoint(checkpoint, source, Load::new().without_optimizer())?;
+    for paths in crate::shared::same_in_every_bit(opened.network.model()) {
+        opened.network.model_mut().share_layers(&paths)?;
+    }
+    Ok(())
 }
 
 /// Whether a configuration says that nothing was compiled.

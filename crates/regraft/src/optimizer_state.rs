@@ -12,7 +12,7 @@ pub(crate) fn trained_parameters(model: &LayersModel) -> Vec<ParameterInfo> {
     model
         .places()
         .iter()
-        .filter(|place| place.freezing.trains_parameters())
+        .filter(|place| place.freezing.trains_parameters() && !place.is_repeated)
         .flat_map(|place| place.weights)
         .filter_map(|&id| model.weights().get(id))
         .filter(|weight| weight.kind() == WeightKind::Parameter)

@@ -116,7 +116,10 @@ impl<N: Network> Trainable<N> {
                     .weights
                     .iter()
                     .filter_map(|&id| model.weights().get(id));
-                let parameters: usize = weights.map(|weight| weight.value().len()).sum();
+                let parameters = match place.is_repeated {
+                    true => 0,
+                    false => weights.map(|weight| weight.value().len()).sum(),
+                };
                 above_trained |= parameters > 0 && place.freezing.trains_parameters();
                 let runs = match (
                     in_rest.contains(&place.path),

@@ -1,5 +1,6 @@
 //! Saving: weights alone or the whole model, in each format that Keras reads, and safetensors.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use regraft_io::{Checkpoint, Dialect, Format, SavedLayer, SavedWeight};
@@ -218,11 +219,9 @@ fn container_layers(model: &LayersModel) -> Vec<SavedLayer> {
     let mut layers = vec![SavedLayer::new("", model.name())];
     layers.extend(keyed_places(model).into_iter().map(|(key, place)| {
         let mut layer = SavedLayer::new(key, place.name);
-        layer.weights = place
-            .weights
-            .iter()
-            .filter_map(|&id| saved_weight(model, id))
-            .collect();
+        // Of a layer that stands in several places, the first has them.
+        let weights = place.weights.iter().filter(|_| !place.is_repeated);
+        layer.weights = weights.filter_map(|&id| saved_weight(model, id)).collect();
         layer
     }));
     layers
@@ -234,6 +233,7 @@ fn legacy_layers(model: &LayersModel) -> Vec<SavedLayer> {
     let mut layers: Vec<SavedLayer> = Vec::new();
     let mut fixed: Vec<Vec<SavedWeight>> = Vec::new();
     let mut hides = false;
+    let mut met = HashSet::new();
     for place in model.places() {
         if !place.path.contains('/') {
             layers.push(SavedLayer::new(place.name, place.name));
@@ -241,15 +241,17 @@ fn legacy_layers(model: &LayersModel) -> Vec<SavedLayer> {
             // Keras finds no weight of a frozen model trained, but it reads every `Sequential` as
             // one that is not frozen.
             hides = !place.says_trainable && place.class_name != "Sequential";
+            met.clear();
         }
         let (Some(layer), Some(fixed)) = (layers.last_mut(), fixed.last_mut()) else {
             continue;
         };
         for &id in place.weights {
-            let Some(weight) = model.weights().get(id) else {
+            let weight = model.weights().get(id);
+            let Some(weight) = weight.filter(|_| met.insert(id)) else {
                 continue;
             };
-            let name = format!("{}/{}", model.name(), weight.path());
+            let name = format!("{}/{}/{}", model.name(), place.path, weight.name());
             let saved = SavedWeight::new(name, weight.value().clone());
             let parameter = weight.kind() == WeightKind::Parameter;
             let trained = parameter && place.says_trainable && !hides;

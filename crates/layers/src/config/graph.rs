@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::operation;
 use super::read::{Reader, as_in_inference, brief, without_slashes, wrong};
+use super::shared::FIRST_CALL;
 use crate::layer::{LayerKind, LayerSpec};
 use crate::names::near;
 use crate::structure::Structure;
@@ -129,6 +130,9 @@ impl Reader<'_> {
             .enumerate()
             .map(|(position, layer)| (layer.name.clone(), position))
             .collect();
+        // A layer that stands elsewhere too has calls there, which are counted.
+        let first_call = |value: &Value| value[FIRST_CALL].as_u64().unwrap_or(0) as usize;
+        let first_calls: Vec<usize> = values.iter().map(first_call).collect();
         let find = |reference: &Reference<'_>| -> Result<Output> {
             let Some(&layer) = names.get(reference.name) else {
                 let received = format!("{:?}", reference.name);
@@ -137,7 +141,8 @@ impl Reader<'_> {
                 return Err(Error::Config(detail.help(help)));
             };
             let from_one = nested[layer] && reference.keras2;
-            let call = reference.call.saturating_sub(usize::from(from_one));
+            let before = usize::from(from_one) + first_calls[layer];
+            let call = reference.call.saturating_sub(before);
             Ok(((layer, call), reference.output))
         };
         for (position, calls) in references.iter().enumerate() {

@@ -7,6 +7,7 @@
 mod graph;
 mod operation;
 mod read;
+mod shared;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -35,7 +36,9 @@ impl Model {
     /// The model as Keras 3's `config.json` has it: classes, settings and connections, without the
     /// values of weights.
     pub fn to_config(&self) -> Value {
-        write::model(&self.name, &self.topology)
+        let mut written = write::model(&self.name, &self.topology);
+        shared::Shared::of(&self.topology).write(&self.topology, &mut written);
+        written
     }
 
     /// The model that a configuration describes, with first weights as its initializers give them.
@@ -55,7 +58,11 @@ impl Model {
     /// [`Error::Config`](crate::Error::Config) for what is missing, has no meaning or is not
     /// supported; a class that `registry` does not know; and what building the model refuses.
     pub fn from_config(config: &Value, registry: &Registry) -> Result<Model> {
-        read::Reader { registry }.model(config, 0)
+        let mut model = read::Reader { registry }.model(config, 0)?;
+        for paths in shared::groups(config)? {
+            model.share_layers(&paths)?;
+        }
+        Ok(model)
     }
 
     /// Fixes the parameters of all layers within models that are frozen themselves. Keras 2 does so

@@ -60,6 +60,8 @@ fn functional(name: &str, topology: &Topology, trainable: bool) -> Value {
         let mut ends = ids.iter().map(|&id| end(topology, id));
         match structure {
             Some(structure) => structure.write(&mut ends),
+            // Of a list of one, Keras gives a list, which the next layer of a `Sequential` refuses.
+            None if ids.len() == 1 => ends.next().unwrap_or_default(),
             None => ends.collect(),
         }
     };

@@ -9,7 +9,7 @@ use super::{Wanted, by_keys, covers};
 /// For each wanted layer its counterpart: by name where the file has names and they cover the model's,
 /// else by key, if both sides have the same ones.
 pub(super) fn pair<'c>(
-    wanted: &[Wanted<'_>],
+    wanted: &[&Wanted<'_>],
     checkpoint: &'c Checkpoint,
     saved: &[&'c SavedLayer],
     kept: &HashSet<String>,

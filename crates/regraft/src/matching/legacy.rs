@@ -23,7 +23,7 @@ pub(super) fn find<'c>(
         weights: Vec::with_capacity(wanted.len()),
         not_wanted: Vec::new(),
     };
-    let pairs = pair(wanted, saved, kept);
+    let pairs = pair(&wanted.iter().collect::<Vec<_>>(), saved, kept);
     let mut start = 0;
     while start < wanted.len() {
         let top = top_name(&wanted[start]);
@@ -79,7 +79,7 @@ fn class_of(key: &str) -> &str {
 
 /// For each wanted layer the group of the layer of the whole model that it belongs to.
 fn pair<'c>(
-    wanted: &[Wanted<'_>],
+    wanted: &[&Wanted<'_>],
     saved: &[&'c SavedLayer],
     kept: &HashSet<String>,
 ) -> Vec<Option<&'c SavedLayer>> {
@@ -95,7 +95,7 @@ fn pair<'c>(
     if covers(wanted, kept, &named) {
         return named;
     }
-    let keys: Vec<&str> = wanted.iter().map(top_key).collect();
+    let keys: Vec<&str> = wanted.iter().map(|layer| top_key(layer)).collect();
     if let Some(pairs) = by_keys(wanted, kept, &keys, &saved_keys(saved)) {
         return pairs;
     }
@@ -130,8 +130,14 @@ fn weights_within<'c>(
     layers: &[Wanted<'_>],
     saved: &'c [SavedWeight],
 ) -> Vec<Vec<Option<&'c SavedWeight>>> {
+    // A layer that stands in it twice is there once.
+    let mut met = HashSet::new();
+    let is_new: Vec<bool> = layers
+        .iter()
+        .map(|layer| met.insert(layer.weights[0].0))
+        .collect();
     let mut inner: Vec<Inner<'_>> = Vec::new();
-    for layer in layers {
+    for (layer, _) in layers.iter().zip(&is_new).filter(|(_, is_new)| **is_new) {
         inner.extend(layer.weights.iter().map(|&(_, weight)| Inner {
             layer,
             weight,
@@ -141,11 +147,14 @@ fn weights_within<'c>(
     let mut found = by_names(&inner, saved);
     by_order(&inner, saved, &mut found);
     let mut found = found.into_iter();
-    let mut of_layer = |layer: &Wanted<'_>| {
-        let found = found.by_ref().take(layer.weights.len());
-        found.map(|place| Some(&saved[place?])).collect()
+    let mut of_layer = |(layer, is_new): (&Wanted<'_>, &bool)| match is_new {
+        false => nothing(layer),
+        true => {
+            let found = found.by_ref().take(layer.weights.len());
+            found.map(|place| Some(&saved[place?])).collect()
+        }
     };
-    layers.iter().map(&mut of_layer).collect()
+    layers.iter().zip(&is_new).map(&mut of_layer).collect()
 }
 
 /// Where in `saved` each weight is, by names: what only one tensor can be is taken, then what only one

@@ -4,6 +4,7 @@ mod automatic_names;
 mod containers;
 mod legacy;
 mod names;
+mod numbered;
 mod old_names;
 mod scopes;
 
@@ -33,6 +34,8 @@ pub(crate) struct Wanted<'a> {
     pub class_name: &'a str,
     /// Whether its parameters are trained now, which is what legacy files order weights by.
     pub is_trained: bool,
+    /// Whether its weights are those of a layer before it too, which files may have once.
+    pub is_repeated: bool,
     pub weights: Vec<(VariableId, &'a Weight)>,
 }
 
@@ -53,6 +56,7 @@ pub(crate) fn layers_of(model: &LayersModel) -> Vec<Wanted<'_>> {
             key,
             class_name: place.class_name,
             is_trained: place.freezing.trains_parameters(),
+            is_repeated: place.is_repeated,
             weights: place
                 .weights
                 .iter()
@@ -76,15 +80,23 @@ pub(crate) fn find_by_layers<'c>(
     if is_legacy(checkpoint.format) {
         return legacy::find(wanted, &saved, kept);
     }
+    let all = wanted;
+    let wanted: Vec<&Wanted<'_>> = all.iter().filter(|layer| !layer.is_repeated).collect();
+    let wanted = wanted.as_slice();
     let pairs = match checkpoint.format {
         Format::KerasWeights(_) | Format::KerasArchive(_) | Format::Sharded(_) => {
             containers::pair(wanted, checkpoint, &saved, kept)
         }
         Format::TensorFlowJs | Format::TensorFlowCheckpoint | Format::SavedModel => {
             let paths: Vec<&str> = wanted.iter().map(|layer| layer.path.as_str()).collect();
-            let scopes: Vec<&str> = saved.iter().map(|layer| layer.path.as_str()).collect();
-            let found = scopes::match_scopes(&paths, &scopes).into_iter();
-            let named = found.map(|place| Some(saved[place?])).collect();
+            let scopes = saved.iter();
+            let scopes = scopes.map(|layer| scopes::as_now(&layer.path, &paths));
+            let scopes: Vec<String> = scopes.collect();
+            let scopes: Vec<&str> = scopes.iter().map(String::as_str).collect();
+            let mut found = scopes::match_scopes(&paths, &scopes);
+            let open = |layer: &Wanted<'_>| !kept.contains(&layer.path);
+            numbered::pair(wanted, &saved, open, &mut found);
+            let named = found.into_iter().map(|place| Some(saved[place?])).collect();
             or_by_class(wanted, &saved, kept, named)
         }
         _ => {
@@ -93,7 +105,7 @@ pub(crate) fn find_by_layers<'c>(
             let plain = |path: &str| path.replace('.', "/");
             let layers = saved.iter().map(|layer| (plain(&layer.path), *layer));
             let by_name: HashMap<String, &SavedLayer> = layers.collect();
-            let named = |layer: &Wanted<'_>| by_name.get(&plain(&layer.path)).copied();
+            let named = |layer: &&Wanted<'_>| by_name.get(&plain(&layer.path)).copied();
             or_by_class(wanted, &saved, kept, wanted.iter().map(named).collect())
         }
     };
@@ -101,7 +113,12 @@ pub(crate) fn find_by_layers<'c>(
         weights: Vec::with_capacity(wanted.len()),
         not_wanted: Vec::new(),
     };
-    for (layer, saved) in wanted.iter().zip(pairs) {
+    let mut pairs = pairs.into_iter();
+    for layer in all {
+        let saved = match layer.is_repeated {
+            true => None,
+            false => pairs.next().flatten(),
+        };
         let found = saved.map(|saved| weights_of(layer, &saved.weights));
         let found = found.unwrap_or_else(|| vec![None; layer.weights.len()]);
         sources.weights.push(found);
@@ -117,7 +134,7 @@ pub(crate) fn find_by_layers<'c>(
 /// another program (Keras counts `dense_4`, `dense_5`, … on from model to model). What neither tells
 /// is reported as missing and unexpected.
 fn or_by_class<'c>(
-    wanted: &[Wanted<'_>],
+    wanted: &[&Wanted<'_>],
     saved: &[&'c SavedLayer],
     kept: &HashSet<String>,
     named: Vec<Option<&'c SavedLayer>>,
@@ -140,7 +157,7 @@ fn saved_keys<'c>(saved: &[&'c SavedLayer]) -> HashMap<String, &'c SavedLayer> {
 }
 
 /// Whether every layer that is needed has a counterpart.
-fn covers<T>(wanted: &[Wanted<'_>], kept: &HashSet<String>, found: &[Option<T>]) -> bool {
+fn covers<T>(wanted: &[&Wanted<'_>], kept: &HashSet<String>, found: &[Option<T>]) -> bool {
     let mut needed = wanted
         .iter()
         .zip(found)
@@ -150,7 +167,7 @@ fn covers<T>(wanted: &[Wanted<'_>], kept: &HashSet<String>, found: &[Option<T>])
 
 /// Layers by keys, `keys` being those of the wanted ones; `None` if the two sides have not the same.
 fn by_keys<'c>(
-    wanted: &[Wanted<'_>],
+    wanted: &[&Wanted<'_>],
     kept: &HashSet<String>,
     keys: &[&str],
     saved: &HashMap<String, &'c SavedLayer>,

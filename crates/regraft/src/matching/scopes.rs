@@ -44,6 +44,21 @@ pub(crate) fn match_scopes(paths: &[&str], scopes: &[&str]) -> Vec<Option<usize>
     found
 }
 
+/// The scope in names of today, in which there are no slashes: `block/one/dense` where one of `paths` ends
+/// with `block_one_dense`.
+pub(crate) fn as_now(scope: &str, paths: &[&str]) -> String {
+    if !paths.contains(&scope) {
+        let ends = scope.match_indices('/').map(|(at, _)| at + 1);
+        for start in [0].into_iter().chain(ends) {
+            let name = scope[start..].replace('/', "_");
+            if scope[start..].contains('/') && paths.iter().any(|path| last_name(path) == name) {
+                return format!("{}{name}", &scope[..start]);
+            }
+        }
+    }
+    scope.to_string()
+}
+
 fn last_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
@@ -70,6 +85,19 @@ mod tests {
             match_scopes(&["base/conv1", "head"], &scopes),
             [Some(1), Some(0)]
         );
+    }
+
+    #[test]
+    fn slashes_in_names_are_those_of_earlier_versions() {
+        let paths = ["base/block_one_dense", "one/dense", "head"];
+        assert_eq!(as_now("block/one/dense", &paths), "block_one_dense");
+        assert_eq!(
+            as_now("model/block/one/dense", &paths),
+            "model/block_one_dense"
+        );
+        for scope in ["one/dense", "model/head", "head", "other/dense"] {
+            assert_eq!(as_now(scope, &paths), scope);
+        }
     }
 
     #[test]

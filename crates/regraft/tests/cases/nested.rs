@@ -1,5 +1,7 @@
 //! Models in models, in legacy files, whose names tell the layers within more or less.
 
+use std::path::PathBuf;
+
 use regraft::ndarray::ArrayD;
 use regraft::{Load, Model};
 
@@ -33,6 +35,24 @@ fn a_model_in_a_model_in_a_model() {
     check("nested-h5/nest_FSF.h5", &of("x0"), &of("y0"));
 }
 
+/// Random nestings that `fixtures/nested_files.py` wrote; those of a sweep are in the folder that
+/// `NESTED_FILES` names.
+#[test]
+fn random_nestings_open_and_are_saved_again() {
+    let sweep = std::env::var("NESTED_FILES").map(PathBuf::from);
+    for folder in [Ok(case("nested-h5/random")), sweep].into_iter().flatten() {
+        let entries = std::fs::read_dir(&folder).unwrap();
+        let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+        paths.retain(|path| path.extension().is_some_and(|ending| ending == "h5"));
+        assert!(paths.len() > 5);
+        for path in paths {
+            let arrays = path.with_extension("npz");
+            let array = |key| npz(arrays.to_str().unwrap(), key);
+            check(path.to_str().unwrap(), &array("x"), &array("y"));
+        }
+    }
+}
+
 #[test]
 fn a_name_with_a_dot_is_found_in_safetensors() {
     use regraft_layers::layers::{Dense, Input};
@@ -64,4 +84,27 @@ fn a_name_with_a_dot_is_found_in_safetensors() {
     assert_eq!(values(&again), values(&model));
     let report = again.load_weights_with(&path, Load::new().keep("net_1.00_160/*"));
     assert_eq!(report.unwrap().loaded.len(), 2);
+}
+
+/// Writes for `fixtures/cases_in_keras.py` into the folder that `CASES_FOR_KERAS` names, if it is set.
+#[test]
+fn written_for_keras() {
+    let Ok(folder) = std::env::var("CASES_FOR_KERAS") else {
+        return;
+    };
+    for of in ["shared-layers", "dict-outputs", "nested-h5/random"] {
+        for entry in std::fs::read_dir(case(of)).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            let is_model = name.ends_with(".h5") || name.ends_with(".keras");
+            if is_model && !name.ends_with(".weights.h5") {
+                let (model, _) = Model::open(&path).unwrap();
+                model.save(format!("{folder}/{name}.keras")).unwrap();
+                model.save(format!("{folder}/{name}.h5")).unwrap();
+                model
+                    .save_weights(format!("{folder}/{name}.weights.h5"))
+                    .unwrap();
+            }
+        }
+    }
 }
