@@ -123,13 +123,19 @@ fn a_training_loops_file_is_split_into_model_optimizer_and_notes() {
 }
 
 #[test]
-fn state_dicts_side_by_side_keep_their_keys() {
+fn what_stands_beside_a_wrapped_state_dict_is_left_aside() {
     let checkpoint = read("nested.pt");
     assert_eq!(
         paths(&checkpoint),
-        ["model.fc", "model_ema.fc", "list", "list.1", "numbered"]
+        ["fc"],
+        "the average is no model where there is another"
     );
-    assert_eq!(checkpoint.layers[4].weights[1].variable(), Some("1"));
+    let extra: Vec<&str> = checkpoint.extra.iter().map(|it| it.path.as_str()).collect();
+    assert_eq!(extra[0], "model_ema.fc.weight");
+    assert_eq!(
+        extra[1..],
+        ["list.0", "list.1.deep", "numbered.0", "numbered.1"]
+    );
     assert_eq!(paths(&read("tensor.pt")), [""]);
 }
 

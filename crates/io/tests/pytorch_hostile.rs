@@ -116,10 +116,6 @@ fn other_opcodes_are_refused_by_name() {
     for (pickle, name) in [
         (&b"\x80\x02(ios\nsystem\n."[..], "opcode INST"),
         (b"\x80\x02(ccollections\nOrderedDict\no.", "opcode OBJ"),
-        (
-            b"\x80\x02ccollections\nOrderedDict\n)\x81.",
-            "opcode NEWOBJ",
-        ),
         (b"\x80\x02\x82\x01.", "opcode EXT1"),
         (b"\x80\x02Pid\n.", "opcode PERSID"),
         (b"\x80\x05\x97.", "opcode NEXT_BUFFER"),

@@ -10,7 +10,7 @@ use regraft_autograd::{DataType, Shape, Var};
 use regraft_tensor::Detail;
 use serde_json::{Map, Value};
 
-use crate::{Call, ElementType, Freezing, Model, Sequential, Weights};
+use crate::{Call, ElementType, Flow, Freezing, Model, Sequential, Weights};
 
 /// A layer of a model.
 ///
@@ -76,6 +76,13 @@ pub trait Layer: Any + fmt::Debug + Send + Sync {
     /// its input, `call.mask(0)`. By default it is dropped, as with Keras' `supports_masking = False`.
     fn mask<'g>(&self, _call: &Call<'g, '_>, _inputs: &[Var<'g>]) -> Option<Var<'g>> {
         None
+    }
+
+    /// What becomes of the places of a sample's elements, which tells what the rows of a kernel behind a
+    /// flatten mean in a program with the channels first. Nothing is known by default, and such weights
+    /// are refused then.
+    fn flow(&self) -> Flow {
+        Flow::Unknown
     }
 
     /// The element type of the inputs: floats, unless the layer looks up token ids. What is of

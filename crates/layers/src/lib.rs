@@ -7,9 +7,11 @@ mod call;
 mod config;
 pub mod constraints;
 mod digest;
+mod element_order;
 mod element_type;
 mod emit;
 mod error;
+mod flow;
 mod formulas;
 mod freezing;
 mod functional;
@@ -39,8 +41,10 @@ mod topology;
 mod weight;
 
 pub use call::{Call, Emission, Mode};
+pub use element_order::{ElementOrder, LayerOrders, RowOrder};
 pub use element_type::ElementType;
 pub use error::{Error, Result};
+pub use flow::Flow;
 pub use freezing::Freezing;
 pub use functional::{Functional, LayerOutput};
 pub use handle::{
@@ -59,4 +63,4 @@ pub use selector::Selector;
 pub use sequential::Sequential;
 pub use structure::Ends;
 pub use summary::Summary;
-pub use weight::{Weight, WeightKind, WeightSpec, WeightStore, Weights};
+pub use weight::{Weight, WeightAxis, WeightKind, WeightSpec, WeightStore, Weights};

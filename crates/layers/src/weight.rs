@@ -14,6 +14,25 @@ pub enum WeightKind {
     State,
 }
 
+/// What an axis of a weight runs over. It says how the weight lies in the files of other programs, and never
+/// what is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum WeightAxis {
+    /// The cells of a window, along one axis.
+    Space,
+    /// The features of the input, which are summed over.
+    Input,
+    /// The features of the output.
+    Output,
+    /// Channels that are each treated alone, as in a depthwise convolution.
+    Channel,
+    /// What a value of the input chooses from, as the rows of an embedding.
+    Entry,
+    /// An axis of the sample, element by element; 0 is the first behind the batch.
+    Sample(usize),
+}
+
 /// What a layer declares of a weight.
 #[derive(Clone, Debug)]
 pub struct WeightSpec {
@@ -31,6 +50,8 @@ pub struct WeightSpec {
     pub constraint: Option<Constraint>,
     /// Whether no call of the layer updates it, so that it is a constant of every graph.
     pub fixed: bool,
+    /// What its axes mean, one for each; `None` if the layer does not say.
+    pub axes: Option<Vec<WeightAxis>>,
 }
 
 impl WeightSpec {
@@ -39,6 +60,19 @@ impl WeightSpec {
     pub fn fixed(&mut self) -> &mut Self {
         self.fixed = true;
         self
+    }
+
+    /// Says what the axes mean, so that the weight is found in files of programs that lay it out in another
+    /// way: `[WeightAxis::Input, WeightAxis::Output]` for the kernel of a dense layer.
+    pub fn axes(&mut self, axes: impl IntoIterator<Item = WeightAxis>) -> &mut Self {
+        self.axes = Some(axes.into_iter().collect());
+        self
+    }
+
+    /// Says that the axes are those of the sample, `axes` of the input with the batch as 0.
+    pub(crate) fn along(&mut self, axes: &[usize]) -> &mut Self {
+        let of_sample = |&axis: &usize| WeightAxis::Sample(axis.saturating_sub(1));
+        self.axes(axes.iter().map(of_sample).collect::<Vec<_>>())
     }
 
     /// Adds a penalty.
@@ -98,6 +132,7 @@ impl Weights {
             regularizer: None,
             constraint: None,
             fixed: false,
+            axes: None,
         });
         &mut self.specs[position]
     }

@@ -1,9 +1,11 @@
 //! How other frameworks lay out and name the weights of a layer, and how they become Keras'.
 //!
-//! What is converted depends on the class of the layer alone, never on whether a shape happens to
-//! fit: a square kernel of the wrong layout fits, and gives wrong numbers.
+//! What is converted depends on what the layer says that the axes of its weights mean, and on what the model
+//! says that the rows of its values mean; never on whether a shape happens to fit: a square kernel of the
+//! wrong layout fits, and gives wrong numbers.
 
 use regraft_io::Format;
+use regraft_layers::{ElementOrder, LayerOrders, Weight, WeightAxis};
 use regraft_tensor::Tensor;
 use regraft_tensor::kernels::layout::permute;
 
@@ -19,9 +21,17 @@ use regraft_tensor::kernels::layout::permute;
 /// | `BatchNormalization` | `running_mean`, `running_var` | `moving_mean`, `moving_variance` |
 /// | `Embedding` | `weight` | `embeddings` |
 /// | `PReLU` | `weight` (C) | `alpha` (1, 1, C) |
+/// | behind a flatten | features in the order C·H·W | in the order H·W·C |
 ///
-/// PyTorch's `num_batches_tracked` has no counterpart and is left aside. A dense layer after
-/// `Flatten` sees channels last here; its kernel must be permuted by whoever knows the image's size.
+/// PyTorch's `num_batches_tracked` has no counterpart and is left aside.
+///
+/// Behind a flatten, or in front of a reshape that makes an image of a row, features are in another order
+/// there, because PyTorch has the channels first. Kernels, biases and statistics are permuted as far as this
+/// order reaches, and the report says so (`OI → IO, inputs C·H·W → H·W·C`). Where nothing tells what stands in
+/// front of the flatten, the weight is refused; [`Load::as_stored`](crate::Load::as_stored) takes it as it is.
+/// A layer of your own says what its axes mean with
+/// [`WeightSpec::axes`](regraft_layers::WeightSpec::axes), and what it does with places with
+/// [`Layer::flow`](regraft_layers::Layer::flow).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Layout {
@@ -62,120 +72,250 @@ impl Layout {
         self == Layout::PyTorch && last == Some("num_batches_tracked")
     }
 
-    /// The tensor as the weight `name` of a layer of this class, which has shape `wanted`, and what
-    /// was done to it.
+    /// The tensor as `weight` of a layer of this class, whose values have these orders there (`None`: as here),
+    /// and what was done to it.
     ///
     /// # Errors
     /// Why it cannot be converted.
     pub(crate) fn convert(
         self,
         class: &str,
-        name: &str,
+        weight: &Weight,
+        orders: Option<&LayerOrders>,
         tensor: Tensor,
-        wanted: &[usize],
-    ) -> Result<(Tensor, Option<&'static str>), String> {
-        if self == Layout::Keras || tensor.ndim() < 2 && name != "alpha" {
+    ) -> Result<(Tensor, Option<String>), String> {
+        if self == Layout::Keras {
             return Ok((tensor, None));
         }
-        let Some(rule) = rule(class, name) else {
-            return Err(format!("no rule for PyTorch's layout of a {class}"));
+        let wanted = weight.value().shape();
+        let Some(axes) = weight.spec().axes.as_deref() else {
+            let declare = "declare what its axes mean (`WeightSpec::axes`)";
+            if wanted.len() > 1 || tensor.ndim() > 1 {
+                return Err(format!(
+                    "no rule for PyTorch's layout of a {class}; {declare}"
+                ));
+            }
+            let of_row = |order: &ElementOrder| match order {
+                ElementOrder::Row(row) => row.there().len() == weight.value().len(),
+                _ => false,
+            };
+            let in_doubt = orders.is_some_and(|it| of_row(&it.input) || of_row(&it.output));
+            return match in_doubt {
+                true => Err(format!("features behind a flatten; {declare}")),
+                false => Ok((tensor, None)),
+            };
         };
-        let rank = tensor.ndim();
-        let converted = match rule {
-            Rule::AsItIs => return Ok((tensor, None)),
-            Rule::Expand => {
-                let count = wanted.last().copied().unwrap_or(0);
-                // One number per channel, or one for all, which only the same shape can take.
-                let fits = tensor.shape() == wanted || tensor.len() != count;
-                if fits || wanted.iter().product::<usize>() != count {
-                    return Ok((tensor, None));
+        if axes.len() != wanted.len() {
+            return Err(format!(
+                "{} axes are declared of {}",
+                axes.len(),
+                wanted.len()
+            ));
+        }
+        let (mut tensor, axes_label) = rearranged(axes, orders, tensor, wanted)?;
+        let mut labels: Vec<String> = axes_label.into_iter().collect();
+        let fits = tensor.shape() == wanted;
+        for (axis, meaning) in axes.iter().enumerate() {
+            let Some((order, whose)) = orders.and_then(|orders| order_along(*meaning, orders))
+            else {
+                continue;
+            };
+            match order {
+                ElementOrder::Row(row) if fits && row.there().len() == wanted[axis] => {
+                    tensor = taken(&tensor, axis, row.there())?;
+                    labels.push(format!("{whose} {}", row.told()));
                 }
-                tensor.reshape(wanted).map(|t| (t, "C → 1…C"))
+                ElementOrder::Unknown(reason) => return Err(reason.clone()),
+                _ => {}
             }
-            Rule::Kernel { spatial, .. } | Rule::Depthwise { spatial } if rank != spatial + 2 => {
-                // Reported as a shape that differs.
-                return Ok((tensor, None));
-            }
-            Rule::Kernel {
-                spatial,
-                transposed,
-            } => {
-                let mut axes: Vec<usize> = (2..rank).collect();
-                axes.extend([1, 0]);
-                let label = match (spatial, transposed) {
-                    (0, _) => "OI → IO",
-                    (1, false) => "OIW → WIO",
-                    (2, false) => "OIHW → HWIO",
-                    (_, false) => "OIDHW → DHWIO",
-                    (1, true) => "IOW → WOI",
-                    (2, true) => "IOHW → HWOI",
-                    (_, true) => "IODHW → DHWOI",
-                };
-                permuted(&tensor, &axes).map(|t| (t, label))
-            }
-            Rule::Depthwise { spatial } => {
-                // Output c·M + m is the m-th of input channel c in both.
-                let channels = wanted.get(spatial).copied().unwrap_or(0).max(1);
-                let outputs = tensor.shape()[0];
-                if !outputs.is_multiple_of(channels) || tensor.shape()[1] != 1 {
-                    return Ok((tensor, None));
-                }
-                let mut shape = vec![channels, outputs / channels];
-                shape.extend(&tensor.shape()[2..]);
-                let mut axes: Vec<usize> = (2..rank).collect();
-                axes.extend([0, 1]);
-                let label = match spatial {
-                    1 => "(C·M)1W → WCM",
-                    _ => "(C·M)1HW → HWCM",
-                };
-                let apart = tensor.reshape(&shape);
-                apart.and_then(|t| permuted(&t, &axes)).map(|t| (t, label))
-            }
-        };
-        converted
-            .map(|(tensor, label)| (tensor, Some(label)))
-            .map_err(|error| error.to_string())
+        }
+        let label = (!labels.is_empty()).then(|| labels.join(", "));
+        Ok((tensor, label))
     }
 }
 
-enum Rule {
-    AsItIs,
-    /// Further axes of size 1 in front.
-    Expand,
-    /// Of a dense layer or a convolution over so many axes.
-    Kernel {
-        spatial: usize,
-        transposed: bool,
-    },
-    Depthwise {
-        spatial: usize,
-    },
-}
-
-fn rule(class: &str, name: &str) -> Option<Rule> {
-    let kernel = |spatial, transposed| {
-        Some(Rule::Kernel {
-            spatial,
-            transposed,
-        })
-    };
-    match (class, name) {
-        ("Dense", "kernel") => kernel(0, false),
-        ("Conv1D", "kernel") | ("SeparableConv1D", "pointwise_kernel") => kernel(1, false),
-        ("Conv2D", "kernel") | ("SeparableConv2D", "pointwise_kernel") => kernel(2, false),
-        ("Conv3D", "kernel") => kernel(3, false),
-        ("Conv1DTranspose", "kernel") => kernel(1, true),
-        ("Conv2DTranspose", "kernel") => kernel(2, true),
-        ("Conv3DTranspose", "kernel") => kernel(3, true),
-        ("DepthwiseConv1D", "kernel" | "depthwise_kernel")
-        | ("SeparableConv1D", "depthwise_kernel") => Some(Rule::Depthwise { spatial: 1 }),
-        ("DepthwiseConv2D", "kernel" | "depthwise_kernel")
-        | ("SeparableConv2D", "depthwise_kernel") => Some(Rule::Depthwise { spatial: 2 }),
-        ("Embedding", "embeddings") => Some(Rule::AsItIs),
-        ("LayerNormalization", _) => Some(Rule::AsItIs),
-        ("PReLU", "alpha") => Some(Rule::Expand),
+/// The order of the features along an axis that means `meaning`, if they are those of a row.
+fn order_along(meaning: WeightAxis, orders: &LayerOrders) -> Option<(&ElementOrder, &'static str)> {
+    match meaning {
+        WeightAxis::Input | WeightAxis::Sample(_) if orders.input_axes == 1 => {
+            Some((&orders.input, "inputs"))
+        }
+        WeightAxis::Output if orders.output_axes == 1 => Some((&orders.output, "outputs")),
         _ => None,
     }
+}
+
+/// PyTorch's tensor with its axes in our order, and what was done.
+fn rearranged(
+    axes: &[WeightAxis],
+    orders: Option<&LayerOrders>,
+    tensor: Tensor,
+    wanted: &[usize],
+) -> Result<(Tensor, Option<String>), String> {
+    let position = |wanted: WeightAxis| axes.iter().position(|&axis| axis == wanted);
+    let of_sample = |axis: &WeightAxis| matches!(axis, WeightAxis::Sample(_));
+    let space = axes.iter().filter(|&&axis| axis == WeightAxis::Space);
+    let space = space.count();
+    let converted = match (position(WeightAxis::Input), position(WeightAxis::Output)) {
+        (None, Some(output)) if position(WeightAxis::Channel).is_some() => {
+            let channel = position(WeightAxis::Channel).unwrap_or(0);
+            depthwise(axes, channel, output, tensor, wanted)
+        }
+        (Some(input), Some(output)) if tensor.ndim() == axes.len() => {
+            // Kernels of transposed convolutions are those of the convolutions that they turn round.
+            let transposed = space > 0 && output < input;
+            let channels = match transposed {
+                true => [WeightAxis::Input, WeightAxis::Output],
+                false => [WeightAxis::Output, WeightAxis::Input],
+            };
+            let theirs = channels.into_iter().chain(vec![WeightAxis::Space; space]);
+            let theirs: Vec<WeightAxis> = theirs.collect();
+            if theirs.len() != axes.len() {
+                return Err("no rule for a kernel of such axes in PyTorch".to_string());
+            }
+            let mut next_space = 2..;
+            let order: Vec<usize> = axes
+                .iter()
+                .filter_map(|axis| match axis {
+                    WeightAxis::Space => next_space.next(),
+                    axis => theirs.iter().position(|their| their == axis),
+                })
+                .collect();
+            let label = format!("{} → {}", letters(&theirs), letters(axes));
+            permuted(&tensor, &order).map(|tensor| (tensor, Some(label)))
+        }
+        _ if axes.len() > 1 && axes.iter().all(of_sample) => {
+            return along_sample(axes, orders, tensor, wanted);
+        }
+        // One number per channel, with axes behind that it goes along.
+        _ if axes.len() == 1
+            && of_sample(&axes[0])
+            && tensor.ndim() > 1
+            && tensor.shape()[0] == tensor.len() =>
+        {
+            let label = format!("C{} → C", "1".repeat(tensor.ndim() - 1));
+            tensor.reshape(wanted).map(|tensor| (tensor, Some(label)))
+        }
+        _ => Ok((tensor, None)),
+    };
+    converted.map_err(|error| error.to_string())
+}
+
+/// A weight with a number for every element along several axes of the sample, or for every channel.
+fn along_sample(
+    axes: &[WeightAxis],
+    orders: Option<&LayerOrders>,
+    tensor: Tensor,
+    wanted: &[usize],
+) -> Result<(Tensor, Option<String>), String> {
+    let count = wanted.last().copied().unwrap_or(0);
+    if tensor.ndim() == 1 {
+        // One number per channel, or one for all, which only the same shape can take.
+        let fits = tensor.len() == count && wanted.iter().product::<usize>() == count;
+        return match fits {
+            false => Ok((tensor, None)),
+            true => tensor
+                .reshape(wanted)
+                .map(|tensor| (tensor, Some("C → 1…C".to_string())))
+                .map_err(|error| error.to_string()),
+        };
+    }
+    let Some(orders) = orders.filter(|_| tensor.ndim() == axes.len()) else {
+        return Ok((tensor, None));
+    };
+    let channels = WeightAxis::Sample(orders.input_axes.saturating_sub(1));
+    let Some(channels) = axes.iter().position(|&axis| axis == channels) else {
+        return Ok((tensor, None));
+    };
+    match &orders.input {
+        ElementOrder::Unknown(reason) => Err(reason.clone()),
+        ElementOrder::ChannelsLast => {
+            // Theirs are the channels, then the others in our order.
+            let mut others = 1..;
+            let order: Vec<usize> = (0..axes.len())
+                .filter_map(|axis| match axis == channels {
+                    true => Some(0),
+                    false => others.next(),
+                })
+                .collect();
+            let space = spatial_letters(axes.len() - 1);
+            let label = format!("C{space} → {space}C");
+            permuted(&tensor, &order)
+                .map(|tensor| (tensor, Some(label)))
+                .map_err(|error| error.to_string())
+        }
+        _ => Ok((tensor, None)),
+    }
+}
+
+/// A kernel per channel: output c·M + m is the m-th of input channel c in both programs.
+fn depthwise(
+    axes: &[WeightAxis],
+    channel: usize,
+    output: usize,
+    tensor: Tensor,
+    wanted: &[usize],
+) -> regraft_tensor::Result<(Tensor, Option<String>)> {
+    let channels = wanted[channel].max(1);
+    let outputs = tensor.shape().first().copied().unwrap_or(0);
+    let fits = tensor.ndim() == axes.len()
+        && outputs.is_multiple_of(channels)
+        && tensor.shape().get(1) == Some(&1);
+    if !fits {
+        // Reported as a shape that differs.
+        return Ok((tensor, None));
+    }
+    let mut shape = vec![channels, outputs / channels];
+    shape.extend(&tensor.shape()[2..]);
+    let mut next_space = 2..;
+    let order: Vec<usize> = (0..axes.len())
+        .filter_map(|axis| match axis {
+            _ if axis == channel => Some(0),
+            _ if axis == output => Some(1),
+            _ => next_space.next(),
+        })
+        .collect();
+    let space = spatial_letters(axes.len() - 2);
+    let label = format!("(C·M)1{space} → {space}CM");
+    let apart = tensor.reshape(&shape)?;
+    Ok((permuted(&apart, &order)?, Some(label)))
+}
+
+fn spatial_letters(count: usize) -> String {
+    let letters = ["", "W", "HW", "DHW"];
+    letters
+        .get(count)
+        .map_or("…", |letters| letters)
+        .to_string()
+}
+
+fn letters(axes: &[WeightAxis]) -> String {
+    let space = axes.iter().filter(|&&axis| axis == WeightAxis::Space);
+    let space = spatial_letters(space.count());
+    let mut letters = String::new();
+    for axis in axes {
+        match axis {
+            WeightAxis::Input => letters.push('I'),
+            WeightAxis::Output => letters.push('O'),
+            _ if letters.contains(&space) => {}
+            _ => letters.push_str(&space),
+        }
+    }
+    letters
+}
+
+/// The elements along `axis` in another order: element `i` is `there[i]` of `tensor`.
+fn taken(tensor: &Tensor, axis: usize, there: &[usize]) -> Result<Tensor, String> {
+    let shape = tensor.shape();
+    let inner: usize = shape[axis + 1..].iter().product();
+    let row = there.len() * inner;
+    let mut values = Vec::with_capacity(tensor.len());
+    for block in tensor.as_slice().chunks_exact(row.max(1)) {
+        for &place in there {
+            values.extend_from_slice(&block[place * inner..(place + 1) * inner]);
+        }
+    }
+    Tensor::new(shape, values).map_err(|error| error.to_string())
 }
 
 fn permuted(tensor: &Tensor, axes: &[usize]) -> regraft_tensor::Result<Tensor> {

@@ -30,6 +30,7 @@ mod predict;
 pub mod prelude;
 mod prepare;
 pub mod progress;
+mod reparametrized;
 mod save;
 mod session;
 mod shared;

@@ -1,13 +1,14 @@
 //! Loading weights: plan, verify, commit. Nothing is written until everything fits, and a report
 //! says what was loaded from where.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
 use regraft_autograd::VariableId;
-use regraft_io::{Checkpoint, SavedWeight};
-use regraft_layers::Selector;
+use regraft_io::{Checkpoint, Format, SavedWeight};
+use regraft_layers::{LayerOrders, Model as LayersModel, Selector};
 use regraft_tensor::{Detail, Tensor};
 
 use crate::layout::Layout;
@@ -16,6 +17,7 @@ use crate::matching::{
     Sources, Wanted, find_by_layers, find_by_names, is_optimizer_within, layers_of,
 };
 use crate::name_map::NameMap;
+use crate::reparametrized::multiplied_out;
 use crate::trainable::{Network, Trainable, not_compiled};
 use crate::{Error, Result};
 
@@ -48,6 +50,7 @@ pub struct Load {
     skip_optimizer: bool,
     names: Option<NameMap>,
     layout: Option<Layout>,
+    as_stored: Option<Selector>,
 }
 
 impl Load {
@@ -112,6 +115,17 @@ impl Load {
         self
     }
 
+    /// The picked layers' features are in the order in which the file has them: nothing is permuted because
+    /// of a flatten in front of them or an image behind. It is for files whose program had its channels last
+    /// there, and for weights that were permuted already.
+    pub fn as_stored(mut self, selector: impl Into<Selector>) -> Self {
+        self.as_stored = Some(match self.as_stored {
+            Some(earlier) => earlier | selector,
+            None => selector.into(),
+        });
+        self
+    }
+
     /// The optimizer's memory is not restored.
     pub fn without_optimizer(mut self) -> Self {
         self.skip_optimizer = true;
@@ -173,12 +187,23 @@ impl<N: Network> Trainable<N> {
             None => HashSet::new(),
         };
         let layout = load.layout.unwrap_or(Layout::of(checkpoint.format));
+        let checkpoint = match layout {
+            Layout::Keras => Cow::Borrowed(checkpoint),
+            Layout::PyTorch => multiplied_out(checkpoint),
+        };
+        let checkpoint = &*checkpoint;
+        let orders = match layout {
+            Layout::Keras => HashMap::new(),
+            Layout::PyTorch => orders_there(model, load.as_stored.as_ref())?,
+        };
         let wanted = layers_of(model);
         let sources = match (&load.names, layout) {
             (None, Layout::Keras) => find_by_layers(&wanted, checkpoint, &kept),
             (names, _) => find_by_names(&wanted, checkpoint, &kept, names.as_ref(), layout)?,
         };
-        let (mut report, values) = plan(&wanted, checkpoint, source, &kept, &sources, layout);
+        let (mut report, values) = plan(
+            &wanted, checkpoint, source, &kept, &sources, layout, &orders,
+        );
         report.shared = model.shared_layers();
         let fits = report.mismatched.is_empty()
             && (load.allow_missing || report.missing.is_empty())
@@ -219,6 +244,31 @@ impl<N: Network> Trainable<N> {
     }
 }
 
+/// In which order PyTorch has the values of each layer, by the layer's path; those of layers that
+/// `as_stored` picks are as here.
+fn orders_there(
+    model: &LayersModel,
+    as_stored: Option<&Selector>,
+) -> Result<HashMap<String, LayerOrders>> {
+    let as_stored: HashSet<String> = match as_stored {
+        Some(selector) => model.select(selector.clone())?.into_iter().collect(),
+        None => HashSet::new(),
+    };
+    match model.element_orders() {
+        Ok(mut orders) => {
+            orders.retain(|path, _| !as_stored.contains(path));
+            Ok(orders)
+        }
+        Err(_) if !as_stored.is_empty() => Ok(HashMap::new()),
+        Err(reason) => {
+            let expected = "a model that is the same network with the channels first";
+            let detail = Detail::new("Layout::PyTorch", expected, reason);
+            let help = "permute the weights yourself and pick the layers with `Load::as_stored`";
+            Err(Error::Setting(detail.help(help)))
+        }
+    }
+}
+
 /// The class names that a file of ours has.
 pub(crate) fn saved_class_names(checkpoint: &Checkpoint) -> Option<Vec<String>> {
     let names = checkpoint.metadata.entries.get(crate::keys::CLASS_NAMES)?;
@@ -233,6 +283,7 @@ fn plan(
     kept: &HashSet<String>,
     sources: &Sources<'_>,
     layout: Layout,
+    orders: &HashMap<String, LayerOrders>,
 ) -> (LoadReport, Vec<(VariableId, Tensor)>) {
     let mut report = LoadReport::new(source, checkpoint.format);
     let mut values: Vec<(VariableId, Tensor)> = Vec::new();
@@ -264,8 +315,9 @@ fn plan(
             used.insert(std::ptr::from_ref(*found));
             let shape = weight.value().shape();
             let tensor = found.tensor.to_tensor().map_err(|error| error.to_string());
+            let orders = orders.get(&layer.path);
             let converted =
-                tensor.and_then(|it| layout.convert(layer.class_name, weight.name(), it, shape));
+                tensor.and_then(|it| layout.convert(layer.class_name, weight, orders, it));
             let (tensor, converted) = match converted {
                 Ok(converted) => converted,
                 Err(reason) => {
@@ -311,6 +363,12 @@ fn plan(
                 false => report.unexpected.push(weight.path.clone()),
             }
         }
+    }
+    if checkpoint.format == Format::PyTorch {
+        let extra = checkpoint.extra.iter();
+        report
+            .ignored
+            .extend(extra.map(|weight| weight.path.clone()));
     }
     (report, values)
 }

@@ -45,8 +45,9 @@ pub struct Loaded {
     pub shape: Vec<usize>,
     /// The element type in the file; everything but `float32` was converted.
     pub data_type: DataType,
-    /// How its axes were rearranged: `OIHW → HWIO`; `None` if they lie as in the file.
-    pub layout: Option<&'static str>,
+    /// How its axes and the features along them were rearranged: `OIHW → HWIO`,
+    /// `OI → IO, inputs C·H·W → H·W·C`; `None` if they lie as in the file.
+    pub layout: Option<String>,
 }
 
 /// A tensor of another shape than the model's.
@@ -127,7 +128,7 @@ impl LoadReport {
         some(
             loaded.len(),
             &mut loaded.iter().map(|tensor| {
-                let state = match (tensor.data_type, tensor.layout) {
+                let state = match (tensor.data_type, &tensor.layout) {
                     (DataType::F32, None) => "loaded".to_string(),
                     (DataType::F32, Some(layout)) => format!("converted: {layout}"),
                     (other, None) => format!("loaded from {other}"),

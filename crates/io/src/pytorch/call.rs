@@ -8,6 +8,13 @@ use crate::{DataType, Error, Result};
 
 /// What `function` gives for `arguments`, a tuple.
 pub(super) fn call(heap: &mut Heap, function: Value, arguments: Value) -> Result<Value> {
+    if let (Value::Object(class), Some(Object::Class(_))) = (function, heap.object(function)) {
+        return heap.add(Object::Foreign(class));
+    }
+    // An object that stands for a function, such as a method.
+    if matches!(heap.object(function), Some(Object::Foreign(_))) {
+        return Ok(Value::Aside);
+    }
     let Value::Global(function) = function else {
         let received = heap.name(function);
         return Err(Error::format("", "a class or function to call", received));

@@ -34,11 +34,13 @@ pub(super) enum Global {
 }
 
 impl Global {
-    /// The global that a pickle calls `module` and `name`.
+    /// The global that a pickle calls `module` and `name`; `None` for one that is not on the list, whose objects
+    /// are set aside unread.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] with its name if it is not on the list.
-    pub(super) fn find(module: &str, name: &str) -> Result<Self> {
+    /// [`Error::Unsupported`] with its name if it makes tensors of a kind that is not read, which must not be
+    /// left out silently; or if it is one that only a file which means harm would name.
+    pub(super) fn find(module: &str, name: &str) -> Result<Option<Self>> {
         let known = match module {
             "collections" => match name {
                 "OrderedDict" | "Counter" => Some(Global::Dict),
@@ -64,7 +66,9 @@ impl Global {
                 _ => None,
             },
             "torch._tensor" => (name == "_rebuild_from_type_v2").then_some(Global::RebuildFromType),
-            "torch.nn.parameter" => (name == "Parameter").then_some(Global::TensorClass),
+            "torch.nn.parameter" => {
+                matches!(name, "Parameter" | "Buffer").then_some(Global::TensorClass)
+            }
             "torch.storage" => (name == "UntypedStorage").then_some(Global::Storage(None)),
             "torch.cuda" => storage(name),
             "torch" => match name {
@@ -76,14 +80,37 @@ impl Global {
             },
             _ => None,
         };
-        known.ok_or_else(|| {
-            Error::unsupported(
-                "",
-                "tensors and plain data only",
-                format!("{}.{}", module.escape_debug(), name.escape_debug()),
-            )
-            .help("nothing of a pickle is run; save the model's state_dict() with torch.save")
-        })
+        if known.is_none() && (makes_tensors(module, name) || means_harm(module, name)) {
+            let received = format!("{}.{}", module.escape_debug(), name.escape_debug());
+            return Err(
+                Error::unsupported("", "tensors and plain data only", received).help(
+                    "nothing of a pickle is run; save the model's state_dict() with torch.save",
+                ),
+            );
+        }
+        Ok(known)
+    }
+}
+
+/// Sparse, quantized, complex and other tensors.
+fn makes_tensors(module: &str, name: &str) -> bool {
+    let of_torch = module == "torch" || module.starts_with("torch.");
+    of_torch && (name.starts_with("_rebuild_") || name.ends_with("Storage"))
+}
+
+/// What runs programs or opens files. Nothing is called in any case: it is said, because such a file is no
+/// checkpoint.
+fn means_harm(module: &str, name: &str) -> bool {
+    match module {
+        "builtins" | "__builtin__" => matches!(
+            name,
+            "eval" | "exec" | "execfile" | "compile" | "open" | "input" | "__import__" | "apply"
+        ),
+        "os" | "nt" | "posix" | "subprocess" | "commands" | "pty" | "shutil" | "socket" | "sys"
+        | "runpy" | "importlib" | "ctypes" | "webbrowser" | "pickle" | "_pickle" | "torch.hub" => {
+            true
+        }
+        _ => false,
     }
 }
 

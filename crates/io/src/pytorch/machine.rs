@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use super::call::{call, storage};
 use super::global::Global;
 use super::opcode;
-use super::source::Source;
+use super::source::{LONGEST_LINE, Source};
 use super::value::{Heap, Object, Value};
 use crate::{Error, Result};
 
@@ -115,6 +115,14 @@ impl Machine {
                     _ => 4,
                 };
                 let length = self.length(width)?;
+                // Python 2 wrote bytes as strings.
+                if matches!(opcode, opcode::BINSTRING | opcode::SHORT_BINSTRING) {
+                    match String::from_utf8(self.source.bytes(length)?) {
+                        Ok(text) => self.push_new(Object::Text(text))?,
+                        Err(_) => self.push(Value::Aside)?,
+                    }
+                    return Ok(None);
+                }
                 let text = self.source.text(length)?;
                 self.push_new(Object::Text(text))?;
             }
@@ -184,23 +192,38 @@ impl Machine {
 
             opcode::GLOBAL => {
                 let (module, name) = (self.source.line()?, self.source.line()?);
-                self.push(Value::Global(Global::find(&module, &name)?))?;
+                self.push_global(&module, &name)?;
             }
             opcode::STACK_GLOBAL => {
                 let (name, module) = (self.pop()?, self.pop()?);
                 let text = |value| {
                     let wrong = || Error::format("", "the name of a class", self.heap.name(value));
-                    self.heap.text(value).ok_or_else(wrong)
+                    let text = self.heap.text(value).ok_or_else(wrong)?;
+                    check_name(text)?;
+                    Ok::<_, Error>(text.to_string())
                 };
-                let global = Global::find(text(module)?, text(name)?)?;
-                self.push(Value::Global(global))?;
+                let (module, name) = (text(module)?, text(name)?);
+                self.push_global(&module, &name)?;
             }
             opcode::REDUCE => {
                 let (arguments, function) = (self.pop()?, self.pop()?);
                 let result = call(&mut self.heap, function, arguments)?;
                 self.push(result)?;
             }
-            // Attributes of a dict, such as the versions in a state dict's `_metadata`: left aside.
+            // A new object of a class, made without its constructor: the same to a machine that calls none.
+            opcode::NEWOBJ => {
+                let (arguments, class) = (self.pop()?, self.pop()?);
+                let result = call(&mut self.heap, class, arguments)?;
+                self.push(result)?;
+            }
+            opcode::NEWOBJ_EX => {
+                self.pop()?;
+                let (arguments, class) = (self.pop()?, self.pop()?);
+                let result = call(&mut self.heap, class, arguments)?;
+                self.push(result)?;
+            }
+            // Attributes of a dict, such as the versions in a state dict's `_metadata`: left aside. So is what
+            // an object of an unknown class is made of.
             opcode::BUILD => {
                 self.pop()?;
                 self.top()?;
@@ -257,6 +280,17 @@ impl Machine {
         self.push(value)
     }
 
+    /// The class or function of this name, which nothing calls.
+    fn push_global(&mut self, module: &str, name: &str) -> Result<()> {
+        match Global::find(module, name)? {
+            Some(global) => self.push(Value::Global(global)),
+            None => {
+                let name = format!("{}.{}", module.escape_debug(), name.escape_debug());
+                self.push_new(Object::Class(name))
+            }
+        }
+    }
+
     fn push_tuple(&mut self, length: usize) -> Result<()> {
         let mut items = Vec::with_capacity(length);
         for _ in 0..length {
@@ -305,6 +339,17 @@ impl Machine {
         let value = self.memo.get(&number).copied();
         let unknown = || Error::format("", "a value of the memo", format!("its number {number}"));
         self.push(value.ok_or_else(unknown)?)
+    }
+}
+
+/// Names that a text gives are no longer than those that lines give.
+fn check_name(name: &str) -> Result<()> {
+    match name.len() <= LONGEST_LINE {
+        true => Ok(()),
+        false => {
+            let expected = format!("a name of at most {LONGEST_LINE} bytes");
+            Err(Error::limit("", expected, "a longer one"))
+        }
     }
 }
 

@@ -3,14 +3,17 @@
 //! There are two layouts. Since PyTorch 1.6 a file is a zip archive with a pickle and one member per
 //! storage; before, and still on request, it is a row of pickles followed by the storages. Both are
 //! read, little-endian. A pickle is a program that could call anything; here it is read by a small
-//! machine that knows tensors and plain data alone, runs nothing, and refuses every other class and
-//! opcode by name.
+//! machine that knows tensors and plain data alone and runs nothing. Objects of other classes that stand
+//! beside the tensors (NumPy's numbers, `argparse.Namespace`, dates, a user's own) are set aside unread; where
+//! they stand in the tensors' place, as in a whole pickled model, they are refused by name.
 //!
-//! Nested dicts are joined by dots. A single wrapper around the state dict, as in
+//! Nested dicts are joined by dots. The wrapper around the state dict, as in
 //! `{"state_dict": …, "epoch": 3}`, is left out of the layers' paths but not of
-//! [`SavedWeight::path`](crate::SavedWeight::path); other prefixes such as `module.` stay. A tensor's
-//! name is split at its last dot into layer and weight. Shapes are PyTorch's: nothing is transposed.
-//! The state of an optimizer goes to [`Checkpoint::extra`]; numbers and texts to
+//! [`SavedWeight::path`](crate::SavedWeight::path); other prefixes such as `module.` stay. Of a model and its
+//! averages (`model`, `model_ema`) the model is read; where two state dicts could be meant, none is taken for
+//! the model and all keep their keys. A tensor's name is split at its last dot into layer and weight. Shapes
+//! are PyTorch's: nothing is transposed. The state of an optimizer and other tensors beside the wrapped state
+//! dict go to [`Checkpoint::extra`]; numbers and texts to
 //! [`Metadata::entries`](crate::Metadata::entries), as in `epoch`; what else is not a tensor is left
 //! aside.
 
@@ -45,9 +48,9 @@ const MOST_EXPANSION: u64 = 4;
 /// # Errors
 /// [`Error::NotFound`](crate::Error::NotFound), [`Error::Io`](crate::Error::Io);
 /// [`Error::Format`](crate::Error::Format) if the archive, the pickle or a storage is corrupt or
-/// truncated; [`Error::Unsupported`](crate::Error::Unsupported) for classes and opcodes that are
-/// neither tensors nor plain data (named in the error), TorchScript, sparse, quantized and complex
-/// tensors, and big-endian files; [`Error::Limit`](crate::Error::Limit) if values or views would take
+/// truncated; [`Error::Unsupported`](crate::Error::Unsupported) for objects of other classes in
+/// the tensors' place (named in the error), programs (TorchScript, `torch.export`), sparse, quantized and
+/// complex tensors, and big-endian files; [`Error::Limit`](crate::Error::Limit) if values or views would take
 /// far more memory than the file; [`Error::Missing`](crate::Error::Missing) without a storage that a
 /// tensor names.
 pub fn read(path: impl AsRef<Path>) -> Result<Checkpoint> {

@@ -34,6 +34,7 @@ pub(super) const EMPTY_DICT: u8 = b'}';
 pub(super) const EMPTY_LIST: u8 = b']';
 pub(super) const EMPTY_TUPLE: u8 = b')';
 pub(super) const PROTO: u8 = 0x80;
+pub(super) const NEWOBJ: u8 = 0x81;
 pub(super) const TUPLE1: u8 = 0x85;
 pub(super) const TUPLE2: u8 = 0x86;
 pub(super) const TUPLE3: u8 = 0x87;
@@ -47,6 +48,7 @@ pub(super) const BINBYTES8: u8 = 0x8E;
 pub(super) const EMPTY_SET: u8 = 0x8F;
 pub(super) const ADDITEMS: u8 = 0x90;
 pub(super) const FROZENSET: u8 = 0x91;
+pub(super) const NEWOBJ_EX: u8 = 0x92;
 pub(super) const STACK_GLOBAL: u8 = 0x93;
 pub(super) const MEMOIZE: u8 = 0x94;
 pub(super) const FRAME: u8 = 0x95;
@@ -55,11 +57,9 @@ pub(super) const BYTEARRAY8: u8 = 0x96;
 /// What an opcode that is not read is called.
 pub(super) fn refused_name(opcode: u8) -> String {
     let name = match opcode {
-        0x81 => "NEWOBJ",
         0x82 => "EXT1",
         0x83 => "EXT2",
         0x84 => "EXT4",
-        0x92 => "NEWOBJ_EX",
         0x97 => "NEXT_BUFFER",
         0x98 => "READONLY_BUFFER",
         b'F' => "FLOAT",

@@ -6,7 +6,7 @@ use crate::input::{Input, Reader};
 use crate::{Error, Result};
 
 /// The names of a module and of a class are lines no longer than this.
-const LONGEST_LINE: usize = 1000;
+pub(super) const LONGEST_LINE: usize = 1000;
 
 pub(super) struct Source {
     reader: BufReader<Reader>,

@@ -9,19 +9,49 @@ use crate::input::Input;
 use crate::{Checkpoint, Error, Format, Result, SavedLayer, SavedWeight, TensorData};
 
 /// The keys under which programs put a state dict beside other things.
-const WRAPPERS: [&str; 8] = [
+const WRAPPERS: [&str; 17] = [
     "state_dict",
     "model_state_dict",
+    "model_state",
+    "model_dict",
+    "model_weights",
     "model",
     "module",
+    "net_state_dict",
     "net",
+    "network_state_dict",
     "network",
     "params",
     "weights",
+    "state",
+    "checkpoint",
+    "ckpt",
+    "pretrained",
 ];
+
+/// The same for weights averaged over training, which are the model where there is no other.
+const AVERAGES: [&str; 9] = [
+    "model_ema",
+    "ema",
+    "ema_model",
+    "state_dict_ema",
+    "ema_state_dict",
+    "model_ema_state_dict",
+    "model_state_dict_ema",
+    "params_ema",
+    "averaged_model",
+];
+
+/// A file of a wrapped state dict has fewer keys beside it.
+const MOST_KEYS: usize = 64;
+
+/// State dicts in state dicts that are looked into for wrappers.
+const MOST_WRAPPERS: usize = 4;
 
 /// What a tensor is called if the file holds nothing else.
 const ONLY_TENSOR: &str = "tensor";
+
+const HELP: &str = "nothing of a pickle is run; save the model's state_dict() with torch.save";
 
 /// What a name takes besides its text.
 const NAME: usize = 200;
@@ -30,9 +60,29 @@ const NAME: usize = 200;
 struct Found {
     path: String,
     tensor: Value,
-    /// How much of the path is the first key with its dot; 0 if there is only one key.
-    first_key: usize,
+    keys: Keys,
     of_optimizer: bool,
+}
+
+/// How much of a path its first keys are that have further ones behind them, each with its dot.
+#[derive(Clone, Copy, Default)]
+struct Keys {
+    ends: [usize; MOST_WRAPPERS],
+    count: usize,
+}
+
+impl Keys {
+    fn with(mut self, end: usize) -> Self {
+        if let Some(next) = self.ends.get_mut(self.count) {
+            *next = end;
+            self.count += 1;
+        }
+        self
+    }
+
+    fn get(&self, number: usize) -> Option<usize> {
+        self.ends[..self.count].get(number).copied()
+    }
 }
 
 /// A container that is being walked through.
@@ -41,8 +91,10 @@ struct Open {
     next: usize,
     /// The path of the content, with the dot.
     prefix: String,
-    first_key: usize,
+    keys: Keys,
     of_optimizer: bool,
+    /// Whether a key on the way is neither a text nor a number.
+    unnamed: bool,
 }
 
 /// The checkpoint of `root`, for a file of `length` bytes whose storages `open` opens.
@@ -54,7 +106,7 @@ pub(super) fn assemble(
 ) -> Result<Checkpoint> {
     let mut checkpoint = Checkpoint::new(Format::PyTorch);
     let found = walk(heap, root, &mut checkpoint)?;
-    let wrapper = wrapper(&found);
+    let wrapper = wrapper(&found).to_string();
     let mut reader = TensorReader {
         opened: HashMap::new(),
         read: HashMap::new(),
@@ -80,14 +132,15 @@ pub(super) fn assemble(
             let expected = "a name of its own for every tensor";
             return Err(Error::format(path, expected, "one used twice"));
         }
-        if of_optimizer {
+        // What stands beside a wrapped state dict is left aside.
+        if of_optimizer || !path.starts_with(&wrapper) {
             let name = Some(path.clone());
             checkpoint.extra.push(SavedWeight { path, name, tensor });
             continue;
         }
-        let (layer, name) = path[wrapper..]
+        let (layer, name) = path[wrapper.len()..]
             .rsplit_once('.')
-            .unwrap_or(("", &path[wrapper..]));
+            .unwrap_or(("", &path[wrapper.len()..]));
         let place = *places.entry(layer.to_string()).or_insert_with(|| {
             let mut saved = SavedLayer::new(layer, "");
             saved.name = None;
@@ -106,13 +159,15 @@ pub(super) fn assemble(
 fn walk(heap: &mut Heap, root: Value, checkpoint: &mut Checkpoint) -> Result<Vec<Found>> {
     let mut found = Vec::new();
     let mut path = Vec::new();
+    // The first object that is set aside.
+    let mut aside = None;
     // The containers of the path, to notice a cycle.
     let mut within = HashSet::new();
     match (root, heap.object(root)) {
         (_, Some(Object::Tensor(_))) => found.push(Found {
             path: ONLY_TENSOR.to_string(),
             tensor: root,
-            first_key: 0,
+            keys: Keys::default(),
             of_optimizer: false,
         }),
         (Value::Object(container), Some(Object::Dict(_) | Object::Sequence(_))) => {
@@ -121,14 +176,14 @@ fn walk(heap: &mut Heap, root: Value, checkpoint: &mut Checkpoint) -> Result<Vec
                 container,
                 next: 0,
                 prefix: String::new(),
-                first_key: 0,
+                keys: Keys::default(),
                 of_optimizer: false,
+                unnamed: false,
             });
         }
         _ => {
             let received = heap.name(root);
-            return Err(Error::unsupported("", "a dict of tensors", received)
-                .help("save the model's state_dict() with torch.save"));
+            return Err(Error::unsupported("", "a dict of tensors", received).help(HELP));
         }
     }
     while let Some(open) = path.last_mut() {
@@ -157,19 +212,14 @@ fn walk(heap: &mut Heap, root: Value, checkpoint: &mut Checkpoint) -> Result<Vec
             Some(key) => format!("{}{key}", open.prefix),
             None => format!("{}?", open.prefix),
         };
-        let first_key = match (open.first_key, open.prefix.is_empty()) {
-            (0, true) => name.len() + 1,
-            (first_key, _) => first_key,
-        };
-        let nested = !open.prefix.is_empty();
+        let keys = open.keys;
         let of_optimizer = open.of_optimizer;
+        let unnamed = open.unnamed || key.is_none();
         let content = match value {
             Value::Object(number) => heap.object(value).map(|object| (number, object)),
             _ => None,
         };
-        if key.is_none()
-            && matches!(content, Some((_, object)) if !matches!(object, Object::Text(_)))
-        {
+        if unnamed && matches!(content, Some((_, Object::Tensor(_)))) {
             let expected = "names that are texts or whole numbers";
             return Err(Error::unsupported(name, expected, "another key"));
         }
@@ -179,7 +229,7 @@ fn walk(heap: &mut Heap, root: Value, checkpoint: &mut Checkpoint) -> Result<Vec
                 found.push(Found {
                     path: name,
                     tensor: value,
-                    first_key: if nested { first_key } else { 0 },
+                    keys,
                     of_optimizer,
                 });
             }
@@ -193,10 +243,16 @@ fn walk(heap: &mut Heap, root: Value, checkpoint: &mut Checkpoint) -> Result<Vec
                 path.push(Open {
                     container: number,
                     next: 0,
+                    keys: keys.with(name.len() + 1),
                     prefix: format!("{name}."),
-                    first_key,
                     of_optimizer,
+                    unnamed,
                 });
+            }
+            Some((_, Object::Class(_) | Object::Foreign(_))) => {
+                if aside.is_none() {
+                    aside = Some((name, value));
+                }
             }
             // Lists of numbers would be a flood of entries.
             _ if !in_dict || key.is_none() => {}
@@ -208,7 +264,14 @@ fn walk(heap: &mut Heap, root: Value, checkpoint: &mut Checkpoint) -> Result<Vec
             }
         }
     }
-    Ok(found)
+    match aside {
+        // A whole model in the place of its state dict.
+        Some((name, object)) if found.is_empty() => {
+            let received = heap.name(object);
+            Err(Error::unsupported(name, "tensors", received).help(HELP))
+        }
+        _ => Ok(found),
+    }
 }
 
 /// A number or text as an entry of the metadata.
@@ -230,18 +293,62 @@ fn is_optimizer(heap: &Heap, value: Value) -> bool {
     keys("state") && keys("param_groups")
 }
 
-/// How much of the tensors' paths is the wrapper around the only state dict, with its dot.
-fn wrapper(found: &[Found]) -> usize {
-    let mut of_model = found.iter().filter(|found| !found.of_optimizer);
-    let Some(first) = of_model.next() else {
-        return 0;
-    };
-    let wrapper = &first.path[..first.first_key];
-    let known = WRAPPERS
-        .iter()
-        .any(|known| wrapper.strip_suffix('.') == Some(known));
-    let only = of_model.all(|other| &other.path[..other.first_key] == wrapper);
-    if known && only { wrapper.len() } else { 0 }
+/// The wrapper around the model's state dict, with its dots; empty if there is none, or if several state dicts
+/// could be meant.
+fn wrapper(found: &[Found]) -> &str {
+    let mut wrapper = "";
+    for depth in 0..MOST_WRAPPERS {
+        let within = found
+            .iter()
+            .filter(|found| !found.of_optimizer && found.path.starts_with(wrapper));
+        // The keys of containers here, and whether what is in them could be a model.
+        let mut keys: Vec<(&str, bool)> = Vec::new();
+        for found in within {
+            let Some(end) = found.keys.get(depth) else {
+                continue;
+            };
+            let key = &found.path[wrapper.len()..end - 1];
+            let has_weights = found.path.ends_with("weight");
+            match keys.iter_mut().find(|(known, _)| *known == key) {
+                Some((_, weights)) => *weights |= has_weights,
+                // More would take time, and are no wrappers.
+                None if keys.len() >= MOST_KEYS => return wrapper,
+                None => keys.push((key, has_weights)),
+            }
+        }
+        let of = |names: &[&str]| {
+            let known = keys.iter().filter(|(key, _)| names.contains(key));
+            known.map(|(key, _)| *key).collect::<Vec<&str>>()
+        };
+        let (models, averages) = (of(&WRAPPERS), of(&AVERAGES));
+        let chosen = match (models.as_slice(), averages.as_slice()) {
+            ([model], _) => model,
+            ([], [average]) => average,
+            _ => return wrapper,
+        };
+        // Another model beside it: nothing says which one is meant.
+        let beside = keys
+            .iter()
+            .any(|(key, has_weights)| *has_weights && key != chosen && !AVERAGES.contains(key));
+        let Some(first) = found
+            .iter()
+            .find(|found| {
+                let end = found.keys.get(depth);
+                !found.of_optimizer
+                    && end.is_some_and(|end| {
+                        found.path[..end]
+                            .strip_prefix(wrapper)
+                            .is_some_and(|key| key.strip_suffix('.') == Some(chosen))
+                    })
+            })
+            .filter(|_| !beside)
+        else {
+            return wrapper;
+        };
+        let end = first.keys.get(depth).unwrap_or(0);
+        wrapper = &first.path[..end];
+    }
+    wrapper
 }
 
 /// Reads tensors; equal views of a storage share their values.

@@ -31,6 +31,10 @@ pub(super) enum Object {
     Dict(Vec<(Value, Value)>),
     Storage(StorageView),
     Tensor(TensorView),
+    /// A class or function that is not known, by its full name. It is never called.
+    Class(String),
+    /// An object of the class with this number, which is set aside: what it is made of is not kept.
+    Foreign(u32),
 }
 
 /// A storage that the pickle names; its bytes lie elsewhere in the file.
@@ -93,7 +97,8 @@ impl Heap {
             Object::Text(text) => text.len(),
             Object::Sequence(items) => size_of_val(items.as_slice()),
             Object::Dict(items) => size_of_val(items.as_slice()),
-            Object::Storage(_) => 0,
+            Object::Storage(_) | Object::Foreign(_) => 0,
+            Object::Class(name) => name.len(),
             Object::Tensor(tensor) => 2 * size_of_val(tensor.shape.as_slice()),
         };
         self.charge(size_of::<Object>() + content)?;
@@ -165,11 +170,17 @@ impl Heap {
     /// The list or set that items are being added to.
     pub(super) fn extend_sequence(&mut self, target: Value, items: &[Value]) -> Result<()> {
         self.charge(size_of_val(items))?;
-        if let Value::Object(number) = target
-            && let Some(Object::Sequence(list)) = self.objects.get_mut(number as usize)
-        {
-            list.extend_from_slice(items);
-            return Ok(());
+        match self.mutable(target) {
+            Some(Object::Sequence(list)) => {
+                list.extend_from_slice(items);
+                return Ok(());
+            }
+            // A class derived from list or set.
+            Some(object @ Object::Foreign(_)) => {
+                *object = Object::Sequence(items.to_vec());
+                return Ok(());
+            }
+            _ => {}
         }
         Err(Error::format(
             "",
@@ -185,13 +196,43 @@ impl Heap {
         if !rest.is_empty() {
             return Err(Error::format("", "a value for every key", "a key alone"));
         }
-        if let Value::Object(number) = target
-            && let Some(Object::Dict(dict)) = self.objects.get_mut(number as usize)
-        {
-            dict.extend(pairs.iter().map(|&[key, value]| (key, value)));
-            return Ok(());
+        let pairs = pairs.iter().map(|&[key, value]| (key, value));
+        match self.mutable(target) {
+            Some(Object::Dict(dict)) => {
+                dict.extend(pairs);
+                return Ok(());
+            }
+            // A class derived from dict.
+            Some(object @ Object::Foreign(_)) => {
+                *object = Object::Dict(pairs.collect());
+                return Ok(());
+            }
+            _ => {}
         }
         Err(Error::format("", "a dict to add to", self.name(target)))
+    }
+
+    fn mutable(&mut self, value: Value) -> Option<&mut Object> {
+        match value {
+            Value::Object(number) => self.objects.get_mut(number as usize),
+            _ => None,
+        }
+    }
+
+    /// The name of the unknown class of a value, or of the class that it is itself.
+    pub(super) fn foreign_class(&self, value: Value) -> Option<&str> {
+        match self.object(value)? {
+            Object::Class(name) => Some(name),
+            Object::Foreign(class) => self.foreign_class_at(*class),
+            _ => None,
+        }
+    }
+
+    fn foreign_class_at(&self, class: u32) -> Option<&str> {
+        match self.objects.get(class as usize) {
+            Some(Object::Class(name)) => Some(name),
+            _ => None,
+        }
     }
 
     /// What a value is, for an error.
@@ -212,6 +253,11 @@ impl Heap {
                 Some(Object::Dict(_)) => "a dict".to_string(),
                 Some(Object::Storage(_)) => "a storage".to_string(),
                 Some(Object::Tensor(_)) => "a tensor".to_string(),
+                Some(Object::Class(name)) => format!("the class or function {name}"),
+                Some(Object::Foreign(class)) => {
+                    let class = self.foreign_class_at(*class);
+                    format!("an object of {}", class.unwrap_or_default())
+                }
                 None => "nothing".to_string(),
             },
         }

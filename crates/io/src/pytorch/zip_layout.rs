@@ -12,13 +12,44 @@ const PICKLE: &str = "/data.pkl";
 /// What only TorchScript has.
 const SCRIPT: &str = "/constants.pkl";
 
+/// What tells an archive of `torch.export`, since PyTorch 2.8 and before.
+const EXPORTED: [&str; 2] = ["archive_format", "serialized_exported_program.json"];
+/// What tells one of `torch.package`.
+const PACKAGED: &str = ".data/extern_modules";
+
 /// Whether PyTorch wrote the archive.
 pub(crate) fn is_archive(archive: &Archive) -> Result<bool> {
-    Ok(folder(&archive.names()?).is_some())
+    let names = archive.names()?;
+    Ok(folder(&names).is_some() || program(&names).is_some())
+}
+
+/// The member that tells, and the name, of an archive of PyTorch that holds a program beside its weights, or
+/// in front of them.
+fn program(names: &[String]) -> Option<(&str, &'static str, &'static str)> {
+    let with = |member: &str| {
+        names.iter().map(String::as_str).find(|name| {
+            let folder = name.strip_suffix(member);
+            folder.is_some_and(|folder| folder.is_empty() || folder.ends_with('/'))
+        })
+    };
+    if let Some(name) = EXPORTED.into_iter().find_map(with) {
+        let help = "load it with torch.export.load and save its state_dict with torch.save";
+        return Some((name, "a program of torch.export (.pt2)", help));
+    }
+    if let Some(name) = with(PACKAGED) {
+        let help = "load it with torch.package.PackageImporter and save the model's state_dict() with torch.save";
+        return Some((name, "a package of torch.package", help));
+    }
+    let script = names.iter().find(|name| name.ends_with(SCRIPT))?;
+    let help = "load it with torch.jit.load and save its state_dict() with torch.save";
+    Some((script, "a TorchScript program", help))
 }
 
 pub(crate) fn from_archive(mut archive: Archive) -> Result<Checkpoint> {
     let names = archive.names()?;
+    if let Some((member, program, help)) = program(&names) {
+        return Err(Error::unsupported(member, "a state dict", program).help(help));
+    }
     let Some(folder) = folder(&names) else {
         return Err(Error::missing(
             "data.pkl",
@@ -27,14 +58,6 @@ pub(crate) fn from_archive(mut archive: Archive) -> Result<Checkpoint> {
         ));
     };
     let has = |name: &str| names.iter().any(|found| found == name);
-    if has(&format!("{folder}{SCRIPT}")) {
-        return Err(Error::unsupported(
-            format!("{folder}{SCRIPT}"),
-            "a state dict",
-            "a TorchScript program",
-        )
-        .help("load it with torch.jit.load and save its state_dict() with torch.save"));
-    }
     let order = format!("{folder}/byteorder");
     if has(&order) {
         let received = archive.bytes(&order)?;

@@ -5,7 +5,7 @@ use regraft_tensor::Detail;
 use serde_json::{Map, Value};
 
 use crate::settings::{FromSettings, Settings};
-use crate::{Activation, Call, Layer, Weights};
+use crate::{Activation, Call, Flow, Layer, Weights};
 
 /// `y = activation(x)`, element by element (or along the last axis, as softmax).
 ///
@@ -28,6 +28,10 @@ impl ActivationLayer {
 impl Layer for ActivationLayer {
     fn class_name(&self) -> &str {
         "Activation"
+    }
+
+    fn flow(&self) -> Flow {
+        Flow::Keeps
     }
 
     fn build(&self, inputs: &[Shape], _weights: &mut Weights) -> Result<(), Detail> {

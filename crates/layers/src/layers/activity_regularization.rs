@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::support::{object, single};
 use crate::settings::{FromSettings, Settings, number, require_rate};
-use crate::{Call, Layer, Weights};
+use crate::{Call, Flow, Layer, Weights};
 
 /// `y = x`, and adds `l1 · Σ |x| + l2 · Σ x²`, divided by the number of samples, to the loss while it
 /// is trained.
@@ -24,6 +24,10 @@ pub struct ActivityRegularization {
 impl Layer for ActivityRegularization {
     fn class_name(&self) -> &str {
         "ActivityRegularization"
+    }
+
+    fn flow(&self) -> Flow {
+        Flow::Keeps
     }
 
     fn build(&self, inputs: &[Shape], _weights: &mut Weights) -> Result<(), Detail> {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::support::{axes_of, fixed_axes, object, single};
 use crate::settings::{FromSettings, Settings, number, require, require_rate};
-use crate::{Activation, Call, Layer, Weights, activations};
+use crate::{Activation, Call, Flow, Layer, Weights, activations};
 
 /// Defines a layer that applies an activation with settings.
 macro_rules! activation_layer {
@@ -21,6 +21,10 @@ macro_rules! activation_layer {
         impl Layer for $name {
             fn class_name(&self) -> &str {
                 $class_name
+            }
+
+            fn flow(&self) -> Flow {
+                Flow::Keeps
             }
 
             fn build(&$self, inputs: &[Shape], _weights: &mut Weights) -> Result<(), Detail> {
@@ -244,6 +248,10 @@ impl Softmax {
 impl Layer for Softmax {
     fn class_name(&self) -> &str {
         "Softmax"
+    }
+
+    fn flow(&self) -> Flow {
+        Flow::Keeps
     }
 
     fn build(&self, inputs: &[Shape], _weights: &mut Weights) -> Result<(), Detail> {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::dropout::{check_noise_shape, mask_shape};
 use super::support::object;
 use crate::settings::{FromSettings, Settings, number, require};
-use crate::{Call, Layer, Weights};
+use crate::{Call, Flow, Layer, Weights};
 
 /// The value that SELU has far to the left, −λα, which stands for "off".
 const OFF: f32 = -1.673_263_2 * 1.050_701;
@@ -56,6 +56,10 @@ impl AlphaDropout {
 impl Layer for AlphaDropout {
     fn class_name(&self) -> &str {
         "AlphaDropout"
+    }
+
+    fn flow(&self) -> Flow {
+        Flow::Keeps
     }
 
     fn build(&self, inputs: &[Shape], _weights: &mut Weights) -> Result<(), Detail> {

@@ -9,7 +9,7 @@ use super::support::{
 };
 use crate::masks::along_features;
 use crate::settings::{FromSettings, Settings, number, require, require_rate};
-use crate::{Call, Constraint, Initializer, Layer, Regularizer, Weights};
+use crate::{Call, Constraint, Flow, Initializer, Layer, Regularizer, Weights};
 
 /// `y = gamma · (x − mean) / √(variance + epsilon) + beta`, feature by feature.
 ///
@@ -242,29 +242,39 @@ impl Layer for BatchNormalization {
         "BatchNormalization"
     }
 
+    fn flow(&self) -> Flow {
+        Flow::Keeps
+    }
+
     fn build(&self, inputs: &[Shape], weights: &mut Weights) -> Result<(), Detail> {
         require_rate("epsilon", self.epsilon)?;
         let fits = (0.0..=1.0).contains(&self.momentum);
         require(fits, "momentum", "a number from 0 to 1", self.momentum)?;
-        let (_, features) = fixed_axes(&[self.axis], single(inputs)?)?;
+        let (axes, features) = fixed_axes(&[self.axis], single(inputs)?)?;
         if self.scale {
             weights
                 .parameter("gamma", &features, &self.gamma_initializer)
                 .regularizer(&self.gamma_regularizer)
-                .constraint(&self.gamma_constraint);
+                .constraint(&self.gamma_constraint)
+                .along(&axes);
         }
         if self.center {
             weights
                 .parameter("beta", &features, &self.beta_initializer)
                 .regularizer(&self.beta_regularizer)
-                .constraint(&self.beta_constraint);
+                .constraint(&self.beta_constraint)
+                .along(&axes);
         }
-        weights.state("moving_mean", &features, &self.moving_mean_initializer);
-        weights.state(
-            "moving_variance",
-            &features,
-            &self.moving_variance_initializer,
-        );
+        weights
+            .state("moving_mean", &features, &self.moving_mean_initializer)
+            .along(&axes);
+        weights
+            .state(
+                "moving_variance",
+                &features,
+                &self.moving_variance_initializer,
+            )
+            .along(&axes);
         Ok(())
     }
 

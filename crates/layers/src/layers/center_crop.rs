@@ -9,7 +9,7 @@ use super::resizing::crop_to_ratio;
 use super::spatial::{Borders, data_format, image, in_format, require_cells, spatial_sizes};
 use super::support::object;
 use crate::settings::{FromSettings, Settings};
-use crate::{Call, Layer, Weights};
+use crate::{Call, Flow, Layer, Weights};
 
 /// The middle `height` rows and `width` columns of images; where an odd number is cut off, one more
 /// behind.
@@ -57,6 +57,10 @@ impl CenterCrop {
 impl Layer for CenterCrop {
     fn class_name(&self) -> &str {
         "CenterCrop"
+    }
+
+    fn flow(&self) -> Flow {
+        Flow::Keeps
     }
 
     fn build(&self, inputs: &[Shape], _weights: &mut Weights) -> Result<(), Detail> {

@@ -5,14 +5,16 @@ use regraft_tensor::Detail;
 use serde_json::{Map, Value, json};
 
 use super::convolution_options::{
-    OutputOptions, WeightOptions, convolution_methods, weight_methods,
+    OutputOptions, WeightOptions, convolution_methods, weight_methods, window_axes,
 };
 use super::padding::Padding;
 use super::sliding::Sliding;
 use super::spatial::{Sizes, in_format, of_rank};
 use super::support::object;
 use crate::settings::{FromSettings, Settings, require};
-use crate::{Activation, Call, Constraint, Initializer, Layer, Regularizer, Weights};
+use crate::{
+    Activation, Call, Constraint, Flow, Initializer, Layer, Regularizer, WeightAxis, Weights,
+};
 
 /// A [`Convolution`] over `(batch, steps, channels)`.
 pub type Conv1D = Convolution<1>;
@@ -87,6 +89,12 @@ impl<const RANK: usize> Layer for Convolution<RANK> {
         of_rank::<RANK>(["Conv1D", "Conv2D", "Conv3D"])
     }
 
+    fn flow(&self) -> Flow {
+        Flow::Image {
+            channels_first: self.sliding.channels_first,
+        }
+    }
+
     fn build(&self, inputs: &[Shape], weights: &mut Weights) -> Result<(), Detail> {
         require(self.filters > 0, "filters", "at least 1", self.filters)?;
         self.sliding.refuse_strided_dilation()?;
@@ -100,7 +108,8 @@ impl<const RANK: usize> Layer for Convolution<RANK> {
         require(fits, "groups", &expected, self.groups)?;
         let mut shape = self.sliding.size.to_vec();
         shape.extend([channels / self.groups, self.filters]);
-        self.kernel.declare("kernel", shape, weights);
+        let axes = window_axes(RANK, [WeightAxis::Input, WeightAxis::Output]);
+        self.kernel.declare("kernel", shape, weights).axes(axes);
         self.output.build(self.filters, weights)
     }
 

@@ -7,7 +7,16 @@ use serde_json::{Map, Value};
 
 use super::support::{constraint, regularizer};
 use crate::settings::Settings;
-use crate::{Activation, Call, Constraint, Initializer, Regularizer, Weights};
+use crate::{
+    Activation, Call, Constraint, Initializer, Regularizer, WeightAxis, WeightSpec, Weights,
+};
+
+/// The axes of a window over `rank` axes, and behind them `channels`.
+pub(crate) fn window_axes(rank: usize, channels: [WeightAxis; 2]) -> Vec<WeightAxis> {
+    let mut axes = vec![WeightAxis::Space; rank];
+    axes.extend(channels);
+    axes
+}
 
 /// The settings of a weight.
 #[derive(Clone, Debug)]
@@ -27,12 +36,17 @@ impl WeightOptions {
         }
     }
 
-    /// Declares the weight.
-    pub fn declare(&self, name: &str, shape: impl AsRef<[usize]>, weights: &mut Weights) {
+    /// Declares the weight, whose axes the caller says.
+    pub fn declare<'w>(
+        &self,
+        name: &str,
+        shape: impl AsRef<[usize]>,
+        weights: &'w mut Weights,
+    ) -> &'w mut WeightSpec {
         weights
             .parameter(name, shape, &self.initializer)
             .regularizer(&self.regularizer)
-            .constraint(&self.constraint);
+            .constraint(&self.constraint)
     }
 
     /// Reads the settings, which have these keys: of the initializer, the regularizer and the
@@ -84,7 +98,9 @@ impl OutputOptions {
             activation.get()?;
         }
         if self.use_bias {
-            self.bias.declare("bias", [filters], weights);
+            self.bias
+                .declare("bias", [filters], weights)
+                .axes([WeightAxis::Output]);
         }
         Ok(())
     }

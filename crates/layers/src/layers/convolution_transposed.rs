@@ -5,14 +5,16 @@ use regraft_tensor::Detail;
 use serde_json::{Map, Value, json};
 
 use super::convolution_options::{
-    OutputOptions, WeightOptions, convolution_methods, weight_methods,
+    OutputOptions, WeightOptions, convolution_methods, weight_methods, window_axes,
 };
 use super::padding::Padding;
 use super::sliding::Sliding;
 use super::spatial::{Sizes, image, in_format, of_rank, spatial_sizes};
 use super::support::object;
 use crate::settings::{FromSettings, Settings, require};
-use crate::{Activation, Call, Constraint, Initializer, Layer, Regularizer, Weights};
+use crate::{
+    Activation, Call, Constraint, Flow, Initializer, Layer, Regularizer, WeightAxis, Weights,
+};
 
 /// A [`ConvolutionTransposed`] over `(batch, steps, channels)`.
 pub type Conv1DTranspose = ConvolutionTransposed<1>;
@@ -105,6 +107,12 @@ impl<const RANK: usize> Layer for ConvolutionTransposed<RANK> {
         of_rank::<RANK>(["Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"])
     }
 
+    fn flow(&self) -> Flow {
+        Flow::Image {
+            channels_first: self.sliding.channels_first,
+        }
+    }
+
     fn build(&self, inputs: &[Shape], weights: &mut Weights) -> Result<(), Detail> {
         require(self.filters > 0, "filters", "at least 1", self.filters)?;
         self.sliding.refuse_strided_dilation()?;
@@ -128,7 +136,8 @@ impl<const RANK: usize> Layer for ConvolutionTransposed<RANK> {
         }
         let mut shape = self.sliding.size.to_vec();
         shape.extend([self.filters, channels]);
-        self.kernel.declare("kernel", shape, weights);
+        let axes = window_axes(RANK, [WeightAxis::Output, WeightAxis::Input]);
+        self.kernel.declare("kernel", shape, weights).axes(axes);
         self.output.build(self.filters, weights)
     }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::spatial::{Borders, data_format, image, of_rank, require_cells};
 use super::support::object;
 use crate::settings::{FromSettings, Settings};
-use crate::{Call, Layer, Weights};
+use crate::{Call, Flow, Layer, Weights};
 
 /// A [`Cropping`] of `(batch, steps, channels)`.
 pub type Cropping1D = Cropping<1>;
@@ -49,6 +49,10 @@ impl<const RANK: usize> Cropping<RANK> {
 impl<const RANK: usize> Layer for Cropping<RANK> {
     fn class_name(&self) -> &str {
         of_rank::<RANK>(["Cropping1D", "Cropping2D", "Cropping3D"])
+    }
+
+    fn flow(&self) -> Flow {
+        Flow::Keeps
     }
 
     fn build(&self, inputs: &[Shape], _weights: &mut Weights) -> Result<(), Detail> {

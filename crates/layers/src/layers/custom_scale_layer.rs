@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::support::object;
 use crate::settings::{FromSettings, Settings, number, require_finite};
-use crate::{Call, Layer, Weights};
+use crate::{Call, Flow, Layer, Weights};
 
 /// `y = a + b · scale` of two inputs: the layer of InceptionResNetV2.
 ///
@@ -29,6 +29,10 @@ impl CustomScaleLayer {
 impl Layer for CustomScaleLayer {
     fn class_name(&self) -> &str {
         "CustomScaleLayer"
+    }
+
+    fn flow(&self) -> Flow {
+        Flow::Keeps
     }
 
     fn module(&self) -> &str {

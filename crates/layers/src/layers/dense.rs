@@ -6,7 +6,9 @@ use serde_json::{Map, Value, json};
 
 use super::support::{constraint, object, regularizer};
 use crate::settings::{FromSettings, Settings};
-use crate::{Activation, Call, Constraint, Initializer, Layer, Regularizer, Weights};
+use crate::{
+    Activation, Call, Constraint, Flow, Initializer, Layer, Regularizer, WeightAxis, Weights,
+};
 
 /// `y = activation(x · kernel + bias)`.
 ///
@@ -119,6 +121,10 @@ impl Layer for Dense {
         "Dense"
     }
 
+    fn flow(&self) -> Flow {
+        Flow::Features
+    }
+
     fn build(&self, inputs: &[Shape], weights: &mut Weights) -> Result<(), Detail> {
         let features = crate::layers::features(inputs)?;
         if self.units == 0 {
@@ -130,12 +136,14 @@ impl Layer for Dense {
         weights
             .parameter("kernel", [features, self.units], &self.kernel_initializer)
             .regularizer(&self.kernel_regularizer)
-            .constraint(&self.kernel_constraint);
+            .constraint(&self.kernel_constraint)
+            .axes([WeightAxis::Input, WeightAxis::Output]);
         if self.use_bias {
             weights
                 .parameter("bias", [self.units], &self.bias_initializer)
                 .regularizer(&self.bias_regularizer)
-                .constraint(&self.bias_constraint);
+                .constraint(&self.bias_constraint)
+                .axes([WeightAxis::Output]);
         }
         Ok(())
     }

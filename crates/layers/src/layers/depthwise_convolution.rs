@@ -5,14 +5,16 @@ use regraft_tensor::Detail;
 use serde_json::{Map, Value, json};
 
 use super::convolution_options::{
-    OutputOptions, WeightOptions, convolution_methods, weight_methods,
+    OutputOptions, WeightOptions, convolution_methods, weight_methods, window_axes,
 };
 use super::padding::Padding;
 use super::sliding::Sliding;
 use super::spatial::{Sizes, in_format, of_rank};
 use super::support::object;
 use crate::settings::{FromSettings, Settings, require};
-use crate::{Activation, Call, Constraint, Initializer, Layer, Regularizer, Weights};
+use crate::{
+    Activation, Call, Constraint, Flow, Initializer, Layer, Regularizer, WeightAxis, Weights,
+};
 
 /// A [`DepthwiseConvolution`] over `(batch, steps, channels)`.
 pub type DepthwiseConv1D = DepthwiseConvolution<1>;
@@ -84,13 +86,20 @@ impl<const RANK: usize> Layer for DepthwiseConvolution<RANK> {
         of_rank::<RANK>(["DepthwiseConv1D", "DepthwiseConv2D", ""])
     }
 
+    fn flow(&self) -> Flow {
+        Flow::Image {
+            channels_first: self.sliding.channels_first,
+        }
+    }
+
     fn build(&self, inputs: &[Shape], weights: &mut Weights) -> Result<(), Detail> {
         let channels = self.sliding.check("kernel_size", false, inputs)?;
         let outputs = outputs(channels, self.depth_multiplier)?;
         require(channels > 0, "", "at least 1 channel", channels)?;
         let mut shape = self.sliding.size.to_vec();
         shape.extend([channels, self.depth_multiplier]);
-        self.depthwise.declare("kernel", shape, weights);
+        let axes = window_axes(RANK, [WeightAxis::Channel, WeightAxis::Output]);
+        self.depthwise.declare("kernel", shape, weights).axes(axes);
         self.output.build(outputs, weights)
     }
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::support::{as_size, object, single};
 use crate::settings::{FromSettings, Settings, number, require};
-use crate::{Call, Layer, Weights};
+use crate::{Call, Flow, Layer, Weights};
 
 /// While it trains, sets each element to zero with probability `rate` and multiplies the others by
 /// `1 / (1 − rate)`, so that the sum is the same on average; otherwise `y = x`.
@@ -127,6 +127,10 @@ impl Settings<'_> {
 impl Layer for Dropout {
     fn class_name(&self) -> &str {
         "Dropout"
+    }
+
+    fn flow(&self) -> Flow {
+        Flow::Keeps
     }
 
     fn build(&self, inputs: &[Shape], _weights: &mut Weights) -> Result<(), Detail> {

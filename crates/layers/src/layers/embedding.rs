@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::support::{constraint, object, regularizer, single};
 use crate::settings::{FromSettings, Settings, require};
-use crate::{Call, Constraint, Initializer, Layer, Regularizer, Weights};
+use crate::{Call, Constraint, Flow, Initializer, Layer, Regularizer, WeightAxis, Weights};
 
 /// `y[…] = embeddings[x[…]]`: the row of the table that each integer names.
 ///
@@ -86,6 +86,10 @@ impl Layer for Embedding {
         "Embedding"
     }
 
+    fn flow(&self) -> Flow {
+        Flow::Makes
+    }
+
     fn build(&self, inputs: &[Shape], weights: &mut Weights) -> Result<(), Detail> {
         single(inputs)?;
         require(
@@ -104,7 +108,8 @@ impl Layer for Embedding {
         weights
             .parameter("embeddings", shape, &self.embeddings_initializer)
             .regularizer(&self.embeddings_regularizer)
-            .constraint(&self.embeddings_constraint);
+            .constraint(&self.embeddings_constraint)
+            .axes([WeightAxis::Entry, WeightAxis::Output]);
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::support::{object, single};
 use crate::settings::{FromSettings, Settings};
-use crate::{Call, Layer, Weights};
+use crate::{Call, Flow, Layer, Weights};
 
 /// Makes each sample one row: `(batch, …)` to `(batch, product of the sizes)`, the last axis fastest;
 /// `(batch,)` to `(batch, 1)`.
@@ -36,6 +36,12 @@ impl Flatten {
 impl Layer for Flatten {
     fn class_name(&self) -> &str {
         "Flatten"
+    }
+
+    fn flow(&self) -> Flow {
+        Flow::Flattens {
+            channels_first: self.channels_first,
+        }
     }
 
     fn build(&self, inputs: &[Shape], _weights: &mut Weights) -> Result<(), Detail> {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::support::{object, single};
 use crate::settings::{FromSettings, Settings, number, require};
-use crate::{Call, Layer, Weights};
+use crate::{Call, Flow, Layer, Weights};
 
 /// While it trains, `y = x · n` with normally distributed `n` of mean 1 and standard deviation
 /// `√(rate / (1 − rate))`, as much as [`Dropout`](crate::layers::Dropout)'s mask has; otherwise
@@ -39,6 +39,10 @@ impl GaussianDropout {
 impl Layer for GaussianDropout {
     fn class_name(&self) -> &str {
         "GaussianDropout"
+    }
+
+    fn flow(&self) -> Flow {
+        Flow::Keeps
     }
 
     fn build(&self, inputs: &[Shape], _weights: &mut Weights) -> Result<(), Detail> {

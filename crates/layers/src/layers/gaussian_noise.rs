@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::support::{object, single};
 use crate::settings::{FromSettings, Settings, number, require};
-use crate::{Call, Layer, Weights};
+use crate::{Call, Flow, Layer, Weights};
 
 /// While it trains, `y = x + n` with normally distributed `n` of mean 0 and standard deviation
 /// `stddev`; otherwise `y = x`.
@@ -37,6 +37,10 @@ impl GaussianNoise {
 impl Layer for GaussianNoise {
     fn class_name(&self) -> &str {
         "GaussianNoise"
+    }
+
+    fn flow(&self) -> Flow {
+        Flow::Keeps
     }
 
     fn build(&self, inputs: &[Shape], _weights: &mut Weights) -> Result<(), Detail> {

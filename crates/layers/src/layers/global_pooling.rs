@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::spatial::{data_format, image, of_rank};
 use super::support::object;
 use crate::settings::{FromSettings, Settings};
-use crate::{Call, Layer, Weights};
+use crate::{Call, Flow, Layer, Weights};
 
 /// A [`GlobalMaxPooling`] over `(batch, steps, channels)`.
 pub type GlobalMaxPooling1D = GlobalMaxPooling<1>;
@@ -63,6 +63,10 @@ macro_rules! global_pooling {
         impl<const RANK: usize> Layer for $name<RANK> {
             fn class_name(&self) -> &str {
                 of_rank::<RANK>($class_names)
+            }
+
+            fn flow(&self) -> Flow {
+                Flow::Image { channels_first: self.channels_first }
             }
 
             fn build(&self, inputs: &[Shape], _weights: &mut Weights) -> Result<(), Detail> {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::convolution_options::{WeightOptions, weight_methods};
 use super::support::{along, axes_of, fixed_axes, object, single};
 use crate::settings::{FromSettings, Settings, number, require, require_rate};
-use crate::{Call, Constraint, Initializer, Layer, Regularizer, Weights};
+use crate::{Call, Constraint, Flow, Initializer, Layer, Regularizer, Weights};
 
 /// `y = gamma · (x − mean) / √(variance + epsilon) + beta`, with the mean and the (population) variance
 /// of each sample over all axes, for each of `groups` groups of neighbouring channels.
@@ -111,18 +111,25 @@ impl Layer for GroupNormalization {
         "GroupNormalization"
     }
 
+    fn flow(&self) -> Flow {
+        // Which channels make a group depends on their order.
+        Flow::Image {
+            channels_first: self.axis == 1,
+        }
+    }
+
     fn build(&self, inputs: &[Shape], weights: &mut Weights) -> Result<(), Detail> {
         require_rate("epsilon", self.epsilon)?;
-        let (_, channels) = fixed_axes(&[self.axis], single(inputs)?)?;
+        let (axes, channels) = fixed_axes(&[self.axis], single(inputs)?)?;
         let count = self.count(channels[0]);
         let fits = count.is_some_and(|count| count > 0 && channels[0].is_multiple_of(count));
         let expected = format!("a divisor of the {} channels, or -1", channels[0]);
         require(fits, "groups", &expected, self.groups)?;
         if self.scale {
-            self.gamma.declare("gamma", &channels, weights);
+            self.gamma.declare("gamma", &channels, weights).along(&axes);
         }
         if self.center {
-            self.beta.declare("beta", &channels, weights);
+            self.beta.declare("beta", &channels, weights).along(&axes);
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use regraft_tensor::Detail;
 
 use super::support::single;
 use crate::settings::{FromSettings, Settings};
-use crate::{Call, Layer, Weights};
+use crate::{Call, Flow, Layer, Weights};
 
 /// `y = x`, of any shape: a place with a name, such as for cutting a model there.
 ///
@@ -17,6 +17,10 @@ pub struct Identity;
 impl Layer for Identity {
     fn class_name(&self) -> &str {
         "Identity"
+    }
+
+    fn flow(&self) -> Flow {
+        Flow::Keeps
     }
 
     fn build(&self, inputs: &[Shape], _weights: &mut Weights) -> Result<(), Detail> {

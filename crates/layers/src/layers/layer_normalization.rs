@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::support::{along, axes_of, constraint, fixed_axes, object, regularizer, single};
 use crate::settings::{FromSettings, Settings, number, require_rate};
-use crate::{Call, Constraint, Initializer, Layer, Regularizer, Weights};
+use crate::{Call, Constraint, Flow, Initializer, Layer, Regularizer, Weights};
 
 /// `y = gamma · (x − mean) / √(variance + epsilon) + beta` with mean and (population) variance of
 /// each sample over `axis`.
@@ -143,20 +143,26 @@ impl Layer for LayerNormalization {
         "LayerNormalization"
     }
 
+    fn flow(&self) -> Flow {
+        Flow::Keeps
+    }
+
     fn build(&self, inputs: &[Shape], weights: &mut Weights) -> Result<(), Detail> {
         require_rate("epsilon", self.epsilon)?;
-        let (_, sizes) = fixed_axes(&self.axis, single(inputs)?)?;
+        let (axes, sizes) = fixed_axes(&self.axis, single(inputs)?)?;
         if self.scale || self.rms_scaling {
             weights
                 .parameter("gamma", &sizes, &self.gamma_initializer)
                 .regularizer(&self.gamma_regularizer)
-                .constraint(&self.gamma_constraint);
+                .constraint(&self.gamma_constraint)
+                .along(&axes);
         }
         if self.center && !self.rms_scaling {
             weights
                 .parameter("beta", &sizes, &self.beta_initializer)
                 .regularizer(&self.beta_regularizer)
-                .constraint(&self.beta_constraint);
+                .constraint(&self.beta_constraint)
+                .along(&axes);
         }
         Ok(())
     }

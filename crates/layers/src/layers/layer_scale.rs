@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::support::{features, object};
 use crate::settings::{FromSettings, Settings, number, require};
-use crate::{Call, Layer, Weights, initializers};
+use crate::{Call, Flow, Layer, Weights, initializers};
 
 /// `y = x · gamma`, with a gamma for each index of the last axis: the layer of ConvNeXt.
 ///
@@ -39,6 +39,10 @@ impl Layer for LayerScale {
         "LayerScale"
     }
 
+    fn flow(&self) -> Flow {
+        Flow::Keeps
+    }
+
     fn module(&self) -> &str {
         "keras.src.applications.convnext"
     }
@@ -52,7 +56,10 @@ impl Layer for LayerScale {
             value: self.init_values,
         }
         .into();
-        weights.parameter("gamma", [features], &initializer);
+        let last = inputs[0].rank() - 1;
+        weights
+            .parameter("gamma", [features], &initializer)
+            .along(&[last]);
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use super::support::object;
 use crate::element_type::in_elements_of;
 use crate::masks::{along_features, either, either_of_all, joined};
 use crate::settings::{FromSettings, Settings, resolve};
-use crate::{Call, ElementType, Layer, Weights};
+use crate::{Call, ElementType, Flow, Layer, Weights};
 
 /// An error unless there are enough inputs and their shapes go together.
 pub(super) fn check(inputs: &[Shape], exactly: Option<usize>) -> Result<(), Detail> {
@@ -44,6 +44,10 @@ macro_rules! merging {
         impl Layer for $name {
             fn class_name(&self) -> &str {
                 $class_name
+            }
+
+            fn flow(&self) -> Flow {
+                Flow::Keeps
             }
 
             fn build(&self, inputs: &[Shape], _weights: &mut Weights) -> Result<(), Detail> {
@@ -186,6 +190,10 @@ impl Concatenate {
 impl Layer for Concatenate {
     fn class_name(&self) -> &str {
         "Concatenate"
+    }
+
+    fn flow(&self) -> Flow {
+        Flow::Joins { axis: self.axis }
     }
 
     fn build(&self, inputs: &[Shape], _weights: &mut Weights) -> Result<(), Detail> {

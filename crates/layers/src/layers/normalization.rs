@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::support::{along, axes_of, fixed_axes, object, row, single};
 use crate::settings::{FromSettings, Settings, number, require, resolve};
-use crate::{Call, Configured, Initializer, InitializerFunction, Layer, Weights};
+use crate::{Call, Configured, Flow, Initializer, InitializerFunction, Layer, Weights};
 
 /// The least standard deviation, so that a constant feature does not divide by zero.
 const LEAST_DEVIATION: f32 = 1e-7;
@@ -157,8 +157,12 @@ impl Layer for Normalization {
         "Normalization"
     }
 
+    fn flow(&self) -> Flow {
+        Flow::Keeps
+    }
+
     fn build(&self, inputs: &[Shape], weights: &mut Weights) -> Result<(), Detail> {
-        let (_, sizes) = fixed_axes(&self.axis, single(inputs)?)?;
+        let (axes, sizes) = fixed_axes(&self.axis, single(inputs)?)?;
         if let Some((mean, variance)) = &self.given {
             let fits = mean.len() == variance.len()
                 && (mean.len() == 1 || [mean.len()].as_slice() == sizes);
@@ -174,8 +178,11 @@ impl Layer for Normalization {
                 (Found(mean.clone()).into(), Found(variance.clone()).into())
             }
         };
-        weights.state("mean", &sizes, &mean).fixed();
-        weights.state("variance", &sizes, &variance).fixed();
+        weights.state("mean", &sizes, &mean).fixed().along(&axes);
+        weights
+            .state("variance", &sizes, &variance)
+            .fixed()
+            .along(&axes);
         weights.state("count", [], &Initializer::zeros()).fixed();
         Ok(())
     }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::support::object;
 use crate::settings::{Maker, Settings, make, number, require, resolve};
-use crate::{Activation, Call, ElementType, Layer, Weights, activations};
+use crate::{Activation, Call, ElementType, Flow, Layer, Weights, activations};
 
 /// A formula of `keras.ops` on values and constants, for functional models.
 ///
@@ -396,6 +396,37 @@ fn reshaped(shape: &Shape, sizes: &[isize]) -> Result<Shape, Detail> {
 impl Layer for Operation {
     fn class_name(&self) -> &str {
         &self.class_name
+    }
+
+    fn flow(&self) -> Flow {
+        match &self.formula {
+            Ok(
+                Formula::Unary(_)
+                | Formula::Binary(_)
+                | Formula::Activation(..)
+                | Formula::Clip { .. }
+                | Formula::Reduction { keep: true, .. },
+            ) => Flow::Keeps,
+            Ok(Formula::Reshape(_) | Formula::ExpandDims(_) | Formula::Squeeze(_)) => {
+                Flow::Reshapes
+            }
+            Ok(Formula::Concatenate(axis)) => Flow::Joins { axis: *axis },
+            // Over all cells of an image.
+            Ok(Formula::Reduction { axes, .. })
+                if axes.iter().copied().eq(1..=axes.len() as isize) =>
+            {
+                Flow::Image {
+                    channels_first: false,
+                }
+            }
+            Ok(Formula::Transpose(axes)) => {
+                let axes = axes.iter().skip(1);
+                let axes = axes.map(|&axis| usize::try_from(axis - 1).ok());
+                axes.collect::<Option<_>>()
+                    .map_or(Flow::Unknown, Flow::Permutes)
+            }
+            _ => Flow::Unknown,
+        }
     }
 
     fn module(&self) -> &str {

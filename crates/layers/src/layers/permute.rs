@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::support::{object, of_rank};
 use crate::settings::{FromSettings, Settings, require};
-use crate::{Call, Layer, Weights};
+use crate::{Call, Flow, Layer, Weights};
 
 /// Puts the axes of each sample in another order: axis `i` of the output is axis `dims[i − 1]` of the
 /// input, counted from 1 because axis 0, the batch, stays.
@@ -30,6 +30,10 @@ impl Permute {
 impl Layer for Permute {
     fn class_name(&self) -> &str {
         "Permute"
+    }
+
+    fn flow(&self) -> Flow {
+        Flow::Permutes(self.dims.iter().map(|dim| dim.saturating_sub(1)).collect())
     }
 
     fn build(&self, inputs: &[Shape], _weights: &mut Weights) -> Result<(), Detail> {

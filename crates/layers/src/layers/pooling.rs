@@ -8,7 +8,7 @@ use super::padding::Padding;
 use super::sliding::Sliding;
 use super::spatial::{Sizes, in_format, of_rank};
 use crate::settings::{FromSettings, Settings};
-use crate::{Call, Layer, Weights};
+use crate::{Call, Flow, Layer, Weights};
 
 /// A [`MaxPooling`] over `(batch, steps, channels)`.
 pub type MaxPooling1D = MaxPooling<1>;
@@ -82,6 +82,10 @@ macro_rules! pooling {
         impl<const RANK: usize> Layer for $name<RANK> {
             fn class_name(&self) -> &str {
                 of_rank::<RANK>($class_names)
+            }
+
+            fn flow(&self) -> Flow {
+                Flow::Image { channels_first: self.sliding.channels_first }
             }
 
             fn build(&self, inputs: &[Shape], _weights: &mut Weights) -> Result<(), Detail> {

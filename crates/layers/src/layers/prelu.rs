@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::support::{constraint, object, regularizer, single};
 use crate::settings::{FromSettings, Settings};
-use crate::{Call, Constraint, Initializer, Layer, Regularizer, Weights};
+use crate::{Call, Constraint, Flow, Initializer, Layer, Regularizer, Weights};
 
 /// `y = max(x, 0) − alpha · max(−x, 0)`, with an `alpha` for each element of a sample.
 ///
@@ -77,6 +77,10 @@ impl Layer for PReLU {
         "PReLU"
     }
 
+    fn flow(&self) -> Flow {
+        Flow::Keeps
+    }
+
     fn build(&self, inputs: &[Shape], weights: &mut Weights) -> Result<(), Detail> {
         let input = single(inputs)?;
         let Some(mut shape) = input.sample().filter(|_| input.is_batch_first()) else {
@@ -103,7 +107,8 @@ impl Layer for PReLU {
         weights
             .parameter("alpha", &shape, &self.alpha_initializer)
             .regularizer(&self.alpha_regularizer)
-            .constraint(&self.alpha_constraint);
+            .constraint(&self.alpha_constraint)
+            .along(&(1..=shape.len()).collect::<Vec<_>>());
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::support::{object, row, single};
 use crate::settings::{FromSettings, Settings, number, require};
-use crate::{Call, Layer, Weights};
+use crate::{Call, Flow, Layer, Weights};
 
 /// `y = x · scale + offset`: `Rescaling::new(1.0 / 255.0)` brings pixels to 0..1,
 /// `Rescaling::new(1.0 / 127.5).offset(-1.0)` to −1..1.
@@ -51,6 +51,10 @@ impl Rescaling {
 impl Layer for Rescaling {
     fn class_name(&self) -> &str {
         "Rescaling"
+    }
+
+    fn flow(&self) -> Flow {
+        Flow::Keeps
     }
 
     fn build(&self, inputs: &[Shape], _weights: &mut Weights) -> Result<(), Detail> {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::support::{object, single};
 use crate::settings::{FromSettings, Settings};
-use crate::{Call, Layer, Weights};
+use crate::{Call, Flow, Layer, Weights};
 
 /// Gives each sample another shape with as many elements: `(batch, …)` to `(batch, target…)`, the
 /// last axis fastest. One size may be −1: what is left for it.
@@ -72,6 +72,10 @@ impl Reshape {
 impl Layer for Reshape {
     fn class_name(&self) -> &str {
         "Reshape"
+    }
+
+    fn flow(&self) -> Flow {
+        Flow::Reshapes
     }
 
     fn build(&self, inputs: &[Shape], _weights: &mut Weights) -> Result<(), Detail> {

@@ -8,7 +8,7 @@ use super::interpolation::Interpolation;
 use super::spatial::{Borders, data_format, image, in_format, require_cells, spatial_sizes};
 use super::support::object;
 use crate::settings::{FromSettings, Settings, number, require, require_finite};
-use crate::{Call, Layer, Weights};
+use crate::{Call, Flow, Layer, Weights};
 
 /// Brings images to `height` rows and `width` columns.
 ///
@@ -118,6 +118,10 @@ fn pad_to_ratio(x: Var<'_>, target: [usize; 2], value: f32) -> Var<'_> {
 impl Layer for Resizing {
     fn class_name(&self) -> &str {
         "Resizing"
+    }
+
+    fn flow(&self) -> Flow {
+        Flow::Keeps
     }
 
     fn build(&self, inputs: &[Shape], _weights: &mut Weights) -> Result<(), Detail> {

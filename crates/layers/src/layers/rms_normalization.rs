@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::support::{along, axes_of, fixed_axes, object, single};
 use crate::settings::{FromSettings, Settings, number, require_rate};
-use crate::{Call, Initializer, Layer, Weights};
+use crate::{Call, Flow, Initializer, Layer, Weights};
 
 /// `y = scale · x / √(mean(x²) + epsilon)`, the mean of each sample over `axis`.
 ///
@@ -60,10 +60,16 @@ impl Layer for RMSNormalization {
         "RMSNormalization"
     }
 
+    fn flow(&self) -> Flow {
+        Flow::Keeps
+    }
+
     fn build(&self, inputs: &[Shape], weights: &mut Weights) -> Result<(), Detail> {
         require_rate("epsilon", self.epsilon)?;
-        let (_, sizes) = fixed_axes(&self.axis, single(inputs)?)?;
-        weights.parameter("scale", &sizes, &Initializer::ones());
+        let (axes, sizes) = fixed_axes(&self.axis, single(inputs)?)?;
+        weights
+            .parameter("scale", &sizes, &Initializer::ones())
+            .along(&axes);
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use regraft_tensor::kernels::window::Window;
 use serde_json::{Map, Value, json};
 
 use super::convolution_options::{
-    OutputOptions, WeightOptions, convolution_methods, weight_methods,
+    OutputOptions, WeightOptions, convolution_methods, weight_methods, window_axes,
 };
 use super::depthwise_convolution::outputs;
 use super::padding::Padding;
@@ -14,7 +14,9 @@ use super::sliding::Sliding;
 use super::spatial::{Sizes, in_format, of_rank};
 use super::support::object;
 use crate::settings::{FromSettings, Settings, require};
-use crate::{Activation, Call, Constraint, Initializer, Layer, Regularizer, Weights};
+use crate::{
+    Activation, Call, Constraint, Flow, Initializer, Layer, Regularizer, WeightAxis, Weights,
+};
 
 /// A [`SeparableConvolution`] over `(batch, steps, channels)`.
 pub type SeparableConv1D = SeparableConvolution<1>;
@@ -87,16 +89,28 @@ impl<const RANK: usize> Layer for SeparableConvolution<RANK> {
         of_rank::<RANK>(["SeparableConv1D", "SeparableConv2D", ""])
     }
 
+    fn flow(&self) -> Flow {
+        Flow::Image {
+            channels_first: self.sliding.channels_first,
+        }
+    }
+
     fn build(&self, inputs: &[Shape], weights: &mut Weights) -> Result<(), Detail> {
         require(self.filters > 0, "filters", "at least 1", self.filters)?;
         let channels = self.sliding.check("kernel_size", false, inputs)?;
         let outputs = outputs(channels, self.depth_multiplier)?;
         let mut shape = self.sliding.size.to_vec();
         shape.extend([channels, self.depth_multiplier]);
-        self.depthwise.declare("depthwise_kernel", shape, weights);
+        let axes = window_axes(RANK, [WeightAxis::Channel, WeightAxis::Output]);
+        self.depthwise
+            .declare("depthwise_kernel", shape, weights)
+            .axes(axes);
         let mut shape = vec![1; RANK];
         shape.extend([outputs, self.filters]);
-        self.pointwise.declare("pointwise_kernel", shape, weights);
+        let axes = window_axes(RANK, [WeightAxis::Input, WeightAxis::Output]);
+        self.pointwise
+            .declare("pointwise_kernel", shape, weights)
+            .axes(axes);
         self.output.build(self.filters, weights)
     }
 

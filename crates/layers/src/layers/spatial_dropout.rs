@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::dropout::{drop, require_probability};
 use super::support::{object, of_rank};
 use crate::settings::{FromSettings, Settings, number};
-use crate::{Call, Layer, Weights};
+use crate::{Call, Flow, Layer, Weights};
 
 /// Defines the layer for one number of spatial axes.
 macro_rules! spatial_dropout {
@@ -48,6 +48,10 @@ macro_rules! spatial_dropout {
         impl Layer for $name {
             fn class_name(&self) -> &str {
                 $class_name
+            }
+
+            fn flow(&self) -> Flow {
+                Flow::Keeps
             }
 
             fn build(&self, inputs: &[Shape], _weights: &mut Weights) -> Result<(), Detail> {

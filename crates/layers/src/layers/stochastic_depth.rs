@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::dropout::{drop, require_probability};
 use super::support::{object, single};
 use crate::settings::{FromSettings, Settings, number};
-use crate::{Call, Layer, Weights};
+use crate::{Call, Flow, Layer, Weights};
 
 /// While it trains, all of a sample is zero with probability `drop_path_rate`, and the other samples
 /// are multiplied by `1 / (1 − drop_path_rate)`; otherwise `y = x`. At the end of a residual branch it
@@ -31,6 +31,10 @@ impl StochasticDepth {
 impl Layer for StochasticDepth {
     fn class_name(&self) -> &str {
         "StochasticDepth"
+    }
+
+    fn flow(&self) -> Flow {
+        Flow::Keeps
     }
 
     fn module(&self) -> &str {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::support::{axes_of, fixed_axes, object, single};
 use crate::settings::{FromSettings, Settings, axes};
-use crate::{Call, Layer, Weights};
+use crate::{Call, Flow, Layer, Weights};
 
 /// `y = x / max(√(Σ x²), 1e-12)`, the sum of each sample over `axis` (the last unless told
 /// otherwise), so that its length there is 1; zero stays zero.
@@ -41,6 +41,10 @@ impl UnitNormalization {
 impl Layer for UnitNormalization {
     fn class_name(&self) -> &str {
         "UnitNormalization"
+    }
+
+    fn flow(&self) -> Flow {
+        Flow::Keeps
     }
 
     fn build(&self, inputs: &[Shape], _weights: &mut Weights) -> Result<(), Detail> {

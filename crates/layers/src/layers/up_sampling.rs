@@ -8,7 +8,7 @@ use super::interpolation::Interpolation;
 use super::spatial::{Sizes, data_format, image, in_format, of_rank, require_sizes, spatial_sizes};
 use super::support::object;
 use crate::settings::{FromSettings, Settings};
-use crate::{Call, Layer, Weights};
+use crate::{Call, Flow, Layer, Weights};
 
 /// An [`UpSampling`] of `(batch, steps, channels)`.
 pub type UpSampling1D = UpSampling<1>;
@@ -73,6 +73,10 @@ impl<const RANK: usize> Default for UpSampling<RANK> {
 impl<const RANK: usize> Layer for UpSampling<RANK> {
     fn class_name(&self) -> &str {
         of_rank::<RANK>(["UpSampling1D", "UpSampling2D", "UpSampling3D"])
+    }
+
+    fn flow(&self) -> Flow {
+        Flow::Keeps
     }
 
     fn build(&self, inputs: &[Shape], _weights: &mut Weights) -> Result<(), Detail> {

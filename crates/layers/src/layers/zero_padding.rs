@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::spatial::{Borders, data_format, image, of_rank, require_cells};
 use super::support::object;
 use crate::settings::{FromSettings, Settings};
-use crate::{Call, Layer, Weights};
+use crate::{Call, Flow, Layer, Weights};
 
 /// A [`ZeroPadding`] of `(batch, steps, channels)`.
 pub type ZeroPadding1D = ZeroPadding<1>;
@@ -49,6 +49,10 @@ impl<const RANK: usize> ZeroPadding<RANK> {
 impl<const RANK: usize> Layer for ZeroPadding<RANK> {
     fn class_name(&self) -> &str {
         of_rank::<RANK>(["ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D"])
+    }
+
+    fn flow(&self) -> Flow {
+        Flow::Keeps
     }
 
     fn build(&self, inputs: &[Shape], _weights: &mut Weights) -> Result<(), Detail> {

@@ -4,6 +4,7 @@ mod automatic_names;
 mod containers;
 mod legacy;
 mod names;
+mod namings;
 mod numbered;
 mod old_names;
 mod scopes;
@@ -23,6 +24,13 @@ pub(crate) use names::find_by_names;
 pub(crate) struct Sources<'c> {
     pub weights: Vec<Vec<Option<&'c SavedWeight>>>,
     pub not_wanted: Vec<&'c SavedWeight>,
+}
+
+impl Sources<'_> {
+    /// How many weights there is something for.
+    fn count(&self) -> usize {
+        self.weights.iter().flatten().flatten().count()
+    }
 }
 
 /// A layer of the model that has weights.

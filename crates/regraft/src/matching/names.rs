@@ -2,11 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use regraft_io::{Checkpoint, Format, SavedWeight};
+use regraft_io::{Checkpoint, SavedWeight};
 use regraft_layers::{Weight, near};
 use regraft_tensor::Detail;
 
-use super::{Sources, Wanted, is_legacy};
+use super::namings::{Naming, namings};
+use super::{Sources, Wanted};
 use crate::layout::Layout;
 use crate::name_map::NameMap;
 use crate::{Error, Result};
@@ -19,17 +20,44 @@ pub(crate) fn find_by_names<'c>(
     map: Option<&NameMap>,
     layout: Layout,
 ) -> Result<Sources<'c>> {
-    let tensors = tensor_names(checkpoint);
+    let namings = namings(checkpoint, layout);
     if let Some(map) = map {
-        let names = tensors.iter().map(|(name, _)| name.as_str());
-        if let Some(pattern) = map.unmatched(names.clone()).first() {
+        let unmatched = |naming: &Naming<'_>| {
+            let names = naming.iter().map(|(name, _)| name.as_str());
+            map.unmatched(names)
+        };
+        let fits = namings.iter().find(|naming| unmatched(naming).is_empty());
+        let Some(naming) = fits else {
+            let names = namings[0].iter().map(|(name, _)| name.as_str());
+            let pattern = unmatched(&namings[0]).swap_remove(0);
             let expected = "patterns that match a tensor of the file";
             let detail = Detail::new("Load::map", expected, format!("{pattern:?}"));
-            return Err(Error::Setting(detail.help(near(pattern, names))));
+            return Err(Error::Setting(detail.help(near(&pattern, names))));
+        };
+        return find_in(naming, wanted, kept, Some(map), layout);
+    }
+    let mut best = find_in(&namings[0], wanted, kept, None, layout)?;
+    for naming in &namings[1..] {
+        // Names that fall together are not meant.
+        if let Ok(other) = find_in(naming, wanted, kept, None, layout)
+            && other.count() > best.count()
+        {
+            best = other;
         }
     }
-    let mut by_name: HashMap<String, (&str, &SavedWeight)> = HashMap::new();
-    for (name, weight) in &tensors {
+    Ok(best)
+}
+
+/// The same under one of the names that tensors go by.
+fn find_in<'c>(
+    tensors: &Naming<'c>,
+    wanted: &[Wanted<'_>],
+    kept: &HashSet<String>,
+    map: Option<&NameMap>,
+    layout: Layout,
+) -> Result<Sources<'c>> {
+    let mut by_name: HashMap<String, (&str, &'c SavedWeight)> = HashMap::new();
+    for (name, weight) in tensors {
         let target = map.map_or_else(|| name.clone(), |map| map.apply(name));
         if layout.ignores(name) {
             continue;
@@ -75,31 +103,4 @@ pub(crate) fn find_by_names<'c>(
         weights,
         not_wanted: targets.map(|target| by_name[target].1).collect(),
     })
-}
-
-/// Every tensor of the file's layers with its name in layers' names.
-fn tensor_names(checkpoint: &Checkpoint) -> Vec<(String, &SavedWeight)> {
-    let legacy = is_legacy(checkpoint.format);
-    let paths = checkpoint.name_paths();
-    let mut names = Vec::new();
-    for layer in &checkpoint.layers {
-        let path = &paths[layer.path.as_str()];
-        for (position, weight) in layer.weights.iter().enumerate() {
-            let own = weight.name.as_deref().unwrap_or_default();
-            let own = own.strip_suffix(":0").unwrap_or(own);
-            let variable = weight
-                .variable()
-                .map_or(position.to_string(), str::to_string);
-            // In a legacy file the name of a nested model's weight tells the layers within.
-            let inner = own.find(&format!("{path}/")).filter(|_| legacy);
-            let name = match (checkpoint.format, inner) {
-                (Format::Safetensors | Format::PyTorch, _) => weight.path.clone(),
-                (_, Some(start)) => own[start..].to_string(),
-                (_, None) if legacy && own.contains('/') => format!("{path}/{own}"),
-                (_, None) => format!("{path}/{variable}"),
-            };
-            names.push((name, weight));
-        }
-    }
-    names
 }

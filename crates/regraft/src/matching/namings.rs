@@ -1,0 +1,85 @@
+//! The names that the tensors of a file may go by.
+
+use regraft_io::{Checkpoint, Format, SavedWeight};
+
+use super::is_legacy;
+use crate::layout::Layout;
+
+/// What programs put into the names of a model that they wrap, anywhere.
+const WRAPPED: [&str; 3] = [
+    "_orig_mod",
+    "_fsdp_wrapped_module",
+    "_checkpoint_wrapped_module",
+];
+
+/// Tensors under their names in layers' names.
+pub(super) type Naming<'c> = Vec<(String, &'c SavedWeight)>;
+
+/// The names that tensors may go by, the file's own first. PyTorch's wrappers (`DataParallel`, `compile`, a
+/// model as the attribute of another) put parts in front that all names share.
+pub(super) fn namings(checkpoint: &Checkpoint, layout: Layout) -> Vec<Naming<'_>> {
+    let own = tensor_names(checkpoint);
+    if layout != Layout::PyTorch {
+        return vec![own];
+    }
+    let without_wrapped = |name: &String| {
+        let parts = name.split('.').filter(|part| !WRAPPED.contains(part));
+        parts.collect::<Vec<&str>>().join(".")
+    };
+    let mut last: Naming<'_> = own
+        .iter()
+        .map(|(name, weight)| (without_wrapped(name), *weight))
+        .collect();
+    let mut namings = vec![own];
+    loop {
+        namings.push(last.clone());
+        let shared = last.first().and_then(|(name, _)| name.split_once('.'));
+        let Some(prefix) = shared.map(|(first, _)| format!("{first}.")) else {
+            break;
+        };
+        let shorter = last
+            .iter()
+            .map(|(name, weight)| Some((name.strip_prefix(&prefix)?.to_string(), *weight)));
+        match shorter.collect::<Option<Naming<'_>>>() {
+            Some(shorter) => last = shorter,
+            None => break,
+        }
+    }
+    // The whole address, wrappers and all.
+    let whole = namings[0].iter();
+    let whole = whole.map(|(_, weight)| (weight.path.clone(), *weight));
+    namings.push(whole.collect());
+    namings
+}
+
+/// Every tensor of the file's layers with its name in layers' names.
+fn tensor_names(checkpoint: &Checkpoint) -> Vec<(String, &SavedWeight)> {
+    let legacy = is_legacy(checkpoint.format);
+    let paths = checkpoint.name_paths();
+    let mut names = Vec::new();
+    for layer in &checkpoint.layers {
+        let path = &paths[layer.path.as_str()];
+        for (position, weight) in layer.weights.iter().enumerate() {
+            let own = weight.name.as_deref().unwrap_or_default();
+            let own = own.strip_suffix(":0").unwrap_or(own);
+            let variable = weight
+                .variable()
+                .map_or(position.to_string(), str::to_string);
+            // In a legacy file the name of a nested model's weight tells the layers within.
+            let inner = own.find(&format!("{path}/")).filter(|_| legacy);
+            let name = match (checkpoint.format, inner) {
+                // A weight that was multiplied out has the addresses of its parts.
+                (Format::Safetensors, _) if weight.path.ends_with(own) => weight.path.clone(),
+                (Format::Safetensors | Format::PyTorch, _) => match layer.path.as_str() {
+                    "" => own.to_string(),
+                    path => format!("{path}.{own}"),
+                },
+                (_, Some(start)) => own[start..].to_string(),
+                (_, None) if legacy && own.contains('/') => format!("{path}/{own}"),
+                (_, None) => format!("{path}/{variable}"),
+            };
+            names.push((name, weight));
+        }
+    }
+    names
+}
