@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::path::Path;
 
+use crate::convert::require_containers;
 use crate::hdf5::{self, Group, NewGroup, join};
 use crate::input::Input;
 use crate::naming::{split_ordinal, with_ordinal};
@@ -46,7 +47,8 @@ pub fn read_bytes(bytes: impl Into<Vec<u8>>) -> Result<Checkpoint> {
 ///
 /// # Errors
 /// [`Error::Io`](crate::Error::Io) or [`Error::NotFound`](crate::Error::NotFound) if the file cannot be written; [`Error::Format`](crate::Error::Format) if two
-/// layers have the same path.
+/// layers have the same path; [`Error::Unsupported`](crate::Error::Unsupported) for a checkpoint of another
+/// family of formats, whose layers are at other places: see [`Checkpoint::for_format`].
 pub fn write(path: impl AsRef<Path>, checkpoint: &Checkpoint) -> Result<()> {
     atomic::write(path.as_ref(), |out| write_to(out, checkpoint))
 }
@@ -62,6 +64,7 @@ pub fn to_bytes(checkpoint: &Checkpoint) -> Result<Vec<u8>> {
 }
 
 pub(crate) fn write_to(out: impl Write, checkpoint: &Checkpoint) -> Result<()> {
+    require_containers(checkpoint)?;
     let mut root = NewGroup::default();
     root.entries(&checkpoint.metadata.entries)?;
     for layer in &checkpoint.layers {

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::convert::require_legacy;
 use crate::hdf5::{self, Attribute, Group, NewGroup};
 use crate::input::Input;
 use crate::{
@@ -49,7 +50,8 @@ pub fn read_bytes(bytes: impl Into<Vec<u8>>) -> Result<Checkpoint> {
 ///
 /// # Errors
 /// [`Error::Io`] or [`Error::NotFound`] if the file cannot be written; [`Error::Format`] if two
-/// tensors have the same name.
+/// tensors have the same name; [`Error::Unsupported`] for a checkpoint of another family of formats, whose
+/// layers are at other places: see [`Checkpoint::for_format`].
 pub fn write(path: impl AsRef<Path>, checkpoint: &Checkpoint) -> Result<()> {
     atomic::write(path.as_ref(), |out| write_to(out, checkpoint))
 }
@@ -65,6 +67,7 @@ pub fn to_bytes(checkpoint: &Checkpoint) -> Result<Vec<u8>> {
 }
 
 fn write_to(out: impl Write, checkpoint: &Checkpoint) -> Result<()> {
+    require_legacy(checkpoint)?;
     let mut root = NewGroup::default();
     let metadata = &checkpoint.metadata;
     root.entries(&metadata.entries)?;

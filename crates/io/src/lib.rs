@@ -3,10 +3,12 @@
 #[cfg(target_endian = "big")]
 compile_error!("weight files are little-endian and are read in place");
 
+mod architecture;
 mod archive;
 mod atomic;
 mod checkpoint;
 mod config_order;
+mod convert;
 mod data_type;
 mod detect;
 mod error;
@@ -29,6 +31,7 @@ pub mod tensorflow_js;
 
 pub use atomic::write_file;
 pub use checkpoint::{Checkpoint, Metadata, SavedLayer, SavedOptimizer, SavedWeight};
+pub use convert::{Converted, write};
 pub use data_type::{DataType, Element};
 pub use detect::{read, read_bytes};
 pub use error::{Error, Result};

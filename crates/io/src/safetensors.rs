@@ -4,12 +4,12 @@
 //! Tensors whose names begin with `optimizer/` are the optimizer's. The model's configs are kept as
 //! JSON in the header.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::path::Path;
 
-use safetensors::tensor::{Dtype, TensorInfo};
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::input::Input;
 use crate::{
@@ -19,6 +19,19 @@ use crate::{
 
 /// Headers longer than this are refused, as by the reference implementation.
 const LONGEST_HEADER: u64 = 100_000_000;
+
+/// The header's key of texts.
+const METADATA: &str = "__metadata__";
+
+/// What the header says of a tensor.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct TensorInfo {
+    dtype: String,
+    shape: Vec<usize>,
+    /// The first byte behind the header and the one behind the last.
+    data_offsets: [usize; 2],
+}
 
 const OPTIMIZER: &str = "optimizer/";
 /// Header entries that have fields of their own.
@@ -73,23 +86,26 @@ pub fn to_bytes(checkpoint: &Checkpoint) -> Result<Vec<u8>> {
 
 fn write_to(mut out: impl Write, checkpoint: &Checkpoint) -> Result<()> {
     let tensors = named_tensors(checkpoint)?;
-    let mut infos = Vec::with_capacity(tensors.len());
+    let mut header = Map::new();
+    let entries = header_entries(checkpoint);
+    if !entries.is_empty() {
+        let entries = entries.into_iter().map(|(key, text)| (key, text.into()));
+        header.insert(METADATA.to_string(), Value::Object(entries.collect()));
+    }
     let mut end = 0;
     for (name, tensor) in &tensors {
         let start = end;
         end += tensor.bytes().len();
         let info = TensorInfo {
-            dtype: to_dtype(tensor.data_type()),
+            dtype: dtype(tensor.data_type()).to_string(),
             shape: tensor.shape().to_vec(),
-            data_offsets: (start, end),
+            data_offsets: [start, end],
         };
-        infos.push((name.clone(), info));
+        let json = |error| Error::format("header", "what JSON can hold", error);
+        let info = serde_json::to_value(info).map_err(json)?;
+        header.insert(name.clone(), info);
     }
-    let entries = header_entries(checkpoint);
-    let header = safetensors::tensor::Metadata::new(Some(entries), infos)
-        .map_err(|error| Error::format("header", "tensors safetensors can hold", error))?;
-    let mut header = serde_json::to_vec(&header)
-        .map_err(|error| Error::format("header", "what JSON can hold", error))?;
+    let mut header = Value::Object(header).to_string().into_bytes();
     // The tensors begin at a multiple of 8, so that readers can map them.
     header.resize(header.len().next_multiple_of(8), b' ');
 
@@ -136,7 +152,7 @@ fn named_tensors(checkpoint: &Checkpoint) -> Result<Vec<(String, &TensorData)>> 
     for weight in &checkpoint.extra {
         tensors.push((weight.path.clone(), &weight.tensor));
     }
-    let mut names = std::collections::HashSet::new();
+    let mut names = std::collections::HashSet::from([METADATA]);
     if let Some((twice, _)) = tensors
         .iter()
         .find(|(name, _)| !names.insert(name.as_str()))
@@ -152,7 +168,7 @@ fn named_tensors(checkpoint: &Checkpoint) -> Result<Vec<(String, &TensorData)>> 
     Ok(tensors)
 }
 
-fn header_entries(checkpoint: &Checkpoint) -> HashMap<String, String> {
+fn header_entries(checkpoint: &Checkpoint) -> BTreeMap<String, String> {
     let metadata = &checkpoint.metadata;
     let json = |value: &Option<Value>| value.as_ref().map(Value::to_string);
     let own = [
@@ -197,24 +213,45 @@ pub(crate) fn from_input(input: &Input) -> Result<Checkpoint> {
     input
         .read_at(8, &mut header)
         .map_err(|error| corrupt(&error))?;
-    // Checks that the tensors follow each other without gaps and are as long as their shapes say.
-    let header: safetensors::tensor::Metadata =
+    let mut header: Map<String, Value> =
         serde_json::from_slice(&header).map_err(|error| corrupt(&error))?;
-    if header.data_len() as u64 != data.length() {
-        let received = format!("{} bytes of {}", data.length(), header.data_len());
+    let entries: HashMap<String, String> = match header.shift_remove(METADATA) {
+        Some(entries) => serde_json::from_value(entries).map_err(|error| corrupt(&error))?,
+        None => HashMap::new(),
+    };
+    let mut tensors = Vec::with_capacity(header.len());
+    for (path, info) in header {
+        let info: TensorInfo = serde_json::from_value(info)
+            .map_err(|error| corrupt(&format!("{}: {error}", path.escape_debug())))?;
+        let data_type = data_type(&info.dtype, &path)?;
+        tensors.push((path, data_type, info));
+    }
+    // The tensors follow each other without gaps and are as long as their shapes say.
+    tensors.sort_by_key(|(_, _, info)| info.data_offsets);
+    let mut position = 0;
+    for (path, data_type, info) in &tensors {
+        let [start, end] = info.data_offsets;
+        let sizes = info.shape.iter();
+        let length = sizes
+            .copied()
+            .try_fold(data_type.size(), usize::checked_mul);
+        if start != position || end.checked_sub(start).is_none_or(|it| Some(it) != length) {
+            let path = path.escape_debug();
+            return Err(corrupt(&format!("{path}: bytes {start} to {end}")));
+        }
+        position = end;
+    }
+    if position as u64 != data.length() {
+        let received = format!("{} bytes of {position}", data.length());
         return Err(corrupt(&received));
     }
 
     let mut checkpoint = Checkpoint::new(Format::Safetensors);
     let mut optimizer = SavedOptimizer::default();
     let mut places: HashMap<String, usize> = HashMap::new();
-    for path in header.offset_keys() {
-        let Some(info) = header.info(&path) else {
-            continue;
-        };
-        let data_type = from_dtype(info.dtype, &path)?;
-        let tensor = TensorData::read_with(data_type, info.shape.clone(), |buffer| {
-            data.read_at(info.data_offsets.0 as u64, buffer)
+    for (path, data_type, info) in tensors {
+        let tensor = TensorData::read_with(data_type, info.shape, |buffer| {
+            data.read_at(info.data_offsets[0] as u64, buffer)
                 .map_err(|error| Error::format(&path, "readable values", error))
         })?;
         let (layer, name) = split_name(&path);
@@ -234,7 +271,6 @@ pub(crate) fn from_input(input: &Input) -> Result<Checkpoint> {
             .weights
             .push(SavedWeight { path, name, tensor });
     }
-    let entries = header.metadata().clone().unwrap_or_default();
     read_entries(&mut checkpoint, &mut optimizer, entries)?;
     if !optimizer.variables.is_empty() || optimizer.name.is_some() {
         checkpoint.optimizer = Some(optimizer);
@@ -277,33 +313,32 @@ fn split_name(name: &str) -> (&str, &str) {
         .unwrap_or(("", name))
 }
 
-fn from_dtype(dtype: Dtype, path: &str) -> Result<DataType> {
-    DataType::ALL
+/// The element type that the format calls `name`.
+fn data_type(name: &str, path: &str) -> Result<DataType> {
+    let found = DataType::ALL
         .into_iter()
-        .find(|&data_type| to_dtype(data_type) == dtype)
-        .ok_or_else(|| {
-            Error::unsupported(
-                path,
-                "floats of 16 bits or more, integers or bool",
-                format!("{dtype:?}"),
-            )
-        })
+        .find(|&known| dtype(known) == name);
+    found.ok_or_else(|| {
+        let expected = "floats of 16 bits or more, integers or bool";
+        Error::unsupported(path, expected, name)
+    })
 }
 
-fn to_dtype(data_type: DataType) -> Dtype {
+/// What the format calls an element type.
+fn dtype(data_type: DataType) -> &'static str {
     match data_type {
-        DataType::F16 => Dtype::F16,
-        DataType::BF16 => Dtype::BF16,
-        DataType::F32 => Dtype::F32,
-        DataType::F64 => Dtype::F64,
-        DataType::I8 => Dtype::I8,
-        DataType::I16 => Dtype::I16,
-        DataType::I32 => Dtype::I32,
-        DataType::I64 => Dtype::I64,
-        DataType::U8 => Dtype::U8,
-        DataType::U16 => Dtype::U16,
-        DataType::U32 => Dtype::U32,
-        DataType::U64 => Dtype::U64,
-        DataType::Bool => Dtype::BOOL,
+        DataType::F16 => "F16",
+        DataType::BF16 => "BF16",
+        DataType::F32 => "F32",
+        DataType::F64 => "F64",
+        DataType::I8 => "I8",
+        DataType::I16 => "I16",
+        DataType::I32 => "I32",
+        DataType::I64 => "I64",
+        DataType::U8 => "U8",
+        DataType::U16 => "U16",
+        DataType::U32 => "U32",
+        DataType::U64 => "U64",
+        DataType::Bool => "BOOL",
     }
 }

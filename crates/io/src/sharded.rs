@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::convert::require_containers;
 use crate::hdf5::NewGroup;
 use crate::input::Input;
 use crate::keras_weights::{put_layer, put_optimizer, vars_path};
@@ -65,6 +66,7 @@ pub fn read_with(
 /// [`Error::Limit`] if one tensor is larger than `max_shard_size`; otherwise as
 /// [`keras_weights::write`].
 pub fn write(path: impl AsRef<Path>, checkpoint: &Checkpoint, max_shard_size: usize) -> Result<()> {
+    require_containers(checkpoint)?;
     let path = path.as_ref();
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let base = stem.replace(".weights", "");

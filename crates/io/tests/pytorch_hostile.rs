@@ -128,6 +128,62 @@ fn other_opcodes_are_refused_by_name() {
 }
 
 #[test]
+fn objects_of_other_classes_beside_the_tensors_are_set_aside_within_limits() {
+    // {"w": tensor, "a": somebody.Class(…) with attributes}
+    let beside = |object: &[u8]| {
+        let mut pickle = tensor(b"K\x00K\x02\x85K\x01\x85");
+        pickle.truncate(pickle.len() - 2);
+        [&pickle, &b"sX\x01\0\0\0a"[..], object, b"s."].concat()
+    };
+    for object in [
+        &b"csomebody\nClass\n)R"[..],
+        b"csomebody\nClass\n)\x81}X\x01\0\0\0bK\x01sb",
+        b"csomebody\nClass\n)}\x92",
+        b"ccopy_reg\n_reconstructor\ncsomebody\nClass\nc__builtin__\nobject\nN\x87R",
+        b"csomebody\nList\n)\x81K\x01a",
+        b"csomebody\nDict\n)\x81X\x01\0\0\0bK\x01s",
+        b"csomebody\nClass\n)R)R",
+    ] {
+        let checkpoint = read_pickle(&beside(object)).unwrap();
+        assert_eq!(checkpoint.layers[0].weights[0].tensor.shape(), [2]);
+        assert_eq!(checkpoint.tensors().count(), 1);
+    }
+    // What runs programs is said, though nothing is run.
+    let error = refuse(&beside(b"cos\nsystem\nX\x04\0\0\0true\x85R"));
+    assert_eq!(error.detail().received, "os.system");
+    // Many objects of a class with a long name, made of few bytes.
+    let mut many = [
+        b"\x80\x02c",
+        &[b'a'; 900][..],
+        b"\n",
+        &[b'b'; 900],
+        b"\nq\x00(",
+    ]
+    .concat();
+    many.extend(b"h\x00)R".repeat(400_000));
+    many.extend(b"t.");
+    match read_pickle(&many) {
+        Ok(_) => panic!("no tensors"),
+        Err(error) => println!("{error}"),
+    }
+    let mut many = b"\x80\x04(".to_vec();
+    for _ in 0..200 {
+        many.extend(
+            [
+                &b"\x8c\xff"[..],
+                &[b'a'; 255],
+                b"\x8c\xff",
+                &[b'b'; 255],
+                b"\x93",
+            ]
+            .concat(),
+        );
+    }
+    many.extend(b"t.");
+    assert!(read_pickle(&many).is_err());
+}
+
+#[test]
 fn views_beyond_the_storage_and_shape_bombs_are_refused() {
     let huge = b"\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f";
     let bomb = [&b"K\x00"[..], huge, huge, b"\x86", b"K\x00K\x00\x86"].concat();

@@ -1,11 +1,12 @@
 //! What is written is read back the same, in every format.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 use regraft_io::{
-    Checkpoint, ContainerKeys, DataType, Dialect, Format, SavedLayer, SavedOptimizer, SavedWeight,
-    TensorData, keras_archive, keras_weights, legacy_h5, safetensors, sharded,
+    Checkpoint, ContainerKeys, DataType, Dialect, Error, Format, SavedLayer, SavedOptimizer,
+    SavedWeight, TensorData, keras_archive, keras_weights, legacy_h5, safetensors, sharded,
 };
 use serde_json::{Value, json};
 
@@ -271,4 +272,123 @@ fn a_tensor_larger_than_a_shard_leaves_nothing_behind() {
     let error = sharded::write(folder.path().join("x.weights.json"), &checkpoint, 399).unwrap_err();
     assert!(matches!(error, regraft_io::Error::Limit(_)), "{error}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+/// Files of Keras in the repository, and those in the folder that `REGRAFT_KERAS_FILES` names.
+fn keras_files() -> Vec<PathBuf> {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/keras-files");
+    let more = std::env::var_os("REGRAFT_KERAS_FILES").map(PathBuf::from);
+    let folders = [own].into_iter().chain(more);
+    let files = folders.flat_map(|folder| std::fs::read_dir(folder).unwrap());
+    let mut files: Vec<PathBuf> = files.map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+/// Every tensor of the layers by its layer and number.
+fn tensors(checkpoint: &Checkpoint) -> BTreeMap<String, TensorData> {
+    let layers = checkpoint.layers.iter();
+    let weights = layers.flat_map(|layer| {
+        let weights = layer.weights.iter().enumerate();
+        weights.map(|(number, weight)| (format!("{}/{number}", layer.path), weight.tensor.clone()))
+    });
+    weights.collect()
+}
+
+/// `fixtures/keras_loads_converted.py` lets Keras judge what is made on the way.
+#[test]
+fn every_kind_of_file_becomes_every_other_and_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut same, mut refused) = (0, 0);
+    for file in keras_files() {
+        let Ok(checkpoint) = regraft_io::read(&file) else {
+            continue;
+        };
+        let Ok(own) = checkpoint.for_format(checkpoint.format) else {
+            continue;
+        };
+        assert_eq!(
+            own.checkpoint.layers,
+            checkpoint.layers,
+            "{}",
+            file.display()
+        );
+        for ending in ["keras", "weights.h5", "weights.json", "h5", "safetensors"] {
+            let name = format!("{}, {ending}", file.display());
+            let path = folder.path().join(format!("there.{ending}"));
+            // Weights alone have lost what tells the places.
+            let back = regraft_io::write(&path, &checkpoint).and_then(|_| {
+                let mut there = regraft_io::read(&path).unwrap();
+                there.config = there.config.or(checkpoint.config.clone());
+                there.compile_config = there.compile_config.or(checkpoint.compile_config.clone());
+                there.for_format(checkpoint.format)
+            });
+            match back {
+                Ok(back) => {
+                    let values = |it: &Checkpoint| -> Vec<TensorData> {
+                        tensors(it).into_values().collect()
+                    };
+                    let is_legacy = matches!(
+                        checkpoint.format,
+                        Format::LegacyModel | Format::LegacyWeights
+                    );
+                    // Legacy names of Keras 2 and 3 differ, so there the order tells.
+                    let in_order = |it: &Checkpoint| -> Vec<TensorData> {
+                        let weights = it.layers.iter().flat_map(|layer| &layer.weights);
+                        weights.map(|weight| weight.tensor.clone()).collect()
+                    };
+                    match is_legacy {
+                        true => {
+                            assert_eq!(in_order(&back.checkpoint), in_order(&checkpoint), "{name}")
+                        }
+                        false => {
+                            assert_eq!(tensors(&back.checkpoint), tensors(&checkpoint), "{name}");
+                            assert_eq!(values(&back.checkpoint).len(), values(&checkpoint).len());
+                        }
+                    }
+                    same += 1;
+                }
+                Err(error @ (Error::Unsupported(_) | Error::Missing(_))) => {
+                    println!("{name}: {error}");
+                    assert!(error.to_string().contains("Help"), "{error}");
+                    refused += 1;
+                }
+                Err(error) => panic!("{name}: {error}"),
+            }
+        }
+    }
+    println!("{same} the same, {refused} refused");
+    assert!(same >= 40, "{same} the same, {refused} refused");
+}
+
+#[test]
+fn writers_refuse_what_no_reader_takes() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/keras-files/f_full.h5");
+    let legacy = regraft_io::read(file).unwrap();
+    let error = keras_weights::to_bytes(&legacy).unwrap_err().to_string();
+    assert!(error.contains("for_format"), "{error}");
+    assert!(keras_archive::to_bytes(&legacy).is_err());
+    let names = legacy.for_format(Format::Safetensors).unwrap().checkpoint;
+    for error in [
+        keras_weights::to_bytes(&names).unwrap_err(),
+        legacy_h5::to_bytes(&names).unwrap_err(),
+        keras_archive::to_bytes(&names).unwrap_err(),
+    ] {
+        assert!(matches!(error, Error::Unsupported(_)), "{error}");
+    }
+    let error = regraft_io::write("weights.pth", &legacy).unwrap_err();
+    assert!(error.to_string().contains(".safetensors"), "{error}");
+    let pytorch = Checkpoint::new(Format::PyTorch);
+    let error = pytorch.for_format(Format::KERAS_3).unwrap_err();
+    assert!(error.to_string().contains("layouts"), "{error}");
+    // What is left out is said.
+    let archive =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/keras-files/k2f.keras");
+    let archive = regraft_io::read(archive).unwrap();
+    let weights = archive.for_format(Format::KERAS_3).unwrap();
+    assert!(
+        weights.dropped.iter().any(|it| it.contains("architecture")),
+        "{:?}",
+        weights.dropped
+    );
 }

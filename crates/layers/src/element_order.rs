@@ -320,7 +320,10 @@ impl<'m> Walk<'m> {
             Flow::Image { .. } if rank == 1 => Some(ElementOrder::Same),
             Flow::Image { channels_first } => Some(image(channels_first)),
             Flow::Features => match known {
-                _ if rank == 1 => all.then_some(ElementOrder::Same),
+                // Free, unless what follows has told.
+                _ if rank == 1 => {
+                    (all && self.order(output).is_none()).then_some(ElementOrder::Same)
+                }
                 Some(ElementOrder::Same) => Some(ElementOrder::Same),
                 Some(_) if all => Some(unknown("features of an image's cells")),
                 _ => None,

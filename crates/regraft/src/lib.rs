@@ -67,7 +67,8 @@ pub mod layers {
     pub use regraft_layers::layers;
     pub use regraft_layers::layers::*;
     pub use regraft_layers::{
-        Call, Functional, Layer, LayerExt, LayerOutput, LayerSpec, Registry, Weights,
+        Call, Flow, Functional, Layer, LayerExt, LayerOutput, LayerSpec, Registry, WeightAxis,
+        Weights,
     };
 }
 

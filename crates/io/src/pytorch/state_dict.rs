@@ -309,8 +309,8 @@ fn wrapper(found: &[Found]) -> &str {
             };
             let key = &found.path[wrapper.len()..end - 1];
             let has_weights = found.path.ends_with("weight");
-            match keys.iter_mut().find(|(known, _)| *known == key) {
-                Some((_, weights)) => *weights |= has_weights,
+            match keys.iter().position(|(known, _)| *known == key) {
+                Some(place) => keys[place].1 |= has_weights,
                 // More would take time, and are no wrappers.
                 None if keys.len() >= MOST_KEYS => return wrapper,
                 None => keys.push((key, has_weights)),

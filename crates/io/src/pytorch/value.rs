@@ -219,16 +219,8 @@ impl Heap {
         }
     }
 
-    /// The name of the unknown class of a value, or of the class that it is itself.
-    pub(super) fn foreign_class(&self, value: Value) -> Option<&str> {
-        match self.object(value)? {
-            Object::Class(name) => Some(name),
-            Object::Foreign(class) => self.foreign_class_at(*class),
-            _ => None,
-        }
-    }
-
-    fn foreign_class_at(&self, class: u32) -> Option<&str> {
+    /// The name of the unknown class with this number.
+    fn class_name(&self, class: u32) -> Option<&str> {
         match self.objects.get(class as usize) {
             Some(Object::Class(name)) => Some(name),
             _ => None,
@@ -255,7 +247,7 @@ impl Heap {
                 Some(Object::Tensor(_)) => "a tensor".to_string(),
                 Some(Object::Class(name)) => format!("the class or function {name}"),
                 Some(Object::Foreign(class)) => {
-                    let class = self.foreign_class_at(*class);
+                    let class = self.class_name(*class);
                     format!("an object of {}", class.unwrap_or_default())
                 }
                 None => "nothing".to_string(),
