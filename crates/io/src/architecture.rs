@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::naming::ContainerKeys;
 
@@ -104,9 +104,26 @@ pub(crate) fn model_name(config: &Value) -> Option<&str> {
     config["config"]["name"].as_str()
 }
 
-/// Whether Keras 3 wrote it, which says of every object where its class is.
-pub(crate) fn is_of_keras_3(config: &Value) -> bool {
-    config.get("module").is_some()
+/// As a `.keras` file has it, if Keras 3 wrote it: of every object it says where its class is, but in legacy
+/// files not of the model itself.
+pub(crate) fn of_keras_3(config: &Value) -> Option<Value> {
+    if config.get("module").is_some() {
+        return Some(config.clone());
+    }
+    let layers = config["config"]["layers"].as_array()?;
+    if layers.iter().any(|layer| layer.get("module").is_none()) {
+        return None;
+    }
+    let (module, registered) = match config["class_name"].as_str()? {
+        "Sequential" => ("keras", Value::Null),
+        "Functional" | "Model" => ("keras.src.models.functional", "Functional".into()),
+        _ => return None,
+    };
+    let mut whole = Map::new();
+    whole.insert("module".to_string(), module.into());
+    whole.extend(config.as_object()?.clone());
+    whole.insert("registered_name".to_string(), registered);
+    Some(Value::Object(whole))
 }
 
 fn collect<'c>(
@@ -188,6 +205,7 @@ mod tests {
             ]
         );
         assert_eq!(places[3].variables(), Some(vec!["kernel"]));
-        assert!(is_of_keras_3(&config) && model_name(&config) == Some("m"));
+        assert_eq!(of_keras_3(&config), Some(config.clone()));
+        assert_eq!(model_name(&config), Some("m"));
     }
 }

@@ -14,9 +14,9 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::architecture::{Place, by_key, is_of_keras_3, model_name, places};
+use crate::architecture::{self, Place, by_key, model_name, places};
 use crate::{
-    Checkpoint, Dialect, Error, Format, Result, SavedLayer, SavedWeight, keras_archive,
+    Checkpoint, DataType, Dialect, Error, Format, Result, SavedLayer, SavedWeight, keras_archive,
     keras_weights, legacy_h5, safetensors, sharded,
 };
 
@@ -135,16 +135,13 @@ impl Checkpoint {
                         Error::missing("config.json", "the model's config", "none").help(help)
                     );
                 };
-                if !is_of_keras_3(config) {
+                let Some(config) = architecture::of_keras_3(config) else {
                     let received = "one that Keras 2 wrote for .h5 files";
                     let help = "open the model and save it as .keras, with the crate regraft or with Keras";
-                    return Err(Error::unsupported(
-                        "config.json",
-                        "an architecture of Keras 3",
-                        received,
-                    )
-                    .help(help));
-                }
+                    let expected = "an architecture of Keras 3";
+                    return Err(Error::unsupported("config.json", expected, received).help(help));
+                };
+                converted.config = Some(config);
                 converted.compile_config = self.compile_config.as_ref().map(of_keras_3);
             }
             Format::LegacyModel => {
@@ -665,6 +662,13 @@ fn to_legacy(
         };
         if !own.is_empty() && place.is_altered() {
             return refuse("a quantized layer, or one with a low-rank update");
+        }
+        let has_bfloat16 = |entry: &&Entry<'_>| {
+            let mut weights = entry.weights.iter();
+            weights.any(|it| it.weight.tensor.data_type() == DataType::BF16)
+        };
+        if own.iter().any(has_bfloat16) {
+            return refuse("bfloat16, which Keras does not read there");
         }
         let [entry] = own.as_slice() else {
             match own.is_empty() {

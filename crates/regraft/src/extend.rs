@@ -48,9 +48,9 @@ pub use regraft_autograd::{
 };
 pub use regraft_layers::{
     Activation, ActivationFunction, Call, Configured, Constraint, ConstraintFunction, Emission,
-    Initializer, InitializerFunction, Layer, LayerInfo, LayerKey, LayerSpec, Loss, LossFunction,
-    Mode, ParameterCount, Reduction, Registry, Regularizer, RegularizerFunction, Summary, Weight,
-    WeightKind, WeightSpec, WeightStore, Weights, near,
+    Flow, Initializer, InitializerFunction, Layer, LayerInfo, LayerKey, LayerSpec, Loss,
+    LossFunction, Mode, ParameterCount, Reduction, Registry, Regularizer, RegularizerFunction,
+    Summary, Weight, WeightAxis, WeightKind, WeightSpec, WeightStore, Weights, near,
 };
 pub use regraft_optimizers::{
     IntoOptimizer, LearningRate, Optimizer, ParameterInfo, ParameterSource, ParameterUpdate, Plan,
