@@ -679,7 +679,11 @@ fn to_legacy(
             return refuse("bfloat16, which Keras does not read there");
         }
         let [entry] = own.as_slice() else {
+            let wants = place.variables().is_some_and(|names| !names.is_empty());
             match own.is_empty() {
+                true if wants => {
+                    return refuse("a layer without weights here, or one in several places");
+                }
                 true => continue,
                 false => return refuse("a layer made of several others, whose order is not known"),
             }
