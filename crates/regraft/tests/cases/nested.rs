@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use regraft::ndarray::ArrayD;
-use regraft::{Load, Model};
+use regraft::{Freezing, Load, Model};
 
 use crate::common::{assert_close, case, npy, npz};
 
@@ -49,6 +49,19 @@ fn random_nestings_open_and_are_saved_again() {
             let arrays = path.with_extension("npz");
             let array = |key| npz(arrays.to_str().unwrap(), key);
             check(path.to_str().unwrap(), &array("x"), &array("y"));
+            // Frozen and unfrozen after saving: the order of the file is another, its names tell.
+            let (model, _) = Model::open(&path).unwrap();
+            let config = model.to_config();
+            let mut other = Model::from_config(&config, &Default::default()).unwrap();
+            other.set_freezing("**", Freezing::Trainable).unwrap();
+            for layer in other.select("**").unwrap().iter().step_by(2) {
+                other.freeze(layer.as_str()).unwrap();
+            }
+            let _ = other
+                .load_weights(&path)
+                .unwrap_or_else(|e| panic!("{path:?}: {e}"));
+            let predicted = other.predict(&array("x")).unwrap();
+            assert_close(predicted.as_slice(), &array("y"), 1e-5);
         }
     }
 }
