@@ -248,7 +248,10 @@ impl Model {
         });
         let all = mark_models(&mut self.topology, "", &picked, !trains);
         if !all && trains {
+            // The whole is frozen no more, so that what it hid is frozen by itself from now on.
             self.topology.frozen = false;
+            self.topology
+                .change_leaves(&mut |entry| entry.hidden = false);
         }
         self.revision += 1;
         Ok(())

@@ -281,6 +281,18 @@ fn what_the_whole_hides_trains_as_a_part_of_another_model() {
         Dense::new(2)
     ]);
     assert_eq!(part.unwrap().count_parameters().trainable, own + 10);
+    // Unfreezing one layer leaves what the whole hid frozen, after saving too.
+    let mut thawed: Model = regraft_layers::Model::clone(&model).into();
+    let (path, _, _) = states(&model)
+        .into_iter()
+        .rfind(|(path, freezing, _)| *freezing == Freezing::Frozen && parameters(path) > 0)
+        .unwrap();
+    thawed.unfreeze(path.as_str()).unwrap();
+    let trained = thawed.count_parameters().trainable;
+    assert!(trained > 0 && trained <= parameters(&path));
+    let again = Model::from_config(&thawed.to_config(), &Registry::new()).unwrap();
+    assert_eq!(states(&again), states(&thawed));
+    assert_eq!(again.count_parameters().trainable, trained);
     // With a head it is another model too.
     let grafted = model.with_head(layers![Dense::new(2)]).unwrap();
     assert_eq!(grafted.count_parameters().trainable, own + 10);

@@ -11,7 +11,7 @@ use regraft_autograd::{DataType, Feed, Graph, Program, Run, Shape, Var};
 use regraft_layers::{Mode, WeightKind};
 
 use crate::masks::{self, Bytes, Mask};
-use crate::models::{Head, Plan, Samples, Values};
+use crate::models::{Head, Plan, Samples, Values, registry};
 
 /// Something that is done with a model.
 #[derive(Clone, Debug)]
@@ -99,12 +99,12 @@ struct Sequence<'p> {
     samples: Samples,
     saved: Option<Saved>,
     folder: tempfile::TempDir,
-    fits: usize,
+    movable: usize,
     still: usize,
 }
 
-/// Does all of it, checks after each act, and returns the number of trainings that could move something
-/// and of those that did not.
+/// Does all of it, checks after each act, and returns the number of parameters that trainings could move
+/// and of those that they did not.
 pub fn run(plan: &Plan, choices: &[(usize, Freezing)], acts: &[Act]) -> (usize, usize) {
     let mut model = plan.build(None);
     let mut mask = Mask::of(&model);
@@ -116,14 +116,14 @@ pub fn run(plan: &Plan, choices: &[(usize, Freezing)], acts: &[Act]) -> (usize, 
         samples: plan.samples(17),
         saved: None,
         folder: tempfile::tempdir().unwrap(),
-        fits: 0,
+        movable: 0,
         still: 0,
     };
     run.compile(0);
     for act in acts {
         run.act(act);
     }
-    (run.fits, run.still)
+    (run.movable, run.still)
 }
 
 impl Sequence<'_> {
@@ -254,6 +254,7 @@ impl Sequence<'_> {
         let (x, y) = (data(&samples.inputs), data(&samples.targets));
         let fitted = self.model.fit(x, y, options);
         let what = format!("{act:?}");
+        let switched = switch.at.is_some();
         if let Some(at) = &switch.at {
             // Up to the change by the old states, from there by the new ones.
             before.assert_frozen_in(at, &self.model, &self.mask, &what);
@@ -263,9 +264,19 @@ impl Sequence<'_> {
             before.assert_frozen(&self.model, &self.mask, &what);
         }
         match fitted {
-            Ok(_) if possible => {
-                self.fits += 1;
-                self.still += usize::from(before.moved(&self.model).is_empty());
+            // What restores weights may put back what moved.
+            Ok(_) if possible && !switched && *callback != 1 => {
+                let moved = before.moved(&self.model);
+                let free = self.model.weights().iter();
+                for weight in free.filter(|weight| !self.mask.is_frozen(weight)) {
+                    let moves = moved.iter().any(|path| path == weight.path());
+                    if weight.kind() == WeightKind::State {
+                        assert!(moves, "{} did not move: {what}", weight.path());
+                        continue;
+                    }
+                    self.movable += 1;
+                    self.still += usize::from(!moves);
+                }
             }
             Ok(_) => {}
             Err(error) => assert!(!possible || !self.mask.trains_any(&self.model), "{error}"),
@@ -321,7 +332,8 @@ impl Sequence<'_> {
         if !matches!(saved.name, "m.keras" | "m.h5") {
             return;
         }
-        let (model, _) = Model::open(self.folder.path().join(saved.name)).unwrap();
+        let path = self.folder.path().join(saved.name);
+        let (model, _) = Model::open_with(path, &registry()).unwrap();
         assert_eq!(Bytes::of(&model), saved.bytes, "{}", saved.name);
         self.model = model;
         self.mask = saved.mask.clone();

@@ -115,9 +115,15 @@ pub fn assert_zero(model: &Model, mask: &Mask, losses: &[LossFunction], samples:
             );
         }
     }
+    // Asked for alone, and together with what is trained.
+    let trained = emission.trainable.iter().map(|(_, var)| *var);
+    let together: Vec<Var<'_>> = vars.iter().copied().chain(trained).collect();
+    let together = graph.grad(loss, &together).unwrap();
+    let gradients: Vec<Var<'_>> = gradients.into_iter().chain(together).collect();
     let mut program = Program::compile(&graph, &gradients).unwrap();
-    let gradients = values(&mut program, samples, model.weights());
-    for ((path, var), gradient) in frozen.iter().zip(gradients) {
+    let mut gradients = values(&mut program, samples, model.weights());
+    gradients.truncate(2 * frozen.len());
+    for ((path, var), gradient) in frozen.iter().chain(&frozen).zip(gradients) {
         let elements: usize = var.shape().concrete(0).iter().product();
         assert_eq!(gradient.len(), elements, "{path}");
         assert!(

@@ -126,7 +126,7 @@ fn no_sequence_of_calls_moves_a_frozen_byte() {
         let (fits, without) = acts::run(&plan, &choices, &acts);
         still.add(fits, without);
     });
-    still.assert_rare(20, "trainings that moved nothing at all");
+    still.assert_rare(20, "trained weights that did not move");
 }
 
 /// (e). The frozen part is run once per sample where its features are kept, and the numbers are the
