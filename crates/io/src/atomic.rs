@@ -1,7 +1,7 @@
 //! Writing files all or nothing: into a temporary neighbour first, which then takes the name.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -51,18 +51,22 @@ pub(crate) fn stage(
             "a folder",
         ));
     };
-    let unique = format!(
-        ".{}.{}.{}.tmp",
-        name.to_string_lossy(),
-        std::process::id(),
-        COUNT.fetch_add(1, Ordering::Relaxed)
-    );
-    let temporary = target.with_file_name(unique);
-    let file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(&temporary)
-        .map_err(wrap)?;
+    let (temporary, file) = loop {
+        let unique = format!(
+            ".{}.{}.{}.tmp",
+            name.to_string_lossy(),
+            std::process::id(),
+            COUNT.fetch_add(1, Ordering::Relaxed)
+        );
+        let temporary = target.with_file_name(unique);
+        let mut options = OpenOptions::new();
+        match options.write(true).create_new(true).open(&temporary) {
+            Ok(file) => break (temporary, file),
+            // A killed process of the same number, as in every start of a container, has left it.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(wrap(error)),
+        }
+    };
     let staged = Staged { temporary, target };
     let mut out = BufWriter::with_capacity(1 << 16, file);
     body(&mut out).map_err(|error| error.in_file(&path.display().to_string()))?;
@@ -102,6 +106,19 @@ mod tests {
             .collect();
         names.sort();
         names
+    }
+
+    #[test]
+    fn what_a_killed_process_of_the_same_number_left_is_no_hindrance() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("weights");
+        let process = std::process::id();
+        for count in 0..1000 {
+            let left = format!(".weights.{process}.{count}.tmp");
+            fs::write(folder.path().join(left), "half").unwrap();
+        }
+        write_file(&path, b"whole").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"whole");
     }
 
     #[test]

@@ -155,8 +155,13 @@ fn class_and_config<F: Configured + ?Sized>(function: &F) -> Value {
         "module": function.module(),
         "class_name": function.class_name(),
         "config": function.config(),
-        "registered_name": null,
+        "registered_name": registered_name(function),
     })
+}
+
+/// What Keras writes for a class that is not its own: the name under which it is to be registered.
+pub(crate) fn registered_name<F: Configured + ?Sized>(function: &F) -> Option<&str> {
+    (!function.module().starts_with("keras")).then(|| function.class_name())
 }
 
 fn name_or_config<F: Configured + ?Sized>(function: &F) -> Value {

@@ -1,4 +1,5 @@
-//! From the class names in a file to layers: the built-in ones, and those of a user's own crate.
+//! From the class names in a file to layers, losses and functions: the built-in ones, and those of a
+//! user's own crate.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,14 +8,22 @@ use std::sync::Arc;
 use regraft_tensor::Detail;
 use serde_json::{Map, Value};
 
+use crate::handle::{
+    ActivationFunction, ConstraintFunction, InitializerFunction, RegularizerFunction,
+    name_and_config,
+};
 use crate::layers::{TABLE, class_names};
 use crate::names::near;
-use crate::{Error, Layer, Result, settings};
+use crate::{
+    Activation, Constraint, Error, Initializer, Layer, Loss, LossFunction, Regularizer, Result,
+    settings,
+};
 
-type Constructor = Arc<dyn Fn(&Map<String, Value>) -> Result<Arc<dyn Layer>, Detail> + Send + Sync>;
+type Constructor<T> = Arc<dyn Fn(&Map<String, Value>) -> Result<T, Detail> + Send + Sync>;
+type Constructors<T> = BTreeMap<String, Constructor<T>>;
 
-/// What [`Model::from_config`](crate::Model::from_config) can make: every built-in layer, and layers
-/// of your own once they are registered.
+/// What [`Model::from_config`](crate::Model::from_config) can make: every built-in layer, loss and
+/// function, and those of your own once they are registered.
 ///
 /// ```
 /// use regraft_layers::{Call, Layer, Registry};
@@ -50,7 +59,84 @@ type Constructor = Arc<dyn Fn(&Map<String, Value>) -> Result<Arc<dyn Layer>, Det
 /// ```
 #[derive(Clone, Default)]
 pub struct Registry {
-    constructors: BTreeMap<String, Constructor>,
+    layers: Constructors<Arc<dyn Layer>>,
+    losses: Constructors<LossFunction>,
+    activations: Constructors<Activation>,
+    initializers: Constructors<Initializer>,
+    regularizers: Constructors<Regularizer>,
+    constraints: Constructors<Constraint>,
+}
+
+/// Adds a constructor of one kind of function, and makes what a configuration describes.
+macro_rules! function {
+    ($kind:literal, $map:ident, $register:ident, $function:ident, $name:ident, $handle:ident) => {
+        #[doc = concat!("As [`register`](Self::register), for ", $kind, " of your own.")]
+        pub fn $register<F: $function>(
+            &mut self,
+            class_name: impl Into<String>,
+            constructor: impl Fn(&Map<String, Value>) -> Result<F, Detail> + Send + Sync + 'static,
+        ) -> &mut Self {
+            let constructor: Constructor<$handle> = Arc::new(move |config| {
+                let function = constructor(config)?;
+                function.check()?;
+                Ok($handle::new(function))
+            });
+            self.$map.insert(class_name.into(), constructor);
+            self
+        }
+
+        #[doc = concat!("What a file's configuration of ", $kind, " means.")]
+        ///
+        /// # Errors
+        /// A name that is not known, with how to register it, or settings that have no meaning.
+        pub fn $name(&self, value: &Value) -> Result<$handle, Detail> {
+            match own(&self.$map, stringify!($handle), value)? {
+                Some((_, constructor, config)) => constructor(&config),
+                None => $handle::deserialize(value)
+                    .map_err(|detail| with_help(detail, stringify!($name), value)),
+            }
+        }
+    };
+}
+
+/// The constructor that was registered for what `value` names, and the settings for it.
+fn own<'r, T>(
+    constructors: &'r Constructors<T>,
+    kind: &str,
+    value: &Value,
+) -> Result<Option<(&'r str, &'r Constructor<T>, Map<String, Value>)>, Detail> {
+    if constructors.is_empty() {
+        return Ok(None);
+    }
+    let (name, config) = name_and_config(kind, value)?;
+    // A class that was registered with a package is called `package>Class`.
+    let registered = value["registered_name"].as_str().unwrap_or_default();
+    let bare = registered.rsplit('>').next().unwrap_or_default();
+    let found = [name, registered, bare]
+        .into_iter()
+        .find_map(|name| constructors.get_key_value(name));
+    Ok(found.map(|(name, constructor)| {
+        (
+            name.as_str(),
+            constructor,
+            config.cloned().unwrap_or_default(),
+        )
+    }))
+}
+
+/// Adds how to register what is not known.
+fn with_help(detail: Detail, kind: &str, value: &Value) -> Detail {
+    let unknown = detail.expected == format!("a known {kind}");
+    match (unknown, name_and_config(kind, value)) {
+        (true, Ok((name, _))) => {
+            let near = detail.help.clone();
+            detail.help(format!(
+                "{near}; one of your own is made known with \
+                 `registry.register_{kind}({name:?}, |config| Ok(…))`"
+            ))
+        }
+        _ => detail,
+    }
 }
 
 impl Registry {
@@ -66,14 +152,79 @@ impl Registry {
         class_name: impl Into<String>,
         constructor: impl Fn(&Map<String, Value>) -> Result<L, Detail> + Send + Sync + 'static,
     ) -> &mut Self {
-        let constructor: Constructor = Arc::new(move |config| Ok(Arc::new(constructor(config)?)));
-        self.constructors.insert(class_name.into(), constructor);
+        let constructor: Constructor<Arc<dyn Layer>> =
+            Arc::new(move |config| Ok(Arc::new(constructor(config)?)));
+        self.layers.insert(class_name.into(), constructor);
         self
     }
 
-    /// Every class name that it knows.
+    /// As [`register`](Self::register), for a loss of your own. The settings come without `name` and
+    /// `reduction`, which every loss has.
+    pub fn register_loss<L: Loss>(
+        &mut self,
+        class_name: impl Into<String>,
+        constructor: impl Fn(&Map<String, Value>) -> Result<L, Detail> + Send + Sync + 'static,
+    ) -> &mut Self {
+        let constructor: Constructor<LossFunction> = Arc::new(move |config| {
+            let loss = constructor(config)?;
+            loss.check()?;
+            Ok(LossFunction::new(loss))
+        });
+        self.losses.insert(class_name.into(), constructor);
+        self
+    }
+
+    /// What a file's configuration of a loss means.
+    ///
+    /// # Errors
+    /// A name that is not known, with how to register it, or settings that have no meaning.
+    pub fn loss(&self, value: &Value) -> Result<LossFunction, Detail> {
+        match own(&self.losses, "loss", value)? {
+            Some((name, constructor, config)) => {
+                LossFunction::own(name, &config, |config| constructor(config))
+            }
+            None => {
+                LossFunction::deserialize(value).map_err(|detail| with_help(detail, "loss", value))
+            }
+        }
+    }
+
+    function!(
+        "an activation",
+        activations,
+        register_activation,
+        ActivationFunction,
+        activation,
+        Activation
+    );
+    function!(
+        "an initializer",
+        initializers,
+        register_initializer,
+        InitializerFunction,
+        initializer,
+        Initializer
+    );
+    function!(
+        "a regularizer",
+        regularizers,
+        register_regularizer,
+        RegularizerFunction,
+        regularizer,
+        Regularizer
+    );
+    function!(
+        "a constraint",
+        constraints,
+        register_constraint,
+        ConstraintFunction,
+        constraint,
+        Constraint
+    );
+
+    /// Every class name of a layer that it knows.
     pub fn class_names(&self) -> Vec<&str> {
-        let mut names: Vec<&str> = self.constructors.keys().map(String::as_str).collect();
+        let mut names: Vec<&str> = self.layers.keys().map(String::as_str).collect();
         for name in class_names() {
             names.push(name);
         }
@@ -94,10 +245,10 @@ impl Registry {
             let help = "write it as a layer of your own, and give it that class in Keras too";
             return Err(Error::Config(detail.help(help)));
         }
-        let made = match self.constructors.get(class_name) {
+        let made = match self.layers.get(class_name) {
             Some(constructor) => constructor(config),
             None if class_names().any(|known| known == class_name) => {
-                settings::make("layer", TABLE, class_name, config)
+                settings::make_with("layer", TABLE, class_name, config, Some(self))
             }
             None => return Err(self.unknown(class_name)),
         };
@@ -117,9 +268,15 @@ impl Registry {
 
 impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let own: Vec<&String> = self.constructors.keys().collect();
+        let own = self.layers.keys().chain(self.losses.keys());
+        let own = own
+            .chain(self.activations.keys())
+            .chain(self.initializers.keys());
+        let own = own
+            .chain(self.regularizers.keys())
+            .chain(self.constraints.keys());
         f.debug_struct("Registry")
-            .field("registered", &own)
+            .field("registered", &own.collect::<Vec<_>>())
             .finish_non_exhaustive()
     }
 }
@@ -139,6 +296,47 @@ mod tests {
             "{error}"
         );
         assert!(error.contains("registry.register(\"Densse\""), "{error}");
+    }
+
+    #[test]
+    fn functions_of_ones_own_are_found_in_the_settings_of_built_in_layers() {
+        #[derive(Debug)]
+        struct Shift(f32);
+        impl crate::Configured for Shift {
+            fn class_name(&self) -> &str {
+                "Shift"
+            }
+            fn module(&self) -> &str {
+                "mine"
+            }
+            fn config(&self) -> Map<String, Value> {
+                Map::from_iter([("by".to_string(), settings::number(self.0))])
+            }
+        }
+        impl ActivationFunction for Shift {
+            fn apply<'g>(&self, x: regraft_autograd::Var<'g>) -> regraft_autograd::Var<'g> {
+                x + self.0
+            }
+        }
+        let layer = crate::Dense::new(2).activation(Shift(0.5));
+        let config = Layer::config(&layer);
+        let mut registry = Registry::new();
+        let unknown = registry.layer("Dense", &config).unwrap_err().to_string();
+        assert!(
+            unknown.contains("registry.register_activation(\"Shift\""),
+            "{unknown}"
+        );
+        registry.register_activation("Shift", |config| {
+            Ok(Shift(config["by"].as_f64().unwrap_or_default() as f32))
+        });
+        let again = registry.layer("Dense", &config).unwrap();
+        assert_eq!(again.config(), config);
+        assert_eq!(config["activation"]["registered_name"], "Shift");
+        // As Keras writes a class of a package, and a function.
+        let mut packaged = config["activation"].clone();
+        packaged["class_name"] = "Other".into();
+        packaged["registered_name"] = "mine>Shift".into();
+        assert!(registry.activation(&packaged).is_ok());
     }
 
     #[test]

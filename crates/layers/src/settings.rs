@@ -6,6 +6,7 @@ use std::cell::RefCell;
 use regraft_tensor::Detail;
 use serde_json::{Map, Value};
 
+use crate::Registry;
 use crate::names::{near, snake_case};
 
 /// The settings of one object, on their way into a value of its type.
@@ -16,6 +17,7 @@ use crate::names::{near, snake_case};
 pub(crate) struct Settings<'a> {
     owner: &'a str,
     config: &'a Map<String, Value>,
+    registry: Option<&'a Registry>,
     asked: RefCell<Vec<&'static str>>,
 }
 
@@ -38,6 +40,17 @@ pub(crate) fn make<H>(
     name: &str,
     config: &Map<String, Value>,
 ) -> Result<H, Detail> {
+    make_with(kind, table, name, config, None)
+}
+
+/// As [`make`], with functions of a user's own among the settings.
+pub(crate) fn make_with<H>(
+    kind: &str,
+    table: &[Maker<H>],
+    name: &str,
+    config: &Map<String, Value>,
+    registry: Option<&Registry>,
+) -> Result<H, Detail> {
     let snake = snake_case(name);
     let found = table
         .iter()
@@ -57,6 +70,7 @@ pub(crate) fn make<H>(
     let settings = Settings {
         owner: name,
         config,
+        registry,
         asked: RefCell::new(Vec::new()),
     };
     let made = maker(&settings)?;
@@ -68,6 +82,11 @@ impl Settings<'_> {
     /// The name under which the object was asked for.
     pub(crate) fn owner(&self) -> &str {
         self.owner
+    }
+
+    /// What else than the built-in functions is known.
+    pub(crate) fn registry(&self) -> Option<&Registry> {
+        self.registry
     }
 
     /// The value of `key` unless it is absent or null.

@@ -8,10 +8,15 @@ use serde_json::{Map, Value, json};
 use crate::options::Options;
 use crate::rules::{self, NAMES};
 use crate::schedules::InverseTimeDecay;
-use crate::{Error, LearningRate, Optimizer, Result, UpdateRule, schedules};
+use crate::{Error, LearningRate, Optimizer, Result, Schedule, UpdateRule, schedules};
 
 /// What a class of one's own makes of its configuration; see [`Optimizer::from_config_with`].
-pub type CustomRule<'a> = &'a dyn Fn(&str, &Map<String, Value>) -> Option<Arc<dyn UpdateRule>>;
+pub type CustomRule<'a> =
+    &'a dyn Fn(&str, &Map<String, Value>) -> Option<Result<Arc<dyn UpdateRule>>>;
+
+/// As [`CustomRule`], for the class of a learning-rate schedule.
+pub type CustomSchedule<'a> =
+    &'a dyn Fn(&str, &Map<String, Value>) -> Option<Result<Arc<dyn Schedule>>>;
 
 impl Optimizer {
     /// The optimizer of this name (`"adam"`, `"rmsprop"`; case and `_` do not matter) with Keras'
@@ -20,7 +25,7 @@ impl Optimizer {
     /// # Errors
     /// [`Error::UnknownName`], with the names that come near.
     pub fn from_name(name: &str) -> Result<Self> {
-        Self::from_class(name, Map::new(), &|_, _| None)
+        Self::from_class(name, Map::new(), &|_, _| None, &|_, _| None)
     }
 
     /// The optimizer that a Keras configuration describes: the object with `class_name` and
@@ -31,18 +36,22 @@ impl Optimizer {
     /// [`Error::UnknownName`] for an unknown class, [`Error::Config`] for a setting that is unknown
     /// or of the wrong type, [`Error::Hyperparameter`] for one out of range.
     pub fn from_config(config: &Value) -> Result<Self> {
-        Self::from_config_with(config, &|_, _| None)
+        Self::from_config_with(config, &|_, _| None, &|_, _| None)
     }
 
-    /// As [`from_config`](Self::from_config), with rules of one's own: `custom` is given the class
-    /// name and the settings that are not common to all optimizers, and returns the rule if it is
-    /// one it knows.
+    /// As [`from_config`](Self::from_config), with rules and schedules of one's own: `rule` is given
+    /// the class name and the settings that are not common to all optimizers, `schedule` those of a
+    /// learning rate, and each returns what it makes of it if it is one that it knows.
     ///
     /// # Errors
     /// As [`from_config`](Self::from_config).
-    pub fn from_config_with(config: &Value, custom: CustomRule<'_>) -> Result<Self> {
+    pub fn from_config_with(
+        config: &Value,
+        rule: CustomRule<'_>,
+        schedule: CustomSchedule<'_>,
+    ) -> Result<Self> {
         if let Value::String(name) = config {
-            return Self::from_name(name);
+            return Self::from_class(name, Map::new(), rule, schedule);
         }
         let class = config.get("class_name").and_then(Value::as_str);
         let Some(class) = class else {
@@ -63,24 +72,30 @@ impl Optimizer {
                 )));
             }
         };
-        Self::from_class(class, settings, custom)
+        Self::from_class(class, settings, rule, schedule)
     }
 
     fn from_class(
         class: &str,
         mut settings: Map<String, Value>,
         custom: CustomRule<'_>,
+        schedule: CustomSchedule<'_>,
     ) -> Result<Self> {
-        let mut options = |base| read_options(class, base, &mut settings);
+        // As Keras 2 names the optimizers that it had from 2.11 on.
+        let built_in = class.strip_prefix("Custom>");
+        let built_in = built_in.filter(|class| rules::find(class).is_some());
+        let class = built_in.unwrap_or(class);
+        let own = Options::new(0.001.into());
+        let mut options = |base| read_options(class, base, &mut settings, schedule);
         let (rule, options) = match rules::find(class) {
             Some(built_in) => {
                 let options = options(built_in.options())?;
                 (built_in.rule(class, settings)?, options)
             }
             None => {
-                let options = options(Options::new(0.001.into()))?;
+                let options = options(own)?;
                 let rule = custom(class, &settings).ok_or_else(|| unknown(class))?;
-                (rule, options)
+                (rule?, options)
             }
         };
         Self::assemble(rule, options)
@@ -105,15 +120,16 @@ fn read_options(
     class: &str,
     mut options: Options,
     settings: &mut Map<String, Value>,
+    schedule: CustomSchedule<'_>,
 ) -> Result<Options> {
     let o = &mut options;
     if let Some(value) = settings.remove("learning_rate") {
-        o.learning_rate = read_learning_rate(class, &value)?;
+        o.learning_rate = read_learning_rate(class, &value, schedule)?;
     }
     // So Keras had it until 2.2, with a decay that every optimizer knew.
     let old_rate = settings.remove("lr");
     if let Some(rate) = &old_rate {
-        o.learning_rate = read_learning_rate(class, rate)?;
+        o.learning_rate = read_learning_rate(class, rate, schedule)?;
     }
     let mut reader = Reader { class, settings };
     reader.read("name", &mut o.name)?;
@@ -157,10 +173,16 @@ fn read_options(
 }
 
 /// A number, or a schedule with `class_name` and `config`.
-fn read_learning_rate(class: &str, value: &Value) -> Result<LearningRate> {
+fn read_learning_rate(
+    class: &str,
+    value: &Value,
+    schedule: CustomSchedule<'_>,
+) -> Result<LearningRate> {
     match value {
         Value::Number(number) => Ok(number.as_f64().unwrap_or(f64::NAN).into()),
-        Value::Object(_) => schedules::from_config(value).map(LearningRate::Schedule),
+        Value::Object(_) => {
+            schedules::from_config_with(value, schedule).map(LearningRate::Schedule)
+        }
         other => Err(Error::Config(Detail::new(
             format!("{class}.learning_rate"),
             "a number or a schedule",

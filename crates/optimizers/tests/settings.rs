@@ -232,9 +232,23 @@ fn a_rule_of_ones_own_comes_back_from_its_configuration() {
         .clipnorm(2.0);
     let config = optimizer.build().unwrap().config();
     assert!(Optimizer::from_config(&config).is_err());
-    let read = Optimizer::from_config_with(&config, &|class, settings| {
+    let rule = |class: &str, settings: &serde_json::Map<String, serde_json::Value>| {
         let calm = settings.get("calm")?.as_f64()?;
-        (class == "Still").then(|| std::sync::Arc::new(Still(calm)) as _)
-    });
+        (class == "Still").then(|| Ok(std::sync::Arc::new(Still(calm)) as _))
+    };
+    let read = Optimizer::from_config_with(&config, &rule, &|_, _| None);
     assert_eq!(read.unwrap().config(), config);
+}
+
+#[test]
+fn optimizers_are_found_under_the_package_that_keras_2_gave_them() {
+    let config = serde_json::json!({"class_name": "Custom>SGD", "config": {
+        "name": "SGD", "weight_decay": null, "clipnorm": null, "global_clipnorm": null,
+        "clipvalue": null, "use_ema": false, "ema_momentum": 0.99,
+        "ema_overwrite_frequency": null, "jit_compile": false, "is_legacy_optimizer": false,
+        "learning_rate": 0.01, "momentum": 0.5, "nesterov": false,
+    }});
+    let read = Optimizer::from_config(&config).unwrap();
+    assert_eq!(read.config()["class_name"], "SGD");
+    assert_eq!(read.config()["config"]["momentum"], 0.5);
 }

@@ -7,7 +7,7 @@ use crate::Result;
 use crate::batches::{Batcher, Dataset, Rows};
 use crate::feature_cache::{FeatureCache, keep_features};
 use crate::input::IntoInputs;
-use crate::metrics::{self, Metric};
+use crate::metrics;
 use crate::prepare;
 use crate::steps::{Features, Purpose, Steps};
 use crate::trainable::{Network, Trainable, Training, not_compiled};
@@ -79,13 +79,8 @@ impl Evaluation {
         data: &Dataset<'_>,
         batch_size: usize,
     ) -> Result<Scores> {
-        for metric in training
-            .metrics
-            .iter_mut()
-            .chain(&mut training.weighted_metrics)
-        {
-            metric.reset();
-        }
+        training.metrics.reset();
+        training.weighted_metrics.reset();
         let (samples, order) = (data.len(), data.members.as_deref());
         let mut loss = 0.0;
         let mut losses = vec![0.0; training.output_names.len()];
@@ -105,7 +100,10 @@ impl Evaluation {
             from = to;
         }
         let mean = |sum: f64| sum / samples.max(1) as f64;
-        let metrics = training.metrics.iter().chain(&training.weighted_metrics);
+        let metrics = training
+            .metrics
+            .iter()
+            .chain(training.weighted_metrics.iter());
         let results = metrics.map(|metric| metric.result());
         let values = losses.into_iter().map(mean).chain(results);
         Ok(Scores {
@@ -139,32 +137,23 @@ impl<N: Network> Trainable<N> {
 }
 
 /// Tells the metrics of the batch that the steps ran on.
-///
-/// Each metric is of its own output if there are several.
 pub(crate) fn update_metrics(
     training: &mut Training,
     steps: &Steps,
     rows: &Rows<'_>,
 ) -> Result<()> {
-    let Training {
-        metrics,
-        weighted_metrics,
-        ..
-    } = training;
-    let update = |position: usize, metric: &mut dyn Metric, weights| {
-        let output = if steps.outputs > 1 { position } else { 0 };
+    let metrics = training.metrics.iter_mut().map(|one| (one, None));
+    let weighted = training.weighted_metrics.iter_mut();
+    for ((output, metric), weights) in metrics.chain(weighted.map(|one| (one, rows.weights))) {
+        // With one output all metrics are of it.
+        let output = if steps.outputs > 1 { output } else { 0 };
+        metric.follow(steps.links[output]);
         metric.update(&metrics::Batch {
             targets: rows.metric_targets(output),
             predictions: steps.output(output),
             shape: steps.rest().output_shape(output),
             sample_weights: weights,
-        })
-    };
-    for (position, metric) in metrics.iter_mut().enumerate() {
-        update(position, metric, None)?;
-    }
-    for (position, metric) in weighted_metrics.iter_mut().enumerate() {
-        update(position, metric, rows.weights)?;
+        })?;
     }
     Ok(())
 }

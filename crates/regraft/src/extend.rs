@@ -7,7 +7,7 @@
 //! | an op with its gradient | [`Op`] | by [`Graph::apply`]; checked by [`gradcheck`] |
 //! | a loss | [`Configured`] and [`Loss`] | by [`LossFunction::new`] |
 //! | an activation, initializer, regularizer, constraint | [`Configured`] and [`ActivationFunction`], [`InitializerFunction`], [`RegularizerFunction`], [`ConstraintFunction`] | by [`Activation::new`], [`Initializer::new`], … |
-//! | a metric | [`Metric`] | in `compile` |
+//! | a metric | [`Metric`] | in `compile`; as all of these opened from files once it is in a [`Registry`] |
 //! | a callback | [`Callback`] | in [`Fit::callback`](crate::Fit::callback) |
 //! | an update rule, a schedule | [`UpdateRule`], [`Schedule`] | by [`Optimizer::new`] |
 //!
@@ -46,11 +46,12 @@ pub use regraft_autograd::{
     Op, Operand, Output, Program, Run, Shape, Source, Var, VariableId, Variables, attributes,
     gradcheck, ops, passes,
 };
+pub use regraft_layers::losses::Link;
 pub use regraft_layers::{
     Activation, ActivationFunction, Call, Configured, Constraint, ConstraintFunction, Emission,
     Flow, Initializer, InitializerFunction, Layer, LayerInfo, LayerKey, LayerSpec, Loss,
-    LossFunction, Mode, ParameterCount, Reduction, Registry, Regularizer, RegularizerFunction,
-    Summary, Weight, WeightAxis, WeightKind, WeightSpec, WeightStore, Weights, near,
+    LossFunction, Mode, ParameterCount, Reduction, Regularizer, RegularizerFunction, Summary,
+    Weight, WeightAxis, WeightKind, WeightSpec, WeightStore, Weights, near,
 };
 pub use regraft_optimizers::{
     IntoOptimizer, LearningRate, Optimizer, ParameterInfo, ParameterSource, ParameterUpdate, Plan,
@@ -60,5 +61,6 @@ pub use regraft_tensor::kernels::random::Key;
 pub use regraft_tensor::{Detail, IntTensor};
 pub use serde_json::{Map, Value, json};
 
-pub use crate::callbacks::{Callback, Context};
+pub use crate::callbacks::{Callback, CallbackState, Context};
 pub use crate::metrics::{Batch, Direction, Metric, Targets};
+pub use crate::registry::Registry;

@@ -118,13 +118,17 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// How much samples of each class count in the loss; classes not named count 1.
+    /// How much samples of each class count in the training loss; classes not named count 1. The
+    /// class of a sample is its target, or the place of the largest in a one-hot row. Validation is not
+    /// weighted by it, as in Keras; together with [`sample_weight`](Self::sample_weight), which Keras
+    /// refuses, a sample counts the product.
     pub fn class_weight(mut self, weights: impl IntoIterator<Item = (i32, f32)>) -> Self {
         self.class_weight = weights.into_iter().collect();
         self
     }
 
-    /// How much each sample counts in the loss.
+    /// How much each sample counts in the loss, also of a part that
+    /// [`validation_split`](Self::validation_split) keeps.
     pub fn sample_weight(mut self, weights: impl IntoData<'a>) -> Self {
         match weights.into_data() {
             Ok(weights) => self.sample_weight = Some(weights.into_floats()),
@@ -212,6 +216,7 @@ impl<N: Network> Trainable<N> {
         let training = self.training.as_mut().ok_or_else(not_compiled)?;
         let model = self.network.model_mut();
         training.fit_to(model)?;
+        training.check_optimizer()?;
         let (data, validation) =
             prepare::datasets(model, training, inputs, y.into_inputs()?, &options)?;
         let mut session = Session::new(model, training, &data, validation.as_ref(), &options)?;

@@ -8,6 +8,9 @@ use regraft_layers::{Model as LayersModel, Place};
 /// The entry of a file's metadata that holds the names of the classes.
 pub(crate) const CLASS_NAMES: &str = "class_names";
 
+/// The entry of a file's metadata that holds all metrics, if there are some that Keras does not have.
+pub(crate) const OWN_METRICS: &str = "regraft_metrics";
+
 /// Every layer with the path that Keras' weight files have for it.
 pub(crate) fn keyed_places(model: &LayersModel) -> Vec<(String, Place<'_>)> {
     let mut counters: HashMap<String, ContainerKeys> = HashMap::new();

@@ -3,6 +3,8 @@
 pub mod applications;
 mod batches;
 pub mod callbacks;
+mod classification;
+mod compiled_metrics;
 #[cfg(feature = "plot")]
 pub mod curves;
 mod error;
@@ -30,6 +32,7 @@ mod predict;
 pub mod prelude;
 mod prepare;
 pub mod progress;
+mod registry;
 mod reparametrized;
 mod save;
 mod session;
@@ -51,6 +54,7 @@ pub use load::Load;
 pub use load_report::{LoadError, LoadReport, Loaded, Mismatched, OptimizerState};
 pub use plan::{PlannedLayer, Runs, TrainingPlan};
 pub use progress::Verbosity;
+pub use registry::Registry;
 pub use trainable::{Model, Network, Sequential, Trainable};
 
 pub use ndarray;
@@ -67,9 +71,10 @@ pub mod layers {
     pub use regraft_layers::layers;
     pub use regraft_layers::layers::*;
     pub use regraft_layers::{
-        Call, Flow, Functional, Layer, LayerExt, LayerOutput, LayerSpec, Registry, WeightAxis,
-        Weights,
+        Call, Flow, Functional, Layer, LayerExt, LayerOutput, LayerSpec, WeightAxis, Weights,
     };
+
+    pub use crate::registry::Registry;
 }
 
 /// Reading and splitting data.

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use regraft_io::{DataType, Format};
+use regraft_tensor::Detail;
 
 /// What was loaded from where.
 #[must_use = "a report says what was loaded and what was not; print it"]
@@ -28,6 +29,9 @@ pub struct LoadReport {
     pub shared: Vec<Vec<String>>,
     /// Whether the optimizer's memory was restored.
     pub optimizer: OptimizerState,
+    /// Parts of how the model was compiled that are not known here, each with how to make it known. The
+    /// others are restored.
+    pub unknown: Vec<Detail>,
     /// The class names of the file, if they are not the model's.
     pub class_names: Option<Vec<String>>,
     /// What else is worth knowing, a sentence each: element types that Keras computes with, say.
@@ -93,6 +97,7 @@ impl LoadReport {
             optimizer: OptimizerState::NotRestored {
                 reason: "the file has none".to_string(),
             },
+            unknown: Vec::new(),
             class_names: None,
             notes: Vec::new(),
         }
@@ -213,6 +218,9 @@ impl fmt::Display for LoadReport {
         }
         if let Some(names) = &self.class_names {
             write!(f, "; the file's classes are {names:?}")?;
+        }
+        for part in &self.unknown {
+            write!(f, "\nnot restored: {part}")?;
         }
         for note in &self.notes {
             write!(f, "\nnote: {note}")?;

@@ -6,6 +6,7 @@ use regraft_layers::losses::LossFunction;
 use regraft_tensor::Detail;
 use serde_json::{Value, json};
 
+use crate::registry::Registry;
 use crate::{Error, Result};
 
 /// A loss for every output, or one for all, and how much each output counts.
@@ -14,6 +15,8 @@ pub(crate) struct Objective {
     losses: Vec<LossFunction>,
     /// All 1 if `None`.
     weights: Option<Vec<f32>>,
+    /// Why there is none, and what the file has: a loss that is not known here.
+    unknown: Option<Box<(Detail, Value, Value)>>,
 }
 
 impl Objective {
@@ -31,7 +34,17 @@ impl Objective {
         Ok(Objective {
             losses,
             weights: None,
+            unknown: None,
         })
+    }
+
+    /// In the place of a loss that is not known: it cannot be computed, but is saved as it came.
+    pub fn unknown(reason: Detail, loss: &Value, weights: &Value) -> Self {
+        Objective {
+            losses: Vec::new(),
+            weights: None,
+            unknown: Some(Box::new((reason, loss.clone(), weights.clone()))),
+        }
     }
 
     /// Makes the outputs count this much.
@@ -46,6 +59,11 @@ impl Objective {
 
     /// The loss of each output of `model`.
     pub fn losses(&self, model: &Model) -> Result<Vec<&LossFunction>> {
+        if let Some(unknown) = &self.unknown {
+            let help = "register it and open the file again, or give another to `losses`, which keeps \
+                        the optimizer";
+            return Err(Error::Setting(unknown.0.clone().help(help)));
+        }
         let outputs = model.output_shapes().len();
         let wrong = |what: &str, count: usize| {
             let expected = format!("{what} for each of the {outputs} outputs of the model");
@@ -96,6 +114,9 @@ impl Objective {
 
     /// `loss` and `loss_weights` as Keras stores them.
     pub fn config(&self) -> (Value, Value) {
+        if let Some(unknown) = &self.unknown {
+            return (unknown.1.clone(), unknown.2.clone());
+        }
         let loss = match self.losses.as_slice() {
             [loss] => loss.serialize(),
             losses => losses.iter().map(LossFunction::serialize).collect(),
@@ -108,9 +129,14 @@ impl Objective {
 
     /// What [`config`](Self::config) and Keras write: one loss, a list in the order of the outputs, or
     /// a dictionary by the outputs' names.
-    pub fn from_config(loss: &Value, weights: &Value, outputs: &[String]) -> Result<Self> {
+    pub fn from_config(
+        loss: &Value,
+        weights: &Value,
+        outputs: &[String],
+        registry: &Registry,
+    ) -> Result<Self> {
         let at = |detail: Detail| Error::Setting(detail.within("loss"));
-        let one = |value: &Value| LossFunction::deserialize(value).map_err(at);
+        let one = |value: &Value| registry.loss(value).map_err(at);
         let losses = match by_output(loss, outputs) {
             Some(losses) => losses.into_iter().map(one).collect::<Result<Vec<_>>>()?,
             None => vec![one(loss)?],

@@ -3,16 +3,18 @@
 use std::path::Path;
 
 use regraft_io::{Checkpoint, Format};
-use regraft_layers::{Model as LayersModel, Registry};
-use regraft_optimizers::Optimizer;
+use regraft_layers::Model as LayersModel;
+use regraft_optimizers::{Error as OptimizerError, Optimizer};
 use regraft_tensor::Detail;
 use serde_json::Value;
 
+use crate::compiled_metrics::CompiledMetrics;
+use crate::keys::OWN_METRICS;
 use crate::load::{Load, saved_class_names};
-use crate::load_report::{LoadReport, OptimizerState};
-use crate::metrics::{self, Metric};
+use crate::load_report::LoadReport;
 use crate::objective::Objective;
-use crate::trainable::{Network, Trainable, Training};
+use crate::registry::Registry;
+use crate::trainable::{Network, Trainable, Training, UnknownOptimizer};
 use crate::{Error, Result};
 
 impl<N: Network> Trainable<N> {
@@ -20,8 +22,9 @@ impl<N: Network> Trainable<N> {
     ///
     /// Layers that the file says are not trainable arrive frozen. If the file says how the model was
     /// compiled, it arrives compiled, with the optimizer's memory, so that training goes on where
-    /// it was. Where optimizer, loss or a metric is not known here, the model is not compiled and the
-    /// report says why.
+    /// it was. A part that is not known here (an optimizer, loss or metric of somebody's own) does not
+    /// keep the others from being restored; the report says what is missing and how to
+    /// [register](Self::open_with) it.
     ///
     /// ```no_run
     /// # fn main() -> regraft::Result<()> {
@@ -40,7 +43,8 @@ impl<N: Network> Trainable<N> {
         Self::open_with(path, &Registry::new())
     }
 
-    /// As [`open`](Self::open), with layers of your own, which `registry` makes known.
+    /// As [`open`](Self::open), with layers, losses, metrics, optimizers and functions of your own, which
+    /// `registry` makes known.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -87,23 +91,29 @@ impl<N: Network> Trainable<N> {
             .compile_config
             .as_ref()
             .filter(|config| !is_empty(config));
-        let compiled = compiled.map(|config| training(config, &outputs));
-        let failed = match compiled {
-            Some(Ok(training)) => {
-                opened.training = Some(training);
-                None
+        let mut unknown = Vec::new();
+        if let Some(config) = compiled {
+            let own = checkpoint.metadata.entries.get(OWN_METRICS);
+            let own = own.and_then(|text| serde_json::from_str(text).ok());
+            let mut training = training(config, own.as_ref(), &outputs, registry, &mut unknown)?;
+            if let Some(unknown) = &mut training.unknown_optimizer {
+                unknown.memory = checkpoint.optimizer.clone();
+                // Without the folder that it lies in, which each kind of file has its own of.
+                let variables = unknown.memory.iter_mut().flat_map(|it| &mut it.variables);
+                for variable in variables {
+                    if let Some((_, path)) = variable.path.split_once("optimizer_weights/") {
+                        variable.path = path.to_string();
+                    }
+                }
             }
-            Some(Err(error)) => Some(error.to_string()),
-            None => None,
-        };
+            opened.training = Some(training);
+        }
         opened.class_names = saved_class_names(checkpoint);
         if checkpoint.format == regraft_io::Format::LegacyModel {
             share_by_values(&mut opened, checkpoint, source)?;
         }
         let mut report = opened.load_checkpoint(checkpoint, source, Load::new())?;
-        if let Some(reason) = failed {
-            report.optimizer = OptimizerState::NotRestored { reason };
-        }
+        report.unknown = unknown;
         let policies = opened.network.model().policies().into_iter();
         report.notes.extend(policies.map(|(policy, layers)| {
             format!("{layers} layers have the policy {policy}; they are computed in float32")
@@ -147,48 +157,60 @@ fn is_empty(config: &Value) -> bool {
 }
 
 /// What `compile` was given, from the `compile_config` of a `.keras` file or the `training_config`
-/// of a legacy one.
-fn training(config: &Value, outputs: &[String]) -> Result<Training> {
+/// of a legacy one. Each part that is known is there; why the others are not is added to `unknown`.
+fn training(
+    config: &Value,
+    own_metrics: Option<&Value>,
+    outputs: &[String],
+    registry: &Registry,
+    unknown: &mut Vec<Detail>,
+) -> Result<Training> {
+    let (loss, weights) = (&config["loss"], &config["loss_weights"]);
+    let objective = match Objective::from_config(loss, weights, outputs, registry) {
+        Ok(objective) => objective,
+        Err(error) => {
+            let reason = detail("loss", &error);
+            unknown.push(reason.clone());
+            Objective::unknown(reason, loss, weights)
+        }
+    };
     let optimizer = match &config["optimizer"] {
         Value::Null => &config["optimizer_config"],
         optimizer => optimizer,
     };
-    let objective = Objective::from_config(&config["loss"], &config["loss_weights"], outputs)?;
-    let optimizer = Optimizer::from_config(optimizer)?;
-    let mut training = Training::new(optimizer, objective, metrics(&config["metrics"])?);
-    training.weighted_metrics = metrics(&config["weighted_metrics"])?;
+    let (optimizer, unknown_optimizer) = match registry.optimizer(optimizer) {
+        Ok(known) => (known, None),
+        Err(error) => {
+            let reason = detail("optimizer", &error.into());
+            unknown.push(reason.clone());
+            let stand_in = Optimizer::from_name("sgd")?;
+            let kept = UnknownOptimizer {
+                reason,
+                config: optimizer.clone(),
+                memory: None,
+            };
+            (stand_in, Some(Box::new(kept)))
+        }
+    };
+    let listed = own_metrics.unwrap_or(config);
+    let mut metrics = |key| CompiledMetrics::from_config(&listed[key], outputs, registry, unknown);
+    let mut training = Training::new(optimizer, objective, metrics("metrics"));
+    training.weighted_metrics = metrics("weighted_metrics");
+    training.unknown_optimizer = unknown_optimizer;
     Ok(training)
 }
 
-/// Metrics by name, or by class without settings of their own. Keras keeps a list per output, also
-/// for a single one.
-fn metrics(value: &Value) -> Result<Vec<Box<dyn Metric>>> {
-    let refuse = |value: &Value| {
-        let detail = Detail::new("metric", "a metric's name, or its class alone", value);
-        Err(Error::Setting(detail.help("call `compile` with it")))
-    };
-    match value {
-        Value::Null => Ok(Vec::new()),
-        Value::String(name) => Ok(vec![metrics::by_name(name)?]),
-        Value::Array(values) => {
-            let mut all = Vec::new();
-            for value in values {
-                all.extend(metrics(value)?);
-            }
-            Ok(all)
-        }
-        Value::Object(object) => {
-            let plain = value["config"]
-                .as_object()
-                .is_none_or(|config| config.keys().all(|key| key == "name" || key == "dtype"));
-            match object.get("class_name") {
-                Some(Value::String(class)) if plain => {
-                    Ok(vec![metrics::by_name(&regraft_layers::snake_case(class))?])
-                }
-                _ => refuse(value),
-            }
-        }
-        _ => refuse(value),
+/// What was wrong with a part of the compilation.
+fn detail(part: &str, error: &Error) -> Detail {
+    match error {
+        Error::Setting(detail) => detail.clone(),
+        Error::Optimizer(error) => match error {
+            OptimizerError::Hyperparameter(detail)
+            | OptimizerError::UnknownName(detail)
+            | OptimizerError::Config(detail) => detail.clone(),
+            error => Detail::new(part, "one that is known", error),
+        },
+        error => Detail::new(part, "one that is known", error),
     }
 }
 
@@ -200,7 +222,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{Fit, Sequential, Verbosity};
+    use crate::{Fit, OptimizerState, Sequential, Verbosity};
 
     fn trained() -> Sequential {
         let layers = regraft_layers::layers![
@@ -246,25 +268,57 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_compiled_is_said_in_the_report() {
+    fn what_is_not_known_is_said_in_the_report_and_the_rest_restored() {
         let model = trained();
         let format = regraft_io::Format::KerasArchive(regraft_io::Dialect::Named);
-        let mut checkpoint = model.checkpoint(format).unwrap();
-        checkpoint.compile_config.as_mut().unwrap()["loss"] = json!("my_loss");
-        let (opened, report) =
-            Sequential::from_checkpoint(&checkpoint, "memory", &Registry::new()).unwrap();
-        assert!(opened.optimizer().is_none());
-        assert!(report.to_string().contains("my_loss"), "{report}");
-    }
+        let saved = |key: &str, value: Value| {
+            let mut checkpoint = model.checkpoint(format).unwrap();
+            checkpoint.compile_config.as_mut().unwrap()[key] = value;
+            let opened = Sequential::from_checkpoint(&checkpoint, "memory", &Registry::new());
+            let (opened, report) = opened.unwrap();
+            let again = opened.checkpoint(format).unwrap().compile_config.unwrap();
+            (
+                opened,
+                report.to_string(),
+                again,
+                checkpoint.compile_config.unwrap(),
+            )
+        };
+        let (mut opened, report, again, first) = saved("loss", json!("my_loss"));
+        assert!(
+            report.contains("registry.register_loss(\"my_loss\""),
+            "{report}"
+        );
+        assert_eq!(opened.optimizer().unwrap().iterations(), 2);
+        assert_eq!(again, first);
+        let x = Tensor::zeros([6, 3]);
+        let y = Tensor::zeros([6, 2]);
+        assert!(opened.fit(&x, &y, Fit::new()).is_err());
+        opened.losses(["mse"]).unwrap();
+        train(&mut opened, 1);
+        assert_eq!(opened.optimizer().unwrap().iterations(), 3);
 
-    #[test]
-    fn metrics_are_read_in_every_form_that_keras_has() {
-        let config = json!([["accuracy"], {
-            "class_name": "MeanAbsoluteError",
-            "config": {"name": "mae", "dtype": "float32"},
-        }]);
-        assert_eq!(metrics(&config).unwrap().len(), 2);
-        let config = json!([{"class_name": "Recall", "config": {"name": "r", "top_k": 2}}]);
-        assert!(metrics(&config).is_err());
+        let own = json!({"class_name": "Mine", "config": {"learning_rate": 0.1, "calm": 2}});
+        let (mut opened, report, again, first) = saved("optimizer", own);
+        assert!(
+            report.contains("registry.register_optimizer(\"Mine\""),
+            "{report}"
+        );
+        assert!(opened.optimizer().is_none());
+        assert_eq!(again, first);
+        assert!(opened.evaluate(&x, &y).is_ok());
+        let error = opened.fit(&x, &y, Fit::new()).unwrap_err().to_string();
+        assert!(error.contains("set_optimizer"), "{error}");
+        opened.set_optimizer("adam").unwrap();
+        train(&mut opened, 1);
+
+        let metrics = json!([{"class_name": "Mine", "config": {"name": "m"}}, "mae"]);
+        let (opened, report, _, _) = saved("metrics", metrics);
+        assert!(
+            report.contains("registry.register_metric(\"Mine\""),
+            "{report}"
+        );
+        assert_eq!(opened.optimizer().unwrap().iterations(), 2);
+        assert_eq!(opened.metrics().count(), 1);
     }
 }

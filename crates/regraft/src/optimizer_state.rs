@@ -28,6 +28,9 @@ pub(crate) fn restored<N: Network>(
     let Some(training) = &model.training else {
         return Err("the model is not compiled".to_string());
     };
+    if training.unknown_optimizer.is_some() {
+        return Err("the file's optimizer is not known".to_string());
+    }
     if let Some(name) = &saved.name
         && name != training.optimizer.name()
     {

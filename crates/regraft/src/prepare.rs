@@ -9,6 +9,7 @@ use regraft_tensor::Detail;
 use crate::batches::Dataset;
 use crate::fit::{Fit, Validation};
 use crate::input::{Data, Values};
+use crate::metrics;
 use crate::named;
 use crate::objective::Objective;
 use crate::steps::targets_of;
@@ -26,6 +27,7 @@ pub(crate) fn datasets<'a>(
     let objective = &training.objective;
     let mut data = dataset("x", "y", model, objective, inputs, targets)?;
     data.weights = sample_weights(&data, options)?;
+    let class_weights = class_weights(&data, options)?;
     let validation = match &options.validation {
         Validation::None => None,
         Validation::Data(inputs, targets) => {
@@ -61,6 +63,14 @@ pub(crate) fn datasets<'a>(
             data.members = Some(split.train.iter().map(|&index| index as u32).collect());
             Some(validation)
         }
+    };
+    // Only now: what is validated is weighted by its samples alone, as in Keras.
+    data.weights = match (data.weights.take(), class_weights) {
+        (Some(own), Some(of_class)) => {
+            let both = own.iter().zip(&of_class);
+            Some(both.map(|(own, of_class)| own * of_class).collect())
+        }
+        (own, of_class) => own.or(of_class),
     };
     Ok((data, validation))
 }
@@ -307,37 +317,60 @@ fn check_finite(name: &str, data: &Data<'_>) -> Result<()> {
     }
 }
 
-/// The weight of each sample: its own times that of its class; `None` if all are 1.
+/// The weight of each sample that `sample_weight` gives; `None` if it was not given.
 fn sample_weights(data: &Dataset<'_>, options: &Fit<'_>) -> Result<Option<Vec<f32>>> {
-    let samples = data.samples();
-    let mut weights = match &options.sample_weight {
-        None if options.class_weight.is_empty() => return Ok(None),
-        None => vec![1.0; samples],
-        Some(given) => {
-            regraft_data::check_same_samples(("x", samples), ("sample_weight", given.len()))?;
-            check_finite("sample_weight", given)?;
-            match &given.values {
-                Values::F32(values) if given.row() == 1 => values.to_vec(),
-                _ => {
-                    let received = format!("shape {:?}", given.shape());
-                    let detail = Detail::new("sample_weight", "one number per sample", received);
-                    return Err(Error::Data(detail));
-                }
-            }
-        }
+    let Some(given) = &options.sample_weight else {
+        return Ok(None);
     };
-    if !options.class_weight.is_empty() {
-        let Some(classes) = classes(data) else {
-            let detail = Detail::new(
-                "class_weight",
-                "one class number per sample",
-                "other targets",
-            );
-            return Err(Error::Data(detail.help("use `sample_weight` instead")));
-        };
-        for (weight, class) in weights.iter_mut().zip(classes) {
-            *weight *= options.class_weight.get(class).copied().unwrap_or(1.0);
+    let samples = data.samples();
+    regraft_data::check_same_samples(("x", samples), ("sample_weight", given.len()))?;
+    check_finite("sample_weight", given)?;
+    match &given.values {
+        Values::F32(values) if given.row() == 1 => Ok(Some(values.to_vec())),
+        _ => {
+            let received = format!("shape {:?}", given.shape());
+            let detail = Detail::new("sample_weight", "one number per sample", received);
+            Err(Error::Data(detail))
         }
     }
-    Ok(Some(weights))
+}
+
+/// The weight of each sample's class; `None` if classes have none. The class is the target itself
+/// where a sample has one number, and otherwise where its row is largest, as in Keras.
+fn class_weights(data: &Dataset<'_>, options: &Fit<'_>) -> Result<Option<Vec<f32>>> {
+    if options.class_weight.is_empty() {
+        return Ok(None);
+    }
+    let refused = |received: String| {
+        let expected = "one class per sample: a number, or a one-hot row";
+        let detail = Detail::new("class_weight", expected, received);
+        Err(Error::Data(detail.help("use `sample_weight` instead")))
+    };
+    let targets = match data.targets.as_slice() {
+        [targets] => targets,
+        several => return refused(format!("targets of {} outputs", several.len())),
+    };
+    let weight = |class: i32| options.class_weight.get(&class).copied().unwrap_or(1.0);
+    let row = targets.row();
+    match &targets.values {
+        Values::I32(classes) if row == 1 => {
+            Ok(Some(classes.iter().map(|&class| weight(class)).collect()))
+        }
+        Values::F32(values) if row == 1 => {
+            let class = |value: f32| value.round_ties_even() as i32;
+            Ok(Some(
+                values.iter().map(|&value| weight(class(value))).collect(),
+            ))
+        }
+        Values::F32(values) if targets.shape().len() == 2 && row > 0 => {
+            let class = |row: &[f32]| metrics::argmax(row) as i32;
+            Ok(Some(
+                values
+                    .chunks_exact(row)
+                    .map(|row| weight(class(row)))
+                    .collect(),
+            ))
+        }
+        _ => refused(format!("targets of shape {:?}", targets.shape())),
+    }
 }

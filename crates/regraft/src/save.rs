@@ -7,7 +7,7 @@ use regraft_io::{Checkpoint, Dialect, Format, SavedLayer, SavedWeight};
 use regraft_layers::{Model as LayersModel, WeightKind};
 use regraft_tensor::Detail;
 
-use crate::keys::{CLASS_NAMES, keyed_places};
+use crate::keys::{CLASS_NAMES, OWN_METRICS, keyed_places};
 use crate::named;
 use crate::optimizer_state;
 use crate::trainable::{Compiled, Network, Trainable, Training};
@@ -142,16 +142,26 @@ impl Saving<'_> {
             checkpoint.config = Some(model.to_config());
         }
         if let Some(compiled) = &self.compiled {
-            checkpoint.optimizer = Some(optimizer_state::saved(model, compiled.optimizer));
+            checkpoint.optimizer = match compiled.unknown_optimizer {
+                None => Some(optimizer_state::saved(model, compiled.optimizer)),
+                Some(unknown) => unknown.memory.clone(),
+            };
+            let outputs = model.output_names().len();
             let mut config = match format {
-                Format::KerasArchive(_) => Some(compiled.config()),
-                Format::LegacyModel => Some(compiled.legacy_config()),
+                Format::KerasArchive(_) => Some(compiled.config(outputs)),
+                Format::LegacyModel => Some(compiled.legacy_config(outputs)),
                 _ => None,
             };
             if let (Some(config), true) = (&mut config, model.has_named_outputs()) {
                 named::by_output_name(config, &model.output_names());
             }
             checkpoint.compile_config = config;
+            if checkpoint.compile_config.is_some()
+                && let Some(own) = compiled.own_metrics(outputs)
+            {
+                let entries = &mut checkpoint.metadata.entries;
+                entries.insert(OWN_METRICS.to_string(), own.to_string());
+            }
         }
         Ok(checkpoint)
     }

@@ -131,6 +131,9 @@ impl<'s, 'd> Session<'s, 'd> {
             progress.end_epoch(&shown);
             history.push_epoch(epoch, logs.values);
             let mut context = self.context(options);
+            if stop {
+                context.stop();
+            }
             callbacks.tell(Moment::EpochEnd(epoch), &mut context, &mut history)?;
             stop |= context.stops();
             epoch += 1;
@@ -158,13 +161,8 @@ impl<'s, 'd> Session<'s, 'd> {
             .then(|| epoch_order(members, samples, options.seed, epoch));
         let order = shuffled.as_deref().or(members);
         let mut losses = vec![0.0; self.training.output_names.len()];
-        let metrics = &mut self.training.metrics;
-        for metric in metrics
-            .iter_mut()
-            .chain(&mut self.training.weighted_metrics)
-        {
-            metric.reset();
-        }
+        self.training.metrics.reset();
+        self.training.weighted_metrics.reset();
         let (mut loss, mut seen, mut stop) = (0.0, 0_usize, false);
         let steps_per_epoch = samples.div_ceil(options.batch_size);
         for step in 0..steps_per_epoch {
@@ -208,7 +206,7 @@ impl<'s, 'd> Session<'s, 'd> {
             .training
             .metrics
             .iter()
-            .chain(&self.training.weighted_metrics);
+            .chain(self.training.weighted_metrics.iter());
         let results = metrics.map(|metric| metric.result());
         let results = losses.into_iter().map(mean).chain(results);
         values.extend(self.training.value_names().into_iter().zip(results));

@@ -5,7 +5,7 @@ use regraft_autograd::passes::{optimize, split_at};
 use regraft_autograd::{
     DataType, Dim, Feed, Graph, Program, Run, Shape, Tensor, Var, VariableId, Variables,
 };
-use regraft_layers::losses::LossFunction;
+use regraft_layers::losses::{Link, LossFunction};
 use regraft_layers::{Mode, Model};
 
 use crate::feeds::Feeds;
@@ -31,6 +31,8 @@ pub(crate) struct Steps {
     pub outputs: usize,
     /// The losses of the outputs, if there are several.
     pub losses: Vec<usize>,
+    /// Of each output what makes probabilities of it, where its loss takes it for logits.
+    pub links: Vec<Option<Link>>,
     /// Trained parameters, each with the output that is its gradient.
     pub gradients: Vec<(VariableId, usize)>,
     /// States, each with the output that is its new value.
@@ -86,6 +88,9 @@ impl Steps {
             for (loss, predictions) in objective.losses(model)?.into_iter().zip(&asked) {
                 let (shape, data_type) = targets_of(loss, model, &predictions.shape())?;
                 targets.push(graph.input("targets", shape, data_type));
+                steps
+                    .links
+                    .push(loss.get().ok().and_then(|loss| loss.link(*predictions)));
             }
             let weights =
                 weighted.then(|| graph.input("sample_weight", [Dim::Batch], DataType::F32));
@@ -135,6 +140,7 @@ impl Steps {
             loss: steps.loss,
             outputs: output_count,
             losses: steps.losses,
+            links: steps.links,
             gradients: steps.gradients,
             updates: steps.updates,
         })
@@ -262,6 +268,7 @@ pub(crate) fn targets_of(
 struct StepOutputs {
     loss: Option<usize>,
     losses: Vec<usize>,
+    links: Vec<Option<Link>>,
     gradients: Vec<(VariableId, usize)>,
     updates: Vec<(VariableId, usize)>,
 }

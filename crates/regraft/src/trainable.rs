@@ -4,13 +4,15 @@
 use std::fmt::Debug;
 use std::ops::{Deref, DerefMut};
 
+use regraft_io::SavedOptimizer;
 use regraft_layers::LayerSpec;
 use regraft_layers::losses::LossFunction;
 use regraft_optimizers::{IntoOptimizer, Optimizer};
 use regraft_tensor::Detail;
 use serde_json::{Value, json};
 
-use crate::metrics::{IntoMetrics, Metric};
+use crate::compiled_metrics::CompiledMetrics;
+use crate::metrics::IntoMetrics;
 use crate::objective::Objective;
 use crate::{Error, Result};
 
@@ -38,19 +40,31 @@ pub struct Trainable<N> {
 pub(crate) struct Training {
     pub optimizer: Optimizer,
     pub objective: Objective,
-    pub metrics: Vec<Box<dyn Metric>>,
-    pub weighted_metrics: Vec<Box<dyn Metric>>,
+    /// What the file says of an optimizer that is not known here. [`optimizer`](Self::optimizer) only
+    /// stands in its place then, and trains nothing.
+    pub unknown_optimizer: Option<Box<UnknownOptimizer>>,
+    pub metrics: CompiledMetrics,
+    pub weighted_metrics: CompiledMetrics,
     /// The names of the outputs, if there are several: metrics and losses are told apart by them.
     pub output_names: Vec<String>,
 }
 
+/// An optimizer that is not known here: it is saved as it came.
+#[derive(Clone, Debug)]
+pub(crate) struct UnknownOptimizer {
+    pub reason: Detail,
+    pub config: Value,
+    pub memory: Option<SavedOptimizer>,
+}
+
 impl Training {
-    pub fn new(optimizer: Optimizer, objective: Objective, metrics: Vec<Box<dyn Metric>>) -> Self {
+    pub fn new(optimizer: Optimizer, objective: Objective, metrics: CompiledMetrics) -> Self {
         Training {
             optimizer,
             objective,
+            unknown_optimizer: None,
             metrics,
-            weighted_metrics: Vec::new(),
+            weighted_metrics: CompiledMetrics::default(),
             output_names: Vec::new(),
         }
     }
@@ -63,16 +77,18 @@ impl Training {
             _ => Vec::new(),
         };
         let outputs = self.output_names.len();
-        for (what, metrics) in [
-            ("metrics", &self.metrics),
-            ("weighted_metrics", &self.weighted_metrics),
-        ] {
-            if outputs > 0 && !metrics.is_empty() && metrics.len() != outputs {
-                let expected = format!("none, or 1 for each of the {outputs} outputs");
-                return Err(Error::Setting(Detail::new(what, expected, metrics.len())));
-            }
+        self.metrics.check("metrics", outputs)?;
+        self.weighted_metrics.check("weighted_metrics", outputs)
+    }
+
+    /// Checks that there is an optimizer.
+    pub fn check_optimizer(&self) -> Result<()> {
+        match &self.unknown_optimizer {
+            None => Ok(()),
+            Some(unknown) => Err(Error::Setting(unknown.reason.clone().help(
+                "register it and open the file again, or give another to `set_optimizer`",
+            ))),
         }
-        Ok(())
     }
 
     /// The names that histories have: the losses of the outputs if there are several, and the metrics.
@@ -84,6 +100,7 @@ impl Training {
     pub fn compiled(&self) -> Compiled<'_> {
         Compiled {
             optimizer: &self.optimizer,
+            unknown_optimizer: self.unknown_optimizer.as_deref(),
             objective: &self.objective,
             metrics: &self.metrics,
             weighted_metrics: &self.weighted_metrics,
@@ -95,36 +112,46 @@ impl Training {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Compiled<'a> {
     pub optimizer: &'a Optimizer,
+    pub unknown_optimizer: Option<&'a UnknownOptimizer>,
     pub objective: &'a Objective,
-    pub metrics: &'a [Box<dyn Metric>],
-    pub weighted_metrics: &'a [Box<dyn Metric>],
+    pub metrics: &'a CompiledMetrics,
+    pub weighted_metrics: &'a CompiledMetrics,
 }
 
 impl Compiled<'_> {
-    /// How Keras stores what `compile` was given.
-    pub fn config(&self) -> Value {
-        let names = |metrics: &[Box<dyn Metric>]| -> Vec<String> {
-            metrics
-                .iter()
-                .map(|metric| metric.name().to_string())
-                .collect()
-        };
+    /// How Keras stores what `compile` was given, of a model with so many outputs. Metrics that Keras
+    /// does not have are left out, so that it opens the file.
+    pub fn config(&self, outputs: usize) -> Value {
         let (loss, loss_weights) = self.objective.config();
         json!({
-            "optimizer": self.optimizer.config(),
+            "optimizer": match self.unknown_optimizer {
+                None => self.optimizer.config(),
+                Some(unknown) => unknown.config.clone(),
+            },
             "loss": loss,
             "loss_weights": loss_weights,
-            "metrics": names(self.metrics),
-            "weighted_metrics": names(self.weighted_metrics),
+            "metrics": self.metrics.config(outputs, false),
+            "weighted_metrics": self.weighted_metrics.config(outputs, false),
             "run_eagerly": false,
             "steps_per_execution": 1,
             "jit_compile": false,
         })
     }
 
+    /// All metrics, if there are some that Keras does not have.
+    pub fn own_metrics(&self, outputs: usize) -> Option<Value> {
+        let own = self.metrics.has_own() || self.weighted_metrics.has_own();
+        own.then(|| {
+            json!({
+                "metrics": self.metrics.config(outputs, true),
+                "weighted_metrics": self.weighted_metrics.config(outputs, true),
+            })
+        })
+    }
+
     /// How Keras stores it in a legacy `.h5` model.
-    pub fn legacy_config(&self) -> Value {
-        let config = self.config();
+    pub fn legacy_config(&self, outputs: usize) -> Value {
+        let config = self.config(outputs);
         let optimizer = &config["optimizer"];
         json!({
             "loss": config["loss"],
@@ -245,7 +272,7 @@ impl<N: Network> Trainable<N> {
     ) -> Result<&mut Self> {
         let objective = Objective::new(loss.into())?;
         let (optimizer, metrics) = (optimizer.into_optimizer()?, metrics.into_metrics()?);
-        self.training = Some(Training::new(optimizer, objective, metrics));
+        self.training = Some(Training::new(optimizer, objective, metrics.into()));
         Ok(self)
     }
 
@@ -282,20 +309,35 @@ impl<N: Network> Trainable<N> {
     /// If the model is not compiled, or a name is not known.
     pub fn weighted_metrics(&mut self, metrics: impl IntoMetrics) -> Result<&mut Self> {
         let metrics = metrics.into_metrics()?;
-        self.training_mut()?.weighted_metrics = metrics;
+        self.training_mut()?.weighted_metrics = metrics.into();
         Ok(self)
     }
 
-    /// The optimizer, with its memory and its number of steps so far; `None` before `compile`.
+    /// Trains with this optimizer from now on, and with the loss and the metrics as they are.
+    ///
+    /// # Errors
+    /// If the model is not compiled, or a setting of the optimizer is out of range.
+    pub fn set_optimizer(&mut self, optimizer: impl IntoOptimizer) -> Result<&mut Self> {
+        let optimizer = optimizer.into_optimizer()?;
+        let training = self.training_mut()?;
+        training.optimizer = optimizer;
+        training.unknown_optimizer = None;
+        Ok(self)
+    }
+
+    /// The optimizer, with its memory and its number of steps so far; `None` before `compile`, and if
+    /// the model was opened from a file whose optimizer is not known.
     pub fn optimizer(&self) -> Option<&Optimizer> {
-        self.training.as_ref().map(|training| &training.optimizer)
+        let training = self.training.as_ref();
+        let known = training.filter(|training| training.unknown_optimizer.is_none());
+        known.map(|training| &training.optimizer)
     }
 
     /// The optimizer, to be changed (its learning rate, say).
     pub fn optimizer_mut(&mut self) -> Option<&mut Optimizer> {
-        self.training
-            .as_mut()
-            .map(|training| &mut training.optimizer)
+        let training = self.training.as_mut();
+        let known = training.filter(|training| training.unknown_optimizer.is_none());
+        known.map(|training| &mut training.optimizer)
     }
 
     /// The names of the classes, in the order of the outputs, if they are known.
@@ -315,15 +357,26 @@ impl<N: Network> Trainable<N> {
 }
 
 /// The names that histories have of these metrics, besides `loss`: as they are if there is one
-/// output; otherwise the loss of each output, and each metric with its output's name in front.
-pub(crate) fn value_names(outputs: &[String], metrics: [&[Box<dyn Metric>]; 2]) -> Vec<String> {
+/// output; otherwise the loss of each output, and each metric with its output's name in front. Where
+/// names would be the same, the later ones get a number, and weighted metrics the word in front, as in
+/// Keras.
+pub(crate) fn value_names(outputs: &[String], metrics: [&CompiledMetrics; 2]) -> Vec<String> {
     let mut names: Vec<String> = outputs.iter().map(|name| format!("{name}_loss")).collect();
-    for metrics in metrics {
-        for (position, metric) in metrics.iter().enumerate() {
-            names.push(match outputs.get(position) {
-                Some(output) => format!("{output}_{}", metric.name()),
-                None => metric.name().to_string(),
-            });
+    let from = names.len();
+    for (weighted, metrics) in [false, true].into_iter().zip(metrics) {
+        let plain = metrics.iter().map(|metric| metric.name().to_string());
+        for (mut name, plain) in metrics.names(outputs).zip(plain) {
+            if weighted && names[from..].contains(&name) {
+                let output = name.strip_suffix(&plain).unwrap_or_default();
+                name = format!("{output}weighted_{plain}");
+            }
+            let mut unique = name.clone();
+            let mut number = 0;
+            while names[from..].contains(&unique) {
+                number += 1;
+                unique = format!("{name}_{number}");
+            }
+            names.push(unique);
         }
     }
     names

@@ -130,7 +130,10 @@ impl Settings<'_> {
                 config.remove(of_layers);
             }
         }
-        let activation = Activation::deserialize(&value);
+        let activation = match self.registry() {
+            Some(registry) => registry.activation(&value),
+            None => Activation::deserialize(&value),
+        };
         activation.map(Some).map_err(|detail| detail.within(key))
     }
 
@@ -142,19 +145,37 @@ impl Settings<'_> {
     ) -> Result<Initializer, Detail> {
         match self.value(key) {
             None => Ok(default.into()),
-            Some(value) => Initializer::deserialize(value).map_err(|detail| detail.within(key)),
+            Some(value) => {
+                let made = match self.registry() {
+                    Some(registry) => registry.initializer(value),
+                    None => Initializer::deserialize(value),
+                };
+                made.map_err(|detail| detail.within(key))
+            }
         }
     }
 
     /// A regularizer, or none.
     pub(crate) fn regularizer(&self, key: &'static str) -> Result<Option<Regularizer>, Detail> {
-        let read = |value| Regularizer::deserialize(value).map_err(|detail| detail.within(key));
+        let read = |value| {
+            let made = match self.registry() {
+                Some(registry) => registry.regularizer(value),
+                None => Regularizer::deserialize(value),
+            };
+            made.map_err(|detail| detail.within(key))
+        };
         self.value(key).map(read).transpose()
     }
 
     /// A constraint, or none.
     pub(crate) fn constraint(&self, key: &'static str) -> Result<Option<Constraint>, Detail> {
-        let read = |value| Constraint::deserialize(value).map_err(|detail| detail.within(key));
+        let read = |value| {
+            let made = match self.registry() {
+                Some(registry) => registry.constraint(value),
+                None => Constraint::deserialize(value),
+            };
+            made.map_err(|detail| detail.within(key))
+        };
         self.value(key).map(read).transpose()
     }
 

@@ -4,8 +4,9 @@ use regraft_autograd::{DataType, Shape, Var};
 use regraft_tensor::Detail;
 use serde_json::{Map, Value};
 
+use super::Link;
 use super::define::{like, smooth};
-use super::sigmoid_cross_entropy::crossentropy;
+use super::sigmoid_cross_entropy::{crossentropy, link};
 use crate::axis::resolve;
 use crate::settings::{self, FromSettings, Settings};
 use crate::{Configured, Loss};
@@ -93,5 +94,9 @@ impl Loss for BinaryCrossentropy {
         };
         let targets = smooth(targets, self.label_smoothing, 0.5);
         crossentropy(targets, predictions, self.from_logits).mean(&[axis])
+    }
+
+    fn link(&self, predictions: Var<'_>) -> Option<Link> {
+        link(predictions, self.from_logits)
     }
 }

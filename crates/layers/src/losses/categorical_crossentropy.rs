@@ -5,6 +5,7 @@ use regraft_autograd::{DataType, Shape, Var};
 use regraft_tensor::Detail;
 use serde_json::{Map, Value};
 
+use super::Link;
 use super::define::{last, like, smooth_classes};
 use crate::axis::{along, resolve};
 use crate::formulas::clip_probability;
@@ -111,5 +112,12 @@ impl Loss for CategoricalCrossentropy {
             }
         };
         -(targets * logarithms).sum(&[axis])
+    }
+
+    fn link(&self, predictions: Var<'_>) -> Option<Link> {
+        let classes_last =
+            resolve(self.class_name(), predictions, self.axis) == Some(last(predictions));
+        let given = predictions.operands_of::<Softmax>().is_some();
+        (self.from_logits && classes_last && !given).then_some(Link::Softmax)
     }
 }

@@ -1,10 +1,12 @@
 //! Cross-entropy of one-hot targets that counts hard samples more.
 
+use regraft_autograd::ops::Softmax;
 use regraft_autograd::{DataType, Dim, Shape, Tensor, Var};
 use regraft_tensor::Detail;
 use serde_json::{Map, Value};
 
-use super::define::{like, smooth_classes};
+use super::Link;
+use super::define::{last, like, smooth_classes};
 use crate::axis::{along, resolve};
 use crate::formulas::clip_probability;
 use crate::settings::{self, FromSettings, Settings};
@@ -123,5 +125,12 @@ impl Loss for CategoricalFocalCrossentropy {
             alpha => loss * per_class(loss, alpha, axis),
         };
         -weighted.sum(&[axis])
+    }
+
+    fn link(&self, predictions: Var<'_>) -> Option<Link> {
+        let classes_last =
+            resolve(self.class_name(), predictions, self.axis) == Some(last(predictions));
+        let given = predictions.operands_of::<Softmax>().is_some();
+        (self.from_logits && classes_last && !given).then_some(Link::Softmax)
     }
 }

@@ -8,7 +8,7 @@ use regraft_tensor::Detail;
 use serde_json::{Map, Value, json};
 
 use super::{Loss, Reduction};
-use crate::handle::name_and_config;
+use crate::handle::{name_and_config, registered_name};
 use crate::settings::{FromSettings, Settings};
 use crate::snake_case;
 
@@ -126,7 +126,7 @@ impl LossFunction {
             "module": loss.module(),
             "class_name": loss.class_name(),
             "config": config,
-            "registered_name": null,
+            "registered_name": registered_name(&**loss),
         })
     }
 
@@ -137,6 +137,40 @@ impl LossFunction {
     pub fn deserialize(value: &Value) -> Result<Self, Detail> {
         let (name, config) = name_and_config("loss", value)?;
         super::from_config(name, config.unwrap_or(&Map::new()))
+    }
+
+    /// A loss of a user's own with what Keras keeps beside its settings: the name and the reduction.
+    pub(crate) fn own(
+        class_name: &str,
+        config: &Map<String, Value>,
+        make: impl FnOnce(&Map<String, Value>) -> Result<LossFunction, Detail>,
+    ) -> Result<Self, Detail> {
+        let wrong = |key: &str, expected: &str, value: &Value| {
+            Detail::new(format!("{class_name}.{key}"), expected, value)
+        };
+        let of_all = ["name", "reduction", "dtype"];
+        let settings = config
+            .iter()
+            .filter(|(key, _)| !of_all.contains(&key.as_str()));
+        let settings = settings.map(|(key, value)| (key.clone(), value.clone()));
+        let mut loss = make(&settings.collect())?;
+        match config.get("name") {
+            None | Some(Value::Null) => {}
+            Some(Value::String(name)) => loss.name = Some(name.clone()),
+            Some(other) => return Err(wrong("name", "a text", other)),
+        }
+        match config.get("reduction") {
+            None | Some(Value::Null) => {}
+            Some(value) => {
+                let found = Reduction::NAMES.iter().find(|(_, name)| value == name);
+                let (reduction, _) = found.ok_or_else(|| {
+                    let names = Reduction::NAMES.map(|(_, name)| name);
+                    wrong("reduction", &format!("one of {names:?}"), value)
+                })?;
+                loss.reduction = *reduction;
+            }
+        }
+        Ok(loss)
     }
 
     /// What the table of names is made of.

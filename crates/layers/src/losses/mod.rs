@@ -80,11 +80,26 @@ pub trait Loss: Configured {
     /// The loss of each sample (or position), as a value of the graph.
     fn call<'g>(&self, targets: Var<'g>, predictions: Var<'g>) -> Var<'g>;
 
+    /// What makes probabilities of `predictions`, if this loss takes them for logits. A metric that was
+    /// given by name is computed from these probabilities.
+    fn link(&self, _predictions: Var<'_>) -> Option<Link> {
+        None
+    }
+
     /// 1 where a value counts and 0 where it does not, of the shape of `values`, if not all do. The
     /// mean is then over those that count.
     fn mask<'g>(&self, _targets: Var<'g>, _values: Var<'g>) -> Option<Var<'g>> {
         None
     }
+}
+
+/// What makes probabilities of logits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// Each logit is one of a label of its own.
+    Sigmoid,
+    /// The logits of a row, along the last axis, are those of the classes.
+    Softmax,
 }
 
 const TABLE: &[Maker<LossFunction>] = &[

@@ -4,6 +4,7 @@ use regraft_autograd::ops::{Binary, Map, Sigmoid, Zip};
 use regraft_autograd::{Gradient, Var, attributes};
 use regraft_tensor::kernels::math;
 
+use super::Link;
 use crate::formulas::clip_probability;
 
 /// −(z · log σ(x) + (1 − z) · log(1 − σ(x))) for a logit x and a target z, without overflow:
@@ -30,16 +31,29 @@ impl Binary for SigmoidCrossEntropy {
     }
 }
 
+/// The logits of predictions that a sigmoid gave.
+fn below_sigmoid(predictions: Var<'_>) -> Option<Var<'_>> {
+    match predictions.operands_of::<Map<Sigmoid>>().as_deref() {
+        Some(&[logits]) => Some(logits),
+        _ => None,
+    }
+}
+
+/// What makes probabilities of predictions that [`crossentropy`] takes for logits.
+pub(super) fn link(predictions: Var<'_>, from_logits: bool) -> Option<Link> {
+    let logits = from_logits && below_sigmoid(predictions).is_none();
+    logits.then_some(Link::Sigmoid)
+}
+
 /// The cross-entropy of each prediction: from the logit if it is one, or is the sigmoid of one.
 pub(super) fn crossentropy<'g>(
     targets: Var<'g>,
     predictions: Var<'g>,
     from_logits: bool,
 ) -> Var<'g> {
-    let below = predictions.operands_of::<Map<Sigmoid>>();
-    let logits = match below.as_deref() {
-        Some(&[logits]) => Some(logits),
-        _ => from_logits.then_some(predictions),
+    let logits = match below_sigmoid(predictions) {
+        Some(logits) => Some(logits),
+        None => from_logits.then_some(predictions),
     };
     if let Some(logits) = logits {
         let graph = logits.graph();

@@ -5,6 +5,7 @@ use regraft_autograd::{DataType, Forward, Op, Output, Shape, Var, attributes};
 use regraft_tensor::Detail;
 use serde_json::{Map, Value, json};
 
+use super::Link;
 use super::define::{class_numbers, last};
 use crate::formulas::clip_probability;
 use crate::settings::{self, FromSettings, Settings};
@@ -135,6 +136,11 @@ impl Loss for SparseCategoricalCrossentropy {
         // What does not count may be anything, even NaN, and has no gradient.
         logits = counts.expand_dims(last(logits)).select(logits, 0.0);
         counts.select(logits.softmax_cross_entropy(targets), 0.0)
+    }
+
+    fn link(&self, predictions: Var<'_>) -> Option<Link> {
+        let given = predictions.operands_of::<Softmax>().is_some();
+        (self.from_logits && !given).then_some(Link::Softmax)
     }
 
     fn mask<'g>(&self, targets: Var<'g>, _values: Var<'g>) -> Option<Var<'g>> {

@@ -27,7 +27,7 @@ pub use one_cycle::OneCycle;
 pub use piecewise_constant_decay::PiecewiseConstantDecay;
 pub use polynomial_decay::PolynomialDecay;
 
-use crate::config::near;
+use crate::config::{CustomSchedule, near};
 use crate::error::require_non_negative;
 use crate::{Error, Result, Schedule};
 
@@ -48,6 +48,15 @@ const NAMES: &[&str] = &[
 /// [`Error::UnknownName`] for an unknown class, [`Error::Config`] for a setting that is missing,
 /// unknown or of the wrong type.
 pub fn from_config(config: &Value) -> Result<Arc<dyn Schedule>> {
+    from_config_with(config, &|_, _| None)
+}
+
+/// As [`from_config`], with schedules of one's own: `custom` is given the class name and the settings,
+/// and returns the schedule if it is one that it knows.
+///
+/// # Errors
+/// As [`from_config`].
+pub fn from_config_with(config: &Value, custom: CustomSchedule<'_>) -> Result<Arc<dyn Schedule>> {
     let class = config.get("class_name").and_then(Value::as_str);
     let (Some(class), Some(settings)) = (class, config.get("config")) else {
         return Err(Error::Config(Detail::new(
@@ -64,7 +73,11 @@ pub fn from_config(config: &Value) -> Result<Arc<dyn Schedule>> {
         "OneCycle" => read::<OneCycle>(class, settings),
         "PiecewiseConstantDecay" => read::<PiecewiseConstantDecay>(class, settings),
         "PolynomialDecay" => read::<PolynomialDecay>(class, settings),
-        _ => Err(Error::UnknownName(near(class, "schedule", NAMES))),
+        _ => {
+            let none = Map::new();
+            let made = custom(class, settings.as_object().unwrap_or(&none));
+            made.unwrap_or_else(|| Err(Error::UnknownName(near(class, "schedule", NAMES))))
+        }
     }
 }
 

@@ -15,14 +15,14 @@ use backup::Backup;
 /// same `fit` is called again, which then goes on with the next epoch.
 ///
 /// A backup has the weights, what is frozen, the optimizer's memory of every parameter it has met,
-/// the learning rate and the history. It is one file, `latest.safetensors` in the folder, that is
+/// the learning rate, the history, and what every other callback remembers (its
+/// [`state`](Callback::state), so that of your own too). It is one file, `latest.safetensors` in the folder, that is
 /// replaced when all of the next one is written: whenever the program is killed, a whole backup is
 /// there. Since a step's random numbers depend on its place in training alone, the resumed fit ends
 /// with the same bytes as one that was never interrupted. After the last epoch the file is deleted
 /// (and the folder, if nothing else is in it).
 ///
-/// Give it before all other callbacks: those of this module that watch a quantity go on from the
-/// history that it brings back. Keras can also save between batches, but begins the epoch again
+/// The same `fit` means the same callbacks, wherever this one stands among them. Keras can also save between batches, but begins the epoch again
 /// then, with weights that have seen a part of it; that could not end with the same bytes.
 ///
 /// Source: [Keras](https://keras.io/api/callbacks/backup_and_restore/).
@@ -68,6 +68,17 @@ impl BackupAndRestore {
         self
     }
 
+    /// Removes what killed processes left of backups that they were writing.
+    fn sweep(&self) {
+        let left = |name: &str| name.starts_with(".latest.safetensors.") && name.ends_with(".tmp");
+        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            if entry.file_name().to_str().is_some_and(left) {
+                // It is in nobody's way if it cannot be removed.
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+
     /// The file of the backup.
     pub fn path(&self) -> PathBuf {
         self.folder.join("latest.safetensors")
@@ -90,6 +101,7 @@ impl Callback for BackupAndRestore {
         self.resumed_at = None;
         fs::create_dir_all(&self.folder)
             .map_err(|error| file_error(&self.folder, "a folder that can be made", &error))?;
+        self.sweep();
         let path = self.path();
         if path.exists() {
             let epoch = Backup::read(&path)?.restore(&path, context, history)?;

@@ -1,13 +1,16 @@
 //! What a callback sees of training, and may change.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use regraft_layers::Model;
 use regraft_optimizers::Optimizer;
 
+use super::CallbackState;
 use crate::Result;
+use crate::compiled_metrics::CompiledMetrics;
 use crate::fit::Fit;
-use crate::metrics::{Direction, Metric};
+use crate::metrics::Direction;
 use crate::objective::Objective;
 use crate::save::Saving;
 use crate::trainable::{Compiled, Training, value_names};
@@ -29,12 +32,16 @@ pub struct Context<'a> {
     pub seed: u64,
     objective: &'a Objective,
     output_names: &'a [String],
-    metrics: &'a [Box<dyn Metric>],
-    weighted_metrics: &'a [Box<dyn Metric>],
+    metrics: &'a CompiledMetrics,
+    weighted_metrics: &'a CompiledMetrics,
     class_names: Option<&'a [String]>,
     validates: bool,
     next_epoch: usize,
     stop: bool,
+    /// What each callback remembers, once an epoch has ended.
+    pub(super) states: BTreeMap<String, CallbackState>,
+    /// What each callback shall go on from.
+    pub(super) resumed: Option<BTreeMap<String, CallbackState>>,
 }
 
 /// What a context is made of.
@@ -55,6 +62,7 @@ impl<'a> Context<'a> {
             metrics,
             weighted_metrics,
             output_names,
+            unknown_optimizer: _,
         } = parts.training;
         Context {
             model: parts.model,
@@ -71,6 +79,8 @@ impl<'a> Context<'a> {
             validates: parts.validates,
             next_epoch: options.initial_epoch,
             stop: false,
+            states: BTreeMap::new(),
+            resumed: None,
         }
     }
 
@@ -107,7 +117,7 @@ impl<'a> Context<'a> {
         let Some(metric) = position.checked_sub(self.output_names.len()) else {
             return Some(Direction::Down);
         };
-        let mut metrics = self.metrics.iter().chain(self.weighted_metrics);
+        let mut metrics = self.metrics.iter().chain(self.weighted_metrics.iter());
         metrics.nth(metric)?.direction()
     }
 
@@ -137,12 +147,23 @@ impl<'a> Context<'a> {
             model: self.model,
             compiled: Some(Compiled {
                 optimizer: self.optimizer,
+                unknown_optimizer: None,
                 objective: self.objective,
                 metrics: self.metrics,
                 weighted_metrics: self.weighted_metrics,
             }),
             class_names: self.class_names,
         }
+    }
+
+    /// What each callback remembers, by its name: known [after an epoch](super::Callback::after_epoch).
+    pub fn states(&self) -> &BTreeMap<String, CallbackState> {
+        &self.states
+    }
+
+    /// Lets every callback go on from what it remembered, when called before the first epoch.
+    pub fn resume_with(&mut self, states: BTreeMap<String, CallbackState>) {
+        self.resumed = Some(states);
     }
 
     pub(crate) fn next_epoch(&self) -> usize {

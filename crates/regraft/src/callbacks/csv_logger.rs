@@ -1,12 +1,12 @@
 //! The history as a CSV file that grows with each epoch.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use regraft_tensor::Detail;
 
-use super::{Callback, Context};
+use super::{Callback, CallbackState, Context};
 use crate::{Error, History, Result};
 
 /// Writes a line with the loss and the metrics of each epoch (counted from 0) to a CSV file, after a
@@ -22,6 +22,12 @@ pub struct CSVLogger {
     append: bool,
     columns: Vec<String>,
     file: Option<File>,
+    /// The length of the file before anything of this `fit` is in it; a file that is replaced is
+    /// emptied then.
+    start: u64,
+    /// Whether nothing has been written in this `fit`.
+    untouched: bool,
+    header: String,
 }
 
 impl CSVLogger {
@@ -33,6 +39,9 @@ impl CSVLogger {
             append: false,
             columns: Vec::new(),
             file: None,
+            start: 0,
+            untouched: true,
+            header: String::new(),
         }
     }
 
@@ -61,6 +70,27 @@ impl CSVLogger {
             .map_err(|error| cannot_write(path, &error))
     }
 
+    /// Empties a file that is replaced, and writes the line of names, once.
+    fn begin(&mut self) -> Result<()> {
+        if !std::mem::take(&mut self.untouched) {
+            return Ok(());
+        }
+        self.cut(self.start)?;
+        let header = std::mem::take(&mut self.header);
+        self.write(&header)
+    }
+
+    /// Leaves so many bytes of the file, and writes on after them.
+    fn cut(&mut self, length: u64) -> Result<()> {
+        let Some(file) = &mut self.file else {
+            return Ok(());
+        };
+        file.set_len(length)
+            .and_then(|()| file.seek(SeekFrom::Start(length)))
+            .map(|_| ())
+            .map_err(|error| cannot_write(&self.path, &error))
+    }
+
     fn quoted(&self, name: &str) -> String {
         match name.contains([self.separator, '"', '\n', '\r']) {
             true => format!("\"{}\"", name.replace('"', "\"\"")),
@@ -83,6 +113,7 @@ impl Callback for CSVLogger {
             .chain(self.columns.iter().map(|name| self.quoted(name)))
             .collect();
         let header = names.join(&self.separator.to_string());
+        self.untouched = true;
         let there = match self.append && self.path.exists() {
             true => {
                 let text = fs::read_to_string(&self.path);
@@ -99,20 +130,47 @@ impl Callback for CSVLogger {
                 detail.help("write to another file, or do not append"),
             ));
         }
+        // What is there is not touched before it is known whether training goes on from a backup.
         let file = OpenOptions::new()
             .create(true)
             .write(true)
-            .append(self.append)
-            .truncate(!self.append)
+            .truncate(false)
             .open(&self.path)
             .map_err(|error| cannot_write(&self.path, &error))?;
         self.file = Some(file);
-        if there.is_empty() {
-            self.write(&format!("{header}\n"))?;
-        } else if !there.ends_with('\n') {
-            self.write("\n")?;
-        }
+        self.start = there.len() as u64;
+        self.header = match (there.is_empty(), there.ends_with('\n')) {
+            (true, _) => format!("{header}\n"),
+            (false, false) => "\n".to_string(),
+            (false, true) => String::new(),
+        };
         Ok(())
+    }
+
+    fn on_epoch_begin(&mut self, _epoch: usize, _context: &mut Context<'_>) -> Result<()> {
+        self.begin()
+    }
+
+    fn state(&self) -> Option<CallbackState> {
+        let file = self.file.as_ref()?;
+        let length = file.metadata().ok()?.len();
+        Some(CallbackState::new().value("length", length))
+    }
+
+    /// Goes on at the end of what was written before the backup.
+    fn restore(&mut self, state: &CallbackState, _context: &mut Context<'_>) -> Result<()> {
+        let length = state.count("length")? as u64;
+        let there = fs::metadata(&self.path).map_or(0, |file| file.len());
+        if there < length {
+            let at = self.path.display().to_string();
+            let expected = format!("the {length} bytes that there were at the backup");
+            let detail = Detail::new(at, expected, there);
+            return Err(Error::File(
+                detail.help("put the file back, or delete the backup to begin anew"),
+            ));
+        }
+        self.untouched = false;
+        self.cut(length)
     }
 
     fn on_epoch_end(
@@ -134,6 +192,7 @@ impl Callback for CSVLogger {
     }
 
     fn on_train_end(&mut self, _context: &mut Context<'_>, _history: &mut History) -> Result<()> {
+        self.begin()?;
         self.file = None;
         Ok(())
     }

@@ -1,17 +1,18 @@
 //! Stopping when a quantity no longer improves.
 
+use serde_json::json;
+
 use super::monitor::{Mode, Monitor};
 use super::snapshot::Snapshot;
-use super::{Callback, Context};
+use super::{Callback, CallbackState, Context};
 use crate::{History, Result};
 
 /// Stops training when the monitored quantity has not improved for `patience` epochs.
 ///
 /// An epoch counts as an improvement if it is better than the best so far by more than `min_delta`,
 /// and it ends the waiting if it is also better than `baseline`. An epoch whose value is NaN never
-/// is. Frozen weights are neither copied nor restored. After a [resumed](super::BackupAndRestore)
-/// fit, waiting goes on where it was, but the weights of epochs before the interruption are gone, so
-/// then those of the best epoch since are restored.
+/// is. Frozen weights are neither copied nor restored. Every `fit` begins anew; a
+/// [resumed](super::BackupAndRestore) one goes on where it was, with the weights of the best epoch.
 ///
 /// Defaults: monitor `val_loss`, `min_delta` 0, `patience` 0, [`Mode::Auto`], no baseline, weights
 /// not restored, from the first epoch. Source:
@@ -114,12 +115,9 @@ impl EarlyStopping {
         self
     }
 
-    /// Takes the value of an epoch into account. `model` is there if its weights can be kept.
-    fn watch(&mut self, epoch: usize, value: f64, context: Option<&Context<'_>>) {
-        let snapshot = |keep: bool| {
-            let context = context.filter(|_| keep)?;
-            Some(Snapshot::take(context.model))
-        };
+    /// Takes the value of an epoch into account.
+    fn watch(&mut self, epoch: usize, value: f64, context: &Context<'_>) {
+        let snapshot = |keep: bool| keep.then(|| Snapshot::take(context.model));
         if self.best_weights.is_none() {
             self.best_weights = snapshot(self.restore_best_weights);
         }
@@ -140,22 +138,13 @@ impl EarlyStopping {
 }
 
 impl Callback for EarlyStopping {
-    fn on_train_begin(&mut self, context: &mut Context<'_>, history: &mut History) -> Result<()> {
+    fn on_train_begin(&mut self, context: &mut Context<'_>, _history: &mut History) -> Result<()> {
         self.monitor.begin("EarlyStopping", context)?;
         self.wait = 0;
         self.stopped_epoch = None;
         self.best = None;
         self.best_epoch = None;
         self.best_weights = None;
-        let points: Vec<(usize, f64)> = history.points(&self.monitor.name).collect();
-        for (epoch, value) in points {
-            if epoch >= self.start_from_epoch {
-                self.watch(epoch, value, None);
-            }
-        }
-        if self.stopped_epoch.is_some() {
-            context.stop();
-        }
         Ok(())
     }
 
@@ -171,7 +160,7 @@ impl Callback for EarlyStopping {
         if epoch < self.start_from_epoch {
             return Ok(());
         }
-        self.watch(epoch, value, Some(context));
+        self.watch(epoch, value, context);
         if self.stopped_epoch.is_some() {
             context.stop();
         }
@@ -182,6 +171,27 @@ impl Callback for EarlyStopping {
         if let Some(best) = self.best_weights.take() {
             best.restore(context.model);
         }
+        Ok(())
+    }
+
+    fn state(&self) -> Option<CallbackState> {
+        let state = CallbackState::new()
+            .value("stopped_epoch", json!(self.stopped_epoch))
+            .number("best", self.best)
+            .value("best_epoch", json!(self.best_epoch))
+            .value("wait", self.wait);
+        Some(match &self.best_weights {
+            Some(weights) => weights.into_state(state),
+            None => state,
+        })
+    }
+
+    fn restore(&mut self, state: &CallbackState, context: &mut Context<'_>) -> Result<()> {
+        self.wait = state.count("wait")?;
+        self.stopped_epoch = state.get_count("stopped_epoch");
+        self.best = state.get_number("best");
+        self.best_epoch = state.get_count("best_epoch");
+        self.best_weights = Snapshot::from_state(state, context.model)?;
         Ok(())
     }
 }

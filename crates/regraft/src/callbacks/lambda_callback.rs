@@ -2,12 +2,14 @@
 
 use std::fmt;
 
-use super::{Callback, Context};
+use super::{Callback, CallbackState, Context};
 use crate::{History, Result};
 
 type OnTrain<'a> = Box<dyn FnMut(&mut Context<'_>, &mut History) -> Result<()> + 'a>;
 type OnEpochBegin<'a> = Box<dyn FnMut(usize, &mut Context<'_>) -> Result<()> + 'a>;
 type OnEpochEnd<'a> = Box<dyn FnMut(usize, &mut Context<'_>, &History) -> Result<()> + 'a>;
+type State<'a> = Box<dyn Fn() -> CallbackState + 'a>;
+type Restore<'a> = Box<dyn FnMut(&CallbackState) -> Result<()> + 'a>;
 type OnBatchEnd<'a> = Box<dyn FnMut(usize, usize, &mut Context<'_>) -> Result<()> + 'a>;
 
 /// A callback made of functions, for what is too small for a type of its own.
@@ -34,6 +36,7 @@ pub struct LambdaCallback<'a> {
     epoch_end: Option<OnEpochEnd<'a>>,
     batch_end: Option<OnBatchEnd<'a>>,
     train_end: Option<OnTrain<'a>>,
+    state: Option<(State<'a>, Restore<'a>)>,
 }
 
 impl<'a> LambdaCallback<'a> {
@@ -91,6 +94,18 @@ impl<'a> LambdaCallback<'a> {
         self.train_end = Some(Box::new(function));
         self
     }
+
+    /// What the functions remember, and how they go on from it, so that it is part of a
+    /// [backup](super::BackupAndRestore).
+    #[must_use]
+    pub fn state(
+        mut self,
+        state: impl Fn() -> CallbackState + 'a,
+        restore: impl FnMut(&CallbackState) -> Result<()> + 'a,
+    ) -> Self {
+        self.state = Some((Box::new(state), Box::new(restore)));
+        self
+    }
 }
 
 impl fmt::Debug for LambdaCallback<'_> {
@@ -128,6 +143,17 @@ impl Callback for LambdaCallback<'_> {
 
     fn wants_batches(&self) -> bool {
         self.batch_end.is_some()
+    }
+
+    fn state(&self) -> Option<CallbackState> {
+        self.state.as_ref().map(|(state, _)| state())
+    }
+
+    fn restore(&mut self, state: &CallbackState, _context: &mut Context<'_>) -> Result<()> {
+        match &mut self.state {
+            Some((_, restore)) => restore(state),
+            None => Ok(()),
+        }
     }
 
     fn on_batch_end(&mut self, epoch: usize, step: usize, context: &mut Context<'_>) -> Result<()> {

@@ -15,8 +15,9 @@
 //! # drop(options);
 //! ```
 //!
-//! Callbacks are told in the order in which they were given. [`BackupAndRestore`] comes first, so
-//! that the others see the epochs that it brings back.
+//! Callbacks are told in the order in which they were given. What one remembers it keeps from `fit` to
+//! `fit` or begins anew, each as in Keras; and it is part of a [backup](BackupAndRestore), so that
+//! training that was interrupted goes on as if it had not been.
 
 mod backup_and_restore;
 mod context;
@@ -29,6 +30,7 @@ mod monitor;
 mod path_template;
 mod reduce_lr_on_plateau;
 mod snapshot;
+mod state;
 mod telling;
 mod terminate_on_nan;
 #[cfg(test)]
@@ -46,6 +48,7 @@ pub use learning_rate_scheduler::LearningRateScheduler;
 pub use model_checkpoint::{ModelCheckpoint, SaveFrequency};
 pub use monitor::Mode;
 pub use reduce_lr_on_plateau::ReduceLROnPlateau;
+pub use state::CallbackState;
 pub(crate) use telling::{Callbacks, Moment};
 pub use terminate_on_nan::TerminateOnNaN;
 
@@ -148,6 +151,29 @@ pub trait Callback: Debug {
     fn on_train_end(&mut self, _context: &mut Context<'_>, _history: &mut History) -> Result<()> {
         Ok(())
     }
+
+    /// What it must know to go on after an interruption, asked for when an epoch has ended and all
+    /// callbacks have been told. The default is nothing: a callback without memory.
+    fn state(&self) -> Option<CallbackState> {
+        None
+    }
+
+    /// Goes on from what [`state`](Self::state) gave, in training that was interrupted: called after
+    /// every callback's [`on_train_begin`](Self::on_train_begin), before the first epoch. The context
+    /// has the weights of the interruption.
+    ///
+    /// # Errors
+    /// A state that is not this callback's.
+    fn restore(&mut self, _state: &CallbackState, _context: &mut Context<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    /// What its state is kept under in a backup: the name of its type.
+    fn name(&self) -> &str {
+        let name = std::any::type_name::<Self>();
+        let name = name.split('<').next().unwrap_or(name);
+        name.rsplit("::").next().unwrap_or(name)
+    }
 }
 
 impl<C: Callback + ?Sized> Callback for &mut C {
@@ -187,5 +213,17 @@ impl<C: Callback + ?Sized> Callback for &mut C {
 
     fn on_train_end(&mut self, context: &mut Context<'_>, history: &mut History) -> Result<()> {
         (**self).on_train_end(context, history)
+    }
+
+    fn state(&self) -> Option<CallbackState> {
+        (**self).state()
+    }
+
+    fn restore(&mut self, state: &CallbackState, context: &mut Context<'_>) -> Result<()> {
+        (**self).restore(state, context)
+    }
+
+    fn name(&self) -> &str {
+        (**self).name()
     }
 }

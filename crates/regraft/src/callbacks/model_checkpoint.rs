@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use regraft_tensor::Detail;
+use serde_json::{Value, json};
 
 use super::monitor::{Mode, Monitor};
 use super::path_template::{Number, fill};
-use super::{Callback, Context};
+use super::{Callback, CallbackState, Context};
 use crate::save::{ModelFile, WeightsFile};
 use crate::{Error, History, Result};
 
@@ -26,6 +27,9 @@ pub enum SaveFrequency {
 /// The path may have placeholders: `{epoch}` and `{batch}` (counted from 1) and every quantity of
 /// the history, formatted as in Python (`{epoch:02}`, `{val_loss:.2f}`). Folders are made. A file is
 /// replaced when all of the new one is written, so that an interruption leaves one of the two.
+///
+/// What is best is best of all fits that it is used for, so that a later fit never replaces a better
+/// file; a new checkpoint knows nothing of earlier ones unless it is given a threshold.
 ///
 /// Between epochs every quantity is known; between batches only `loss`, the mean of the epoch so
 /// far. Defaults: monitor `val_loss`, everything saved after each epoch. Source:
@@ -53,7 +57,6 @@ pub struct ModelCheckpoint {
     save_best_only: bool,
     save_weights_only: bool,
     save_freq: SaveFrequency,
-    initial_value_threshold: Option<f64>,
     batches: usize,
 }
 
@@ -69,7 +72,6 @@ impl ModelCheckpoint {
             save_best_only: false,
             save_weights_only: false,
             save_freq: SaveFrequency::Epoch,
-            initial_value_threshold: None,
             batches: 0,
         }
     }
@@ -112,7 +114,7 @@ impl ModelCheckpoint {
     /// With [`save_best_only`](Self::save_best_only): what the first epoch has to surpass.
     #[must_use]
     pub fn initial_value_threshold(mut self, value: f64) -> Self {
-        self.initial_value_threshold = Some(value);
+        self.best = Some(value);
         self
     }
 
@@ -184,18 +186,28 @@ impl ModelCheckpoint {
 impl Callback for ModelCheckpoint {
     /// # Errors
     /// An ending, a placeholder or a quantity to monitor that is not known.
-    fn on_train_begin(&mut self, context: &mut Context<'_>, history: &mut History) -> Result<()> {
+    fn on_train_begin(&mut self, context: &mut Context<'_>, _history: &mut History) -> Result<()> {
         self.check(context)?;
-        self.batches = 0;
-        self.last_path = None;
-        self.best = self.initial_value_threshold;
         if self.save_best_only {
             self.monitor.begin("ModelCheckpoint", context)?;
-            let points: Vec<(usize, f64)> = history.points(&self.monitor.name).collect();
-            for (_, value) in points {
-                self.improves(value);
-            }
         }
+        Ok(())
+    }
+
+    fn state(&self) -> Option<CallbackState> {
+        let path = self.last_path.as_ref();
+        let state = CallbackState::new()
+            .number("best", self.best)
+            .value("last_path", json!(path.map(|path| path.to_string_lossy())))
+            .value("batches", self.batches);
+        Some(state)
+    }
+
+    fn restore(&mut self, state: &CallbackState, _context: &mut Context<'_>) -> Result<()> {
+        self.batches = state.count("batches")?;
+        self.best = state.get_number("best");
+        let path = state.get_value("last_path").and_then(Value::as_str);
+        self.last_path = path.map(PathBuf::from);
         Ok(())
     }
 

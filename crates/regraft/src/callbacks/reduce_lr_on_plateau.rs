@@ -1,13 +1,15 @@
 //! A smaller learning rate when a quantity no longer improves.
 
 use regraft_tensor::Detail;
+use serde_json::json;
 
 use super::monitor::{Mode, Monitor};
-use super::{Callback, Context};
+use super::{Callback, CallbackState, Context};
 use crate::{Error, History, Result};
 
 /// Multiplies the learning rate by `factor` when the monitored quantity has not improved for
 /// `patience` epochs, down to `min_lr`; after that it waits `cooldown` epochs before it counts again.
+/// Every `fit` begins anew, as in Keras.
 ///
 /// Defaults: monitor `val_loss`, `factor` 0.1, `patience` 10, [`Mode::Auto`], `min_delta` 1e-4,
 /// `cooldown` 0, `min_lr` 0. Source: [Keras](https://keras.io/api/callbacks/reduce_lr_on_plateau/).
@@ -129,7 +131,7 @@ impl ReduceLROnPlateau {
 }
 
 impl Callback for ReduceLROnPlateau {
-    fn on_train_begin(&mut self, context: &mut Context<'_>, history: &mut History) -> Result<()> {
+    fn on_train_begin(&mut self, context: &mut Context<'_>, _history: &mut History) -> Result<()> {
         self.monitor.begin("ReduceLROnPlateau", context)?;
         if !(self.factor > 0.0 && self.factor < 1.0) {
             let detail = Detail::new(
@@ -152,13 +154,6 @@ impl Callback for ReduceLROnPlateau {
         self.best = None;
         self.reduced.clear();
         (self.wait, self.cooling) = (0, 0);
-        // Of a resumed fit: the optimizer has the reduced rate already.
-        let points: Vec<(usize, f64)> = history.points(&self.monitor.name).collect();
-        for (epoch, value) in points {
-            if self.watch(value) {
-                self.has_reduced(epoch);
-            }
-        }
         Ok(())
     }
 
@@ -180,6 +175,24 @@ impl Callback for ReduceLROnPlateau {
             context.optimizer.set_learning_rate(reduced)?;
             self.has_reduced(epoch);
         }
+        Ok(())
+    }
+
+    fn state(&self) -> Option<CallbackState> {
+        let state = CallbackState::new()
+            .number("best", self.best)
+            .value("reduced", json!(self.reduced))
+            .value("wait", self.wait)
+            .value("cooling", self.cooling);
+        Some(state)
+    }
+
+    fn restore(&mut self, state: &CallbackState, _context: &mut Context<'_>) -> Result<()> {
+        self.wait = state.count("wait")?;
+        self.cooling = state.count("cooling")?;
+        self.best = state.get_number("best");
+        let reduced = state.get_value("reduced").cloned().unwrap_or_default();
+        self.reduced = serde_json::from_value(reduced).unwrap_or_default();
         Ok(())
     }
 }

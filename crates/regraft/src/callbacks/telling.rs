@@ -1,7 +1,11 @@
 //! Telling all callbacks of a `fit` what happens, in the order in which they were given.
 
-use super::{Callback, Context};
-use crate::{History, Result};
+use std::collections::BTreeMap;
+
+use regraft_tensor::Detail;
+
+use super::{Callback, CallbackState, Context};
+use crate::{Error, History, Result};
 
 /// What callbacks are told of.
 #[derive(Clone, Copy, Debug)]
@@ -51,11 +55,63 @@ impl<'a> Callbacks<'a> {
                 Moment::TrainEnd => callback.on_train_end(context, history)?,
             }
         }
-        if let Moment::EpochEnd(epoch) = moment {
-            for callback in &mut self.list {
-                callback.after_epoch(epoch, context, history)?;
+        match moment {
+            Moment::EpochEnd(epoch) => {
+                context.states = self.states();
+                for callback in &mut self.list {
+                    callback.after_epoch(epoch, context, history)?;
+                }
+            }
+            Moment::TrainBegin => {
+                if let Some(states) = context.resumed.take() {
+                    self.restore(states, context)?;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// What each callback remembers, under its name; the second of a name has a number.
+    fn states(&self) -> BTreeMap<String, CallbackState> {
+        let states = self.names().into_iter().zip(&self.list);
+        states
+            .filter_map(|(name, callback)| Some((name, callback.state()?)))
+            .collect()
+    }
+
+    fn restore(
+        &mut self,
+        mut states: BTreeMap<String, CallbackState>,
+        context: &mut Context<'_>,
+    ) -> Result<()> {
+        let names = self.names();
+        let known: Vec<&String> = states.keys().filter(|name| !names.contains(name)).collect();
+        if let Some(name) = known.first() {
+            let expected = format!("a callback {name}, whose state the backup has");
+            let detail = Detail::new("callbacks", expected, names.join(", "));
+            return Err(Error::File(detail.help(
+                "call `fit` as before, with the same callbacks, or delete the backup to begin anew",
+            )));
+        }
+        for (name, callback) in names.into_iter().zip(&mut self.list) {
+            if let Some(state) = states.remove(&name) {
+                callback.restore(&state, context)?;
             }
         }
         Ok(())
+    }
+
+    fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = Vec::with_capacity(self.list.len());
+        for callback in &self.list {
+            let name = callback.name();
+            let earlier = |other: &&String| other.split('#').next() == Some(name);
+            names.push(match names.iter().filter(earlier).count() {
+                0 => name.to_string(),
+                number => format!("{name}#{number}"),
+            });
+        }
+        names
     }
 }

@@ -1,9 +1,10 @@
 //! Stopping when the loss is no number any more.
 
 use regraft_tensor::Detail;
+use serde_json::json;
 
-use super::{Callback, Context};
-use crate::{Error, Result};
+use super::{Callback, CallbackState, Context};
+use crate::{Error, History, Result};
 
 /// Stops training at the first step whose loss is NaN or infinite, without waiting for the end of
 /// the epoch.
@@ -34,6 +35,21 @@ impl TerminateOnNaN {
 }
 
 impl Callback for TerminateOnNaN {
+    fn on_train_begin(&mut self, _context: &mut Context<'_>, _history: &mut History) -> Result<()> {
+        self.stopped_at = None;
+        Ok(())
+    }
+
+    fn state(&self) -> Option<CallbackState> {
+        Some(CallbackState::new().value("stopped_at", json!(self.stopped_at)))
+    }
+
+    fn restore(&mut self, state: &CallbackState, _context: &mut Context<'_>) -> Result<()> {
+        let stopped = state.get_value("stopped_at").cloned().unwrap_or_default();
+        self.stopped_at = serde_json::from_value(stopped).unwrap_or_default();
+        Ok(())
+    }
+
     fn wants_batches(&self) -> bool {
         true
     }

@@ -1,8 +1,10 @@
 //! The share of predictions that are right, for two classes, many, and one-hot targets.
 
 use regraft_tensor::Detail;
+use serde_json::{Map, Value};
 
-use super::{Batch, Direction, Error, Metric, Result, Targets, WeightedMean};
+use super::settings::{Settings, exact, settings};
+use super::{Batch, Direction, Error, Metric, Result, Targets, WeightedMean, keras_class};
 
 /// What the string `"accuracy"` means in Keras: the accuracy that suits shapes and targets.
 ///
@@ -20,7 +22,7 @@ pub struct Accuracy {
 #[derive(Clone, Debug)]
 pub struct BinaryAccuracy {
     mean: WeightedMean,
-    threshold: f32,
+    threshold: f64,
 }
 
 /// The share of rows whose largest prediction stands where the largest target stands. Targets are
@@ -56,8 +58,15 @@ impl BinaryAccuracy {
     pub fn with_threshold(threshold: f32) -> Self {
         BinaryAccuracy {
             mean: WeightedMean::default(),
-            threshold,
+            threshold: exact(threshold),
         }
+    }
+
+    pub(super) fn from_settings(settings: &Settings<'_>) -> Result<Self> {
+        Ok(BinaryAccuracy {
+            mean: WeightedMean::default(),
+            threshold: settings.number("threshold")?.unwrap_or(0.5),
+        })
     }
 }
 
@@ -72,6 +81,10 @@ impl CategoricalAccuracy {
     pub fn new() -> Self {
         Self::default()
     }
+
+    pub(super) fn from_settings(_settings: &Settings<'_>) -> Result<Self> {
+        Ok(Self::default())
+    }
 }
 
 impl SparseCategoricalAccuracy {
@@ -79,10 +92,14 @@ impl SparseCategoricalAccuracy {
     pub fn new() -> Self {
         Self::default()
     }
+
+    pub(super) fn from_settings(_settings: &Settings<'_>) -> Result<Self> {
+        Ok(Self::default())
+    }
 }
 
 /// The place of the largest value, the first of equals.
-pub(super) fn argmax(values: &[f32]) -> usize {
+pub(crate) fn argmax(values: &[f32]) -> usize {
     let mut best = 0;
     for (index, &value) in values.iter().enumerate() {
         if value > values[best] {
@@ -173,7 +190,7 @@ fn needs_classes(name: &str, batch: &Batch<'_>) -> Error {
 }
 
 macro_rules! accuracy_metric {
-    ($name:ident, $keras:literal, |$metric:ident, $batch:ident| $update:expr) => {
+    ($name:ident, $keras:literal, |$metric:ident, $batch:ident| $update:expr, $($kept:tt)*) => {
         impl Metric for $name {
             fn name(&self) -> &str {
                 $keras
@@ -195,27 +212,51 @@ macro_rules! accuracy_metric {
             fn direction(&self) -> Option<Direction> {
                 Some(Direction::Up)
             }
+
+            $($kept)*
         }
     };
 }
 
-accuracy_metric!(Accuracy, "accuracy", |metric, batch| match batch.targets {
-    _ if batch.width() == 1 => update_binary(&mut metric.mean, "accuracy", batch, 0.5),
-    Targets::Classes(_) => update_sparse(&mut metric.mean, "accuracy", batch),
-    Targets::Values(_) => update_categorical(&mut metric.mean, "accuracy", batch),
-});
-accuracy_metric!(BinaryAccuracy, "binary_accuracy", |metric, batch| {
-    update_binary(&mut metric.mean, "binary_accuracy", batch, metric.threshold)
-});
+accuracy_metric!(
+    Accuracy,
+    "accuracy",
+    |metric, batch| match batch.targets {
+        _ if batch.width() == 1 => update_binary(&mut metric.mean, "accuracy", batch, 0.5),
+        Targets::Classes(_) => update_sparse(&mut metric.mean, "accuracy", batch),
+        Targets::Values(_) => update_categorical(&mut metric.mean, "accuracy", batch),
+    },
+    keras_class!("Accuracy");
+
+    // Keras has it as a name alone; its class of that name tests for equality.
+    fn serialize(&self) -> Value {
+        "accuracy".into()
+    }
+);
+accuracy_metric!(
+    BinaryAccuracy,
+    "binary_accuracy",
+    |metric, batch| {
+        let threshold = metric.threshold as f32;
+        update_binary(&mut metric.mean, "binary_accuracy", batch, threshold)
+    },
+    keras_class!("BinaryAccuracy");
+
+    fn config(&self) -> Map<String, Value> {
+        settings([("threshold", self.threshold.into())])
+    }
+);
 accuracy_metric!(
     CategoricalAccuracy,
     "categorical_accuracy",
-    |metric, batch| update_categorical(&mut metric.mean, "categorical_accuracy", batch)
+    |metric, batch| update_categorical(&mut metric.mean, "categorical_accuracy", batch),
+    keras_class!("CategoricalAccuracy");
 );
 accuracy_metric!(
     SparseCategoricalAccuracy,
     "sparse_categorical_accuracy",
-    |metric, batch| update_sparse(&mut metric.mean, "sparse_categorical_accuracy", batch)
+    |metric, batch| update_sparse(&mut metric.mean, "sparse_categorical_accuracy", batch),
+    keras_class!("SparseCategoricalAccuracy");
 );
 
 #[cfg(test)]

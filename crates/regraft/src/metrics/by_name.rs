@@ -1,75 +1,19 @@
-//! Metrics by Keras' names, as in `metrics=["accuracy"]`.
+//! Metrics by Keras' names, as in `metrics=["accuracy"]`: what they are computed from, the loss says.
 
-use regraft_tensor::Detail;
+use regraft_layers::losses::Link;
+use serde_json::{Map, Value};
 
+use super::known::{self, Known};
+use super::probabilities::Probabilities;
 use super::*;
-
-type Make = fn() -> Box<dyn Metric>;
-
-/// The names of a metric (its own first, then Keras' short forms) and how to make it.
-const METRICS: &[(&[&str], Make)] = &[
-    (&["accuracy", "acc"], || Box::new(Accuracy::new())),
-    (&["binary_accuracy"], || Box::new(BinaryAccuracy::new())),
-    (&["categorical_accuracy"], || {
-        Box::new(CategoricalAccuracy::new())
-    }),
-    (&["sparse_categorical_accuracy"], || {
-        Box::new(SparseCategoricalAccuracy::new())
-    }),
-    (&["top_k_categorical_accuracy"], || {
-        Box::new(TopKCategoricalAccuracy::new())
-    }),
-    (&["sparse_top_k_categorical_accuracy"], || {
-        Box::new(SparseTopKCategoricalAccuracy::new())
-    }),
-    (&["precision"], || Box::new(Precision::new())),
-    (&["recall"], || Box::new(Recall::new())),
-    (&["f1_score"], || Box::new(F1Score::new(Average::None))),
-    (&["auc"], || Box::new(Auc::new())),
-    (&["true_positives"], || Box::new(TruePositives::new())),
-    (&["true_negatives"], || Box::new(TrueNegatives::new())),
-    (&["false_positives"], || Box::new(FalsePositives::new())),
-    (&["false_negatives"], || Box::new(FalseNegatives::new())),
-    (&["mean_absolute_error", "mae"], || {
-        Box::new(MeanAbsoluteError::new())
-    }),
-    (&["mean_squared_error", "mse"], || {
-        Box::new(MeanSquaredError::new())
-    }),
-    (&["root_mean_squared_error"], || {
-        Box::new(RootMeanSquaredError::new())
-    }),
-    (&["mean_absolute_percentage_error", "mape"], || {
-        Box::new(MeanAbsolutePercentageError::new())
-    }),
-    (&["mean_squared_logarithmic_error", "msle"], || {
-        Box::new(MeanSquaredLogarithmicError::new())
-    }),
-    (&["logcosh", "log_cosh_error"], || {
-        Box::new(LogCoshError::new())
-    }),
-    (&["cosine_similarity"], || Box::new(CosineSimilarity::new())),
-    (&["r2_score"], || Box::new(R2Score::new())),
-    (&["binary_crossentropy", "bce"], || {
-        Box::new(BinaryCrossentropy::new())
-    }),
-    (&["categorical_crossentropy"], || {
-        Box::new(CategoricalCrossentropy::new())
-    }),
-    (&["sparse_categorical_crossentropy"], || {
-        Box::new(SparseCategoricalCrossentropy::new())
-    }),
-    (&["kl_divergence"], || Box::new(KLDivergence::new())),
-    (&["poisson"], || Box::new(Poisson::new())),
-    (&["hinge"], || Box::new(Hinge::new())),
-    (&["squared_hinge"], || Box::new(SquaredHinge::new())),
-    (&["categorical_hinge"], || Box::new(CategoricalHinge::new())),
-    (&["mean"], || Box::new(Mean::new())),
-];
 
 /// The metric of that name, with Keras' defaults. Case and underscores do not matter, so class names
 /// (`"MeanSquaredError"`) and short forms (`"mse"`) do as well. As in Keras, the metric is named as
 /// it was asked for: `"acc"` stays `acc` in the history.
+///
+/// In a compiled model it follows the loss: where that takes the outputs for logits, a metric of
+/// probabilities is computed from the probabilities that they stand for. (Keras compares logits with
+/// 0.5.) A metric that is given as a value takes the outputs as it says itself.
 ///
 /// ```
 /// use regraft::metrics;
@@ -81,25 +25,139 @@ const METRICS: &[(&[&str], Make)] = &[
 /// ```
 ///
 /// # Errors
-/// [`Error::Unknown`], listing the names there are.
+/// [`Error::Unknown`], listing the names there are; [`Error::Argument`] for a metric that has settings
+/// without a default.
 pub fn by_name(name: &str) -> Result<Box<dyn Metric>> {
-    let plain = |name: &str| name.replace('_', "").to_lowercase();
-    let wanted = plain(name);
-    let found = METRICS
-        .iter()
-        .find(|(names, _)| names.iter().any(|name| plain(name) == wanted));
-    let Some((names, make)) = found else {
-        let all: Vec<&str> = METRICS.iter().map(|(names, _)| names[0]).collect();
-        return Err(Error::Unknown(
-            Detail::new("metrics", "the name of a metric", format!("{name:?}"))
-                .help(format!("choose one of {}", all.join(", "))),
-        ));
-    };
-    let metric = make();
-    Ok(if names[1..].contains(&name) {
-        Box::new(named(name, metric))
-    } else {
-        metric
+    let known = known::named(name)?;
+    Ok(Box::new(ByName {
+        metric: known.with(&Map::new())?,
+        name: name.to_string(),
+        wrapper: None,
+        known,
+        link: None,
+        probabilities: Probabilities::default(),
+    }))
+}
+
+/// A function that Keras 2 wrapped into a metric of its own name.
+pub(super) fn by_function(
+    function: &str,
+    name: &str,
+    config: Map<String, Value>,
+) -> Result<Box<dyn Metric>> {
+    let known = known::named(function)?;
+    Ok(Box::new(ByName {
+        metric: known.with(&config)?,
+        name: name.to_string(),
+        wrapper: Some((function.to_string(), config)),
+        known,
+        link: None,
+        probabilities: Probabilities::default(),
+    }))
+}
+
+/// A confusion matrix that follows the loss.
+pub(crate) fn following_confusion_matrix(names: &[String]) -> Result<Box<dyn Metric>> {
+    let config = settings::settings([("names", names.into())]);
+    by_function("confusion_matrix", "confusion_matrix", config)
+}
+
+/// A metric that was given by its name.
+#[derive(Debug)]
+struct ByName {
+    name: String,
+    /// Keras' function, and its settings, if a file has it wrapped.
+    wrapper: Option<(String, Map<String, Value>)>,
+    known: &'static Known,
+    metric: Box<dyn Metric>,
+    /// What makes probabilities of the outputs.
+    link: Option<Link>,
+    probabilities: Probabilities,
+}
+
+impl Metric for ByName {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn reset(&mut self) {
+        self.metric.reset();
+    }
+
+    fn update(&mut self, batch: &Batch<'_>) -> Result<()> {
+        match self.link.filter(|_| self.known.of_probabilities) {
+            None => self.metric.update(batch),
+            // Exact where probabilities would have been cut off.
+            Some(link) if self.metric.takes_logits(link) => self.metric.update(batch),
+            Some(link) => self.metric.update(&self.probabilities.of(batch, link)),
+        }
+    }
+
+    fn result(&self) -> f64 {
+        self.metric.result()
+    }
+
+    fn results(&self) -> Vec<f64> {
+        self.metric.results()
+    }
+
+    fn direction(&self) -> Option<Direction> {
+        self.metric.direction()
+    }
+
+    fn class_name(&self) -> &str {
+        self.metric.class_name()
+    }
+
+    fn module(&self) -> Option<&str> {
+        self.metric.module()
+    }
+
+    fn config(&self) -> Map<String, Value> {
+        self.metric.config()
+    }
+
+    fn serialize(&self) -> Value {
+        match &self.wrapper {
+            None => self.name.as_str().into(),
+            Some((function, config)) => wrapped(&self.name, function, config),
+        }
+    }
+
+    fn inner(&self) -> Option<&dyn Metric> {
+        Some(&*self.metric)
+    }
+
+    fn follow(&mut self, link: Option<Link>) {
+        if self.link == link {
+            return;
+        }
+        self.link = link;
+        // What was computed from another kind of output does not count.
+        let none = Map::new();
+        let config = self.wrapper.as_ref().map_or(&none, |(_, config)| config);
+        if let Ok(metric) = self.known.with(config) {
+            self.metric = metric;
+        }
+    }
+}
+
+/// As Keras writes a function that is the mean over samples.
+fn wrapped(name: &str, function: &str, config: &Map<String, Value>) -> Value {
+    let mut all = settings::settings([("name", name.into()), ("dtype", "float32".into())]);
+    let function = serde_json::json!({
+        "module": "builtins",
+        "class_name": "function",
+        "config": function,
+        "registered_name": "function",
+    });
+    all.insert("fn".to_string(), function);
+    all.extend(config.clone());
+    serde_json::json!({
+        "module": "keras.metrics",
+        "class_name": "MeanMetricWrapper",
+        "config": all,
+        "registered_name": null,
     })
 }
 
@@ -109,23 +167,26 @@ mod tests {
 
     #[test]
     fn every_name_gives_the_metric_of_that_name() {
-        for (names, _) in METRICS {
-            for name in *names {
-                assert_eq!(by_name(name).unwrap().name(), *name);
+        for known in known::KNOWN.iter().chain([&known::ACCURACY]) {
+            for name in known.names {
+                match by_name(name) {
+                    Ok(metric) => assert_eq!(metric.name(), *name),
+                    // It has a setting without a default.
+                    Err(error) => assert!(matches!(error, Error::Argument(_)), "{error}"),
+                }
             }
         }
-        assert_eq!(
-            by_name("MeanSquaredError").unwrap().name(),
-            "mean_squared_error"
-        );
-        assert_eq!(by_name("AUC").unwrap().name(), "auc");
+        // As Keras 3 calls them.
+        let metric = by_name("MeanSquaredError").unwrap();
+        assert_eq!(metric.name(), "MeanSquaredError");
+        assert_eq!(metric.class_name(), "MeanSquaredError");
     }
 
     #[test]
     fn an_unknown_name_lists_the_known_ones() {
         let text = by_name("acuracy").unwrap_err().to_string();
         assert!(
-            text.contains("\"acuracy\"") && text.contains("accuracy, binary"),
+            text.contains("\"acuracy\"") && text.contains("the nearest are \"accuracy\""),
             "{text}"
         );
     }

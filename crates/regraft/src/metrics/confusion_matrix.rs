@@ -4,8 +4,10 @@ use std::fmt;
 
 use ndarray::Array2;
 use regraft_tensor::Detail;
+use serde_json::{Map, Value};
 
 use super::accuracy::argmax;
+use super::settings::{Settings, settings};
 use super::{Batch, ClassReport, Direction, Error, Metric, Result, Targets};
 
 /// Counts, weighted by sample, of how often each class (row) was predicted as each class (column).
@@ -46,6 +48,16 @@ impl ConfusionMatrix {
         let names: Vec<String> = names.into_iter().map(Into::into).collect();
         let counts = Array2::zeros((names.len(), names.len()));
         ConfusionMatrix { names, counts }
+    }
+
+    pub(super) fn from_settings(settings: &Settings<'_>) -> Result<Self> {
+        let wrong = || settings.wrong("names", "the names of the classes", "others");
+        let names = settings
+            .value("names")
+            .and_then(Value::as_array)
+            .ok_or_else(wrong)?;
+        let names: Option<Vec<&str>> = names.iter().map(Value::as_str).collect();
+        Ok(Self::with_names(names.ok_or_else(wrong)?))
     }
 
     /// The names of the classes.
@@ -121,6 +133,10 @@ impl Metric for ConfusionMatrix {
 
     fn direction(&self) -> Option<Direction> {
         Some(Direction::Up)
+    }
+
+    fn config(&self) -> Map<String, Value> {
+        settings([("names", self.names.clone().into())])
     }
 }
 

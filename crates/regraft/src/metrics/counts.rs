@@ -3,8 +3,10 @@
 //! <https://keras.io/api/metrics/classification_metrics/>.
 
 use regraft_tensor::Detail;
+use serde_json::{Map, Value};
 
-use super::{Batch, Error, Metric, Result};
+use super::settings::{Settings, exact, settings};
+use super::{Batch, Error, Metric, Result, keras_class};
 
 /// The four counts, weighted.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -26,6 +28,8 @@ pub(super) fn share(numerator: f64, other: f64) -> f64 {
 pub(super) struct ThresholdCounts {
     /// `None` is Keras' default: 0.5, or with `top_k` no threshold.
     thresholds: Option<Vec<f32>>,
+    /// The thresholds as they were given: null, one, or a list.
+    given: Value,
     pub counts: Vec<Counts>,
     pub top_k: Option<usize>,
     pub class_id: Option<usize>,
@@ -39,6 +43,7 @@ impl Default for ThresholdCounts {
     fn default() -> Self {
         ThresholdCounts {
             thresholds: None,
+            given: Value::Null,
             counts: vec![Counts::default()],
             top_k: None,
             class_id: None,
@@ -62,9 +67,40 @@ impl ThresholdCounts {
         }
         Ok(ThresholdCounts {
             thresholds: Some(thresholds.to_vec()),
+            given: thresholds
+                .iter()
+                .map(|&threshold| exact(threshold))
+                .collect(),
             counts: vec![Counts::default(); thresholds.len()],
             ..Self::default()
         })
+    }
+
+    /// From `thresholds` as Keras keeps them, and with `of_rows` from `top_k` and `class_id`.
+    pub fn from_settings(settings: &Settings<'_>, of_rows: bool) -> Result<Self> {
+        let single = |value: &Value| value.as_f64().map(|one| vec![one]);
+        let given = match settings.value("thresholds") {
+            Some(value) if single(value).is_some() => single(value),
+            _ => settings.numbers("thresholds")?,
+        };
+        let mut counts = match given {
+            None => Self::default(),
+            Some(thresholds) => {
+                let thresholds: Vec<f32> = thresholds.iter().map(|&one| one as f32).collect();
+                Self::with_thresholds(settings.owner(), &thresholds)?
+            }
+        };
+        counts.given = settings.value("thresholds").cloned().unwrap_or_default();
+        if of_rows {
+            counts.top_k = settings.count("top_k")?;
+            counts.class_id = settings.count("class_id")?;
+        }
+        Ok(counts)
+    }
+
+    /// The thresholds as they were given.
+    pub fn given(&self) -> Value {
+        self.given.clone()
     }
 
     pub fn reset(&mut self) {
@@ -147,7 +183,7 @@ impl ThresholdCounts {
 }
 
 macro_rules! count_metric {
-    ($(#[$attribute:meta])* $name:ident, $keras:literal, $field:ident) => {
+    ($(#[$attribute:meta])* $name:ident, $keras:literal, $class:literal, $field:ident) => {
         $(#[$attribute])*
         #[derive(Clone, Debug, Default)]
         pub struct $name {
@@ -167,6 +203,11 @@ macro_rules! count_metric {
             /// [`Error::Argument`] without thresholds or with one outside 0 to 1.
             pub fn with_thresholds(thresholds: &[f32]) -> Result<Self> {
                 let counts = ThresholdCounts::with_thresholds($keras, thresholds)?;
+                Ok($name { counts })
+            }
+
+            pub(super) fn from_settings(settings: &Settings<'_>) -> Result<Self> {
+                let counts = ThresholdCounts::from_settings(settings, false)?;
                 Ok($name { counts })
             }
         }
@@ -191,25 +232,31 @@ macro_rules! count_metric {
             fn results(&self) -> Vec<f64> {
                 self.counts.each(|counts| counts.$field)
             }
+
+            keras_class!($class);
+
+            fn config(&self) -> Map<String, Value> {
+                settings([("thresholds", self.counts.given())])
+            }
         }
     };
 }
 
 count_metric! {
     /// The (weighted) number of predictions above the threshold whose target is not 0.
-    TruePositives, "true_positives", true_positives
+    TruePositives, "true_positives", "TruePositives", true_positives
 }
 count_metric! {
     /// The (weighted) number of predictions above the threshold whose target is 0.
-    FalsePositives, "false_positives", false_positives
+    FalsePositives, "false_positives", "FalsePositives", false_positives
 }
 count_metric! {
     /// The (weighted) number of predictions at or below the threshold whose target is 0.
-    TrueNegatives, "true_negatives", true_negatives
+    TrueNegatives, "true_negatives", "TrueNegatives", true_negatives
 }
 count_metric! {
     /// The (weighted) number of predictions at or below the threshold whose target is not 0.
-    FalseNegatives, "false_negatives", false_negatives
+    FalseNegatives, "false_negatives", "FalseNegatives", false_negatives
 }
 
 #[cfg(test)]

@@ -2,10 +2,14 @@
 //! After <https://keras.io/api/metrics/probabilistic_metrics/>. `t` is the target and `p` the
 //! predicted probability, kept between `1e-7` and `1 − 1e-7`.
 
+use regraft_layers::losses::Link;
 use regraft_tensor::Detail;
+use serde_json::{Map, Value, json};
 
+use super::along::Along;
 use super::regression::EPSILON;
-use super::{Batch, Direction, Error, Metric, Result, WeightedMean};
+use super::settings::{Settings, settings};
+use super::{Batch, Direction, Error, Metric, Result, Targets, WeightedMean, keras_class};
 
 /// The mean of `−t ln p − (1 − t) ln (1 − p)` over each row.
 #[derive(Clone, Debug, Default)]
@@ -17,11 +21,25 @@ pub struct BinaryCrossentropy {
 
 /// `−Σ t ln p` over each row, whose predictions are first scaled to sum to 1. Targets are one-hot
 /// rows or probabilities.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct CategoricalCrossentropy {
     mean: WeightedMean,
     from_logits: bool,
     label_smoothing: f64,
+    axis: i64,
+    along: Along,
+}
+
+impl Default for CategoricalCrossentropy {
+    fn default() -> Self {
+        CategoricalCrossentropy {
+            mean: WeightedMean::default(),
+            from_logits: false,
+            label_smoothing: 0.0,
+            axis: -1,
+            along: Along::default(),
+        }
+    }
 }
 
 /// `−ln p` of the target class in each row, `p` being scaled so that the row sums to 1. Targets are
@@ -30,6 +48,7 @@ pub struct CategoricalCrossentropy {
 pub struct SparseCategoricalCrossentropy {
     mean: WeightedMean,
     from_logits: bool,
+    ignore_class: Option<i32>,
 }
 
 /// A predicted probability as Keras keeps it away from 0 and 1.
@@ -50,6 +69,16 @@ fn log_sum_exp(values: impl Iterator<Item = f64> + Clone) -> f64 {
             .ln()
 }
 
+/// The loss of a row whose target is `class`.
+fn row_loss(from_logits: bool, class: usize, row: &[f32]) -> f64 {
+    if from_logits {
+        log_sum_exp(row.iter().map(|&logit| f64::from(logit))) - f64::from(row[class])
+    } else {
+        let sum: f64 = row.iter().map(|&p| clipped(p)).sum();
+        sum.ln() - clipped(row[class]).ln()
+    }
+}
+
 fn check_smoothing(name: &str, label_smoothing: f64) -> Result<()> {
     if (0.0..=1.0).contains(&label_smoothing) {
         return Ok(());
@@ -61,7 +90,7 @@ fn check_smoothing(name: &str, label_smoothing: f64) -> Result<()> {
     )))
 }
 
-macro_rules! settings {
+macro_rules! with_smoothing {
     ($name:ident, $smoothed:literal) => {
         impl $name {
             /// For probabilities, without label smoothing.
@@ -85,17 +114,42 @@ macro_rules! settings {
                 self.label_smoothing = s;
                 Ok(self)
             }
+
+            fn of(settings: &Settings<'_>) -> Result<Self> {
+                let made = Self::new().from_logits(settings.flag("from_logits", false)?);
+                made.label_smoothing(settings.number("label_smoothing")?.unwrap_or(0.0))
+            }
         }
     };
 }
-settings!(
+with_smoothing!(
     BinaryCrossentropy,
     "Takes `t (1 − s) + s / 2` for a target `t`."
 );
-settings!(
+with_smoothing!(
     CategoricalCrossentropy,
     "Takes `t (1 − s) + s / classes` for a target `t`."
 );
+
+impl BinaryCrossentropy {
+    pub(super) fn from_settings(settings: &Settings<'_>) -> Result<Self> {
+        settings.last_axis()?;
+        Self::of(settings)
+    }
+}
+
+impl CategoricalCrossentropy {
+    /// The axis of the classes, samples first; negative ones count from the end. Default −1.
+    #[must_use]
+    pub fn axis(mut self, axis: i64) -> Self {
+        self.axis = axis;
+        self
+    }
+
+    pub(super) fn from_settings(settings: &Settings<'_>) -> Result<Self> {
+        Ok(Self::of(settings)?.axis(settings.integer("axis")?.unwrap_or(-1)))
+    }
+}
 
 impl SparseCategoricalCrossentropy {
     /// For probabilities.
@@ -108,6 +162,60 @@ impl SparseCategoricalCrossentropy {
     pub fn from_logits(mut self, from_logits: bool) -> Self {
         self.from_logits = from_logits;
         self
+    }
+
+    /// Rows whose target is this class have no part in it: their value is 0, and where samples have
+    /// weights, so is theirs (as in Keras).
+    #[must_use]
+    pub fn ignore_class(mut self, class: i32) -> Self {
+        self.ignore_class = Some(class);
+        self
+    }
+
+    pub(super) fn from_settings(settings: &Settings<'_>) -> Result<Self> {
+        settings.last_axis()?;
+        let mut made = Self::new().from_logits(settings.flag("from_logits", false)?);
+        made.ignore_class = match settings.integer("ignore_class")? {
+            None => None,
+            Some(class) => {
+                let wrong = |_| settings.wrong("ignore_class", "a class number", class);
+                Some(i32::try_from(class).map_err(wrong)?)
+            }
+        };
+        Ok(made)
+    }
+
+    /// The batch with rows of the ignored class left out.
+    fn update_counted(&mut self, name: &str, batch: &Batch<'_>, ignored: i32) -> Result<()> {
+        let Targets::Classes(classes) = batch.targets else {
+            return batch.classes(name).map(|_| ());
+        };
+        let counted = |class: &i32| *class != ignored;
+        let held: Vec<i32> = classes
+            .iter()
+            .map(|class| if counted(class) { *class } else { 0 })
+            .collect();
+        let held = Batch {
+            targets: Targets::Classes(&held),
+            ..*batch
+        };
+        let from_logits = self.from_logits;
+        let per_sample = batch.rows_per_sample();
+        let targets = held.classes(name)?.iter().zip(classes);
+        for (row, (&class, given)) in targets.enumerate() {
+            let weight = batch.weight(row / per_sample) / per_sample as f64;
+            if counted(given) {
+                let value = row_loss(from_logits, class as usize, batch.row(row));
+                self.mean.add_part(value * weight);
+            }
+            if batch.sample_weights.is_some() && counted(given) {
+                self.mean.add(0.0, weight);
+            }
+        }
+        if batch.sample_weights.is_none() {
+            self.mean.add_weights(batch);
+        }
+        Ok(())
     }
 }
 
@@ -146,6 +254,20 @@ impl Metric for BinaryCrossentropy {
     fn direction(&self) -> Option<Direction> {
         Some(Direction::Down)
     }
+
+    keras_class!("BinaryCrossentropy");
+
+    fn config(&self) -> Map<String, Value> {
+        settings([
+            ("from_logits", self.from_logits.into()),
+            ("label_smoothing", self.label_smoothing.into()),
+        ])
+    }
+
+    fn takes_logits(&mut self, link: Link) -> bool {
+        self.from_logits = link == Link::Sigmoid;
+        self.from_logits
+    }
 }
 
 impl Metric for CategoricalCrossentropy {
@@ -160,8 +282,13 @@ impl Metric for CategoricalCrossentropy {
     fn update(&mut self, batch: &Batch<'_>) -> Result<()> {
         let (from_logits, smoothing) = (self.from_logits, self.label_smoothing);
         batch.values("categorical_crossentropy")?;
-        self.mean
-            .add_rows("categorical_crossentropy", batch, |targets, predictions| {
+        let batch = self
+            .along
+            .of("categorical_crossentropy", batch, self.axis)?;
+        self.mean.add_rows(
+            "categorical_crossentropy",
+            &batch,
+            |targets, predictions| {
                 let uniform = smoothing / targets.len() as f64;
                 let targets = targets
                     .iter()
@@ -178,7 +305,8 @@ impl Metric for CategoricalCrossentropy {
                     let logs = predictions.iter().map(|&p| clipped(p / sum).ln());
                     -targets.zip(logs).map(|(t, log)| t * log).sum::<f64>()
                 }
-            })
+            },
+        )
     }
 
     fn result(&self) -> f64 {
@@ -187,6 +315,21 @@ impl Metric for CategoricalCrossentropy {
 
     fn direction(&self) -> Option<Direction> {
         Some(Direction::Down)
+    }
+
+    keras_class!("CategoricalCrossentropy");
+
+    fn config(&self) -> Map<String, Value> {
+        settings([
+            ("from_logits", self.from_logits.into()),
+            ("label_smoothing", self.label_smoothing.into()),
+            ("axis", self.axis.into()),
+        ])
+    }
+
+    fn takes_logits(&mut self, link: Link) -> bool {
+        self.from_logits = link == Link::Softmax;
+        self.from_logits
     }
 }
 
@@ -212,15 +355,12 @@ impl Metric for SparseCategoricalCrossentropy {
                 .help("a single sigmoid unit goes with binary_crossentropy"),
             ));
         }
+        if let Some(class) = self.ignore_class {
+            return self.update_counted(name, batch, class);
+        }
         let from_logits = self.from_logits;
-        self.mean.add_class_rows(name, batch, |class, row| {
-            if from_logits {
-                log_sum_exp(row.iter().map(|&logit| f64::from(logit))) - f64::from(row[class])
-            } else {
-                let sum: f64 = row.iter().map(|&p| clipped(p)).sum();
-                sum.ln() - clipped(row[class]).ln()
-            }
-        })
+        self.mean
+            .add_class_rows(name, batch, |class, row| row_loss(from_logits, class, row))
     }
 
     fn result(&self) -> f64 {
@@ -230,12 +370,26 @@ impl Metric for SparseCategoricalCrossentropy {
     fn direction(&self) -> Option<Direction> {
         Some(Direction::Down)
     }
+
+    keras_class!("SparseCategoricalCrossentropy");
+
+    fn config(&self) -> Map<String, Value> {
+        settings([
+            ("from_logits", self.from_logits.into()),
+            ("ignore_class", json!(self.ignore_class)),
+            ("axis", (-1).into()),
+        ])
+    }
+
+    fn takes_logits(&mut self, link: Link) -> bool {
+        self.from_logits = link == Link::Softmax;
+        self.from_logits
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::Targets;
 
     #[test]
     fn large_logits_do_not_overflow() {

@@ -25,5 +25,18 @@ pub enum Error {
 
 regraft_tensor::debug_prints_the_message!(Error);
 
+impl Error {
+    /// What was wrong.
+    pub(crate) fn into_detail(self) -> Detail {
+        match self {
+            Error::Shape(detail)
+            | Error::Target(detail)
+            | Error::Argument(detail)
+            | Error::Unknown(detail)
+            | Error::Other(detail) => detail,
+        }
+    }
+}
+
 /// A result of a metric.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

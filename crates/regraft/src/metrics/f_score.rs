@@ -2,9 +2,11 @@
 //! <https://keras.io/api/metrics/classification_metrics/#f1score-class>.
 
 use regraft_tensor::Detail;
+use serde_json::{Map, Value, json};
 
 use super::regression::EPSILON;
-use super::{Batch, Direction, Error, Metric, Result};
+use super::settings::{Settings, exact, settings};
+use super::{Batch, Direction, Error, Metric, Result, keras_class};
 
 /// How the scores of the classes become one number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,7 +33,7 @@ pub struct FBetaScore {
     name: &'static str,
     average: Average,
     beta: f64,
-    threshold: Option<f32>,
+    threshold: Option<f64>,
     classes: Vec<ClassCounts>,
 }
 
@@ -39,6 +41,16 @@ pub struct FBetaScore {
 #[derive(Clone, Debug)]
 pub struct F1Score {
     inner: FBetaScore,
+}
+
+const AVERAGES: [(Average, &str); 3] = [
+    (Average::Micro, "micro"),
+    (Average::Macro, "macro"),
+    (Average::Weighted, "weighted"),
+];
+
+fn average(settings: &Settings<'_>) -> Result<Average> {
+    Ok(settings.one_of("average", &AVERAGES)?.unwrap_or_default())
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -79,7 +91,11 @@ impl FBetaScore {
     ///
     /// # Errors
     /// [`Error::Argument`] if `threshold` is not above 0 and at most 1.
-    pub fn with_threshold(mut self, threshold: f32) -> Result<Self> {
+    pub fn with_threshold(self, threshold: f32) -> Result<Self> {
+        self.above(exact(threshold))
+    }
+
+    fn above(mut self, threshold: f64) -> Result<Self> {
         if !(threshold > 0.0 && threshold <= 1.0) {
             return Err(Error::Argument(Detail::new(
                 self.name,
@@ -89,6 +105,18 @@ impl FBetaScore {
         }
         self.threshold = Some(threshold);
         Ok(self)
+    }
+
+    pub(super) fn from_settings(settings: &Settings<'_>) -> Result<Self> {
+        let beta = settings.number("beta")?.unwrap_or(1.0);
+        Self::new(average(settings)?, beta)?.with_settings(settings)
+    }
+
+    fn with_settings(self, settings: &Settings<'_>) -> Result<Self> {
+        match settings.number("threshold")? {
+            Some(threshold) => self.above(threshold),
+            None => Ok(self),
+        }
     }
 
     fn score(&self, counts: &ClassCounts) -> f64 {
@@ -107,6 +135,13 @@ impl FBetaScore {
 }
 
 impl F1Score {
+    pub(super) fn from_settings(settings: &Settings<'_>) -> Result<Self> {
+        let inner = F1Score::new(average(settings)?).inner;
+        Ok(F1Score {
+            inner: inner.with_settings(settings)?,
+        })
+    }
+
     /// With the mean over classes that `average` says.
     pub fn new(average: Average) -> Self {
         F1Score {
@@ -154,7 +189,7 @@ impl Metric for FBetaScore {
             for (class, counts) in self.classes.iter_mut().enumerate() {
                 let prediction = predicted[class];
                 let positive = match self.threshold {
-                    Some(threshold) => prediction > threshold,
+                    Some(threshold) => prediction > threshold as f32,
                     None => prediction >= largest && prediction.abs() > 1e-9,
                 };
                 let target = f64::from(batch.target(sample, class)) * weight;
@@ -213,6 +248,19 @@ impl Metric for FBetaScore {
     fn direction(&self) -> Option<Direction> {
         Some(Direction::Up)
     }
+
+    keras_class!("FBetaScore");
+
+    fn config(&self) -> Map<String, Value> {
+        let name = AVERAGES
+            .iter()
+            .find(|(average, _)| *average == self.average);
+        settings([
+            ("average", json!(name.map(|(_, name)| name))),
+            ("beta", self.beta.into()),
+            ("threshold", json!(self.threshold)),
+        ])
+    }
 }
 
 impl Metric for F1Score {
@@ -238,6 +286,14 @@ impl Metric for F1Score {
 
     fn direction(&self) -> Option<Direction> {
         self.inner.direction()
+    }
+
+    keras_class!("F1Score");
+
+    fn config(&self) -> Map<String, Value> {
+        let mut config = self.inner.config();
+        config.remove("beta");
+        config
     }
 }
 

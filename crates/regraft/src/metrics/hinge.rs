@@ -1,7 +1,8 @@
 //! Margins that predictions miss. After <https://keras.io/api/metrics/hinge_metrics/>.
 
 use super::mean::mean_metric;
-use super::{Batch, Direction, Metric, Result, Targets, WeightedMean};
+use super::settings::Settings;
+use super::{Batch, Direction, Metric, Result, Targets, WeightedMean, keras_class};
 
 /// The mean of `max(1 − t p, 0)`. Targets are −1 and 1; if a batch has only 0 and 1, they are taken
 /// for −1 and 1.
@@ -20,7 +21,7 @@ pub struct SquaredHinge {
 mean_metric! {
     /// The mean over rows of `max(max((1 − t) p) − Σ t p + 1, 0)`: how far the target class is from
     /// winning by 1. Targets are one-hot rows.
-    CategoricalHinge, "categorical_hinge", Down,
+    CategoricalHinge, "categorical_hinge", "CategoricalHinge", Down,
     |targets, predictions| {
         let (mut positive, mut negative) = (0.0, f64::NEG_INFINITY);
         for (&t, &p) in targets.iter().zip(predictions) {
@@ -58,11 +59,15 @@ fn update(
 }
 
 macro_rules! hinge_metric {
-    ($name:ident, $keras:literal, $penalty:expr) => {
+    ($name:ident, $keras:literal, $class:literal, $penalty:expr) => {
         impl $name {
             /// The metric before its first batch.
             pub fn new() -> Self {
                 Self::default()
+            }
+
+            pub(super) fn from_settings(_settings: &Settings<'_>) -> Result<Self> {
+                Ok(Self::default())
             }
         }
 
@@ -86,11 +91,18 @@ macro_rules! hinge_metric {
             fn direction(&self) -> Option<Direction> {
                 Some(Direction::Down)
             }
+
+            keras_class!($class);
         }
     };
 }
-hinge_metric!(Hinge, "hinge", |margin| margin);
-hinge_metric!(SquaredHinge, "squared_hinge", |margin| margin * margin);
+hinge_metric!(Hinge, "hinge", "Hinge", |margin| margin);
+hinge_metric!(
+    SquaredHinge,
+    "squared_hinge",
+    "SquaredHinge",
+    |margin| margin * margin
+);
 
 #[cfg(test)]
 mod tests {

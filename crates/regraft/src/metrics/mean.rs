@@ -1,6 +1,7 @@
 //! Means over samples: the sum that most metrics keep.
 
-use super::{Batch, Metric, Result};
+use super::settings::Settings;
+use super::{Batch, Metric, Result, keras_class};
 
 /// A weighted mean, summed in `f64`: `Σ weight · value / Σ weight`, and 0 while the weights sum to 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -87,6 +88,10 @@ impl Mean {
     pub fn new() -> Self {
         Self::default()
     }
+
+    pub(super) fn from_settings(_settings: &Settings<'_>) -> Result<Self> {
+        Ok(Self::default())
+    }
 }
 
 impl Metric for Mean {
@@ -115,13 +120,58 @@ impl Metric for Mean {
     fn result(&self) -> f64 {
         self.mean.get()
     }
+
+    keras_class!("Mean");
+}
+
+/// The sum of the predictions, each sample's weighted, whatever the targets; Keras' `Sum`.
+#[derive(Clone, Debug, Default)]
+pub struct Sum {
+    total: f64,
+}
+
+impl Sum {
+    /// The sum of nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub(super) fn from_settings(_settings: &Settings<'_>) -> Result<Self> {
+        Ok(Self::default())
+    }
+}
+
+impl Metric for Sum {
+    fn name(&self) -> &str {
+        "sum"
+    }
+
+    fn reset(&mut self) {
+        self.total = 0.0;
+    }
+
+    fn update(&mut self, batch: &Batch<'_>) -> Result<()> {
+        batch.check("sum")?;
+        let size = (batch.predictions.len() / batch.samples().max(1)).max(1);
+        for (sample, values) in batch.predictions.chunks_exact(size).enumerate() {
+            let sum: f64 = values.iter().map(|&value| f64::from(value)).sum();
+            self.total += batch.weight(sample) * sum;
+        }
+        Ok(())
+    }
+
+    fn result(&self) -> f64 {
+        self.total
+    }
+
+    keras_class!("Sum");
 }
 
 /// Defines a metric that is the mean over samples of one number per row.
 macro_rules! mean_metric {
     (
         $(#[$attribute:meta])*
-        $name:ident, $keras:literal, $direction:ident, |$target:ident, $predicted:ident| $value:expr
+        $name:ident, $keras:literal, $class:literal, $direction:ident, |$target:ident, $predicted:ident| $value:expr
     ) => {
         $(#[$attribute])*
         #[derive(Clone, Debug, Default)]
@@ -133,6 +183,13 @@ macro_rules! mean_metric {
             /// The metric before its first batch.
             pub fn new() -> Self {
                 Self::default()
+            }
+
+            pub(super) fn from_settings(
+                settings: &$crate::metrics::settings::Settings<'_>,
+            ) -> $crate::metrics::Result<Self> {
+                settings.last_axis()?;
+                Ok(Self::default())
             }
         }
 
@@ -159,6 +216,8 @@ macro_rules! mean_metric {
             fn direction(&self) -> Option<$crate::metrics::Direction> {
                 Some($crate::metrics::Direction::$direction)
             }
+
+            $crate::metrics::keras_class!($class);
         }
     };
 }

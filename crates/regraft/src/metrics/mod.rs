@@ -38,42 +38,59 @@
 //! ```
 
 mod accuracy;
+mod along;
 mod auc;
 mod batch;
 mod by_name;
 mod confusion_matrix;
+mod correlation;
 mod counts;
 mod crossentropy;
 mod divergence;
 mod error;
+mod exact_accuracy;
 mod f_score;
+mod from_config;
 mod hinge;
 mod into_metrics;
+mod iou;
+mod known;
 mod mean;
 mod named;
 mod precision_recall;
+mod probabilities;
 mod r2;
 mod regression;
 mod report;
+mod sensitivity;
+mod settings;
 mod top_k;
 
+use std::any::Any;
 use std::fmt::Debug;
 
+pub(crate) use accuracy::argmax;
 pub use accuracy::{Accuracy, BinaryAccuracy, CategoricalAccuracy, SparseCategoricalAccuracy};
 pub use auc::{Auc, Curve, Summation};
 pub use batch::{Batch, Targets};
 pub use by_name::by_name;
+pub(crate) use by_name::following_confusion_matrix;
 pub use confusion_matrix::ConfusionMatrix;
+pub use correlation::{ConcordanceCorrelation, PearsonCorrelation};
 pub use counts::{FalseNegatives, FalsePositives, TrueNegatives, TruePositives};
 pub use crossentropy::{
     BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy,
 };
 pub use divergence::{KLDivergence, Poisson};
 pub use error::{Error, Result};
+pub use exact_accuracy::ExactAccuracy;
 pub use f_score::{Average, F1Score, FBetaScore};
+pub use from_config::from_config;
+pub(crate) use from_config::from_config_with;
 pub use hinge::{CategoricalHinge, Hinge, SquaredHinge};
 pub use into_metrics::{IntoMetric, IntoMetrics};
-pub use mean::{Mean, WeightedMean};
+pub use iou::{BinaryIoU, IoU, MeanIoU, OneHotIoU, OneHotMeanIoU};
+pub use mean::{Mean, Sum, WeightedMean};
 pub use named::{Named, named};
 pub use precision_recall::{Precision, Recall};
 pub use r2::{Aggregation, R2Score};
@@ -82,7 +99,27 @@ pub use regression::{
     MeanSquaredError, MeanSquaredLogarithmicError, RootMeanSquaredError,
 };
 pub use report::{ClassReport, ClassScore};
+pub use sensitivity::{
+    PrecisionAtRecall, RecallAtPrecision, SensitivityAtSpecificity, SpecificityAtSensitivity,
+};
 pub use top_k::{SparseTopKCategoricalAccuracy, TopKCategoricalAccuracy};
+
+use regraft_layers::losses::Link;
+use serde_json::{Map, Value, json};
+
+/// The class and the module of one of Keras' metrics.
+macro_rules! keras_class {
+    ($class:literal) => {
+        fn class_name(&self) -> &str {
+            $class
+        }
+
+        fn module(&self) -> Option<&str> {
+            Some("keras.metrics")
+        }
+    };
+}
+use keras_class;
 
 /// Something measured over batches.
 #[diagnostic::on_unimplemented(
@@ -91,7 +128,7 @@ pub use top_k::{SparseTopKCategoricalAccuracy, TopKCategoricalAccuracy};
     note = "a metric of your own implements `Metric`: name, reset, update and result; \
             a name such as \"accuracy\" becomes a metric with `metrics::by_name`"
 )]
-pub trait Metric: Debug + Send {
+pub trait Metric: Debug + Send + Any {
     /// The name it has in a history and a progress bar, in Keras' spelling (`"accuracy"`).
     fn name(&self) -> &str;
 
@@ -115,6 +152,71 @@ pub trait Metric: Debug + Send {
     /// Whether a larger result is better; `None` if the metric does not say.
     fn direction(&self) -> Option<Direction> {
         None
+    }
+
+    /// The class under which a file keeps it; for a metric of your own the name of its type, under
+    /// which `registry.register_metric` brings it back.
+    fn class_name(&self) -> &str {
+        let name = std::any::type_name::<Self>();
+        let name = name.split('<').next().unwrap_or(name);
+        name.rsplit("::").next().unwrap_or(name)
+    }
+
+    /// The Python module in which Keras finds that class; `None` for one that Keras does not have.
+    fn module(&self) -> Option<&str> {
+        None
+    }
+
+    /// The settings, with Keras' names.
+    fn config(&self) -> Map<String, Value> {
+        Map::new()
+    }
+
+    /// As Keras keeps it in a file: the class with the name and the settings, or for one that was
+    /// given by name that name alone. [`from_config`] reads it.
+    fn serialize(&self) -> Value {
+        let mut config = Map::new();
+        config.insert("name".to_string(), self.name().into());
+        config.insert("dtype".to_string(), "float32".into());
+        config.extend(self.config());
+        let own = self.module().is_none().then(|| self.class_name());
+        json!({
+            "module": self.module(),
+            "class_name": self.class_name(),
+            "config": config,
+            "registered_name": own,
+        })
+    }
+
+    /// The metric that this one stands for, if it only gives it another name.
+    fn inner(&self) -> Option<&dyn Metric> {
+        None
+    }
+
+    /// Told what makes probabilities of the model's outputs, where the loss takes them for logits. A
+    /// metric [by name](by_name) follows; one that was given as a value takes the outputs as it says
+    /// itself, so the default does nothing.
+    fn follow(&mut self, _link: Option<Link>) {}
+
+    /// Whether it can be computed from logits themselves, which it then is from now on. A metric by
+    /// name asks the one it stands for; the others are given probabilities.
+    fn takes_logits(&mut self, _link: Link) -> bool {
+        false
+    }
+}
+
+impl dyn Metric {
+    /// The metric as the type `M`, if it is one or stands for one.
+    ///
+    /// ```
+    /// use regraft::metrics::{self, Auc};
+    ///
+    /// assert!(metrics::by_name("auc")?.get::<Auc>().is_some());
+    /// # Ok::<(), metrics::Error>(())
+    /// ```
+    pub fn get<M: Metric>(&self) -> Option<&M> {
+        let any: &dyn Any = self;
+        any.downcast_ref().or_else(|| self.inner()?.get())
     }
 }
 

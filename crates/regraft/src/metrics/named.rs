@@ -1,5 +1,8 @@
 //! Another name for a metric, so that two of a kind can stand side by side.
 
+use regraft_layers::losses::Link;
+use serde_json::{Map, Value};
+
 use super::{Batch, Direction, Metric, Result};
 
 /// A metric under another name; see [`named`].
@@ -48,6 +51,26 @@ impl<M: Metric> Metric for Named<M> {
     fn direction(&self) -> Option<Direction> {
         self.metric.direction()
     }
+
+    fn class_name(&self) -> &str {
+        self.metric.class_name()
+    }
+
+    fn module(&self) -> Option<&str> {
+        self.metric.module()
+    }
+
+    fn config(&self) -> Map<String, Value> {
+        self.metric.config()
+    }
+
+    fn inner(&self) -> Option<&dyn Metric> {
+        Some(&self.metric)
+    }
+
+    fn follow(&mut self, link: Option<Link>) {
+        self.metric.follow(link);
+    }
 }
 
 impl Metric for Box<dyn Metric> {
@@ -73,5 +96,94 @@ impl Metric for Box<dyn Metric> {
 
     fn direction(&self) -> Option<Direction> {
         (**self).direction()
+    }
+
+    fn class_name(&self) -> &str {
+        (**self).class_name()
+    }
+
+    fn module(&self) -> Option<&str> {
+        (**self).module()
+    }
+
+    fn config(&self) -> Map<String, Value> {
+        (**self).config()
+    }
+
+    fn serialize(&self) -> Value {
+        (**self).serialize()
+    }
+
+    fn inner(&self) -> Option<&dyn Metric> {
+        Some(&**self)
+    }
+
+    fn follow(&mut self, link: Option<Link>) {
+        (**self).follow(link);
+    }
+
+    fn takes_logits(&mut self, link: Link) -> bool {
+        (**self).takes_logits(link)
+    }
+}
+
+/// A metric as a file has it: with its name, and the type that Keras would compute it in.
+#[derive(Debug)]
+pub(super) struct AsRead {
+    pub name: String,
+    pub data_type: Option<Value>,
+    pub metric: Box<dyn Metric>,
+}
+
+impl Metric for AsRead {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn reset(&mut self) {
+        self.metric.reset();
+    }
+
+    fn update(&mut self, batch: &Batch<'_>) -> Result<()> {
+        self.metric.update(batch)
+    }
+
+    fn result(&self) -> f64 {
+        self.metric.result()
+    }
+
+    fn results(&self) -> Vec<f64> {
+        self.metric.results()
+    }
+
+    fn direction(&self) -> Option<Direction> {
+        self.metric.direction()
+    }
+
+    fn class_name(&self) -> &str {
+        self.metric.class_name()
+    }
+
+    fn module(&self) -> Option<&str> {
+        self.metric.module()
+    }
+
+    fn config(&self) -> Map<String, Value> {
+        self.metric.config()
+    }
+
+    fn serialize(&self) -> Value {
+        let mut serialized = self.metric.serialize();
+        if let Some(config) = serialized["config"].as_object_mut() {
+            config.insert("name".to_string(), self.name.as_str().into());
+            if let Some(data_type) = &self.data_type {
+                config.insert("dtype".to_string(), data_type.clone());
+            }
+        }
+        serialized
+    }
+
+    fn inner(&self) -> Option<&dyn Metric> {
+        Some(&*self.metric)
     }
 }

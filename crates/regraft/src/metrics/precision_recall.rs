@@ -1,10 +1,13 @@
 //! How many of the positives found are real, and how many of the real ones are found.
 
+use serde_json::{Map, Value, json};
+
 use super::counts::{Counts, ThresholdCounts, share};
-use super::{Batch, Direction, Metric, Result};
+use super::settings::{Settings, settings};
+use super::{Batch, Direction, Metric, Result, keras_class};
 
 macro_rules! ratio_metric {
-    ($(#[$attribute:meta])* $name:ident, $keras:literal, |$counts:ident| $ratio:expr) => {
+    ($(#[$attribute:meta])* $name:ident, $keras:literal, $class:literal, |$counts:ident| $ratio:expr) => {
         $(#[$attribute])*
         ///
         /// Targets count as positive where they are not 0; class numbers count as one-hot rows. All
@@ -47,6 +50,11 @@ macro_rules! ratio_metric {
                 self
             }
 
+            pub(super) fn from_settings(settings: &Settings<'_>) -> Result<Self> {
+                let counts = ThresholdCounts::from_settings(settings, true)?;
+                Ok($name { counts })
+            }
+
             fn ratio($counts: &Counts) -> f64 {
                 $ratio
             }
@@ -76,6 +84,16 @@ macro_rules! ratio_metric {
             fn direction(&self) -> Option<Direction> {
                 Some(Direction::Up)
             }
+
+            keras_class!($class);
+
+            fn config(&self) -> Map<String, Value> {
+                settings([
+                    ("thresholds", self.counts.given()),
+                    ("top_k", json!(self.counts.top_k)),
+                    ("class_id", json!(self.counts.class_id)),
+                ])
+            }
         }
     };
 }
@@ -83,13 +101,13 @@ macro_rules! ratio_metric {
 ratio_metric! {
     /// The share of positive predictions whose target is positive, `TP / (TP + FP)`; 0 if nothing
     /// was predicted positive.
-    Precision, "precision", |counts| share(counts.true_positives, counts.false_positives)
+    Precision, "precision", "Precision", |counts| share(counts.true_positives, counts.false_positives)
 }
 
 ratio_metric! {
     /// The share of positive targets that were predicted positive, `TP / (TP + FN)`; 0 if there were
     /// none.
-    Recall, "recall", |counts| share(counts.true_positives, counts.false_negatives)
+    Recall, "recall", "Recall", |counts| share(counts.true_positives, counts.false_negatives)
 }
 
 #[cfg(test)]

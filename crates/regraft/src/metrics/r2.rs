@@ -2,8 +2,10 @@
 //! <https://keras.io/api/metrics/regression_metrics/#r2score-class>.
 
 use regraft_tensor::Detail;
+use serde_json::{Map, Value, json};
 
-use super::{Batch, Direction, Error, Metric, Result};
+use super::settings::{Settings, settings};
+use super::{Batch, Direction, Error, Metric, Result, keras_class};
 
 /// How the scores of several outputs become one number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,6 +32,14 @@ pub struct R2Score {
     count: usize,
     outputs: Vec<Output>,
 }
+
+const AGGREGATIONS: [(Aggregation, &str); 2] = [
+    (Aggregation::UniformAverage, "uniform_average"),
+    (
+        Aggregation::VarianceWeightedAverage,
+        "variance_weighted_average",
+    ),
+];
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Output {
@@ -60,6 +70,20 @@ impl R2Score {
     pub fn num_regressors(mut self, p: usize) -> Self {
         self.num_regressors = p;
         self
+    }
+
+    pub(super) fn from_settings(settings: &Settings<'_>) -> Result<Self> {
+        // Absent is not the same as null here.
+        let aggregation = match settings.is_null("class_aggregation") {
+            true => Aggregation::None,
+            false => settings
+                .one_of("class_aggregation", &AGGREGATIONS)?
+                .unwrap_or_default(),
+        };
+        let regressors = settings.count("num_regressors")?.unwrap_or(0);
+        Ok(R2Score::new()
+            .aggregation(aggregation)
+            .num_regressors(regressors))
     }
 
     fn adjusted(&self, score: f64) -> f64 {
@@ -162,6 +186,18 @@ impl Metric for R2Score {
 
     fn direction(&self) -> Option<Direction> {
         Some(Direction::Up)
+    }
+
+    keras_class!("R2Score");
+
+    fn config(&self) -> Map<String, Value> {
+        let name = AGGREGATIONS
+            .iter()
+            .find(|(one, _)| *one == self.aggregation);
+        settings([
+            ("class_aggregation", json!(name.map(|(_, name)| name))),
+            ("num_regressors", self.num_regressors.into()),
+        ])
     }
 }
 

@@ -1,9 +1,11 @@
 //! The share of rows whose class is among the `k` largest predictions.
 
 use regraft_tensor::Detail;
+use serde_json::{Map, Value};
 
 use super::accuracy::argmax;
-use super::{Batch, Direction, Error, Metric, Result, WeightedMean};
+use super::settings::{Settings, settings};
+use super::{Batch, Direction, Error, Metric, Result, Targets, WeightedMean, keras_class};
 
 /// The share of rows whose target class is among the `k` largest predictions. Targets are one-hot
 /// rows or probabilities.
@@ -23,6 +25,7 @@ pub struct TopKCategoricalAccuracy {
 pub struct SparseTopKCategoricalAccuracy {
     mean: WeightedMean,
     k: usize,
+    from_sorted_ids: bool,
 }
 
 /// Whether `class` is among the `k` largest of `row`. NaN anywhere that matters makes it false.
@@ -57,6 +60,10 @@ impl TopKCategoricalAccuracy {
             k,
         }
     }
+
+    pub(super) fn from_settings(settings: &Settings<'_>) -> Result<Self> {
+        Ok(Self::with_k(settings.count("k")?.unwrap_or(5)))
+    }
 }
 
 impl SparseTopKCategoricalAccuracy {
@@ -70,7 +77,39 @@ impl SparseTopKCategoricalAccuracy {
         SparseTopKCategoricalAccuracy {
             mean: WeightedMean::default(),
             k,
+            from_sorted_ids: false,
         }
+    }
+
+    /// Whether the predictions are class numbers, the likeliest first, instead of a number for each
+    /// class.
+    #[must_use]
+    pub fn from_sorted_ids(mut self, from_sorted_ids: bool) -> Self {
+        self.from_sorted_ids = from_sorted_ids;
+        self
+    }
+
+    pub(super) fn from_settings(settings: &Settings<'_>) -> Result<Self> {
+        let metric = Self::with_k(settings.count("k")?.unwrap_or(5));
+        Ok(metric.from_sorted_ids(settings.flag("from_sorted_ids", false)?))
+    }
+}
+
+impl SparseTopKCategoricalAccuracy {
+    /// The classes are not those of the predictions' columns, so any number may be one.
+    fn update_sorted(&mut self, name: &str, batch: &Batch<'_>) -> Result<()> {
+        let Targets::Classes(classes) = batch.targets else {
+            return batch.classes(name).map(|_| ());
+        };
+        let per_sample = batch.rows_per_sample();
+        for (row, &class) in classes.iter().enumerate() {
+            let first = batch.row(row).iter().take(self.k);
+            let found = first.into_iter().any(|&id| id == class as f32);
+            let weight = batch.weight(row / per_sample) / per_sample as f64;
+            self.mean.add_part(f64::from(u8::from(found)) * weight);
+        }
+        self.mean.add_weights(batch);
+        Ok(())
     }
 }
 
@@ -111,6 +150,12 @@ impl Metric for TopKCategoricalAccuracy {
     fn direction(&self) -> Option<Direction> {
         Some(Direction::Up)
     }
+
+    keras_class!("TopKCategoricalAccuracy");
+
+    fn config(&self) -> Map<String, Value> {
+        settings([("k", self.k.into())])
+    }
 }
 
 impl Metric for SparseTopKCategoricalAccuracy {
@@ -125,6 +170,9 @@ impl Metric for SparseTopKCategoricalAccuracy {
     fn update(&mut self, batch: &Batch<'_>) -> Result<()> {
         let (name, k) = ("sparse_top_k_categorical_accuracy", self.k);
         check_k(name, k, batch)?;
+        if self.from_sorted_ids {
+            return self.update_sorted(name, batch);
+        }
         self.mean.add_class_rows(name, batch, |class, predicted| {
             f64::from(u8::from(in_top_k(predicted, class, k)))
         })
@@ -137,12 +185,22 @@ impl Metric for SparseTopKCategoricalAccuracy {
     fn direction(&self) -> Option<Direction> {
         Some(Direction::Up)
     }
+
+    keras_class!("SparseTopKCategoricalAccuracy");
+
+    fn config(&self) -> Map<String, Value> {
+        let mut config = settings([("k", self.k.into())]);
+        // Older versions of Keras do not know it.
+        if self.from_sorted_ids {
+            config.insert("from_sorted_ids".to_string(), true.into());
+        }
+        config
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::Targets;
 
     #[test]
     fn ties_count_in() {

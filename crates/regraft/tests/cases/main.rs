@@ -6,6 +6,7 @@ mod common;
 
 mod augmentation;
 mod dictionaries;
+mod fitting;
 mod freezing_states;
 mod integers;
 mod lora;
@@ -18,4 +19,5 @@ mod operations;
 mod policies;
 mod pytorch;
 mod resizing;
+mod resuming;
 mod shared_layers;

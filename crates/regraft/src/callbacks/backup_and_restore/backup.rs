@@ -9,14 +9,16 @@ use regraft_layers::{Freezing, Model, Selector};
 use regraft_optimizers::{ParameterInfo, State};
 use regraft_tensor::{Detail, Tensor};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::super::Context;
+use super::super::{CallbackState, Context};
 use crate::{Error, History, Result};
 
 /// The entry of the file's header.
 const ENTRY: &str = "regraft_backup";
 const WEIGHTS: &str = "weights/";
 const MEMORY: &str = "memory/";
+const CALLBACKS: &str = "callbacks/";
 
 /// Everything that training goes on from.
 #[derive(Debug)]
@@ -25,6 +27,8 @@ pub(super) struct Backup {
     weights: Vec<(String, Tensor)>,
     /// The optimizer's variables, in the order of its state.
     memory: Vec<Tensor>,
+    /// What each callback remembers.
+    callbacks: BTreeMap<String, CallbackState>,
 }
 
 /// What is not a tensor. Real numbers are stored as their bits, so that they come back the same.
@@ -43,6 +47,10 @@ struct Facts {
     freezing: BTreeMap<String, String>,
     /// The epochs with names and values.
     history: Vec<(usize, Vec<(String, u64)>)>,
+    /// Whether training was to end after the last epoch.
+    stopped: bool,
+    /// What each callback remembers, but for its tensors.
+    callbacks: BTreeMap<String, Value>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -90,6 +98,12 @@ impl Backup {
                 .iter()
                 .map(|&epoch| (epoch, values(epoch)))
                 .collect(),
+            stopped: context.stops(),
+            callbacks: context
+                .states()
+                .iter()
+                .map(|(name, state)| (name.clone(), state.facts()))
+                .collect(),
         };
         let weights = context.model.weights().iter();
         Backup {
@@ -102,6 +116,7 @@ impl Backup {
                 .into_iter()
                 .map(|(_, value)| value)
                 .collect(),
+            callbacks: context.states().clone(),
         }
     }
 
@@ -121,6 +136,10 @@ impl Backup {
         checkpoint.extra = weights
             .map(|(path, value)| tensor(format!("{WEIGHTS}{path}"), value))
             .chain(memory.map(|(index, value)| tensor(format!("{MEMORY}{index}"), value)))
+            .chain(self.callbacks.iter().flat_map(|(name, state)| {
+                let of_state = state.tensors();
+                of_state.map(move |(key, value)| tensor(format!("{CALLBACKS}{name}/{key}"), value))
+            }))
             .collect();
         Ok(regraft_io::safetensors::write(path, &checkpoint)?)
     }
@@ -134,6 +153,7 @@ impl Backup {
             .map_err(|error| damaged(path, "a backup of training", &error))?;
         let mut weights = Vec::new();
         let mut memory = BTreeMap::new();
+        let mut kept: BTreeMap<String, BTreeMap<String, Tensor>> = BTreeMap::new();
         for (_, saved) in checkpoint.tensors() {
             if let Some(name) = saved.path.strip_prefix(WEIGHTS) {
                 weights.push((name.to_string(), saved.tensor.to_tensor()?));
@@ -142,10 +162,24 @@ impl Backup {
                     .parse()
                     .map_err(|error| damaged(path, "numbered variables", &error))?;
                 memory.insert(index, saved.tensor.to_tensor()?);
+            } else if let Some(path) = saved.path.strip_prefix(CALLBACKS) {
+                let (name, key) = path.split_once('/').ok_or_else(|| {
+                    damaged(path.as_ref(), "the tensor of a callback", &"another")
+                })?;
+                let tensors = kept.entry(name.to_string()).or_default();
+                tensors.insert(key.to_string(), saved.tensor.to_tensor()?);
             }
+        }
+        let mut callbacks = BTreeMap::new();
+        for (name, saved) in &facts.callbacks {
+            let tensors = kept.remove(name).unwrap_or_default();
+            let state = CallbackState::from_facts(saved, tensors);
+            let wrong = || damaged(path, "the state of a callback", &saved);
+            callbacks.insert(name.clone(), state.ok_or_else(wrong)?);
         }
         Ok(Backup {
             facts,
+            callbacks,
             weights,
             memory: memory.into_values().collect(),
         })
@@ -222,7 +256,12 @@ impl Backup {
             );
         }
         *history = restored;
-        Ok(facts.next_epoch)
+        let epoch = facts.next_epoch;
+        if facts.stopped {
+            context.stop();
+        }
+        context.resume_with(self.callbacks);
+        Ok(epoch)
     }
 
     /// The layers whose state differs from the model's now, by the state they shall have.

@@ -6,11 +6,14 @@
 mod curve;
 
 use regraft_tensor::Detail;
+use serde_json::{Map, Value, json};
 
 pub use curve::{Curve, Summation};
 
 use super::counts::Counts;
-use super::{Batch, Direction, Error, Metric, Result};
+use super::probabilities::sigmoid;
+use super::settings::{Settings, exact, settings};
+use super::{Batch, Direction, Error, Metric, Result, keras_class};
 
 /// The approximate area under a curve: 200 thresholds, receiver operating characteristic and
 /// interpolation unless set otherwise.
@@ -26,8 +29,14 @@ pub struct Auc {
     thresholds: Vec<f32>,
     /// Whether the thresholds are evenly spaced, so that a bucket is computed, not searched.
     even: bool,
+    /// How many thresholds lie below 0: none where the first is 0 itself.
+    below_zero: f32,
+    /// The thresholds between the first and the last, if they were given.
+    given: Option<Vec<f64>>,
     multi_label: bool,
-    label_weights: Option<Vec<f32>>,
+    /// The number of labels, if it was given.
+    num_labels: Option<usize>,
+    label_weights: Option<Vec<f64>>,
     from_logits: bool,
     /// Per label (one for all if not `multi_label`) and number of thresholds below a prediction:
     /// weights of positive and of negative targets.
@@ -48,7 +57,10 @@ impl Auc {
             summation: Summation::Interpolation,
             thresholds: even_thresholds(200),
             even: true,
+            below_zero: 1.0,
+            given: None,
             multi_label: false,
+            num_labels: None,
             label_weights: None,
             from_logits: false,
             buckets: Vec::new(),
@@ -83,6 +95,7 @@ impl Auc {
         }
         self.thresholds = even_thresholds(count);
         self.even = true;
+        self.given = None;
         Ok(self)
     }
 
@@ -90,7 +103,11 @@ impl Auc {
     ///
     /// # Errors
     /// [`Error::Argument`] if one is not between 0 and 1.
-    pub fn thresholds(mut self, thresholds: &[f32]) -> Result<Self> {
+    pub fn thresholds(self, thresholds: &[f32]) -> Result<Self> {
+        self.between(thresholds.iter().map(|&one| exact(one)).collect())
+    }
+
+    fn between(mut self, mut thresholds: Vec<f64>) -> Result<Self> {
         if !thresholds
             .iter()
             .all(|threshold| (0.0..=1.0).contains(threshold))
@@ -101,11 +118,58 @@ impl Auc {
                 format!("{thresholds:?}"),
             )));
         }
-        self.thresholds = thresholds.to_vec();
-        self.thresholds.extend([BELOW, ABOVE]);
-        self.thresholds.sort_by(f32::total_cmp);
+        thresholds.sort_by(f64::total_cmp);
+        self.thresholds = thresholds.iter().map(|&one| one as f32).collect();
+        self.thresholds.insert(0, BELOW);
+        self.thresholds.push(ABOVE);
         self.even = false;
+        self.given = Some(thresholds);
         Ok(self)
+    }
+
+    /// With the first threshold at 0, for counts alone.
+    pub(super) fn from_zero(mut self) -> Self {
+        self.below_zero = 0.0;
+        self
+    }
+
+    /// With a single threshold, for counts alone.
+    pub(super) fn at_one_half() -> Self {
+        Auc {
+            thresholds: vec![0.5],
+            even: false,
+            ..Self::new()
+        }
+    }
+
+    /// The counts at every threshold so far, all labels together.
+    pub(super) fn at_thresholds(&self) -> Vec<Counts> {
+        match self.buckets.is_empty() {
+            true => vec![Counts::default(); self.thresholds.len()],
+            false => self.counts(&self.buckets),
+        }
+    }
+
+    pub(super) fn from_settings(settings: &Settings<'_>) -> Result<Self> {
+        let made = Auc::new()
+            .curve(settings.one_of("curve", &CURVES)?.unwrap_or_default())
+            .summation(
+                settings
+                    .one_of("summation_method", &SUMMATIONS)?
+                    .unwrap_or_default(),
+            )
+            .multi_label(settings.flag("multi_label", false)?)
+            .from_logits(settings.flag("from_logits", false)?);
+        // What is given counts, as in Keras.
+        let count = settings.count("num_thresholds")?;
+        let mut made = match (settings.numbers("thresholds")?, count) {
+            (Some(thresholds), _) => made.between(thresholds)?,
+            (None, Some(count)) => made.num_thresholds(count)?,
+            (None, None) => made,
+        };
+        made.num_labels = settings.count("num_labels")?;
+        made.label_weights = settings.numbers("label_weights")?;
+        Ok(made)
     }
 
     /// Whether each column of the predictions is a label of its own: the areas are then computed
@@ -119,7 +183,7 @@ impl Auc {
     /// Weights of the labels: of their areas with `multi_label`, of their predictions without.
     #[must_use]
     pub fn label_weights(mut self, weights: Vec<f32>) -> Self {
-        self.label_weights = Some(weights);
+        self.label_weights = Some(weights.into_iter().map(exact).collect());
         self
     }
 
@@ -134,8 +198,10 @@ impl Auc {
     fn bucket(&self, prediction: f32) -> usize {
         if self.even {
             let last = (self.thresholds.len() - 1) as f32;
-            // 0 lies above the first threshold, which is below it.
-            (prediction.clamp(0.0, 1.0) * last).ceil().max(1.0) as usize
+            // 0 lies above the first threshold if that is below it.
+            (prediction.clamp(0.0, 1.0) * last)
+                .ceil()
+                .max(self.below_zero) as usize
         } else {
             self.thresholds
                 .partition_point(|&threshold| threshold < prediction)
@@ -160,6 +226,20 @@ impl Auc {
         counts
     }
 }
+
+const CURVES: [(Curve, &str); 4] = [
+    (Curve::Roc, "ROC"),
+    (Curve::Pr, "PR"),
+    (Curve::PrGain, "PRGAIN"),
+    // As Keras 2 has it.
+    (Curve::PrGain, "PR_GAIN"),
+];
+
+const SUMMATIONS: [(Summation, &str); 3] = [
+    (Summation::Interpolation, "interpolation"),
+    (Summation::Minoring, "minoring"),
+    (Summation::Majoring, "majoring"),
+];
 
 /// What stands below 0 and above 1, so that every probability lies between.
 const BELOW: f32 = -1e-7;
@@ -207,7 +287,7 @@ impl Metric for Auc {
             let sample_weight = batch.weight(row / per_sample);
             for (label, &prediction) in batch.row(row).iter().enumerate() {
                 let prediction = if self.from_logits {
-                    1.0 / (1.0 + (-prediction).exp())
+                    sigmoid(prediction)
                 } else {
                     prediction
                 };
@@ -216,7 +296,7 @@ impl Metric for Auc {
                 if self.multi_label {
                     at += label * size;
                 } else if let Some(weights) = &self.label_weights {
-                    weight *= f64::from(weights[label]);
+                    weight *= weights[label];
                 }
                 let negative = usize::from(batch.target(row, label) == 0.0);
                 self.buckets[at][negative] += weight;
@@ -229,7 +309,7 @@ impl Metric for Auc {
         let (mut total, mut weights) = (0.0, 0.0);
         for (label, buckets) in self.buckets.chunks(self.thresholds.len() + 1).enumerate() {
             let weight = match &self.label_weights {
-                Some(weights) if self.multi_label => f64::from(weights[label]),
+                Some(weights) if self.multi_label => weights[label],
                 _ => 1.0,
             };
             total += weight * self.curve.area(self.summation, &self.counts(buckets));
@@ -240,6 +320,26 @@ impl Metric for Auc {
 
     fn direction(&self) -> Option<Direction> {
         Some(Direction::Up)
+    }
+
+    keras_class!("AUC");
+
+    fn config(&self) -> Map<String, Value> {
+        let curve = CURVES.iter().find(|(curve, _)| *curve == self.curve);
+        let summation = SUMMATIONS.iter().find(|(one, _)| *one == self.summation);
+        let mut config = settings([
+            ("num_thresholds", self.thresholds.len().into()),
+            ("curve", json!(curve.map(|(_, name)| name))),
+            ("summation_method", json!(summation.map(|(_, name)| name))),
+            ("multi_label", self.multi_label.into()),
+            ("num_labels", json!(self.num_labels)),
+            ("label_weights", json!(self.label_weights)),
+            ("from_logits", self.from_logits.into()),
+        ]);
+        if let Some(thresholds) = &self.given {
+            config.insert("thresholds".to_string(), json!(thresholds));
+        }
+        config
     }
 }
 
