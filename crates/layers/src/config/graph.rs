@@ -388,14 +388,21 @@ impl<'v> Arguments<'v> {
         for (key, value) in arguments.as_object().into_iter().flatten() {
             match (key.as_str(), value) {
                 (_, nothing) if is_nothing(nothing) => {}
+                // What Keras 3 writes is the value at the time when the model was made, often only
+                // the default of the class; its `fit` and `predict` pass their own to every layer.
+                ("training", Value::Bool(_)) if !keras2 => {}
                 ("training", Value::Bool(false)) => self.training = Some(false),
+                ("training", Value::Bool(true)) => {
+                    let expected = "no `training=True`, with which it always behaves as in training";
+                    return Err(Detail::new("inbound_nodes", expected, "one"));
+                }
                 ("mask", mask) => {
                     self.masks.clear();
                     read_tensors(mask, None, keras2, &mut self.masks)
                         .map_err(|detail| detail.within("mask"))?;
                 }
                 _ => {
-                    let expected = "no argument but `training=False` and `mask`";
+                    let expected = "no argument but `training` and `mask`";
                     let received = format!("{key}: {}", brief(value));
                     return Err(Detail::new("inbound_nodes", expected, received));
                 }

@@ -74,7 +74,7 @@ impl Layer for CenterCrop {
             let target = [self.height, self.width];
             match self.borders(spatial_sizes(x)) {
                 Some(borders) => x.crop(&borders.of_all_axes(false)),
-                None => Interpolation::Bilinear.resize(crop_to_ratio(x, target), target),
+                None => Interpolation::Bilinear.resize(crop_to_ratio(x, target), target, false),
             }
         })
     }

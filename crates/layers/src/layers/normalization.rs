@@ -40,7 +40,7 @@ const LEAST_DEVIATION: f32 = 1e-7;
 #[derive(Clone, Debug)]
 pub struct Normalization {
     axis: Vec<isize>,
-    given: Option<(Vec<f32>, Vec<f32>)>,
+    given: Option<(Tensor, Tensor)>,
     adapted: Option<(Tensor, Tensor)>,
     invert: bool,
 }
@@ -64,8 +64,18 @@ impl Normalization {
 
     /// A layer with these statistics: one number each, or one for each index of the axis.
     pub fn with(mean: impl Into<Vec<f32>>, variance: impl Into<Vec<f32>>) -> Self {
+        let statistic = |values: Vec<f32>| match values.as_slice() {
+            [one] => Tensor::scalar(*one),
+            values => row(values),
+        };
+        Self::with_statistics(statistic(mean.into()), statistic(variance.into()))
+    }
+
+    /// As [`with`](Self::with), for several axes: arrays whose last axes are those of
+    /// [`axis`](Self::axis), as long as these or 1.
+    pub fn with_statistics(mean: Tensor, variance: Tensor) -> Self {
         Normalization {
-            given: Some((mean.into(), variance.into())),
+            given: Some((mean, variance)),
             ..Self::default()
         }
     }
@@ -124,14 +134,17 @@ impl Normalization {
     /// Mean and variance, shaped so that they go with `x`.
     fn statistics<'g>(&self, call: &Call<'g, '_>, x: Var<'g>) -> (Var<'g>, Var<'g>) {
         let axes = axes_of(&self.axis, x);
-        let statistic = |name: &str, given: Option<&Vec<f32>>| {
-            let value = match given.map(Vec::as_slice) {
-                None => call.weight(name),
-                Some([one]) => return call.graph().number(*one),
-                // A row goes with the last of the axes.
-                Some(values) => call.graph().constant(row(values)),
-            };
-            along(value, &axes, x)
+        let statistic = |name: &str, given: Option<&Tensor>| match given {
+            None => along(call.weight(name), &axes, x),
+            Some(value) => {
+                // Its last axes are the last of those that have statistics.
+                let mut sizes = vec![1; x.shape().rank()];
+                for (&axis, &size) in axes.iter().rev().zip(value.shape().iter().rev()) {
+                    sizes[axis] = size;
+                }
+                let value = call.graph().constant(value.clone());
+                value.reshape(&sizes)
+            }
         };
         let mean = self.given.as_ref().map(|(mean, _)| mean);
         let variance = self.given.as_ref().map(|(_, variance)| variance);
@@ -164,11 +177,18 @@ impl Layer for Normalization {
     fn build(&self, inputs: &[Shape], weights: &mut Weights) -> Result<(), Detail> {
         let (axes, sizes) = fixed_axes(&self.axis, single(inputs)?)?;
         if let Some((mean, variance)) = &self.given {
-            let fits = mean.len() == variance.len()
-                && (mean.len() == 1 || [mean.len()].as_slice() == sizes);
-            let expected = format!("one number each, or as many as {sizes:?}");
-            let lengths = (mean.len(), variance.len());
-            return require(fits, "mean, variance", &expected, lengths);
+            let aligned = mean.shape().iter().rev().zip(sizes.iter().rev());
+            let fits = mean.shape() == variance.shape()
+                && mean.ndim() <= sizes.len()
+                && aligned
+                    .into_iter()
+                    .all(|(&given, &size)| given == size || given == 1);
+            let expected = format!("one number each, or arrays that go with {sizes:?}");
+            let received = format!("{:?}, {:?}", mean.shape(), variance.shape());
+            return match fits {
+                true => Ok(()),
+                false => Err(Detail::new("mean, variance", expected, received)),
+            };
         }
         let (mean, variance) = match &self.adapted {
             None => (Initializer::zeros(), Initializer::ones()),
@@ -202,16 +222,12 @@ impl Layer for Normalization {
     }
 
     fn config(&self) -> Map<String, Value> {
-        let values = |values: &Vec<f32>| match values.as_slice() {
-            [one] => number(*one),
-            values => values.iter().copied().map(number).collect(),
-        };
         let mean = self.given.as_ref().map(|(mean, _)| mean);
         let variance = self.given.as_ref().map(|(_, variance)| variance);
         object(json!({
             "axis": self.axis,
-            "mean": mean.map(values),
-            "variance": variance.map(values),
+            "mean": mean.map(nested),
+            "variance": variance.map(nested),
             "invert": self.invert,
         }))
     }
@@ -219,7 +235,7 @@ impl Layer for Normalization {
 
 impl FromSettings for Normalization {
     fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        let given = match (settings.numbers("mean")?, settings.numbers("variance")?) {
+        let given = match (settings.nested("mean")?, settings.nested("variance")?) {
             (Some(mean), Some(variance)) => Some((mean, variance)),
             (None, None) => None,
             _ => {
@@ -236,6 +252,60 @@ impl FromSettings for Normalization {
             adapted: None,
             invert: settings.flag("invert", false)?,
         })
+    }
+}
+
+/// An array as Keras writes it: a number, or lists in lists.
+fn nested(values: &Tensor) -> Value {
+    fn part(shape: &[usize], values: &[f32]) -> Value {
+        match shape.split_first() {
+            None => number(values[0]),
+            Some((_, rest)) => {
+                let row = rest.iter().product::<usize>().max(1);
+                values
+                    .chunks(row)
+                    .map(|part_of| part(rest, part_of))
+                    .collect()
+            }
+        }
+    }
+    part(values.shape(), values.as_slice())
+}
+
+/// The sizes and elements of lists in lists, all of the same length at the same depth.
+fn unnest(value: &Value, depth: usize, elements: &mut Vec<f32>) -> Option<Vec<usize>> {
+    let Value::Array(items) = value else {
+        elements.push(value.as_f64()? as f32);
+        return Some(Vec::new());
+    };
+    // More axes than any input has.
+    if depth > 16 {
+        return None;
+    }
+    let mut sizes: Option<Vec<usize>> = None;
+    for item in items {
+        let of_item = unnest(item, depth + 1, elements)?;
+        if *sizes.get_or_insert_with(|| of_item.clone()) != of_item {
+            return None;
+        }
+    }
+    let mut all = vec![items.len()];
+    all.extend(sizes?);
+    Some(all)
+}
+
+impl Settings<'_> {
+    /// A number or lists in lists, also as Keras writes an array: `{"config": {"value": [...]}}`.
+    fn nested(&self, key: &'static str) -> Result<Option<Tensor>, Detail> {
+        let Some(value) = self.value(key) else {
+            return Ok(None);
+        };
+        let inner = value.get("config").and_then(|config| config.get("value"));
+        let mut elements = Vec::new();
+        let sizes = unnest(inner.unwrap_or(value), 0, &mut elements);
+        let expected = "a number, or lists of numbers of the same lengths";
+        let sizes = sizes.ok_or_else(|| self.wrong(key, expected, value))?;
+        Ok(Some(Tensor::new(&sizes, elements).map_err(Detail::from)?))
     }
 }
 

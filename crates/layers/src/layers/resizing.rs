@@ -17,7 +17,7 @@ use crate::{Call, Flow, Layer, Weights};
 /// | input | `(batch, rows, columns, channels)` |
 /// | output | `(batch, height, width, channels)` |
 /// | weights | none; being frozen changes nothing |
-/// | defaults | bilinear; the aspect ratio changes with the size |
+/// | defaults | bilinear, not smoothed; the aspect ratio changes with the size |
 ///
 /// With [`crop_to_aspect_ratio`](Self::crop_to_aspect_ratio) the largest part in the middle that has
 /// the ratio of the new size is taken first; with
@@ -33,6 +33,7 @@ pub struct Resizing {
     crop_to_aspect_ratio: bool,
     pad_to_aspect_ratio: bool,
     fill_value: f32,
+    antialias: bool,
     channels_first: bool,
 }
 
@@ -46,12 +47,12 @@ impl Resizing {
             crop_to_aspect_ratio: false,
             pad_to_aspect_ratio: false,
             fill_value: 0.0,
+            antialias: false,
             channels_first: false,
         }
     }
 
-    /// How values between pixels are found: `"bilinear"` unless told otherwise, `"nearest"` or
-    /// `"bicubic"`.
+    /// How values between pixels are found: `"bilinear"` unless told otherwise.
     #[must_use]
     pub fn interpolation(mut self, interpolation: impl Into<Interpolation>) -> Self {
         self.interpolation = interpolation.into();
@@ -76,6 +77,13 @@ impl Resizing {
     #[must_use]
     pub fn fill_value(mut self, fill_value: f32) -> Self {
         self.fill_value = fill_value;
+        self
+    }
+
+    /// Whether what becomes smaller is smoothed, so that every pixel of the image counts.
+    #[must_use]
+    pub fn antialias(mut self, antialias: bool) -> Self {
+        self.antialias = antialias;
         self
     }
 
@@ -143,7 +151,7 @@ impl Layer for Resizing {
             } else if self.pad_to_aspect_ratio {
                 x = pad_to_ratio(x, target, self.fill_value);
             }
-            self.interpolation.resize(x, target)
+            self.interpolation.resize(x, target, self.antialias)
         })
     }
 
@@ -156,7 +164,7 @@ impl Layer for Resizing {
             "pad_to_aspect_ratio": self.pad_to_aspect_ratio,
             "fill_mode": "constant",
             "fill_value": number(self.fill_value),
-            "antialias": false,
+            "antialias": self.antialias,
             "data_format": data_format(self.channels_first),
         }))
     }
@@ -164,7 +172,6 @@ impl Layer for Resizing {
 
 impl FromSettings for Resizing {
     fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        settings.unsupported(&["antialias"])?;
         settings.one_of("fill_mode", &[((), "constant")])?;
         Ok(Resizing {
             height: settings.size("height")?,
@@ -173,6 +180,7 @@ impl FromSettings for Resizing {
             crop_to_aspect_ratio: settings.flag("crop_to_aspect_ratio", false)?,
             pad_to_aspect_ratio: settings.flag("pad_to_aspect_ratio", false)?,
             fill_value: settings.number("fill_value", 0.0)?,
+            antialias: settings.flag("antialias", false)?,
             channels_first: !settings.channels_last()?,
         })
     }

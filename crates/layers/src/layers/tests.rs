@@ -440,7 +440,7 @@ fn settings_of_image_layers_without_meaning_are_refused_with_the_layer_named() {
         ),
         (super::Resizing::new(0, 2).into(), "height"),
         (
-            super::Resizing::new(2, 2).interpolation("lanczos3").into(),
+            super::Resizing::new(2, 2).interpolation("cubic").into(),
             "interpolation",
         ),
         (super::CenterCrop::new(0, 2).into(), "height"),

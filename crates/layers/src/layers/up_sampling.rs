@@ -98,7 +98,9 @@ impl<const RANK: usize> Layer for UpSampling<RANK> {
             let size = self.output(spatial_sizes(x));
             match (&self.interpolation, size.as_slice()) {
                 (Interpolation::Nearest, _) => x.upsample(&self.size),
-                (interpolation, [rows, columns]) => interpolation.resize(x, [*rows, *columns]),
+                (interpolation, [rows, columns]) => {
+                    interpolation.resize(x, [*rows, *columns], false)
+                }
                 _ => x,
             }
         })

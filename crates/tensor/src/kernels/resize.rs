@@ -5,7 +5,7 @@ use super::isa::vectorised;
 use super::parallel::parts;
 
 /// How values between the cells are found. Cells are squares with their values in the middle
-/// ("half-pixel centres"), and the weights are those of TensorFlow without antialiasing.
+/// ("half-pixel centres"), and the weights are those of TensorFlow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ResizeMethod {
     /// That of the nearest cell.
@@ -15,6 +15,83 @@ pub enum ResizeMethod {
     /// On a cubic through the four nearest cells (Keys, a = −1/2); those outside the image are left
     /// out, and the weights of the others sum to 1.
     Bicubic,
+    /// The mean over the part of the image that the new cell covers.
+    Area,
+    /// All cells near it, weighted by a function of their distance, so that the weights sum to 1. With
+    /// `antialias`, the function is stretched where the image becomes smaller, so that every cell of it
+    /// counts.
+    Sampled {
+        /// The function of the distance.
+        kernel: SamplingKernel,
+        /// Whether it is stretched.
+        antialias: bool,
+    },
+}
+
+/// A weight as a function of the distance `d` in cells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SamplingKernel {
+    /// `1 − d` up to 1.
+    Triangle,
+    /// Keys' cubic, a = −1/2, up to 2.
+    KeysCubic,
+    /// Mitchell and Netravali's cubic, B = C = 1/3, up to 2.
+    MitchellCubic,
+    /// `sinc(d) · sinc(d / 3)` up to 3.
+    Lanczos3,
+    /// `sinc(d) · sinc(d / 5)` up to 5.
+    Lanczos5,
+    /// `exp(−2 d²)` up to 1.5.
+    Gaussian,
+}
+
+impl SamplingKernel {
+    /// Where the function ends.
+    fn radius(self) -> f32 {
+        match self {
+            SamplingKernel::Triangle => 1.0,
+            SamplingKernel::KeysCubic | SamplingKernel::MitchellCubic => 2.0,
+            SamplingKernel::Lanczos3 => 3.0,
+            SamplingKernel::Lanczos5 => 5.0,
+            SamplingKernel::Gaussian => 1.5,
+        }
+    }
+
+    /// The weight at distance `d`, which is not negative.
+    fn weight(self, d: f32) -> f32 {
+        let radius = self.radius();
+        if d > radius {
+            return 0.0;
+        }
+        match self {
+            SamplingKernel::Triangle => 1.0 - d,
+            SamplingKernel::KeysCubic if d >= 1.0 => ((-0.5 * d + 2.5) * d - 4.0) * d + 2.0,
+            SamplingKernel::KeysCubic => ((1.5 * d - 2.5) * d) * d + 1.0,
+            SamplingKernel::MitchellCubic if d >= 1.0 => {
+                ((-7.0 / 18.0 * d + 2.0) * d - 10.0 / 3.0) * d + 16.0 / 9.0
+            }
+            SamplingKernel::MitchellCubic => ((7.0 / 6.0 * d - 2.0) * d) * d + 8.0 / 9.0,
+            SamplingKernel::Lanczos3 | SamplingKernel::Lanczos5 if d <= 1e-3 => 1.0,
+            SamplingKernel::Lanczos3 | SamplingKernel::Lanczos5 => {
+                let angle = std::f32::consts::PI * d;
+                radius * angle.sin() * (angle / radius).sin() / (angle * angle)
+            }
+            SamplingKernel::Gaussian if d >= radius => 0.0,
+            SamplingKernel::Gaussian => (-2.0 * d * d).exp(),
+        }
+    }
+
+    /// The cells around `middle` of `input` cells with their weights, for a function that is `stretch`
+    /// times as wide.
+    fn taps(self, middle: f32, input: usize, stretch: f32) -> Vec<(usize, f32)> {
+        let (reach, last) = (self.radius() * stretch, (input - 1) as f32);
+        let first = (middle - reach - 0.5).ceil().clamp(0.0, last) as usize;
+        let end = (middle + reach - 0.5).floor().clamp(0.0, last) as usize;
+        let weight = |cell: usize| self.weight((cell as f32 + 0.5 - middle).abs() / stretch);
+        let taps: Vec<_> = (first..=end).map(|cell| (cell, weight(cell))).collect();
+        let sum: f32 = taps.iter().map(|(_, weight)| weight).sum();
+        taps.into_iter().map(|(cell, w)| (cell, w / sum)).collect()
+    }
 }
 
 /// Which cells make which along one axis, and with what weights.
@@ -69,6 +146,19 @@ impl Taps {
                     let inside: Vec<_> = weights.filter_map(inside).collect();
                     let sum: f32 = inside.iter().map(|(_, weight)| weight).sum();
                     inside.iter().map(|&(cell, w)| (cell, w / sum)).collect()
+                }
+                ResizeMethod::Area => {
+                    let (from, to) = (cell as f32 * scale, (cell + 1) as f32 * scale);
+                    let covered = |cell: usize| {
+                        let (start, end) = (cell as f32, (cell + 1) as f32);
+                        (end.min(to) - start.max(from)) / scale
+                    };
+                    let cells = from.floor() as usize..to.ceil() as usize;
+                    cells.map(|cell| (cell.min(last), covered(cell))).collect()
+                }
+                ResizeMethod::Sampled { kernel, antialias } => {
+                    let stretch = if antialias { scale.max(1.0) } else { 1.0 };
+                    kernel.taps(middle, input, stretch)
                 }
             }
         });
@@ -217,10 +307,39 @@ mod tests {
     use super::*;
     use crate::kernels::random::{Key, normal};
 
-    const METHODS: [ResizeMethod; 3] = [
+    const fn sampled(kernel: SamplingKernel, antialias: bool) -> ResizeMethod {
+        ResizeMethod::Sampled { kernel, antialias }
+    }
+
+    /// Those that leave a cell that stays as it is.
+    const EXACT: [ResizeMethod; 8] = [
         ResizeMethod::Nearest,
         ResizeMethod::Bilinear,
         ResizeMethod::Bicubic,
+        ResizeMethod::Area,
+        sampled(SamplingKernel::Triangle, true),
+        sampled(SamplingKernel::Triangle, false),
+        sampled(SamplingKernel::KeysCubic, true),
+        sampled(SamplingKernel::KeysCubic, false),
+    ];
+
+    const METHODS: [ResizeMethod; 16] = [
+        EXACT[0],
+        EXACT[1],
+        EXACT[2],
+        EXACT[3],
+        EXACT[4],
+        EXACT[5],
+        EXACT[6],
+        EXACT[7],
+        sampled(SamplingKernel::MitchellCubic, true),
+        sampled(SamplingKernel::MitchellCubic, false),
+        sampled(SamplingKernel::Lanczos3, true),
+        sampled(SamplingKernel::Lanczos3, false),
+        sampled(SamplingKernel::Lanczos5, true),
+        sampled(SamplingKernel::Lanczos5, false),
+        sampled(SamplingKernel::Gaussian, true),
+        sampled(SamplingKernel::Gaussian, false),
     ];
 
     fn draw(length: usize, stream: u64) -> Vec<f32> {
@@ -241,6 +360,8 @@ mod tests {
                     assert!(taps.of(cell).iter().all(|&(from, _)| from < input));
                 }
             }
+        }
+        for method in EXACT {
             let x = draw(2 * 3 * 4 * 5, 0);
             let mut y = vec![0.0; x.len()];
             let taps = [1, 3, 4].map(|size| Taps::new(size, size, method));
