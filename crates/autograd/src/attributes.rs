@@ -7,7 +7,7 @@ use std::hash::{Hash, Hasher};
 use std::ops::Range;
 
 use regraft_tensor::kernels::matmul::EpilogueActivation;
-use regraft_tensor::kernels::resize::ResizeMethod;
+use regraft_tensor::kernels::resize::{ResizeMethod, SamplingKernel};
 use regraft_tensor::kernels::window::Window;
 
 use crate::{DataType, Dim, Shape};
@@ -256,6 +256,18 @@ impl From<ResizeMethod> for Attribute {
             ResizeMethod::Nearest => "nearest",
             ResizeMethod::Bilinear => "bilinear",
             ResizeMethod::Bicubic => "bicubic",
+            ResizeMethod::Area => "area",
+            ResizeMethod::Sampled { kernel, antialias } => {
+                let kernel = match kernel {
+                    SamplingKernel::Triangle => "triangle",
+                    SamplingKernel::KeysCubic => "keys_cubic",
+                    SamplingKernel::MitchellCubic => "mitchell_cubic",
+                    SamplingKernel::Lanczos3 => "lanczos3",
+                    SamplingKernel::Lanczos5 => "lanczos5",
+                    SamplingKernel::Gaussian => "gaussian",
+                };
+                return Attribute::from((kernel, antialias));
+            }
         })
     }
 }

@@ -393,7 +393,8 @@ impl<'v> Arguments<'v> {
                 ("training", Value::Bool(_)) if !keras2 => {}
                 ("training", Value::Bool(false)) => self.training = Some(false),
                 ("training", Value::Bool(true)) => {
-                    let expected = "no `training=True`, with which it always behaves as in training";
+                    let expected =
+                        "no `training=True`, with which it always behaves as in training";
                     return Err(Detail::new("inbound_nodes", expected, "one"));
                 }
                 ("mask", mask) => {

@@ -4,6 +4,7 @@ mod activation;
 mod activity_regularization;
 mod advanced_activations;
 mod alpha_dropout;
+mod augmentation;
 mod batch_normalization;
 mod center_crop;
 mod convolution;
@@ -15,6 +16,7 @@ mod dense;
 mod depthwise_convolution;
 mod dot;
 mod dropout;
+mod einsum_dense;
 mod embedding;
 mod flatten;
 mod gaussian_dropout;
@@ -54,6 +56,14 @@ pub use activation::ActivationLayer;
 pub use activity_regularization::ActivityRegularization;
 pub use advanced_activations::{ELU, LeakyReLU, ReLU, Softmax};
 pub use alpha_dropout::AlphaDropout;
+pub use augmentation::{
+    AugMix, AutoContrast, ContrastLimitedAdaptiveHistogramEqualization, CutMix, Equalization,
+    Factor, FillMode, MaxNumBoundingBoxes, MixUp, Pipeline, RandAugment, RandomBrightness,
+    RandomColorDegeneration, RandomColorJitter, RandomContrast, RandomCrop, RandomElasticTransform,
+    RandomErasing, RandomFlip, RandomGaussianBlur, RandomGrayscale, RandomHue, RandomInvert,
+    RandomPerspective, RandomPosterization, RandomRotation, RandomSaturation, RandomSharpness,
+    RandomShear, RandomTranslation, RandomZoom, Solarization,
+};
 pub use batch_normalization::BatchNormalization;
 pub use center_crop::CenterCrop;
 pub use convolution::{Conv1D, Conv2D, Conv3D, Convolution};
@@ -66,6 +76,7 @@ pub use dense::Dense;
 pub use depthwise_convolution::{DepthwiseConv1D, DepthwiseConv2D, DepthwiseConvolution};
 pub use dot::Dot;
 pub use dropout::Dropout;
+pub use einsum_dense::EinsumDense;
 pub use embedding::Embedding;
 pub use flatten::Flatten;
 pub use gaussian_dropout::GaussianDropout;
@@ -103,5 +114,5 @@ pub use up_sampling::{UpSampling, UpSampling1D, UpSampling2D, UpSampling3D};
 pub use zero_padding::{ZeroPadding, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D};
 
 pub(crate) use input::sample_shape;
-pub(crate) use support::{features, object};
+pub(crate) use support::{as_size, features, object};
 pub(crate) use table::{TABLE, class_names};

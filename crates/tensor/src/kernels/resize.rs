@@ -148,10 +148,11 @@ impl Taps {
                     inside.iter().map(|&(cell, w)| (cell, w / sum)).collect()
                 }
                 ResizeMethod::Area => {
-                    let (from, to) = (cell as f32 * scale, (cell + 1) as f32 * scale);
+                    let scale = input as f64 / output as f64;
+                    let (from, to) = (cell as f64 * scale, (cell + 1) as f64 * scale);
                     let covered = |cell: usize| {
-                        let (start, end) = (cell as f32, (cell + 1) as f32);
-                        (end.min(to) - start.max(from)) / scale
+                        let (start, end) = (cell as f64, (cell + 1) as f64);
+                        ((end.min(to) - start.max(from)) / scale) as f32
                     };
                     let cells = from.floor() as usize..to.ceil() as usize;
                     cells.map(|cell| (cell.min(last), covered(cell))).collect()

@@ -1,0 +1,108 @@
+//! Images made larger or smaller at random.
+
+use regraft_tensor::Detail;
+use serde_json::{Map, Value, json};
+
+use super::common::Common;
+use super::factor::Factor;
+use super::fill::{Fill, filling};
+use super::transformation::{Draws, Images, Transformation, augmentation};
+use crate::layers::object;
+use crate::settings::{FromSettings, Settings};
+
+/// While it trains, shows of each image `1 + f` times as many rows and columns around its middle, with `f`
+/// drawn evenly from the factors: 0.2 shows a fifth more (so that things become smaller), −0.2 a
+/// fifth less.
+///
+/// | | |
+/// |---|---|
+/// | input, output | `(batch, rows, columns, channels)`, the same |
+/// | weights | none; frozen or in inference nothing changes |
+/// | defaults | columns as rows, reflected outside, bilinear |
+///
+/// Keras: <https://keras.io/api/layers/preprocessing_layers/image_augmentation/random_zoom/>.
+#[derive(Clone, Debug)]
+pub struct RandomZoom {
+    height_factor: Factor,
+    width_factor: Option<Factor>,
+    pub(crate) fill: Fill,
+    pub(crate) common: Common,
+}
+
+impl RandomZoom {
+    /// A layer that zooms by at most `height_factor` in both directions, or from one share to
+    /// another: `(−0.2, −0.1)`; each above −1 and up to 1. The columns go with the rows.
+    pub fn new(height_factor: impl Into<Factor>) -> Self {
+        RandomZoom {
+            height_factor: height_factor.into(),
+            width_factor: None,
+            fill: Fill::default(),
+            common: Common::default(),
+        }
+    }
+
+    /// Zooms the columns by a share of their own.
+    #[must_use]
+    pub fn width_factor(mut self, width_factor: impl Into<Factor>) -> Self {
+        self.width_factor = Some(width_factor.into());
+        self
+    }
+}
+
+augmentation!(RandomZoom);
+filling!(RandomZoom);
+
+/// The smallest factor: at −1 nothing would be shown.
+const LEAST: f32 = -1.0 + f32::EPSILON / 2.0;
+
+impl Transformation for RandomZoom {
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn settings(&self) -> Map<String, Value> {
+        let mut config = object(json!({
+            "height_factor": self.height_factor.serialize(),
+            "width_factor": self.width_factor.map(Factor::serialize),
+            "seed": self.common.seed,
+        }));
+        self.fill.write(&mut config);
+        config
+    }
+
+    fn check(&self, _channels: usize) -> Result<(), Detail> {
+        self.height_factor.check("height_factor", LEAST, 1.0)?;
+        if let Some(factor) = self.width_factor {
+            factor.check("width_factor", LEAST, 1.0)?;
+        }
+        self.fill.check()
+    }
+
+    fn transform(&self, x: &[f32], images: Images, draws: &Draws, y: &mut [f32]) {
+        let shares = |factor: Factor| {
+            let (low, high) = factor.range(-1.0);
+            draws.uniform(images.samples, (1.0 + low, 1.0 + high))
+        };
+        let heights = shares(self.height_factor);
+        let widths = self.width_factor.map_or_else(|| heights.clone(), shares);
+        let [last_row, last_column] = [images.rows, images.columns].map(|size| size as f32 - 1.0);
+        let around = |(height, width): (f32, f32)| {
+            let right = last_column / 2.0 * (1.0 - width);
+            let down = last_row / 2.0 * (1.0 - height);
+            [width, 0.0, right, 0.0, height, down, 0.0, 0.0]
+        };
+        let maps: Vec<_> = heights.into_iter().zip(widths).map(around).collect();
+        self.fill.project(x, images, &maps, y);
+    }
+}
+
+impl FromSettings for RandomZoom {
+    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
+        Ok(RandomZoom {
+            height_factor: settings.factor("height_factor", 0.0)?,
+            width_factor: settings.optional_factor("width_factor")?,
+            fill: Fill::from_settings(settings)?,
+            common: Common::from_settings(settings)?,
+        })
+    }
+}
