@@ -130,6 +130,7 @@ impl Model {
                 element_type: input.element_type(),
             }],
             None => {
+                self.take_strings(position, inputs)?;
                 let specs = inputs.iter().filter_map(|&id| self.topology.value(id));
                 let specs: Vec<ValueSpec> = specs.cloned().collect();
                 self.build_layer(position, &specs)?
@@ -155,6 +156,46 @@ impl Model {
         let inputs = self.topology.outputs.clone();
         self.topology.output_structure = None;
         self.topology.outputs = self.connect(position, &inputs)?;
+        Ok(())
+    }
+
+    /// Checks that an input of strings goes into one layer that takes strings, which then works on what it
+    /// makes of them.
+    fn take_strings(&mut self, position: usize, inputs: &[ValueId]) -> Result<()> {
+        for &id in inputs {
+            if !self.topology.is_strings(id) {
+                continue;
+            }
+            let mut calls = self.topology.calls.iter();
+            let used = calls.any(|call| call.inputs.contains(&id));
+            let entry = &mut self.topology.layers[position];
+            let taken = match &entry.body {
+                Body::Leaf(layer) => layer.of_strings(),
+                // What is inside was checked when that model was made.
+                Body::Nested(topology) => {
+                    let place = inputs.iter().position(|input| *input == id);
+                    match place.and_then(|place| topology.looks_up(place)) {
+                        Some(_) if !used => continue,
+                        _ => None,
+                    }
+                }
+            };
+            match taken {
+                Some(layer) if !used => entry.body = Body::Leaf(layer),
+                _ => {
+                    let expected =
+                        "an input of strings that goes into one layer that takes strings";
+                    let received = match used {
+                        true => format!("another one, {:?}", entry.name),
+                        false => format!("{:?}, which does not", entry.name),
+                    };
+                    let detail = Detail::new(&entry.name, expected, received);
+                    let help =
+                        "these are `StringLookup` and `Hashing`; give each an input of its own";
+                    return Err(Error::Model(detail.help(help)));
+                }
+            }
+        }
         Ok(())
     }
 

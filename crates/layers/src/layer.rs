@@ -104,6 +104,30 @@ pub trait Layer: Any + fmt::Debug + Send + Sync {
         None
     }
 
+    /// The layer as it works on what [`look_up`](Self::look_up) makes of strings, for a layer behind an
+    /// input of strings. By default a layer takes none.
+    fn of_strings(&self) -> Option<Arc<dyn Layer>> {
+        None
+    }
+
+    /// The integer by which a string is known to the layer. Strings never reach the graph: what a model is
+    /// given is looked up before it runs.
+    ///
+    /// # Errors
+    /// A string that the layer does not know; by default all.
+    fn look_up(&self, text: &str) -> Result<i32, Detail> {
+        Err(Detail::new(
+            "",
+            "a layer that takes strings",
+            format!("{text:?}"),
+        ))
+    }
+
+    /// The string that an element of the layer's output stands for; by default it is a number.
+    fn spell(&self, _number: i32) -> Option<String> {
+        None
+    }
+
     /// The settings, with Keras' names, as saved in a model's file. `name`, `trainable` and `dtype`
     /// are added by the model.
     fn config(&self) -> Map<String, Value> {

@@ -33,6 +33,7 @@ mod selector;
 mod sequential;
 mod settings;
 mod shared;
+mod strings;
 mod structure;
 mod summary;
 mod surgery;

@@ -149,6 +149,7 @@ fn gather<'a>(
 ) -> Feed<'a> {
     match &data.values {
         Values::F32(values) => Feed::F32(rows(values, data.row(), picked, range, buffer)),
+        Values::Strings(_) => unreachable!("strings are looked up when data are checked"),
         Values::I32(values) => {
             // The same 32 bits; `f32` buffers hold them so that one kind is enough.
             let words: &[f32] = bytemuck::cast_slice(values);

@@ -23,10 +23,12 @@ pub struct Data<'a> {
 pub(crate) enum Values<'a> {
     F32(Cow<'a, [f32]>),
     I32(Cow<'a, [i32]>),
+    /// Looked up by a layer of the model before it runs.
+    Strings(Vec<String>),
 }
 
 /// Element types that data may have.
-pub trait Element: Copy {
+pub trait Element: Clone {
     /// The elements as a model takes them, or the position of one that it cannot take.
     #[doc(hidden)]
     fn convert(values: Cow<'_, [Self]>) -> Result<Converted<'_>, usize>;
@@ -62,6 +64,20 @@ impl Element for bool {
         Ok(Converted(Values::I32(Cow::Owned(truths))))
     }
 }
+
+/// Strings, for inputs of strings.
+macro_rules! strings {
+    ($($type:ty),*) => {$(
+        impl Element for $type {
+            fn convert(values: Cow<'_, [Self]>) -> Result<Converted<'_>, usize> {
+                let strings = values.iter().map(|text| text.to_string()).collect();
+                Ok(Converted(Values::Strings(strings)))
+            }
+        }
+    )*};
+}
+
+strings!(String, &str);
 
 /// Other integers become `i32`, if they fit.
 macro_rules! integer {
@@ -134,7 +150,7 @@ impl<'a> Data<'a> {
     pub(crate) fn data_type(&self) -> DataType {
         match self.values {
             Values::F32(_) => DataType::F32,
-            Values::I32(_) => DataType::I32,
+            Values::I32(_) | Values::Strings(_) => DataType::I32,
         }
     }
 
@@ -144,6 +160,7 @@ impl<'a> Data<'a> {
         match &self.values {
             Values::F32(values) => Feed::F32(&values[from * row..to * row]),
             Values::I32(values) => Feed::I32(&values[from * row..to * row]),
+            Values::Strings(_) => unreachable!("strings are looked up when data are checked"),
         }
     }
 
@@ -151,8 +168,28 @@ impl<'a> Data<'a> {
     pub(crate) fn classes(&self) -> Option<&[i32]> {
         match &self.values {
             Values::I32(values) => Some(values),
-            Values::F32(_) => None,
+            Values::F32(_) | Values::Strings(_) => None,
         }
+    }
+
+    /// Strings as the integers by which `layer` knows them.
+    pub(crate) fn looked_up(self, name: &str, layer: &dyn regraft_layers::Layer) -> Result<Self> {
+        let Values::Strings(strings) = &self.values else {
+            let detail = Detail::new(name, "strings", "numbers");
+            return Err(Error::Data(detail.help("the input layer takes strings")));
+        };
+        let row = self.row().max(1);
+        let look_up = |(index, text): (usize, &String)| {
+            let at = || format!("{name}, sample {}, element {}", index / row, index % row);
+            layer
+                .look_up(text)
+                .map_err(|detail| Error::Data(detail.within(&at())))
+        };
+        let integers: Result<Vec<i32>> = strings.iter().enumerate().map(look_up).collect();
+        Ok(Data {
+            values: Values::I32(Cow::Owned(integers?)),
+            shape: self.shape,
+        })
     }
 
     /// The same numbers as floats.
@@ -189,11 +226,11 @@ impl<'a> Data<'a> {
 
     /// The samples at `indices`, copied.
     pub(crate) fn select(&self, indices: &[usize]) -> Data<'static> {
-        fn rows<T: Copy>(values: &[T], row: usize, indices: &[usize]) -> Cow<'static, [T]> {
+        fn rows<T: Clone>(values: &[T], row: usize, indices: &[usize]) -> Cow<'static, [T]> {
             let rows = indices
                 .iter()
                 .flat_map(|index| &values[index * row..(index + 1) * row]);
-            Cow::Owned(rows.copied().collect())
+            Cow::Owned(rows.cloned().collect())
         }
         let row = self.row();
         let mut shape = self.shape.clone();
@@ -201,6 +238,7 @@ impl<'a> Data<'a> {
         let values = match &self.values {
             Values::F32(values) => Values::F32(rows(values, row, indices)),
             Values::I32(values) => Values::I32(rows(values, row, indices)),
+            Values::Strings(values) => Values::Strings(rows(values, row, indices).into_owned()),
         };
         Data {
             values,
@@ -225,7 +263,7 @@ where
     fn into_data(self) -> Result<Data<'a>> {
         let values = match self.as_slice() {
             Some(values) => Cow::Borrowed(values),
-            None => Cow::Owned(self.iter().copied().collect()),
+            None => Cow::Owned(self.iter().cloned().collect()),
         };
         Data::new(values, self.shape().to_vec())
     }

@@ -41,6 +41,7 @@ mod steps;
 mod surgery;
 mod trainable;
 mod unoptimised;
+mod vocabularies;
 
 pub use callbacks::{Callback, Context};
 pub use error::{Error, Result};

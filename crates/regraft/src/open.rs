@@ -15,6 +15,7 @@ use crate::load_report::LoadReport;
 use crate::objective::Objective;
 use crate::registry::Registry;
 use crate::trainable::{Network, Trainable, Training, UnknownOptimizer};
+use crate::vocabularies;
 use crate::{Error, Result};
 
 impl<N: Network> Trainable<N> {
@@ -73,6 +74,8 @@ impl<N: Network> Trainable<N> {
         source: &str,
         registry: &Registry,
     ) -> Result<(Self, LoadReport)> {
+        let completed = vocabularies::completed(checkpoint)?;
+        let checkpoint = completed.as_ref().unwrap_or(checkpoint);
         let Some(config) = &checkpoint.config else {
             let received = format!("{}, which holds weights only", checkpoint.format);
             let detail = Detail::new(source, "a file with the model's architecture", received);

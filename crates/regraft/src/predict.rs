@@ -27,6 +27,27 @@ impl<N: Network> Trainable<N> {
         }
     }
 
+    /// As [`predict`](Self::predict), of a model whose output is spelled by a
+    /// [`StringLookup`](crate::layers::StringLookup) that goes from numbers to strings: one string for each
+    /// element, in row-major order.
+    ///
+    /// # Errors
+    /// As [`predict`](Self::predict), and a model whose output are numbers.
+    pub fn predict_strings<'a>(&self, x: impl IntoInputs<'a>) -> Result<Vec<String>> {
+        let model = self.network.model();
+        let Some(layer) = model.spelling_layer(0) else {
+            let expected = "a last layer `StringLookup` with `invert`";
+            return Err(Error::Model(Detail::new(
+                model.name(),
+                expected,
+                "another one",
+            )));
+        };
+        let numbers = self.predict(x)?;
+        let spell = |&number: &f32| layer.spell(number as i32).unwrap_or_default();
+        Ok(numbers.as_slice().iter().map(spell).collect())
+    }
+
     /// As [`predict`](Self::predict), all outputs of the model in order.
     ///
     /// # Errors

@@ -149,7 +149,9 @@ pub(crate) fn check_inputs<'a>(
     let several = inputs.len() > 1;
     let mut checked = Vec::with_capacity(inputs.len());
     let expectations = shapes.into_iter().zip(types).zip(&names);
-    for (input, ((shape, element_type), layer)) in inputs.into_iter().zip(expectations) {
+    for (index, (input, ((shape, element_type), layer))) in
+        inputs.into_iter().zip(expectations).enumerate()
+    {
         let at = match several {
             true => format!("{name} of input {layer:?}"),
             false => name.to_string(),
@@ -166,6 +168,16 @@ pub(crate) fn check_inputs<'a>(
                 Detail::new(name, expected, received).help(help),
             ));
         }
+        let input = match (model.string_layer(index), &input.values) {
+            (Some(layer), _) => input.looked_up(name, layer)?,
+            (None, Values::Strings(_)) => {
+                let expected = format!("{} numbers", element_type.name());
+                let detail = Detail::new(name, expected, "strings");
+                let help = "strings go into `Input::strings`, and from there into a `StringLookup`";
+                return Err(Error::Data(detail.help(help)));
+            }
+            (None, _) => input,
+        };
         check_finite(name, &input)?;
         checked.push(of_type(name, input, element_type)?);
     }
@@ -263,6 +275,12 @@ fn check_targets<'a>(
             let detail = Detail::new(name, "class numbers (integers)", "floats");
             Err(Error::Data(
                 detail.help("convert them with `.mapv(|label| label as i32)`"),
+            ))
+        }
+        (_, Values::Strings(_)) => {
+            let detail = Detail::new(name, "numbers", "strings");
+            Err(Error::Data(
+                detail.help("look them up first, with a `StringLookup`, say"),
             ))
         }
         (DataType::I32, Values::I32(_)) => Ok(targets),

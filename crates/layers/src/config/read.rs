@@ -130,7 +130,8 @@ impl Reader<'_> {
             .filter(own)
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect();
-        let policy = match is_input {
+        // A hash has integers, and Keras says so.
+        let policy = match is_input || class_name == "Hashing" {
             true => None,
             false => read_policy(config.get("dtype")).map_err(|error| error.within(at))?,
         };

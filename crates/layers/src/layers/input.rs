@@ -15,6 +15,7 @@ use crate::{Call, ElementType, Layer, near};
 pub struct Input {
     shape: Vec<usize>,
     element_type: ElementType,
+    strings: bool,
 }
 
 impl Input {
@@ -23,6 +24,7 @@ impl Input {
         Input {
             shape: shape.as_ref().to_vec(),
             element_type: ElementType::Float32,
+            strings: false,
         }
     }
 
@@ -31,7 +33,23 @@ impl Input {
         Input {
             shape: shape.as_ref().to_vec(),
             element_type: ElementType::Int32,
+            strings: false,
         }
+    }
+
+    /// Samples of strings, of this shape. They go into one layer that takes strings
+    /// ([`StringLookup`](crate::layers::StringLookup), [`Hashing`](crate::layers::Hashing)), by which they are
+    /// looked up before the model runs.
+    pub fn strings(shape: impl AsRef<[usize]>) -> Self {
+        Input {
+            strings: true,
+            ..Self::integers(shape)
+        }
+    }
+
+    /// Whether the samples are strings.
+    pub fn is_strings(&self) -> bool {
+        self.strings
     }
 
     /// The same with elements of another type, as Keras' `dtype`: images of `Uint8`, say. Data of
@@ -76,7 +94,11 @@ impl Layer for Input {
             .collect();
         let mut config = Map::new();
         config.insert("batch_shape".into(), batch_shape.into());
-        config.insert("dtype".into(), self.element_type.name().into());
+        let dtype = match self.strings {
+            true => "string",
+            false => self.element_type.name(),
+        };
+        config.insert("dtype".into(), dtype.into());
         config.insert("sparse".into(), false.into());
         config
     }
@@ -93,6 +115,7 @@ impl FromSettings for Input {
         };
         let dtype = settings.text("dtype", "float32")?;
         match ElementType::from_name(dtype) {
+            None if dtype == "string" => Ok(Input::strings(shape)),
             Some(element_type) => Ok(Input::new(shape).of_type(element_type)),
             None => {
                 let expected = "a type of floats, integers or truth values";

@@ -35,6 +35,7 @@ mod padding;
 mod permute;
 mod pooling;
 mod prelu;
+mod preprocessing;
 mod rescaling;
 mod reshape;
 mod resizing;
@@ -101,6 +102,9 @@ pub use pooling::{
     MaxPooling2D, MaxPooling3D,
 };
 pub use prelu::PReLU;
+pub use preprocessing::{
+    CategoryEncoding, Discretization, Hashing, IntegerLookup, OutputMode, StringLookup,
+};
 pub use rescaling::Rescaling;
 pub use reshape::Reshape;
 pub use resizing::Resizing;
