@@ -21,3 +21,4 @@ mod pytorch;
 mod resizing;
 mod resuming;
 mod shared_layers;
+mod strings;

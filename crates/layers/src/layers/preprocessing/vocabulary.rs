@@ -84,6 +84,8 @@ pub(super) struct Vocabulary<T> {
     numbers: Arc<HashMap<T, i32>>,
     /// How much a token tells, for all numbers, those of unknown tokens first.
     idf_weights: Option<Vec<f32>>,
+    /// Whether the special tokens were given with the others, and are written so.
+    with_special: bool,
     pub max_tokens: Option<usize>,
     pub num_oov_indices: usize,
     pub oov_token: Option<T>,
@@ -104,6 +106,7 @@ impl<T: Token> Vocabulary<T> {
             tokens: None,
             numbers: Arc::default(),
             idf_weights: None,
+            with_special: false,
             max_tokens: None,
             num_oov_indices: 1,
             oov_token: Some(T::unknown()),
@@ -145,6 +148,7 @@ impl<T: Token> Vocabulary<T> {
             .chain(self.oov_token.iter().cycle().take(self.num_oov_indices));
         let first = self.first();
         let has_special = tokens.len() >= first && special.eq(tokens[..first].iter());
+        self.with_special = has_special && first > 0;
         if has_special {
             tokens.drain(..first);
         }
@@ -293,17 +297,18 @@ impl<T: Token> Vocabulary<T> {
 
     pub fn config(&self) -> Map<String, Value> {
         let weighted = self.output_mode == OutputMode::TfIdf;
-        // With weights for all numbers, the tokens for unknown ones are there too.
-        let special = weighted.then_some(&self.oov_token).into_iter().flatten();
-        let special = special
-            .cycle()
-            .take(if weighted { self.first() } else { 0 });
-        let tokens = self
-            .tokens
-            .as_ref()
-            .map(|tokens| -> Value { special.chain(tokens).map(Token::serialize).collect() });
+        let front = if self.with_special { self.first() } else { 0 };
+        let special = self.mask_token.iter().take(self.first_unknown());
+        let special = special.chain(self.oov_token.iter().cycle().take(self.num_oov_indices));
+        let tokens = self.tokens.as_ref().map(|tokens| -> Value {
+            let all = special.take(front).chain(tokens);
+            all.map(Token::serialize).collect()
+        });
         let weights = self.idf_weights.as_ref();
-        let weights = weights.map(|w| w.iter().copied().map(number).collect::<Value>());
+        let weights = weights.map(|weights| -> Value {
+            let skipped = (self.first() - front).min(weights.len());
+            weights[skipped..].iter().copied().map(number).collect()
+        });
         object(json!({
             "invert": self.invert,
             "max_tokens": self.max_tokens,
