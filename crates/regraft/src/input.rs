@@ -186,10 +186,8 @@ impl<'a> Data<'a> {
                 .map_err(|detail| Error::Data(detail.within(&at())))
         };
         let integers: Result<Vec<i32>> = strings.iter().enumerate().map(look_up).collect();
-        Ok(Data {
-            values: Values::I32(Cow::Owned(integers?)),
-            shape: self.shape,
-        })
+        let values = Values::I32(Cow::Owned(integers?));
+        Ok(Data { values, ..self })
     }
 
     /// The same numbers as floats.
