@@ -211,6 +211,7 @@ fn of_type<'a>(name: &str, data: Data<'a>, element_type: ElementType) -> Result<
                 None => Ok(data.into_integers()),
             }
         }
+        Values::Strings(_) => unreachable!("strings have been looked up"),
     }
 }
 
