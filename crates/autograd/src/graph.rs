@@ -5,7 +5,8 @@
 //! place where it happened, later ops are not checked any more, and [`Graph::check`],
 //! [`Graph::grad`](crate::Graph::grad) and [`Program::compile`](crate::Program::compile) return it.
 
-use std::cell::{Ref, RefCell};
+use std::cell::{Cell, Ref, RefCell};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -20,6 +21,8 @@ use crate::{DataType, Error, NodeId, Op, Result, Shape, VariableId};
 pub struct Graph {
     nodes: RefCell<Nodes>,
     inputs: RefCell<usize>,
+    variables: RefCell<HashMap<VariableId, NodeId>>,
+    streams: Cell<u64>,
     scope: RefCell<Vec<String>>,
     error: RefCell<Option<Error>>,
 }
@@ -86,9 +89,31 @@ impl Graph {
         self.number(value).broadcast_to(shape)
     }
 
-    /// A value that is read from the store of variables at each run.
+    /// A value that is read from the store of variables at each run. A variable is there once: asked
+    /// for again, it is the same node. A known id with another shape is an error, since it can only be
+    /// another variable.
     pub fn variable(&self, id: VariableId, name: &str, shape: impl Into<Shape>) -> Var<'_> {
-        self.leaf(Source::Variable(id), shape.into(), DataType::F32, name)
+        let shape = shape.into();
+        let known = self.variables.borrow().get(&id).map(|&id| self.var(id));
+        if let Some(known) = known {
+            if known.shape() != shape {
+                let received = format!("shape {shape} under the same `VariableId`");
+                let expected = format!("shape {}, as the variable has", known.shape());
+                let help = "give every variable an id of its own, such as `VariableId::unique()`";
+                let detail = Detail::new(name, expected, received).help(help);
+                self.fail(Error::Shape(detail));
+            }
+            return known;
+        }
+        let var = self.leaf(Source::Variable(id), shape, DataType::F32, name);
+        self.variables.borrow_mut().insert(id, var.id);
+        var
+    }
+
+    /// The number of a new stream of random numbers, so that no two random ops of the graph draw the
+    /// same.
+    pub fn new_stream(&self) -> u64 {
+        self.streams.replace(self.streams.get() + 1)
     }
 
     /// The result of `op` on `operands`.

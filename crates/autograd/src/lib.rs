@@ -15,6 +15,7 @@ mod shape;
 
 pub use attributes::{Attribute, Attributes};
 pub use error::{Error, Result};
+pub use grad::Gradients;
 pub use gradcheck::gradcheck;
 pub use graph::{Graph, Var};
 pub use node::{Constant, Node, NodeId, Nodes, Source, VariableId};

@@ -2,6 +2,7 @@
 //! rewrite and programs are compiled from.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use regraft_tensor::{IntTensor, Tensor};
 
@@ -11,9 +12,19 @@ use crate::{DataType, Op, Shape};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(pub usize);
 
-/// The number of a variable in the store that programs read it from.
+/// What tells a variable from all others that a program reads: a number chosen by hand, such as the
+/// position in a slice of tensors, or one that nothing else has ([`unique`](Self::unique)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct VariableId(pub usize);
+
+impl VariableId {
+    /// One that nothing else in this process has: variables of several models can then stand in one
+    /// graph. Numbers chosen by hand are below these.
+    pub fn unique() -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(1 << (usize::BITS - 1));
+        VariableId(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
 
 /// Where a node's value comes from.
 #[derive(Clone, Debug)]
@@ -51,6 +62,14 @@ impl Constant {
         match self {
             Constant::F32(tensor) => tensor.as_slice(),
             Constant::I32(tensor) => bytemuck::cast_slice(tensor.as_slice()),
+        }
+    }
+
+    /// The element type.
+    pub fn data_type(&self) -> DataType {
+        match self {
+            Constant::F32(_) => DataType::F32,
+            Constant::I32(_) => DataType::I32,
         }
     }
 

@@ -119,11 +119,17 @@ pub trait Op: Any + fmt::Debug + Send + Sync {
     fn forward(&self, operands: Forward<'_>, output: Output<'_>) -> Result<(), Detail>;
 
     /// For each operand the gradient of the loss with respect to it, as nodes of the graph, given
-    /// the gradient with respect to the result ([`Gradient::cotangent`]). `None` where there is no
-    /// dependence, or where [`Gradient::wanted`] says that nobody asks: a frozen operand must cost
-    /// nothing. The default is `None` for all: not differentiable.
-    fn gradient<'g>(&self, at: &Gradient<'g, '_>) -> Vec<Option<Var<'g>>> {
-        vec![None; at.operands.len()]
+    /// the gradient with respect to the result ([`Gradient::cotangent`]): as many as there are
+    /// operands. `None` is a statement: no gradient passes there, on purpose (a function that is
+    /// constant between its jumps, a comparison), or [`Gradient::wanted`] says that nobody asks, since
+    /// a frozen operand must cost nothing. An op through which no gradient passes at all returns
+    /// [`Gradient::none`].
+    ///
+    /// The default, an empty list, states nothing: that no gradient is declared. On a path from the loss
+    /// to something that is asked for, [`Graph::grad`](crate::Graph::grad) makes it an error that names
+    /// the op. Integers have no gradient, so an op on integers alone need declare none.
+    fn gradient<'g>(&self, _at: &Gradient<'g, '_>) -> Vec<Option<Var<'g>>> {
+        Vec::new()
     }
 
     /// Whether row `i` of the result (axis 0) depends on row `i` of the batched operands alone, bit
@@ -172,11 +178,28 @@ pub trait Op: Any + fmt::Debug + Send + Sync {
     }
 }
 
+/// As what an op reads operand `index`, which is of this type: what it only moves, as floats.
+pub(crate) fn operand_type(op: &dyn Op, index: usize, data_type: DataType) -> DataType {
+    match op.moves(index) {
+        true => DataType::F32,
+        false => data_type,
+    }
+}
+
+/// As what an op of so many operands writes its result, which is of this type.
+pub(crate) fn result_type(op: &dyn Op, operands: usize, data_type: DataType) -> DataType {
+    match (0..operands).any(|index| op.moves(index)) {
+        true => DataType::F32,
+        false => data_type,
+    }
+}
+
 /// One operand of an op while a program runs.
 #[derive(Clone, Copy, Debug)]
 pub struct Operand<'a> {
     /// The sizes of its axes.
     pub shape: &'a [usize],
+    pub(crate) data_type: DataType,
     /// Its elements; integers are stored in the same 32 bits.
     pub(crate) data: &'a [f32],
 }
@@ -214,13 +237,29 @@ impl<'a> Forward<'a> {
     }
 
     /// The elements of operand `index`, which must be floats.
+    ///
+    /// # Panics
+    /// If they are integers, as [`Op::operand_type`] says then.
     pub fn f32(&self, index: usize) -> &'a [f32] {
-        self.operands[index].data
+        self.words(index, DataType::F32)
     }
 
     /// The elements of operand `index`, which must be integers.
+    ///
+    /// # Panics
+    /// If they are floats, as [`Op::operand_type`] says unless told otherwise.
     pub fn i32(&self, index: usize) -> &'a [i32] {
-        bytemuck::cast_slice(self.operands[index].data)
+        bytemuck::cast_slice(self.words(index, DataType::I32))
+    }
+
+    fn words(&self, index: usize, data_type: DataType) -> &'a [f32] {
+        let operand = &self.operands[index];
+        let holds = operand.data_type;
+        assert!(
+            holds == data_type,
+            "operand {index} holds {holds}, read as {data_type}: see `Op::operand_type`"
+        );
+        operand.data
     }
 
     /// The key of random stream `stream` in this run.
@@ -242,18 +281,34 @@ impl<'a> Forward<'a> {
 pub struct Output<'a> {
     /// The sizes of the result.
     pub shape: &'a [usize],
+    pub(crate) data_type: DataType,
     pub(crate) data: &'a mut [f32],
 }
 
 impl<'a> Output<'a> {
     /// The elements, to be overwritten.
+    ///
+    /// # Panics
+    /// If the op's [`data_type`](Op::data_type) is integers.
     pub fn f32(self) -> &'a mut [f32] {
-        self.data
+        self.words(DataType::F32)
     }
 
     /// The elements of an op whose [`data_type`](Op::data_type) is integers, to be overwritten.
+    ///
+    /// # Panics
+    /// If it is floats.
     pub fn i32(self) -> &'a mut [i32] {
-        bytemuck::cast_slice_mut(self.data)
+        bytemuck::cast_slice_mut(self.words(DataType::I32))
+    }
+
+    fn words(self, data_type: DataType) -> &'a mut [f32] {
+        let holds = self.data_type;
+        assert!(
+            holds == data_type,
+            "the result holds {holds}, written as {data_type}: see `Op::data_type`"
+        );
+        self.data
     }
 }
 
@@ -292,6 +347,11 @@ impl<'g> Gradient<'g, '_> {
         self.wanted[index]
     }
 
+    /// The statement that no gradient passes: none for any operand.
+    pub fn none(&self) -> Vec<Option<Var<'g>>> {
+        vec![None; self.operands.len()]
+    }
+
     /// `gradient()` if operand `index` is wanted.
     pub fn when(&self, index: usize, gradient: impl FnOnce() -> Var<'g>) -> Option<Var<'g>> {
         self.wanted(index).then(gradient)
@@ -310,7 +370,8 @@ impl<'g> Gradient<'g, '_> {
         let value = expression(&stand_ins);
         let wanted: Vec<Var<'g>> = self.pick_wanted(&stand_ins).collect();
         let graph = self.result.graph();
-        let mut found = crate::grad::pull_back(graph, value, self.cotangent, &wanted).into_iter();
+        let found = crate::grad::pull_back(graph, value, self.cotangent, &wanted);
+        let mut found = found.values.into_iter();
         self.wanted
             .iter()
             .map(|&wanted| if wanted { found.next().flatten() } else { None })

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use regraft_tensor::{Detail, Tensor};
 
 use crate::node::{Constant, Source};
-use crate::op::{Forward, Operand, Output, Run};
+use crate::op::{Forward, Operand, Output, Run, operand_type, result_type};
 use crate::ops::Alias;
 use crate::passes::{Slots, assign_slots, optimize};
 use crate::{DataType, Error, Graph, Node, NodeId, Nodes, Op, Result, Var, VariableId};
@@ -30,6 +30,19 @@ impl Variables for [Tensor] {
 }
 
 impl<const N: usize> Variables for [Tensor; N] {
+    fn value(&self, id: VariableId) -> Option<&[f32]> {
+        self.as_slice().value(id)
+    }
+}
+
+/// Several stores, each with variables of its own: the weights of several models in one graph.
+impl<V: Variables + ?Sized> Variables for [&V] {
+    fn value(&self, id: VariableId) -> Option<&[f32]> {
+        self.iter().find_map(|store| store.value(id))
+    }
+}
+
+impl<V: Variables + ?Sized, const N: usize> Variables for [&V; N] {
     fn value(&self, id: VariableId) -> Option<&[f32]> {
         self.as_slice().value(id)
     }
@@ -104,6 +117,8 @@ struct Instruction {
     op: Arc<dyn Op>,
     operands: Vec<Place>,
     node: usize,
+    /// As what the result is written.
+    data_type: DataType,
     slot: usize,
     in_place: bool,
 }
@@ -112,6 +127,8 @@ struct Instruction {
 #[derive(Clone, Copy, Debug)]
 struct Place {
     node: usize,
+    /// As what it is read.
+    data_type: DataType,
     store: Store,
 }
 
@@ -128,6 +145,13 @@ struct InputRule {
     index: usize,
     node: usize,
 }
+
+/// What stands in a list of operands before it is filled.
+const NOTHING: Operand<'static> = Operand {
+    shape: &[],
+    data_type: DataType::F32,
+    data: &[],
+};
 
 /// How many operands an op may have whose list stands on the stack.
 const INLINE_OPERANDS: usize = 8;
@@ -154,18 +178,24 @@ impl Program {
                 Source::Variable(variable) => Store::Variable(*variable),
                 Source::Op { .. } => Store::Buffer(slots.slot[id.0].unwrap_or_default()),
             };
-            Place { node: id.0, store }
+            Place {
+                node: id.0,
+                data_type: nodes.node(id).data_type,
+                store,
+            }
         };
         let instructions = nodes
             .iter()
             .filter_map(|(id, node)| {
                 let op = node.op()?.clone();
-                let operands = node
-                    .operands()
-                    .iter()
-                    .map(|&operand| place(operand))
-                    .collect();
+                let operands = node.operands().iter().enumerate();
+                let operands = operands.map(|(index, &operand)| Place {
+                    data_type: operand_type(&*op, index, nodes.node(operand).data_type),
+                    ..place(operand)
+                });
+                let operands: Vec<Place> = operands.collect();
                 Some(Instruction {
+                    data_type: result_type(&*op, operands.len(), node.data_type),
                     op,
                     operands,
                     node: id.0,
@@ -227,6 +257,7 @@ impl Program {
             let shape = &self.shapes[instruction.node];
             let output = Output {
                 shape,
+                data_type: instruction.data_type,
                 data: &mut buffer[..self.lengths[instruction.node]],
             };
             let read = |place: &Place| -> Operand<'_> {
@@ -244,12 +275,13 @@ impl Program {
                     },
                     Store::Variable(id) => variables.value(id).unwrap_or_default(),
                 };
-                Operand { shape, data }
+                Operand {
+                    shape,
+                    data_type: place.data_type,
+                    data,
+                }
             };
-            let mut inline = [Operand {
-                shape: &[],
-                data: &[],
-            }; INLINE_OPERANDS];
+            let mut inline = [NOTHING; INLINE_OPERANDS];
             let mut list = Vec::new();
             let operands: &[Operand<'_>] = if instruction.operands.len() <= INLINE_OPERANDS {
                 for (slot, place) in inline.iter_mut().zip(&instruction.operands) {
@@ -283,9 +315,35 @@ impl Program {
         Ok(())
     }
 
-    /// The value of output `index` after the last run, in row-major order.
+    /// The value of output `index` after the last run, in row-major order; empty before the first.
+    ///
+    /// # Panics
+    /// If there are not so many outputs, or if it holds integers: [`output_i32`](Self::output_i32).
     pub fn output(&self, index: usize) -> &[f32] {
-        let place = self.outputs[index];
+        self.typed_output(index, DataType::F32)
+    }
+
+    /// As [`output`](Self::output), of an output of integers.
+    ///
+    /// # Panics
+    /// If there are not so many outputs, or if it holds floats.
+    pub fn output_i32(&self, index: usize) -> &[i32] {
+        bytemuck::cast_slice(self.typed_output(index, DataType::I32))
+    }
+
+    fn output_place(&self, index: usize) -> Place {
+        let count = self.outputs.len();
+        let place = self.outputs.get(index);
+        *place.unwrap_or_else(|| panic!("output {index} of a program with {count} outputs"))
+    }
+
+    fn typed_output(&self, index: usize, data_type: DataType) -> &[f32] {
+        let place = self.output_place(index);
+        let holds = self.nodes.nodes[place.node].data_type;
+        assert!(
+            holds == data_type,
+            "output {index} holds {holds}, read as {data_type}"
+        );
         let length = self.lengths[place.node];
         match place.store {
             Store::Buffer(slot) => self.buffers[slot].get(..length).unwrap_or_default(),
@@ -295,8 +353,11 @@ impl Program {
     }
 
     /// The sizes of output `index` in the last run.
+    ///
+    /// # Panics
+    /// If there are not so many outputs.
     pub fn output_shape(&self, index: usize) -> &[usize] {
-        &self.shapes[self.outputs[index].node]
+        &self.shapes[self.output_place(index).node]
     }
 
     /// The number of outputs.
@@ -391,11 +452,7 @@ impl Program {
 /// of elements of the same size keeps its memory.
 fn emptied<'a>(mut list: Vec<Operand<'_>>) -> Vec<Operand<'a>> {
     list.clear();
-    let nothing = |_| Operand {
-        shape: &[],
-        data: &[],
-    };
-    list.into_iter().map(nothing).collect()
+    list.into_iter().map(|_| NOTHING).collect()
 }
 
 impl Nodes {

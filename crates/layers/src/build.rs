@@ -1,7 +1,7 @@
 //! Building a model: taking layers in, giving them names and weights, connecting them.
 
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use regraft_autograd::{Graph, Shape, VariableId};
 use regraft_tensor::Detail;
@@ -66,7 +66,7 @@ impl Model {
             freeze_all(topology);
         }
         self.topology.layers.push(entry);
-        self.revision += 1;
+        self.revision.renew();
         Ok(self.topology.layers.len() - 1)
     }
 
@@ -82,7 +82,7 @@ impl Model {
         streams.max().map_or(0, |last| last + 64)
     }
 
-    /// Moves the weights of `model` into this store and returns its topology, renumbered.
+    /// Moves the weights of `model` into this store and returns its topology.
     fn take_over(&mut self, model: Model, name: &str) -> Result<Topology> {
         let Model {
             mut topology,
@@ -106,18 +106,12 @@ impl Model {
         }
         // Keras asks the model that is trained alone, so a part of it hides nothing.
         topology.reveal();
-        let offset = self.store.len();
-        topology.visit_mut("", &mut |_, entry| {
-            for id in &mut entry.weights {
-                id.0 += offset;
-            }
-        });
-        self.store
-            .0
-            .extend(store.0.into_iter().map(|weight| Weight {
+        for weight in store.into_weights() {
+            self.store.push(Weight {
                 path: join(name, &weight.path),
                 ..weight
-            }));
+            });
+        }
         Ok(topology)
     }
 
@@ -147,7 +141,7 @@ impl Model {
             masks: Vec::new(),
             values,
         });
-        self.revision += 1;
+        self.revision.renew();
         Ok(self.topology.outputs_of(self.topology.calls.len() - 1))
     }
 
@@ -215,6 +209,13 @@ impl Model {
             if entry.input_shapes.is_empty() && entry.weights.is_empty() {
                 for (index, spec) in declared.specs.into_iter().enumerate() {
                     let path = join(&entry.name, &spec.name);
+                    if spec.shape.contains(&0) {
+                        let received = format!("shape {:?}", spec.shape);
+                        let help =
+                            "a size that the layer computes from its settings or its input is 0";
+                        let detail = Detail::new(path, "a weight with elements", received);
+                        return Err(Error::Setting(detail.help(help)));
+                    }
                     let key = Key {
                         seed,
                         stream: entry.stream + index as u64,
@@ -230,8 +231,14 @@ impl Model {
                     if let Some(constraint) = &spec.constraint {
                         constraint.get().map_err(initialize)?;
                     }
-                    entry.weights.push(VariableId(self.store.len()));
-                    self.store.0.push(Weight { path, spec, value });
+                    let id = VariableId::unique();
+                    entry.weights.push(id);
+                    self.store.push(Weight {
+                        id,
+                        path,
+                        spec,
+                        value,
+                    });
                 }
             } else {
                 check_weights(entry, &self.store, &declared)?;
@@ -281,27 +288,22 @@ impl Model {
         Ok(outputs.iter().enumerate().map(value).collect())
     }
 
-    /// Drops weights that no layer has any more and renumbers the others.
+    /// Drops weights that no layer has any more and puts the others in the layers' order.
     pub(crate) fn compact(&mut self) {
-        let mut order = Vec::new();
+        let weights = std::mem::take(&mut self.store).into_weights();
+        let weights = weights.into_iter().map(|weight| (weight.id, weight));
+        let mut left: HashMap<VariableId, Weight> = weights.collect();
+        let mut kept = WeightStore::default();
         self.topology.visit("", &mut |_, entry| {
-            order.extend(entry.weights.iter().copied())
-        });
-        let mut renumbered = vec![None; self.store.len()];
-        let mut kept = Vec::with_capacity(order.len());
-        for id in order {
-            if renumbered[id.0].is_none() {
-                renumbered[id.0] = Some(VariableId(kept.len()));
-                kept.push(self.store.0[id.0].clone());
-            }
-        }
-        self.store.0 = kept;
-        self.topology.visit_mut("", &mut |_, entry| {
-            for id in &mut entry.weights {
-                *id = renumbered[id.0].unwrap_or(*id);
+            for id in &entry.weights {
+                match left.remove(id) {
+                    Some(weight) => kept.push(weight),
+                    None => debug_assert!(kept.get(*id).is_some(), "a weight of the model"),
+                }
             }
         });
-        self.revision += 1;
+        self.store = kept;
+        self.revision.renew();
     }
 }
 
@@ -319,7 +321,7 @@ fn freeze_all(topology: &mut Topology) {
 /// A layer that has its weights must still fit the inputs it is now given.
 fn check_weights(entry: &Entry, store: &WeightStore, declared: &Weights) -> Result<()> {
     for (id, spec) in entry.weights.iter().zip(&declared.specs) {
-        let weight = &store.0[id.0];
+        let weight = &store[*id];
         if weight.value.shape() != spec.shape {
             return Err(Error::Shape(
                 Detail::new(

@@ -2,7 +2,7 @@
 //! in training, and where it reports updates of its state.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use regraft_autograd::{DataType, Dim, Graph, Shape, Var, VariableId};
 use regraft_tensor::Detail;
@@ -36,8 +36,21 @@ pub struct Emission<'g> {
     pub penalties: Vec<Var<'g>>,
     /// For each output of the model its mask, if it has one: 1 for steps that count, 0 for padding.
     pub masks: Vec<Option<Var<'g>>>,
+    /// All that a step writes.
+    pub(crate) moved: HashSet<VariableId>,
+    /// Of the model.
+    pub(crate) revision: u64,
     vars: HashMap<VariableId, Var<'g>>,
-    streams: u64,
+}
+
+impl Emission<'_> {
+    /// For a model of this [`revision`](crate::Model::revision).
+    pub(crate) fn of(revision: u64) -> Self {
+        Emission {
+            revision,
+            ..Emission::default()
+        }
+    }
 }
 
 impl<'g> Emission<'g> {
@@ -124,8 +137,16 @@ impl<'g, 'm> Call<'g, 'm> {
             return;
         }
         match self.find(name) {
+            Some(id) if !self.is_updated(id) => {
+                let received = format!("{name:?}, which is not one");
+                let detail = Detail::new("update", "a state that the layer updates", received);
+                let help = "declare it with `Weights::state` in `Layer::build`";
+                let error = regraft_autograd::Error::Shape(detail.help(help));
+                self.graph.fail(error);
+            }
             Some(id) => {
                 let mut emission = self.emission.borrow_mut();
+                emission.moved.insert(id);
                 // A layer that is called twice goes on from the first call's value.
                 emission.vars.insert(id, value);
                 emission.updates.retain(|(updated, _)| *updated != id);
@@ -158,9 +179,7 @@ impl<'g, 'm> Call<'g, 'm> {
 
     /// The number of a new stream of random numbers, for a random op.
     pub fn random_stream(&self) -> u64 {
-        let mut emission = self.emission.borrow_mut();
-        emission.streams += 1;
-        emission.streams - 1
+        self.graph.new_stream()
     }
 
     /// The stream that a layer's setting `seed` names, or a new one.
@@ -170,17 +189,19 @@ impl<'g, 'm> Call<'g, 'm> {
         seed.map_or_else(|| self.random_stream(), |seed| seed | NAMED)
     }
 
+    /// Whether the layer itself may give it new values.
+    fn is_updated(&self, id: VariableId) -> bool {
+        let spec = &self.store[id].spec;
+        spec.kind == WeightKind::State && !spec.fixed
+    }
+
     fn find(&self, name: &str) -> Option<VariableId> {
-        let named = |id: &&VariableId| self.store.0[id.0].spec.name == name;
+        let named = |id: &&VariableId| self.store[**id].spec.name == name;
         self.entry.weights.iter().find(named).copied()
     }
 
     fn unknown(&self, name: &str) -> Var<'g> {
-        let names = self
-            .entry
-            .weights
-            .iter()
-            .map(|id| self.store.0[id.0].name());
+        let names = self.entry.weights.iter().map(|id| self.store[*id].name());
         let declared = names.collect::<Vec<_>>().join(", ");
         self.graph.fail(regraft_autograd::Error::Shape(
             Detail::new(
@@ -197,7 +218,7 @@ impl<'g, 'm> Call<'g, 'm> {
         if let Some(&var) = self.emission.borrow().vars.get(&id) {
             return var;
         }
-        let weight = &self.store.0[id.0];
+        let weight = &self.store[id];
         let freezing = self.entry.freezing;
         let moves = self.mode != Mode::Constant
             && match weight.spec.kind {
@@ -214,6 +235,7 @@ impl<'g, 'm> Call<'g, 'm> {
         emission.vars.insert(id, var);
         if moves && weight.spec.kind == WeightKind::Parameter {
             emission.trainable.push((id, var));
+            emission.moved.insert(id);
             if let Some(regularizer) = &weight.spec.regularizer {
                 let penalty = regularizer.penalty(var);
                 emission.penalties.push(penalty);

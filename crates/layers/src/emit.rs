@@ -99,7 +99,7 @@ impl Model {
         mode: Mode,
     ) -> Result<(Vec<Var<'g>>, Emission<'g>)> {
         self.require_built()?;
-        let emission = RefCell::new(Emission::default());
+        let emission = RefCell::new(Emission::of(self.revision()));
         let inputs: Vec<Value<'g>> = inputs.iter().copied().map(Value::new).collect();
         let outputs = self.call_topology(graph, mode, &self.topology, &inputs, &emission);
         graph.check()?;

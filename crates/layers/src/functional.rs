@@ -101,7 +101,7 @@ impl Functional {
         let connected = self.connect(position, &inputs);
         if connected.is_err() {
             self.model.topology.layers.truncate(layers);
-            self.model.store.0.truncate(weights);
+            self.model.store.truncate(weights);
         }
         self.first(connected?)
     }
@@ -368,7 +368,8 @@ impl Functional {
             }
         }
         let mut model = self.model.clone();
-        model.topology = order.apply(topology, &inputs, &outputs);
+        // Of the copy, whose weights have ids of their own.
+        model.topology = order.apply(&model.topology, &inputs, &outputs);
         model.compact();
         Ok(model)
     }

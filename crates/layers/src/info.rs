@@ -117,7 +117,7 @@ impl<'m> LayerInfo<'m> {
             if met.again(entry) {
                 return;
             }
-            weights.extend(entry.weights.iter().map(|id| &self.store.0[id.0]));
+            weights.extend(entry.weights.iter().map(|id| &self.store[*id]));
         });
         weights
     }
@@ -138,7 +138,7 @@ impl<'m> LayerInfo<'m> {
                 return;
             }
             for id in &entry.weights {
-                let weight = &self.store.0[id.0];
+                let weight = &self.store[*id];
                 count.add(weight.kind(), entry.freezing, weight.value().len());
             }
         });

@@ -1,9 +1,10 @@
 //! A model: layers, the calls that connect them, and all their weights in one store.
 
-use regraft_autograd::{DataType, Shape};
+use regraft_autograd::{DataType, Shape, VariableId};
 use regraft_tensor::{Detail, Tensor};
 
 use crate::names::{meant, unique_name};
+use crate::revision::Revision;
 use crate::shared::Met;
 use crate::structure::Structure;
 use crate::topology::{Topology, ValueId};
@@ -14,13 +15,29 @@ use crate::{ElementType, Error, Result};
 ///
 /// It is made by [`Sequential`](crate::Sequential) or [`Functional`](crate::Functional), and can be
 /// a layer of another model.
-#[derive(Clone, Debug)]
+///
+/// A clone is another model: its weights have ids of their own ([`Weight::id`]), so that both can be
+/// written into one graph, and an optimizer that knows the one has no memory of the other.
+#[derive(Debug)]
 pub struct Model {
     pub(crate) name: String,
     pub(crate) topology: Topology,
     pub(crate) store: WeightStore,
     pub(crate) seed: u64,
-    pub(crate) revision: u64,
+    pub(crate) revision: Revision,
+}
+
+impl Clone for Model {
+    fn clone(&self) -> Self {
+        let mut copy = self.same();
+        let renewed = copy.store.renew_ids();
+        copy.topology.visit_mut("", &mut |_, entry| {
+            for id in &mut entry.weights {
+                *id = renewed[id];
+            }
+        });
+        copy
+    }
 }
 
 impl Model {
@@ -33,7 +50,7 @@ impl Model {
             },
             store: WeightStore::default(),
             seed: 0,
-            revision: 0,
+            revision: Revision::new(),
         }
     }
 
@@ -58,9 +75,21 @@ impl Model {
     }
 
     /// A number that changes with everything that makes compiled programs of this model invalid:
-    /// its layers, what is frozen, and the values of frozen weights. Training does not change it.
+    /// its layers, what is frozen, and the values of frozen weights. Training does not change it. No
+    /// two models have the same.
     pub fn revision(&self) -> u64 {
-        self.revision
+        self.revision.number()
+    }
+
+    /// The same model once more, with the identity of its weights: only to be put back in its place.
+    pub(crate) fn same(&self) -> Self {
+        Model {
+            name: self.name.clone(),
+            topology: self.topology.clone(),
+            store: self.store.clone(),
+            seed: self.seed,
+            revision: Revision::new(),
+        }
     }
 
     /// All weights in order.
@@ -68,31 +97,19 @@ impl Model {
         &self.store
     }
 
-    /// All weights, whose values may be changed. Programs compiled before may hold frozen ones as
-    /// they were, so this counts as a new [`revision`](Self::revision).
-    pub fn weights_mut(&mut self) -> &mut WeightStore {
-        self.revision += 1;
-        &mut self.store
-    }
-
-    /// All weights, to be trained: only values that are not frozen may be changed.
-    pub fn trained_weights_mut(&mut self) -> &mut WeightStore {
-        &mut self.store
-    }
-
     /// The weight at `path` (`dense_1/kernel`); the end of a path is enough where no other weight's
     /// path ends so.
     pub fn weight(&self, path: &str) -> Option<&Weight> {
-        Some(&self.store.0[self.weight_position(path).ok()?])
+        self.find_weight(path).ok()
     }
 
-    fn weight_position(&self, path: &str) -> Result<usize> {
+    fn find_weight(&self, path: &str) -> Result<&Weight> {
         let paths: Vec<&str> = self.store.iter().map(Weight::path).collect();
         let path = meant(path, &paths).map_err(|help| {
             Error::Name(Detail::new(path, "a weight of the model", "none").help(help))
         })?;
-        let position = paths.iter().position(|other| *other == path);
-        Ok(position.expect("the path is one of these"))
+        let weight = self.store.iter().find(|weight| weight.path == path);
+        Ok(weight.expect("the path is one of these"))
     }
 
     /// Sets the values of the weight at `path`.
@@ -101,15 +118,38 @@ impl Model {
     /// [`Error::Name`] if there is no such weight, [`Error::Shape`] if the shape differs; the
     /// model is unchanged then.
     pub fn set_weight(&mut self, path: &str, value: Tensor) -> Result<()> {
-        let position = self.weight_position(path)?;
-        let weight = &mut self.store.0[position];
-        if weight.value.shape() != value.shape() {
-            let expected = format!("shape {:?}", weight.value.shape());
-            let received = format!("{:?}", value.shape());
-            return Err(Error::Shape(Detail::new(path, expected, received)));
+        let id = self.find_weight(path)?.id;
+        self.set_weights([(id, value)])
+    }
+
+    /// Sets the values of several weights, frozen ones too: all or none. Programs compiled before may
+    /// hold frozen values as they were, so this gives a new [`revision`](Self::revision), as every
+    /// change of a value does but those of training.
+    ///
+    /// # Errors
+    /// [`Error::Name`] for an id that no weight of this model has, [`Error::Shape`] if a shape
+    /// differs; the model is unchanged then.
+    pub fn set_weights(
+        &mut self,
+        values: impl IntoIterator<Item = (VariableId, Tensor)>,
+    ) -> Result<()> {
+        let values: Vec<(VariableId, Tensor)> = values.into_iter().collect();
+        for (id, value) in &values {
+            let Some(weight) = self.store.get(*id) else {
+                let detail = Detail::new(&self.name, "ids of weights of the model", "another");
+                return Err(Error::Name(detail));
+            };
+            if weight.value.shape() != value.shape() {
+                let expected = format!("shape {:?}", weight.value.shape());
+                let received = format!("{:?}", value.shape());
+                return Err(Error::Shape(Detail::new(&weight.path, expected, received)));
+            }
         }
-        weight.value = value;
-        self.revision += 1;
+        for (id, value) in values {
+            let weight = self.store.get_mut(id).expect("it was found above");
+            weight.value = value;
+        }
+        self.revision.renew();
         Ok(())
     }
 
@@ -215,7 +255,7 @@ impl Model {
                 return;
             }
             for id in &entry.weights {
-                let weight = &self.store.0[id.0];
+                let weight = &self.store[*id];
                 count.add(weight.spec.kind, entry.freezing, weight.value.len());
             }
         });

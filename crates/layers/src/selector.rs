@@ -241,7 +241,7 @@ impl Model {
                 let has_state = entry
                     .weights
                     .iter()
-                    .any(|id| store.0[id.0].kind() == crate::WeightKind::State);
+                    .any(|id| store[*id].kind() == crate::WeightKind::State);
                 entry.freezing = freezing(entry.freezing, has_state);
                 entry.hidden = false;
             }
@@ -253,7 +253,7 @@ impl Model {
             self.topology
                 .change_leaves(&mut |entry| entry.hidden = false);
         }
-        self.revision += 1;
+        self.revision.renew();
         Ok(())
     }
 }

@@ -105,7 +105,7 @@ impl Sequential {
     /// # Errors
     /// If the layer refuses its input or its name is taken; the model is unchanged then.
     pub fn add(&mut self, layer: impl Into<LayerSpec>) -> Result<()> {
-        let before = self.model.clone();
+        let before = self.model.same();
         let added = self.try_add(layer.into());
         if added.is_err() {
             self.model = before;
@@ -165,7 +165,7 @@ impl Sequential {
             let expected = expected.first().map(Shape::to_string).unwrap_or_default();
             return Err(Error::Shape(Detail::new(&self.model.name, expected, shape)));
         }
-        let before = self.model.clone();
+        let before = self.model.same();
         let built = self.build_from(&shape);
         if built.is_err() {
             self.model = before;

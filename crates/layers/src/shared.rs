@@ -114,8 +114,8 @@ impl Model {
     }
 
     fn are_alike(&self, a: &Part, b: &Part) -> bool {
-        let shape = |id: &VariableId| self.store.0[id.0].value().shape().to_vec();
-        let name = |id: &VariableId| self.store.0[id.0].name().to_string();
+        let shape = |id: &VariableId| self.store[*id].value().shape().to_vec();
+        let name = |id: &VariableId| self.store[*id].name().to_string();
         // Automatic names of inputs differ, and say nothing.
         let is_input = a.class_name == "InputLayer";
         a.class_name == b.class_name

@@ -1,5 +1,8 @@
 //! A layer's weights: what a layer declares, and what a model holds for it.
 
+use std::collections::HashMap;
+use std::ops::Index;
+
 use regraft_autograd::{VariableId, Variables};
 use regraft_tensor::Tensor;
 
@@ -141,12 +144,20 @@ impl Weights {
 /// A weight that a model holds.
 #[derive(Clone, Debug)]
 pub struct Weight {
+    pub(crate) id: VariableId,
     pub(crate) path: String,
     pub(crate) spec: WeightSpec,
     pub(crate) value: Tensor,
 }
 
 impl Weight {
+    /// What tells it from every other weight of this process: it is drawn when the weight is made, and
+    /// stays when the model is moved, nested or changed in place. A copy of a model has weights of its
+    /// own, with other ids. Graphs, optimizers and programs know the weight by it.
+    pub fn id(&self) -> VariableId {
+        self.id
+    }
+
     /// The path in the model: `dense_3/kernel`, `base/conv1/kernel`.
     pub fn path(&self) -> &str {
         &self.path
@@ -173,39 +184,89 @@ impl Weight {
     }
 }
 
-/// All weights of a model; a [`VariableId`] is a position here.
+/// All weights of a model in order, each also to be found by its [`id`](Weight::id).
 #[derive(Clone, Debug, Default)]
-pub struct WeightStore(pub(crate) Vec<Weight>);
+pub struct WeightStore {
+    weights: Vec<Weight>,
+    /// Where each is.
+    positions: HashMap<VariableId, usize>,
+}
 
 impl WeightStore {
     /// The weights in order.
     pub fn iter(&self) -> std::slice::Iter<'_, Weight> {
-        self.0.iter()
+        self.weights.iter()
     }
 
-    /// The weight at a position.
+    /// The weight with this id.
     pub fn get(&self, id: VariableId) -> Option<&Weight> {
-        self.0.get(id.0)
+        self.positions.get(&id).map(|&at| &self.weights[at])
     }
 
     /// The number of weights.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.weights.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.weights.is_empty()
     }
 
-    /// The values of a weight, to be trained.
-    pub fn value_mut(&mut self, id: VariableId) -> Option<&mut Tensor> {
-        self.0.get_mut(id.0).map(|weight| &mut weight.value)
+    pub(crate) fn get_mut(&mut self, id: VariableId) -> Option<&mut Weight> {
+        self.positions.get(&id).map(|&at| &mut self.weights[at])
+    }
+
+    pub(crate) fn push(&mut self, weight: Weight) {
+        let before = self.positions.insert(weight.id, self.weights.len());
+        debug_assert!(before.is_none(), "a weight is in a model once");
+        self.weights.push(weight);
+    }
+
+    /// Keeps the first `length` weights.
+    pub(crate) fn truncate(&mut self, length: usize) {
+        for weight in self.weights.drain(length..) {
+            self.positions.remove(&weight.id);
+        }
+    }
+
+    /// The weights themselves, in order.
+    pub(crate) fn into_weights(self) -> Vec<Weight> {
+        self.weights
+    }
+
+    /// Gives every weight a new id, and returns the new ones by the old.
+    pub(crate) fn renew_ids(&mut self) -> HashMap<VariableId, VariableId> {
+        let mut renewed = HashMap::with_capacity(self.weights.len());
+        self.positions.clear();
+        for (position, weight) in self.weights.iter_mut().enumerate() {
+            let id = VariableId::unique();
+            renewed.insert(std::mem::replace(&mut weight.id, id), id);
+            self.positions.insert(id, position);
+        }
+        renewed
+    }
+}
+
+impl FromIterator<Weight> for WeightStore {
+    fn from_iter<I: IntoIterator<Item = Weight>>(weights: I) -> Self {
+        let mut store = WeightStore::default();
+        weights.into_iter().for_each(|weight| store.push(weight));
+        store
+    }
+}
+
+impl Index<VariableId> for WeightStore {
+    type Output = Weight;
+
+    fn index(&self, id: VariableId) -> &Weight {
+        self.get(id)
+            .expect("a layer's weights are in its model's store")
     }
 }
 
 impl Variables for WeightStore {
     fn value(&self, id: VariableId) -> Option<&[f32]> {
-        self.0.get(id.0).map(|weight| weight.value.as_slice())
+        self.get(id).map(|weight| weight.value.as_slice())
     }
 }

@@ -226,12 +226,7 @@ impl<N: Network> Trainable<N> {
             (_, Some(_)) => Err("not asked for".to_string()),
             (_, None) => Err("the file has none".to_string()),
         };
-        let store = self.network.model_mut().weights_mut();
-        for (id, value) in values {
-            if let Some(slot) = store.value_mut(id) {
-                *slot = value;
-            }
-        }
+        self.network.model_mut().set_weights(values)?;
         report.optimizer = match restored {
             Ok(optimizer) => {
                 let steps = optimizer.iterations();

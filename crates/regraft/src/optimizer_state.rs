@@ -1,7 +1,7 @@
 //! The optimizer's memory in a file: which parameters it belongs to, and its order.
 
 use regraft_io::{SavedOptimizer, SavedWeight, TensorData};
-use regraft_layers::{Model as LayersModel, WeightKind};
+use regraft_layers::{Model as LayersModel, Weight, WeightKind};
 use regraft_optimizers::{Optimizer, ParameterInfo, State};
 use regraft_tensor::Tensor;
 
@@ -16,8 +16,14 @@ pub(crate) fn trained_parameters(model: &LayersModel) -> Vec<ParameterInfo> {
         .flat_map(|place| place.weights)
         .filter_map(|&id| model.weights().get(id))
         .filter(|weight| weight.kind() == WeightKind::Parameter)
-        .map(|weight| ParameterInfo::new(weight.path(), weight.value().shape()))
+        .map(parameter)
         .collect()
+}
+
+/// A weight as the optimizer knows it. Its memory is that of the weight itself, not of the next one
+/// that bears the name.
+pub(crate) fn parameter(weight: &Weight) -> ParameterInfo {
+    ParameterInfo::new(weight.path(), weight.value().shape()).id(weight.id().0 as u64)
 }
 
 /// The optimizer with the file's memory, or why it cannot be.

@@ -1,7 +1,9 @@
 //! One `fit` under way: the epochs, the steps, and what is told to callbacks in between.
 
+use std::collections::HashSet;
+
 use regraft_autograd::{Run, VariableId};
-use regraft_layers::{Constraint, Model as LayersModel, WeightStore};
+use regraft_layers::{Model as LayersModel, TrainedWeights, WeightKind};
 use regraft_optimizers::{ParameterInfo, ParameterSource, ParameterUpdate, Plan};
 use regraft_tensor::Detail;
 
@@ -11,6 +13,7 @@ use crate::evaluate::{Evaluation, update_metrics};
 use crate::feature_cache::keep_features;
 use crate::fit::Fit;
 use crate::history::Params;
+use crate::optimizer_state::parameter;
 use crate::progress::Progress;
 use crate::steps::{Features, Purpose, Steps};
 use crate::trainable::Training;
@@ -25,7 +28,7 @@ pub(crate) struct Session<'s, 'd> {
     validation: Option<(&'s Dataset<'d>, Evaluation)>,
     steps: Steps,
     plan: Plan,
-    constraints: Vec<(VariableId, Constraint)>,
+    constraints: Vec<VariableId>,
     features: Option<Features>,
     batcher: Batcher,
     revision: u64,
@@ -40,6 +43,7 @@ impl<'s, 'd> Session<'s, 'd> {
         options: &Fit<'_>,
     ) -> Result<Self> {
         let mut steps = training_steps(model, training, data)?;
+        require_training(model, &steps)?;
         let epochs = options.epochs - options.initial_epoch;
         let features = keep_features(&mut steps, model, data, options.feature_cache, epochs)?;
         let plan = prepare_optimizer(model, training, &steps)?;
@@ -84,6 +88,9 @@ impl<'s, 'd> Session<'s, 'd> {
         }
         self.revision = self.model.revision();
         self.steps = training_steps(self.model, self.training, self.data)?;
+        if epochs_left > 0 {
+            require_training(self.model, &self.steps)?;
+        }
         let cache = options.feature_cache;
         self.features = keep_features(&mut self.steps, self.model, self.data, cache, epochs_left)?;
         self.plan = prepare_optimizer(self.model, self.training, &self.steps)?;
@@ -139,7 +146,10 @@ impl<'s, 'd> Session<'s, 'd> {
             epoch += 1;
         }
         self.refresh(options, 0)?;
-        let mut source = Source::new(self.model.trained_weights_mut(), &self.steps);
+        let mut source = Source {
+            weights: self.model.trained_weights(&self.steps.trained)?,
+            steps: &self.steps,
+        };
         self.training.optimizer.finalize(&self.plan, &mut source)?;
         let mut context = self.context(options);
         callbacks.tell(Moment::TrainEnd, &mut context, &mut history)?;
@@ -198,6 +208,7 @@ impl<'s, 'd> Session<'s, 'd> {
                     stop = true;
                     break;
                 }
+                self.refresh(options, options.epochs - epoch)?;
             }
         }
         let mean = |sum: f64| sum / seen.max(1) as f64;
@@ -228,24 +239,19 @@ impl<'s, 'd> Session<'s, 'd> {
         steps.run(&batch, model.weights(), run)?;
         update_metrics(training, steps, &rows)?;
         let loss = f64::from(steps.loss_value());
+        let weights = model.trained_weights(&steps.trained)?;
+        let mut source = Source { weights, steps };
         if !self.plan.is_empty() {
-            let mut source = Source::new(model.trained_weights_mut(), steps);
             training.optimizer.apply(&self.plan, &mut source)?;
         }
-        let store = model.trained_weights_mut();
-        for (id, constraint) in &self.constraints {
+        let mut weights = source.weights;
+        for &id in &self.constraints {
             let at = |detail: Detail| Error::Setting(detail.within("constraint"));
-            if let Some(value) = store.value_mut(*id) {
-                constraint
-                    .get()
-                    .and_then(|it| it.constrain(value))
-                    .map_err(at)?;
-            }
+            weights.constrain(id).map_err(at)?;
         }
         for &(id, output) in &steps.updates {
-            if let Some(value) = store.value_mut(id) {
-                value.as_mut_slice().copy_from_slice(steps.output(output));
-            }
+            let value = weights.values_mut(id).expect("an updated state is written");
+            value.copy_from_slice(steps.output(output));
         }
         Ok(loss)
     }
@@ -265,36 +271,89 @@ fn training_steps(model: &LayersModel, training: &Training, data: &Dataset<'_>) 
 }
 
 fn prepare_optimizer(model: &LayersModel, training: &mut Training, steps: &Steps) -> Result<Plan> {
-    let infos: Vec<ParameterInfo> = steps
-        .gradients
-        .iter()
-        .filter_map(|(id, _)| model.weights().get(*id))
-        .map(|weight| ParameterInfo::new(weight.path(), weight.value().shape()))
+    let weights = model.weights();
+    let known: HashSet<u64> = weights.iter().map(|it| parameter(it).id).collect();
+    // The memory of weights that are gone, such as those of an old head, is of no use to others.
+    for gone in training.optimizer.parameters() {
+        if !known.contains(&gone.id) {
+            training.optimizer.forget(&gone.path);
+        }
+    }
+    let trained = steps.gradients.iter();
+    let infos: Vec<ParameterInfo> = trained
+        .filter_map(|(id, _)| weights.get(*id).map(parameter))
         .collect();
     Ok(training.optimizer.prepare(&infos)?)
 }
 
-fn constraints(model: &LayersModel, steps: &Steps) -> Vec<(VariableId, Constraint)> {
-    steps
-        .gradients
-        .iter()
-        .filter_map(|(id, _)| {
-            let constraint = model.weights().get(*id)?.spec().constraint.clone()?;
-            Some((*id, constraint))
-        })
-        .collect()
+/// The trained weights that have a constraint.
+fn constraints(model: &LayersModel, steps: &Steps) -> Vec<VariableId> {
+    let trained = steps.gradients.iter().map(|(id, _)| *id);
+    let constrained = |id: &VariableId| {
+        let weight = model.weights().get(*id);
+        weight.is_some_and(|weight| weight.spec().constraint.is_some())
+    };
+    trained.filter(constrained).collect()
+}
+
+/// Refuses to train nothing: no parameter that a gradient reaches, and no state that moves.
+fn require_training(model: &LayersModel, steps: &Steps) -> Result<()> {
+    if !steps.gradients.is_empty() || !steps.updates.is_empty() {
+        return Ok(());
+    }
+    let with_parameters = |trained: bool| -> Vec<String> {
+        let places = model.places().into_iter();
+        let of_kind = places.filter(|place| {
+            let weights = place
+                .weights
+                .iter()
+                .filter_map(|&id| model.weights().get(id));
+            let mut kinds = weights.map(|weight| weight.kind());
+            place.freezing.trains_parameters() == trained
+                && kinds.any(|kind| kind == WeightKind::Parameter)
+        });
+        of_kind.map(|place| place.path).collect()
+    };
+    let (trained, frozen) = (with_parameters(true), with_parameters(false));
+    let expected = "a model of which something is trained";
+    Err(Error::Model(
+        match (trained.is_empty(), frozen.is_empty()) {
+            (true, true) => Detail::new(model.name(), expected, "one without parameters")
+                .help("`evaluate` and `predict` need no training"),
+            (true, false) => {
+                let received = format!("all layers frozen: {}", named(&frozen));
+                let last = frozen.last().map_or("", String::as_str);
+                Detail::new(model.name(), expected, received).help(format!(
+                    "unfreeze what shall be trained: `unfreeze({last:?})`"
+                ))
+            }
+            (false, _) => {
+                let stops = match steps.stopped_at.is_empty() {
+                    true => "the loss does not depend on them".to_string(),
+                    false => format!("gradients stop at {}", named(&steps.stopped_at)),
+                };
+                let received = format!("no gradient that reaches {}: {stops}", named(&trained));
+                Detail::new(model.name(), expected, received)
+                    .help("let the loss depend on them through ops that have a gradient")
+            }
+        },
+    ))
+}
+
+/// A list to be read: the first and the last of many.
+fn named(names: &[String]) -> String {
+    match names {
+        [first, second, .., last] if names.len() > 4 => {
+            format!("{first}, {second} … {last} ({} in all)", names.len())
+        }
+        names => names.join(", "),
+    }
 }
 
 /// Lends the optimizer each trained parameter with its gradient.
 struct Source<'a> {
-    store: &'a mut WeightStore,
+    weights: TrainedWeights<'a>,
     steps: &'a Steps,
-}
-
-impl<'a> Source<'a> {
-    fn new(store: &'a mut WeightStore, steps: &'a Steps) -> Self {
-        Source { store, steps }
-    }
 }
 
 impl ParameterSource for Source<'_> {
@@ -306,10 +365,9 @@ impl ParameterSource for Source<'_> {
         let (id, output) = self.steps.gradients[index];
         ParameterUpdate {
             value: self
-                .store
-                .value_mut(id)
-                .map(|value| value.as_mut_slice())
-                .unwrap_or_default(),
+                .weights
+                .values_mut(id)
+                .expect("a parameter with a gradient is trained"),
             gradient: self.steps.output(output),
         }
     }

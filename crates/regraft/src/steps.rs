@@ -6,7 +6,7 @@ use regraft_autograd::{
     DataType, Dim, Feed, Graph, Program, Run, Shape, Tensor, Var, VariableId, Variables,
 };
 use regraft_layers::losses::{Link, LossFunction};
-use regraft_layers::{Mode, Model};
+use regraft_layers::{Mode, Model, Trained};
 
 use crate::feeds::Feeds;
 use crate::input::Data;
@@ -37,6 +37,10 @@ pub(crate) struct Steps {
     pub gradients: Vec<(VariableId, usize)>,
     /// States, each with the output that is its new value.
     pub updates: Vec<(VariableId, usize)>,
+    /// Which weights the program may write.
+    pub trained: Trained,
+    /// If no gradient reaches anything, the ops at which they stop.
+    pub stopped_at: Vec<String>,
 }
 
 /// What a step is for.
@@ -106,10 +110,15 @@ impl Steps {
             }
             if let Purpose::Train { .. } = purpose {
                 let wrt: Vec<Var<'_>> = emission.trainable.iter().map(|(_, var)| *var).collect();
-                for ((id, _), gradient) in emission.trainable.iter().zip(graph.grad(total, &wrt)?) {
-                    steps.gradients.push((*id, asked.len()));
-                    asked.push(gradient);
+                let gradients = graph.gradients(total, &wrt)?;
+                // What no gradient reaches is left alone, weight decay included, as Keras leaves it.
+                for ((id, _), gradient) in emission.trainable.iter().zip(gradients.values) {
+                    if let Some(gradient) = gradient {
+                        steps.gradients.push((*id, asked.len()));
+                        asked.push(gradient);
+                    }
                 }
+                steps.stopped_at = gradients.stopped_at;
                 for &(id, value) in &emission.updates {
                     steps.updates.push((id, asked.len()));
                     asked.push(value);
@@ -143,6 +152,8 @@ impl Steps {
             links: steps.links,
             gradients: steps.gradients,
             updates: steps.updates,
+            trained: emission.trained(),
+            stopped_at: steps.stopped_at,
         })
     }
 
@@ -271,6 +282,7 @@ struct StepOutputs {
     links: Vec<Option<Link>>,
     gradients: Vec<(VariableId, usize)>,
     updates: Vec<(VariableId, usize)>,
+    stopped_at: Vec<String>,
 }
 
 /// Features of all samples, one list of rows per output of the prefix.

@@ -31,7 +31,7 @@ impl Op for Alias {
     }
 
     fn forward(&self, operands: Forward<'_>, output: Output<'_>) -> Result<(), Detail> {
-        output.data.copy_from_slice(operands.f32(0));
+        output.data.copy_from_slice(operands.operands[0].data);
         Ok(())
     }
 

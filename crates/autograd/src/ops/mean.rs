@@ -69,6 +69,10 @@ impl Op for OneOver {
         output.f32()[0] = 1.0 / count as f32;
         Ok(())
     }
+
+    fn gradient<'g>(&self, at: &Gradient<'g, '_>) -> Vec<Option<Var<'g>>> {
+        at.none()
+    }
 }
 
 /// 1 / (the number of elements of `operand` along `axes`), a number.

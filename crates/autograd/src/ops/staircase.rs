@@ -3,7 +3,7 @@
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::elementwise;
 
-use crate::{Attributes, Forward, Op, Output, Shape, Var};
+use crate::{Attributes, Forward, Gradient, Op, Output, Shape, Var};
 
 /// A function that is constant between its jumps. It has no gradient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +58,17 @@ impl Op for Staircase {
             Staircase::Round => elementwise::map(x, y, f32::round_ties_even),
         }
         Ok(())
+    }
+
+    /// Of `sign` it is zero, as TensorFlow has it; through the others none passes.
+    fn gradient<'g>(&self, at: &Gradient<'g, '_>) -> Vec<Option<Var<'g>>> {
+        match self {
+            Staircase::Sign => {
+                let x = at.operand(0);
+                vec![at.when(0, || x.graph().full(x.shape(), 0.0))]
+            }
+            _ => at.none(),
+        }
     }
 
     fn keeps_samples_apart(&self) -> bool {

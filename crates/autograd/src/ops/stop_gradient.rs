@@ -2,7 +2,7 @@
 
 use regraft_tensor::Detail;
 
-use crate::{Forward, Op, Output, Shape, Var, attributes};
+use crate::{Forward, Gradient, Op, Output, Shape, Var, attributes};
 
 /// y = x, as if x were constant. It costs nothing: passes remove it after differentiation.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +26,10 @@ impl Op for StopGradient {
     fn forward(&self, operands: Forward<'_>, output: Output<'_>) -> Result<(), Detail> {
         output.f32().copy_from_slice(operands.f32(0));
         Ok(())
+    }
+
+    fn gradient<'g>(&self, at: &Gradient<'g, '_>) -> Vec<Option<Var<'g>>> {
+        at.none()
     }
 
     fn keeps_samples_apart(&self) -> bool {

@@ -3,7 +3,7 @@
 use regraft_tensor::{IntTensor, Tensor};
 
 use crate::node::{Constant, Source};
-use crate::op::{Forward, Operand, Output, Run};
+use crate::op::{Forward, Operand, Output, Run, operand_type, result_type};
 use crate::ops::Multiply;
 use crate::ops::Zip;
 use crate::{DataType, Node, NodeId, Nodes};
@@ -64,8 +64,10 @@ fn evaluate(made: &Nodes, node: &Node) -> Option<Constant> {
     let operands: Vec<Operand<'_>> = constants
         .iter()
         .zip(&sizes)
-        .map(|(constant, shape)| Operand {
+        .enumerate()
+        .map(|(index, (constant, shape))| Operand {
             shape,
+            data_type: operand_type(&**op, index, constant.data_type()),
             data: constant.words(),
         })
         .collect();
@@ -76,6 +78,7 @@ fn evaluate(made: &Nodes, node: &Node) -> Option<Constant> {
     let mut data = vec![0.0; length];
     let output = Output {
         shape: &shape,
+        data_type: result_type(&**op, operands.len(), node.data_type),
         data: &mut data,
     };
     // What is wrong with the values is reported when the program runs.

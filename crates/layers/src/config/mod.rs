@@ -70,6 +70,6 @@ impl Model {
     /// forgotten which models were frozen.
     pub fn hide_within_frozen(&mut self) {
         self.topology.hide_within_frozen(false);
-        self.revision += 1;
+        self.revision.renew();
     }
 }

@@ -145,22 +145,15 @@ fn check_numbers(case: &Value) {
     }
     for state in case["outputs"]["state"].as_array().unwrap() {
         let name = state["name"].as_str().unwrap();
-        let index = model
-            .weights()
+        let mut weights = model.weights().iter();
+        let weight = weights.find(|weight| weight.name() == name).unwrap();
+        let updated = emission
+            .updates
             .iter()
-            .position(|weight| weight.name() == name)
-            .unwrap();
-        let updated = emission.updates.iter().position(|(id, _)| id.0 == index);
+            .position(|(id, _)| *id == weight.id());
         let received = match updated {
             Some(position) => program.output(2 + wrt.len() + position).to_vec(),
-            None => model
-                .weights()
-                .iter()
-                .nth(index)
-                .unwrap()
-                .value()
-                .as_slice()
-                .to_vec(),
+            None => weight.value().as_slice().to_vec(),
         };
         close(name, &received, tensor(&state["value"]).as_slice());
     }

@@ -169,7 +169,7 @@ impl Callback for EarlyStopping {
 
     fn on_train_end(&mut self, context: &mut Context<'_>, _history: &mut History) -> Result<()> {
         if let Some(best) = self.best_weights.take() {
-            best.restore(context.model);
+            best.restore(context.model)?;
         }
         Ok(())
     }

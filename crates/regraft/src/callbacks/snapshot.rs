@@ -10,18 +10,22 @@ use crate::{Error, Result};
 /// All weights. Taking them copies nothing: a tensor shares its memory until the next step writes to
 /// it, so frozen weights are never copied.
 #[derive(Clone, Debug)]
-pub(crate) struct Snapshot(Vec<Tensor>);
+pub(crate) struct Snapshot(Vec<(VariableId, Tensor)>);
 
 impl Snapshot {
     pub fn take(model: &Model) -> Self {
-        let values = model.weights().iter().map(|weight| weight.value().clone());
-        Snapshot(values.collect())
+        let values = model.weights().iter();
+        Snapshot(
+            values
+                .map(|weight| (weight.id(), weight.value().clone()))
+                .collect(),
+        )
     }
 
     /// Adds the weights to what a callback remembers.
     pub fn into_state(&self, state: CallbackState) -> CallbackState {
         let weights = self.0.iter().enumerate();
-        weights.fold(state, |state, (index, value)| {
+        weights.fold(state, |state, (index, (_, value))| {
             state.tensor(&index.to_string(), value.clone())
         })
     }
@@ -36,8 +40,8 @@ impl Snapshot {
             let now = weight.value();
             let kept = state.get_tensor(&index.to_string());
             match kept.filter(|kept| kept.shape() == now.shape()) {
-                Some(kept) if bits(kept) == bits(now) => Ok(now.clone()),
-                Some(kept) => Ok(kept.clone()),
+                Some(kept) if bits(kept) == bits(now) => Ok((weight.id(), now.clone())),
+                Some(kept) => Ok((weight.id(), kept.clone())),
                 None => {
                     let expected = format!("{} of shape {:?}", weight.path(), now.shape());
                     let received = format!("{:?}", kept.map(Tensor::shape));
@@ -46,33 +50,24 @@ impl Snapshot {
                 }
             }
         };
-        let weights: Result<Vec<Tensor>> = model.weights().iter().enumerate().map(one).collect();
-        Ok(Some(Snapshot(weights?)))
+        let weights = model.weights().iter().enumerate().map(one);
+        Ok(Some(Snapshot(weights.collect::<Result<_>>()?)))
     }
 
-    /// Puts back the weights that have changed since.
-    pub fn restore(&self, model: &mut Model) {
-        let changed: Vec<(usize, &Tensor)> = self
-            .0
-            .iter()
-            .zip(model.weights().iter())
-            .enumerate()
-            .filter(|(_, (then, now))| {
-                let (then, now) = (*then, now.value());
-                // Weights that share memory, as frozen ones do, need no comparison.
+    /// Puts back the weights that have changed since, of those that the model still has.
+    pub fn restore(&self, model: &mut Model) -> Result<()> {
+        let changed = self.0.iter().filter(|(id, then)| {
+            // Weights that share memory, as frozen ones do, need no comparison.
+            model.weights().get(*id).is_some_and(|weight| {
+                let now = weight.value();
                 !std::ptr::eq(then.as_slice(), now.as_slice()) && bits(then) != bits(now)
             })
-            .map(|(index, (then, _))| (index, then))
-            .collect();
-        if changed.is_empty() {
-            return;
+        });
+        let changed: Vec<(VariableId, Tensor)> = changed.cloned().collect();
+        if !changed.is_empty() {
+            model.set_weights(changed)?;
         }
-        let store = model.weights_mut();
-        for (index, then) in changed {
-            if let Some(value) = store.value_mut(VariableId(index)) {
-                *value = then.clone();
-            }
-        }
+        Ok(())
     }
 }
 

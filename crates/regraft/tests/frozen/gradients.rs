@@ -66,8 +66,8 @@ pub fn assert_zero(model: &Model, mask: &Mask, losses: &[LossFunction], samples:
     let graph = Graph::new();
     let (_, loss, emission) = write(&graph, model, losses, samples);
     let mut frozen: Vec<(String, Var<'_>)> = Vec::new();
-    for (index, weight) in model.weights().iter().enumerate() {
-        let Some(var) = emission.weight(VariableId(index)) else {
+    for weight in model.weights().iter() {
+        let Some(var) = emission.weight(weight.id()) else {
             let kind = weight.kind();
             assert_eq!(
                 kind,
@@ -165,15 +165,14 @@ pub fn trained(
     assert!(close, "loss {before} when frozen, {after} when trained");
     let graph = Graph::new();
     let (loss, _, emission) = write(&graph, &all, losses, samples);
-    let weights = model.weights().iter().enumerate();
-    let of_frozen = weights.filter(|(_, weight)| {
+    let of_frozen = all.weights().iter().filter(|weight| {
         let layer = layer_of(weight.path());
         weight.kind() == WeightKind::Parameter && frozen.iter().any(|path| path == layer)
     });
     let (layers, vars): (Vec<&str>, Vec<Var<'_>>) = of_frozen
-        .map(|(index, weight)| {
+        .map(|weight| {
             let var = emission
-                .weight(VariableId(index))
+                .weight(weight.id())
                 .expect("asked for by the layer");
             (layer_of(weight.path()), var)
         })
@@ -225,10 +224,10 @@ pub fn assert_slopes(
 ) -> (usize, usize) {
     let graph = Graph::new();
     let (_, loss, emission) = write(&graph, model, losses, samples);
-    let weights = model.weights().iter().enumerate();
+    let weights = model.weights().iter();
     let ids: Vec<VariableId> = weights
-        .filter(|(_, weight)| weight.kind() == WeightKind::Parameter && !mask.is_frozen(weight))
-        .map(|(index, _)| VariableId(index))
+        .filter(|weight| weight.kind() == WeightKind::Parameter && !mask.is_frozen(weight))
+        .map(|weight| weight.id())
         .collect();
     let vars: Vec<Var<'_>> = ids
         .iter()

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
-use regraft_autograd::VariableId;
 use regraft_io::{Checkpoint, Format, SavedWeight};
 use regraft_layers::{Freezing, Model, Selector};
 use regraft_optimizers::{ParameterInfo, State};
@@ -211,10 +210,10 @@ impl Backup {
             .map(|(path, value)| (path.as_str(), value))
             .collect();
         let mut weights = Vec::new();
-        for (index, weight) in context.model.weights().iter().enumerate() {
+        for weight in context.model.weights().iter() {
             let found = values.remove(weight.path());
             match found.filter(|found| found.shape() == weight.value().shape()) {
-                Some(value) => weights.push((VariableId(index), value.clone())),
+                Some(value) => weights.push((weight.id(), value.clone())),
                 None => {
                     let shape = weight.value().shape();
                     let expected = format!("{} of shape {shape:?}", weight.path());
@@ -229,7 +228,7 @@ impl Backup {
         }
         let frozen = self.freezing(path, context.model)?;
         let mut optimizer = context.optimizer.clone();
-        optimizer.restore(&self.parameters(), &self.state())?;
+        optimizer.restore(&self.parameters(context.model), &self.state())?;
 
         *context.optimizer = optimizer;
         for (freezing, paths) in frozen {
@@ -241,12 +240,7 @@ impl Backup {
             context.model.set_freezing(picked, freezing)?;
         }
         // Counts as a change of the model, so that training compiles everything anew.
-        let store = context.model.weights_mut();
-        for (id, value) in weights {
-            if let Some(slot) = store.value_mut(id) {
-                *slot = value;
-            }
-        }
+        context.model.set_weights(weights)?;
         let mut restored = History::new(history.params());
         for (epoch, values) in &facts.history {
             let values = values.iter();
@@ -293,12 +287,15 @@ impl Backup {
         Ok(changed.collect())
     }
 
-    fn parameters(&self) -> Vec<ParameterInfo> {
+    /// The parameters that the optimizer had met, known by the ids that they have in this process.
+    fn parameters(&self, model: &Model) -> Vec<ParameterInfo> {
         let parameters = self.facts.parameters.iter();
         parameters
             .map(|parameter| {
+                let mut weights = model.weights().iter();
+                let weight = weights.find(|weight| weight.path() == parameter.path);
                 ParameterInfo::new(parameter.path.clone(), &parameter.shape)
-                    .id(parameter.id)
+                    .id(weight.map_or(parameter.id, |weight| weight.id().0 as u64))
                     .learning_rate_scale(f32::from_bits(parameter.learning_rate_scale))
             })
             .collect()
