@@ -5,7 +5,7 @@ use regraft_tensor::kernels::samples::each_sample;
 use serde_json::{Map, Value, json};
 
 use super::common::{Common, ValueRange};
-use super::factor::{Factor, pair};
+use super::factor::Factor;
 use super::transformation::{Draws, Images, Transformation, augmentation};
 use crate::layers::object;
 use crate::settings::{FromSettings, Settings};
@@ -54,8 +54,10 @@ impl Transformation for RandomPosterization {
     }
 
     fn settings(&self) -> Map<String, Value> {
+        let (low, high) = self.factor.range(1.0);
         object(json!({
-            "factor": pair(self.factor.range(1.0)),
+            // Keras takes nothing else than whole numbers.
+            "factor": [low as u32, high as u32],
             "value_range": self.value_range.serialize(),
             "seed": self.common.seed,
         }))
