@@ -78,6 +78,18 @@ pub(crate) fn make_with<H>(
     Ok(made)
 }
 
+impl<'a> Settings<'a> {
+    /// The settings of the object `owner`.
+    pub(crate) fn new(owner: &'a str, config: &'a Map<String, Value>) -> Self {
+        Settings {
+            owner,
+            config,
+            registry: None,
+            asked: RefCell::new(Vec::new()),
+        }
+    }
+}
+
 impl Settings<'_> {
     /// The name under which the object was asked for.
     pub(crate) fn owner(&self) -> &str {
@@ -185,7 +197,8 @@ impl Settings<'_> {
             .transpose()
     }
 
-    fn finish(&self) -> Result<(), Detail> {
+    /// An error if there are settings that nobody asked for.
+    pub(crate) fn finish(&self) -> Result<(), Detail> {
         let asked = self.asked.borrow();
         let unknown = self
             .config

@@ -6,11 +6,15 @@
 
 mod graph;
 mod operation;
+#[cfg(test)]
+mod operations_tests;
 mod read;
 mod shared;
 #[cfg(test)]
 mod tests;
 mod write;
+
+pub(crate) use read::brief;
 
 use serde_json::Value;
 

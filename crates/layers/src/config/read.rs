@@ -225,7 +225,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// The beginning of a value, for a message.
-pub(super) fn brief(value: &Value) -> String {
+pub(crate) fn brief(value: &Value) -> String {
     let text = value.to_string();
     match text.char_indices().nth(60) {
         None => text,

@@ -138,7 +138,7 @@ fn class(layer: &dyn Layer, mut config: Map<String, Value>) -> Value {
 fn node(topology: &Topology, entry: &Entry, call: &LayerCall) -> Value {
     let tensors: Vec<Value> = call.inputs.iter().map(|&id| tensor(topology, id)).collect();
     if let Some(operation) = entry.leaf_as::<Operation>() {
-        return json!({ "args": operation.arguments(tensors), "kwargs": {} });
+        return json!({ "args": operation.serialize_arguments(&tensors), "kwargs": {} });
     }
     let structure = match &entry.body {
         Body::Nested(nested) => nested.input_structure.as_ref(),

@@ -30,7 +30,7 @@ mod layer_normalization;
 mod layer_scale;
 mod merging;
 mod normalization;
-mod operation;
+pub(crate) mod operations;
 mod padding;
 mod permute;
 mod pooling;
@@ -94,7 +94,7 @@ pub use layer_normalization::LayerNormalization;
 pub use layer_scale::LayerScale;
 pub use merging::{Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract};
 pub use normalization::Normalization;
-pub use operation::Operation;
+pub use operations::Operation;
 pub use padding::Padding;
 pub use permute::Permute;
 pub use pooling::{

@@ -444,7 +444,10 @@ fn settings_of_image_layers_without_meaning_are_refused_with_the_layer_named() {
         (super::CustomScaleLayer::new(0.1).into(), "2 inputs"),
         (super::Dot::new([1, 1]).into(), "2 inputs"),
         (super::Operation::new("Added").into(), "\"Add\""),
-        (super::Operation::new("Add").into(), "2 arguments"),
+        (
+            super::Operation::new("Add").into(),
+            "Add.x2: expected a value",
+        ),
     ];
     for (layer, what) in refused {
         let error = Sequential::new(layers![Input::new([4, 4, 2]), layer.named("wrong")]);

@@ -1,0 +1,115 @@
+//! Elements by their size: sorting, the largest ones, medians and quantiles.
+
+use regraft_autograd::Var;
+use regraft_tensor::Detail;
+
+use super::arguments::Arguments;
+use super::declaration::{Declared, MATH, Takes, X, function, one};
+use super::indexing::along_axis;
+use super::reduction::without;
+use super::typed::Typed;
+use crate::ElementType;
+use crate::settings::require;
+
+type Results<'g> = Result<Vec<Typed<'g>>, Detail>;
+
+pub(super) const TABLE: &[Declared] = &[
+    Declared::new("Sort", X, |a| {
+        let x = a.tensor("x")?;
+        let axis = x.axis(a.integer("axis", -1)?)?;
+        let descending = is_descending(a)?;
+        let sorted = along_axis(x.to_float(), axis, |x| x.take_along(x.argsort(descending)));
+        one(sorted.to(x.of))
+    })
+    .like(&[function("sort", "values=x axis direction")]),
+    Declared::new("Argsort", X, |a| {
+        let x = a.tensor("x")?;
+        let axis = x.axis(a.integer("axis", -1)?)?;
+        let descending = is_descending(a)?;
+        a.settings.ignore(&["stable"]);
+        let order = along_axis(x.to_float(), axis, |x| x.argsort(descending));
+        one(Typed::new(order.var, ElementType::Int32))
+    })
+    .like(&[function("argsort", "values=x axis direction stable")]),
+    Declared::new("TopK", X, |a| {
+        let x = a.tensor("x")?;
+        a.settings.ignore(&["sorted"]);
+        let last = x.axis(-1)?;
+        let (k, size) = (a.settings.size("k")?, x.size(last));
+        require(
+            k <= size,
+            "k",
+            &format!("at most the {size} that there are"),
+            k,
+        )?;
+        let at = x.floats().argsort(true).slice(last, 0..k);
+        let values = x.with(x.var.take_along(at));
+        Ok(vec![values, Typed::new(at, ElementType::Int32)])
+    })
+    .within(MATH)
+    .like(&[function("top_k nn.top_k", "input=x k sorted")]),
+    Declared::new("Median", X, |a| {
+        let x = a.tensor("x")?.to_float();
+        quantiles(a, x, 0.5)
+    }),
+    Declared::new("Quantile", Takes::Values(&["x", "q"]), |a| {
+        let (x, q) = (a.tensor("x")?.to_float(), a.tensor("q")?);
+        match q.as_number() {
+            Some(share) => quantiles(a, x, share),
+            None => Err(Detail::new("q", "one number", q.shape())),
+        }
+    }),
+    Declared::new("Percentile", Takes::Values(&["x", "q"]), |a| {
+        let (x, q) = (a.tensor("x")?.to_float(), a.tensor("q")?);
+        match q.as_number() {
+            Some(percent) => quantiles(a, x, percent / 100.0),
+            None => Err(Detail::new("q", "one number", q.shape())),
+        }
+    }),
+];
+
+fn is_descending(a: &Arguments<'_, '_>) -> Result<bool, Detail> {
+    Ok(a.settings.text("direction", "ASCENDING")? == "DESCENDING")
+}
+
+/// The element of the sorted ones that has this share of them in front, between two if need be.
+fn quantiles<'g>(a: &Arguments<'g, '_>, x: Typed<'g>, share: f64) -> Results<'g> {
+    let axes = x.axes(a.settings.axes("axis")?.as_deref())?;
+    let keep = a.settings.flag("keepdims", false)?;
+    let method = a.settings.text("method", "linear")?;
+    require(
+        (0.0..=1.0).contains(&share),
+        "q",
+        "a share from 0 to 1",
+        share,
+    )?;
+    let dims = x.shape().dims().to_vec();
+    let mut order: Vec<usize> = (0..x.rank()).filter(|axis| !axes.contains(axis)).collect();
+    let kept = order.len();
+    order.extend(&axes);
+    let count: usize = axes.iter().map(|&axis| x.size(axis)).product();
+    require(count > 0, "axis", "at least 1 element", count)?;
+    let mut rows: Vec<_> = order[..kept].iter().map(|&axis| dims[axis]).collect();
+    rows.push(count.into());
+    let rows = x.var.permute(&order).reshape(rows);
+    let sorted = rows.take_along(rows.argsort(false));
+    let at = |position: usize| sorted.slice(kept, position..position + 1);
+    let place = share * (count - 1) as f64;
+    let (below, above) = (place.floor() as usize, place.ceil() as usize);
+    let between =
+        |part: f64| -> Var<'g> { at(below) * (1.0 - part) as f32 + at(above) * part as f32 };
+    let value = match method {
+        "linear" => between(place - place.floor()),
+        "lower" => at(below),
+        "higher" => at(above),
+        "midpoint" => between(if below == above { 0.0 } else { 0.5 }),
+        "nearest" => at(place.round_ties_even() as usize),
+        _ => {
+            let expected = "\"linear\", \"lower\", \"higher\", \"midpoint\" or \"nearest\"";
+            return Err(a.settings.wrong("method", expected, &method.into()));
+        }
+    };
+    let size = |(axis, dim)| if axes.contains(&axis) { 1.into() } else { dim };
+    let shape: Vec<_> = dims.into_iter().enumerate().map(size).collect();
+    one(without(x.with(value.reshape(shape)), &axes, keep))
+}
