@@ -144,6 +144,16 @@ pub fn differentiable() -> Vec<Case> {
         "erf" apart [rows(&[a], Real)] |&[x], [a, _, _]| x.erf();
         "sin" apart [rows(&[a], Real)] |&[x], [a, _, _]| x.sin();
         "cos" apart [rows(&[a], Real)] |&[x], [a, _, _]| x.cos();
+        "tan" apart [rows(&[a], Real)] |&[x], [a, _, _]| (x * 0.5).tan();
+        "arcsin" apart [rows(&[a], Real)] |&[x], [a, _, _]| (x * 0.5).arcsin();
+        "arccos" apart [rows(&[a], Real)] |&[x], [a, _, _]| (x * 0.5).arccos();
+        "arctan" apart [rows(&[a], Real)] |&[x], [a, _, _]| x.arctan();
+        "sinh" apart [rows(&[a], Real)] |&[x], [a, _, _]| x.sinh();
+        "cosh" apart [rows(&[a], Real)] |&[x], [a, _, _]| x.cosh();
+        "arcsinh" apart [rows(&[a], Real)] |&[x], [a, _, _]| x.arcsinh();
+        "arccosh" apart [rows(&[a], Positive)] |&[x], [a, _, _]| (x + 1.0).arccosh();
+        "arctanh" apart [rows(&[a], Real)] |&[x], [a, _, _]| (x * 0.5).arctanh();
+        "cbrt" apart [rows(&[a], Positive)] |&[x], [a, _, _]| x.cbrt();
         "abs" apart [rows(&[a], Odd)] |&[x], [a, _, _]| x.abs();
         "square" apart [rows(&[a], Real)] |&[x], [a, _, _]| x.square();
         "sqrt" apart [rows(&[a], Positive)] |&[x], [a, _, _]| x.sqrt();
@@ -183,6 +193,9 @@ pub fn differentiable() -> Vec<Case> {
         "permute" apart [rows(&[a, b, c], Real)] |&[x], [a, b, c]| x.permute(&[0, 3, 1, 2]);
         "transpose" mixed [fixed(&[b], Real), rows(&[a, b], Real)]
             |&[w, x], [a, b, _]| (x * w).transpose();
+        "pick" apart [rows(&[a, b + 1], Real)] |&[x], [a, b, _]| x.pick(2, vec![b, 0, b]);
+        "take_along" apart [rows(&[a + 1], Real), rows(&[b], Class(a + 1))]
+            |&[x, indices], [a, b, _]| x.take_along(indices);
         "slice" apart [rows(&[a, b + 2], Real)] |&[x], [a, b, _]| x.slice(2, 1..b + 1);
         "pad" apart [rows(&[a, b], Real)] |&[x], [a, b, _]| x.pad(&[(0, 0), (1, 0), (0, 2)], 0.5);
         "crop" apart [rows(&[a + 1, b + 2], Real)]
@@ -261,6 +274,12 @@ pub fn without_gradient() -> Vec<Case> {
         "less" apart [rows(&[a], Even), rows(&[1], Even)] |&[x, y], [a, _, _]| x.less(y);
         "equal" apart [rows(&[a], Even), fixed(&[a], Even)] |&[x, y], [a, _, _]| x.equal(y);
         "one_hot" apart [rows(&[b], Class(a))] |&[x], [a, b, _]| x.one_hot(a);
+        "argsort" apart [rows(&[a, b], Odd)] |&[x], [a, b, _]| x.argsort(true).to_f32();
+        "to_i32" apart [rows(&[a], Odd)] |&[x], [a, _, _]| x.to_i32().to_f32();
+        "integers" apart [rows(&[b], Class(9)), rows(&[b], Class(9))] |&[x, y], [_, b, _]|
+            x.integers(regraft_autograd::ops::Integers::Subtract, y).to_f32();
+        "moved_integers" apart [rows(&[b], Class(9))]
+            |&[x], [_, b, _]| x.pick(1, vec![b - 1, 0]).to_f32();
         "to_f32" apart [rows(&[b], Class(a))] |&[x], [a, b, _]| x.to_f32();
         "argmax" apart [rows(&[a, b], Real)] |&[x], [a, b, _]| x.argmax(2).to_f32();
         "argmax_batch" mixed [rows(&[a, b], Real)] |&[x], [a, b, _]| x.argmax(0).to_f32();

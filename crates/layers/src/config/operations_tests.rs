@@ -128,6 +128,19 @@ fn check(case: &Value, model: &Model) -> Result<(), String> {
     Ok(())
 }
 
+/// Where we differ from Keras, and why.
+const DIFFERENT: &[(&str, &str)] = &[
+    ("sparsemax", "Keras' own does not add up to 1"),
+    (
+        "hypot of two",
+        "Keras' formula has twice the slope where both are as large",
+    ),
+    (
+        "hypot by name",
+        "Keras' formula has twice the slope where both are as large",
+    ),
+];
+
 /// Every case of a file: how many hold, and what is wrong with the others.
 fn all(file: &str) {
     let cases = golden::cases(file);
@@ -141,6 +154,13 @@ fn all(file: &str) {
             let again = open(&model.to_config()).map_err(|error| format!("again: {error}"))?;
             check(case, &again).map_err(|error| format!("again: {error}"))
         });
+        if DIFFERENT
+            .iter()
+            .any(|(different, _)| *different == name(case))
+        {
+            assert!(checked.is_err(), "{} does not differ any more", name(case));
+            continue;
+        }
         if let Err(error) = checked {
             wrong.push(format!("{}: {error}", name(case)));
         }

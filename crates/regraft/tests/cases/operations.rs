@@ -26,5 +26,9 @@ fn preprocessing_of_an_application_within_the_model() {
 fn slices_of_keras_2() {
     let x = "operations/k2/x.npy";
     check("operations/k2/rev.h5", x, "operations/k2/rev.y.npy");
-    check("operations/k2/densenet.h5", x, "operations/k2/densenet.y.npy");
+    check(
+        "operations/k2/densenet.h5",
+        x,
+        "operations/k2/densenet.y.npy",
+    );
 }

@@ -96,17 +96,21 @@ pub(super) const TABLE: &[Declared] = &[
             a.tensor("x")?.floats().equal(f32::NEG_INFINITY),
         ))
     }),
-    Declared::new("Isclose", X1_X2, |a| {
-        let (x1, x2) = (a.tensor("x1")?.floats(), a.tensor("x2")?.floats());
-        let rtol = a.settings.number("rtol", 1e-5)?;
-        let atol = a.settings.number("atol", 1e-8)?;
-        let near = (x1 - x2).abs().less_equal(x2.abs() * rtol + atol);
-        let mut close = near.maximum(x1.equal(x2));
-        if a.settings.flag("equal_nan", false)? {
-            close = close.maximum(x1.not_equal(x1).minimum(x2.not_equal(x2)));
-        }
-        one(Typed::truths(close))
-    }),
+    Declared::new(
+        "Isclose",
+        Takes::Values(&["x1", "x2", "rtol", "atol"]),
+        |a| {
+            let (x1, x2) = (a.tensor("x1")?.floats(), a.tensor("x2")?.floats());
+            let rtol = a.settings.number("rtol", 1e-5)?;
+            let atol = a.settings.number("atol", 1e-8)?;
+            let near = (x1 - x2).abs().less_equal(x2.abs() * rtol + atol);
+            let mut close = near.maximum(x1.equal(x2));
+            if a.settings.flag("equal_nan", false)? {
+                close = close.maximum(x1.not_equal(x1).minimum(x2.not_equal(x2)));
+            }
+            one(Typed::truths(close))
+        },
+    ),
     Declared::new("Where", Takes::Values(&["condition", "x1", "x2"]), choose).like(&[function(
         "where where_v2 SelectV2 Select",
         "condition x=x1 y=x2",

@@ -302,12 +302,13 @@ fn divide<'g>(a: &Arguments<'g, '_>) -> Results<'g> {
 }
 
 fn modulo<'g>(a: &Arguments<'g, '_>) -> Results<'g> {
-    let both = [a.tensor("x1")?, a.tensor("x2")?];
+    // Keras takes numbers for whole arrays here, so that they have a width.
+    let both = [a.tensor("x1")?, a.tensor("x2")?].map(|x| x.to(x.of));
     let of = match common(&both) {
         ElementType::Bool => ElementType::Int32,
         of => of,
     };
-    let floats: Binary = |a, b| a - (a / b).floor() * b;
+    let floats: Binary = |a, b| a.floor_modulo(b);
     one(combined(both, of, floats, Some(Integers::FloorModulo)))
 }
 

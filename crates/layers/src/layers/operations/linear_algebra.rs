@@ -360,6 +360,49 @@ fn with_diagonals(mut letters: Vec<char>, x: Var<'_>) -> Result<(Vec<char>, Var<
     Ok((letters, value))
 }
 
+/// The product over axes that both have, where the second value has no batch: all axes of the first
+/// stay as they are.
+fn over_last<'g>(
+    (a_letters, a): (&[char], Var<'g>),
+    (b_letters, b): (&[char], Var<'g>),
+    (a_only, b_only, summed): (&[char], &[char], &[char]),
+    kept: &[char],
+) -> Result<Var<'g>, Detail> {
+    let arranged = |letters: &[char], x: Var<'g>, groups: [&[char]; 2]| {
+        let order = groups.iter().flat_map(|group| group.iter());
+        let place = |letter: &char| letters.iter().position(|known| known == letter);
+        x.permute(&order.filter_map(place).collect::<Vec<usize>>())
+    };
+    let left = arranged(a_letters, a, [a_only, summed]);
+    let right = arranged(b_letters, b, [summed, b_only]);
+    let dims = |x: Var<'g>| x.shape().dims().to_vec();
+    let (own, inner) = (
+        dims(left)[..a_only.len()].to_vec(),
+        dims(left)[a_only.len()..].to_vec(),
+    );
+    let (outer, other) = (
+        dims(right)[summed.len()..].to_vec(),
+        &dims(right)[..summed.len()],
+    );
+    let expected = format!("axes of the sizes of {}", a.shape());
+    require(
+        inner == other,
+        "subscripts",
+        &expected,
+        b.shape().to_string(),
+    )?;
+    // None of these is the batch, so that its size plays no part.
+    let size = |dims: &[Dim]| Dim::Fixed(dims.iter().map(|dim| dim.size(0)).product());
+    let rows: Vec<Dim> = own.iter().copied().chain([size(&inner)]).collect();
+    let product = left
+        .reshape(rows)
+        .matmul(right.reshape([size(&inner), size(&outer)]));
+    let value = product.reshape(own.into_iter().chain(outer).collect::<Vec<Dim>>());
+    let names: Vec<char> = a_only.iter().chain(b_only).copied().collect();
+    let place = |letter: &char| names.iter().position(|name| name == letter);
+    Ok(value.permute(&kept.iter().filter_map(place).collect::<Vec<usize>>()))
+}
+
 /// The sums of products of two values over the letters that are not kept.
 fn pair<'g>(
     (a_letters, a): (&[char], Var<'g>),
@@ -421,6 +464,22 @@ fn pair<'g>(
     let (b_letters, b) = alone(b_letters, b)?;
     let (a_only, b_only) = (only(&a_letters), only(&b_letters));
     summed.sort_unstable();
+    // The batch beside other axes of its own cannot be one axis with them; over the last axis of the
+    // first value it need not be.
+    let has_batch = |x: Var<'g>| x.shape().dims().contains(&Dim::Batch);
+    if batch.is_empty() && b_only.len() + summed.len() == b_letters.len() {
+        if has_batch(b) && !has_batch(a) {
+            return pair((&b_letters, b), (&a_letters, a), kept);
+        }
+        if has_batch(a) && !has_batch(b) {
+            return over_last(
+                (&a_letters, a),
+                (&b_letters, b),
+                (&a_only, &b_only, &summed),
+                kept,
+            );
+        }
+    }
     // Each value as matrices: the letters of both, then its own, then those that are summed.
     let arranged = |letters: &[char], x: Var<'g>, own: &[char], inner_first: bool| {
         let groups: [&[char]; 3] = match inner_first {
