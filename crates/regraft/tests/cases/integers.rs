@@ -1,7 +1,7 @@
 //! Inputs of integers, and casts.
 
 use regraft::ndarray::ArrayD;
-use regraft::{Load, Model};
+use regraft::Model;
 
 use crate::common::{assert_close, case, npz};
 

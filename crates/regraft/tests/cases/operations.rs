@@ -1,6 +1,6 @@
 //! Operations of `keras.ops` and of TensorFlow inside functional models.
 
-use regraft::{Load, Model};
+use regraft::Model;
 
 use crate::common::{assert_close, case, npy};
 
