@@ -54,7 +54,6 @@ pub(super) const TABLE: &[Declared] = &[
 fn resize<'g>(a: &Arguments<'g, '_>) -> Results<'g> {
     let x = a.tensor("images")?;
     let off = [
-        "antialias",
         "crop_to_aspect_ratio",
         "pad_to_aspect_ratio",
         "align_corners",
@@ -83,11 +82,12 @@ fn resize<'g>(a: &Arguments<'g, '_>) -> Results<'g> {
         "(batch, rows, columns, channels)",
         x.shape().to_string(),
     )?;
+    let antialias = a.settings.flag("antialias", false)?;
     let method = Interpolation::from(a.settings.text("interpolation", "bilinear")?);
     method.check()?;
     let (first, of) = (!channels_last(a)?, x.of);
     let resized = in_format(x.to_float(), first, |x| {
-        Ok(method.resize(x, [rows, columns]))
+        Ok(method.resize(x, [rows, columns], antialias))
     })?;
     // Keras gives the type that came in, rounded where that is one of integers.
     one(match of.is_integer() {
