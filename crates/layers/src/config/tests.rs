@@ -121,6 +121,49 @@ fn a_call_with_training_false_behaves_as_in_inference_in_keras_2_only() {
     }
 }
 
+#[test]
+fn a_frozen_layer_that_is_called_with_training_false_stays_frozen() {
+    let cases = cases("configs");
+    let case = cases
+        .iter()
+        .find(|case| name(case) == "nested models in a functional one");
+    let mut config = case.unwrap()["config"]["model"].clone();
+    let layer = |config: &mut Value, name: &str| -> usize {
+        let layers = config["config"]["layers"].as_array().unwrap();
+        let named = |layer: &Value| layer["config"]["name"] == name;
+        layers.iter().position(named).unwrap()
+    };
+    let inner = layer(&mut config, "inner");
+    let inner = &mut config["config"]["layers"][inner];
+    let norm = layer(inner, "norm");
+    inner["config"]["layers"][norm]["config"]["trainable"] = false.into();
+    let model = read(&config).unwrap();
+    let norm = model.get_layer("inner/norm").unwrap();
+    assert_eq!(norm.freezing(), Freezing::Frozen);
+}
+
+#[test]
+fn what_the_whole_hides_remembers_its_state() {
+    let mut f = crate::Functional::new();
+    let x = f.input([4]);
+    let y = f
+        .apply(BatchNormalization::new().named("norm"), &[x])
+        .unwrap();
+    let mut model = f.model(&[x], &[y]).unwrap();
+    model
+        .set_freezing("norm", Freezing::FrozenStatistics)
+        .unwrap();
+    let mut config = model.to_config();
+    config["config"]["trainable"] = false.into();
+    let hidden = read(&config).unwrap();
+    let freezing = |model: &Model, path: &str| model.get_layer(path).unwrap().freezing();
+    assert_eq!(freezing(&hidden, "norm"), Freezing::Frozen);
+    assert_eq!(hidden.to_config(), config);
+    let whole = Sequential::new(layers![Input::new([4]), hidden.named("part")]).unwrap();
+    let state = freezing(&Model::from(whole), "part/norm");
+    assert_eq!(state, Freezing::FrozenStatistics);
+}
+
 /// Writing and reading must give the same configuration, weights and states.
 fn assert_round_trip(model: &Model) {
     let config = model.to_config();

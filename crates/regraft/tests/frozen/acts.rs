@@ -171,14 +171,15 @@ impl Sequence<'_> {
                 assert_eq!(Bytes::of(&self.model), before, "{what}");
             }
             Act::SetWeight(number) => {
-                // The one call that may write anything that is frozen, and that weight alone.
+                // The one call that may write anything that is frozen, and that weight alone. The sign
+                // changes the bits of any number, also where training has made it NaN.
                 let number = number % self.model.weights().len();
                 let weight = self.model.weights().iter().nth(number).unwrap();
                 let (path, mut value) = (weight.path().to_string(), weight.value().clone());
                 value
                     .as_mut_slice()
                     .iter_mut()
-                    .for_each(|value| *value = *value * 0.5 + 0.25);
+                    .for_each(|value| *value = -*value);
                 self.model.set_weight(&path, value).unwrap();
                 assert_eq!(before.moved(&self.model), [path], "{what}");
             }
