@@ -270,6 +270,15 @@ impl Sequence<'_> {
                 let moved = before.moved(&self.model);
                 let free = self.model.weights().iter();
                 for weight in free.filter(|weight| !self.mask.is_frozen(weight)) {
+                    if weight
+                        .value()
+                        .as_slice()
+                        .iter()
+                        .any(|value| !value.is_finite())
+                    {
+                        // Where training has diverged, NaN stays NaN.
+                        continue;
+                    }
                     let moves = moved.iter().any(|path| path == weight.path());
                     if weight.kind() == WeightKind::State {
                         assert!(moves, "{} did not move: {what}", weight.path());
