@@ -59,6 +59,10 @@ fn data() -> (Array2<f32>, Array2<f32>) {
     (x, y)
 }
 
+fn one_hot() -> Array2<f32> {
+    Array2::from_shape_fn((12, 2), |(i, j)| if i % 2 == j { 1.0 } else { 0.0 })
+}
+
 fn options<'a>() -> Fit<'a> {
     Fit::new()
         .epochs(2)
@@ -229,6 +233,17 @@ fn call(owner: &str, method: &str, model: &mut Sequential) -> bool {
         }
         ("Trainable", "weighted_metrics") => {
             model.weighted_metrics(["mae"]).unwrap();
+        }
+        ("Trainable", "set_optimizer") => {
+            model.set_optimizer("sgd").unwrap();
+        }
+        ("Trainable", "classification_report") => {
+            let (x, y) = (data().0, one_hot());
+            model.classification_report(&x, &y).unwrap();
+        }
+        ("Trainable", "confusion_matrix") => {
+            let (x, y) = (data().0, one_hot());
+            model.confusion_matrix(&x, &y).unwrap();
         }
         ("Trainable", "optimizer_mut") => {
             let optimizer = model.optimizer_mut().unwrap();
