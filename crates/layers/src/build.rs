@@ -8,13 +8,13 @@ use regraft_tensor::Detail;
 use regraft_tensor::kernels::random::Key;
 
 use crate::call::{Emission, Mode};
-use crate::emit::Value;
+use crate::emit::{Scene, Value};
 use crate::layer::{LayerKind, LayerSpec};
 use crate::layers::Input;
 use crate::names::{snake_case, unique_name};
 use crate::topology::{Body, DEEPEST, Entry, LayerCall, Topology, ValueId, ValueSpec, join};
 use crate::weight::{Weight, WeightStore, Weights};
-use crate::{ElementType, Error, Freezing, Model, Result};
+use crate::{ElementType, Error, Freezing, Layer, Model, Result};
 
 impl Model {
     /// Adds a layer that is not connected yet, and returns its position.
@@ -43,31 +43,90 @@ impl Model {
             }
             Some(name) => name,
         };
-        let (body, input_shapes, output_shapes) = match spec.kind {
-            LayerKind::Leaf(layer) => (Body::Leaf(layer), Vec::new(), Vec::new()),
+        let (path, stream) = (name.clone(), self.next_stream());
+        let entry = self.entry(spec.kind, (spec.freezing, spec.policy), name, &path, stream)?;
+        self.topology.layers.push(entry);
+        self.revision.renew();
+        Ok(self.topology.layers.len() - 1)
+    }
+
+    /// A layer at `path` with what it contains, which takes the weights of nested models over.
+    fn entry(
+        &mut self,
+        kind: LayerKind,
+        (freezing, policy): (Freezing, Option<String>),
+        name: String,
+        path: &str,
+        stream: u64,
+    ) -> Result<Entry> {
+        let (mut wrapped, mut input_shapes, mut output_shapes) =
+            (Vec::new(), Vec::new(), Vec::new());
+        let body = match kind {
+            LayerKind::Leaf(layer) => {
+                wrapped = self.wrapped(&*layer, path, freezing, stream)?;
+                Body::Leaf(layer)
+            }
             LayerKind::Nested(model) => {
-                let (inputs, outputs) = (model.input_shapes(), model.output_shapes());
-                let topology = self.take_over(*model, &name)?;
-                (Body::Nested(Box::new(topology)), inputs, outputs)
+                (input_shapes, output_shapes) = (model.input_shapes(), model.output_shapes());
+                let mut topology = self.take_over(*model, path)?;
+                if freezing == Freezing::Frozen {
+                    freeze_all(&mut topology);
+                }
+                Body::Nested(Box::new(topology))
             }
         };
-        let mut entry = Entry {
+        Ok(Entry {
             name,
             body,
-            freezing: spec.freezing,
+            freezing,
             hidden: false,
             weights: Vec::new(),
             input_shapes,
             output_shapes,
-            stream: self.next_stream(),
-            policy: spec.policy,
-        };
-        if let (Body::Nested(topology), Freezing::Frozen) = (&mut entry.body, spec.freezing) {
-            freeze_all(topology);
+            stream,
+            policy,
+            wrapped,
+            attribute: None,
+        })
+    }
+
+    /// The layers that a wrapper at `path` contains. They share its state unless it is trainable.
+    fn wrapped(
+        &mut self,
+        wrapper: &dyn Layer,
+        path: &str,
+        freezing: Freezing,
+        stream: u64,
+    ) -> Result<Vec<Entry>> {
+        let mut entries: Vec<Entry> = Vec::new();
+        for (index, (attribute, spec)) in wrapper.wrapped().into_iter().enumerate() {
+            let class_name = match &spec.kind {
+                LayerKind::Leaf(layer) => layer.class_name(),
+                LayerKind::Nested(model) => model.class_name(),
+            };
+            let base = spec.name.unwrap_or_else(|| snake_case(class_name));
+            let name = unique_name(&base, |name| entries.iter().any(|entry| entry.name == name));
+            if name.is_empty() || name.contains('/') {
+                let received = format!("{name:?}");
+                let detail = Detail::new(path, "a layer name without `/`", received);
+                return Err(Error::Name(detail));
+            }
+            // Far from the streams of the model's own layers, which are counted.
+            let stream = (stream + index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let path = join(path, &name);
+            let mut entry =
+                self.entry(spec.kind, (spec.freezing, spec.policy), name, &path, stream)?;
+            entry.attribute = Some(attribute);
+            if entry.nesting() + 1 > DEEPEST {
+                let expected = format!("at most {DEEPEST} models in each other");
+                return Err(Error::Model(Detail::new(path, expected, "more")));
+            }
+            entry.visit_mut("", &mut |_, entry| {
+                entry.freezing = within(freezing, entry.freezing)
+            });
+            entries.push(entry);
         }
-        self.topology.layers.push(entry);
-        self.revision.renew();
-        Ok(self.topology.layers.len() - 1)
+        Ok(entries)
     }
 
     /// `base`, or with a number if a layer has that name.
@@ -196,96 +255,9 @@ impl Model {
     /// Gives the layer at `position` its weights for inputs of these shapes (unless it has them) and
     /// finds what its outputs are.
     fn build_layer(&mut self, position: usize, values: &[ValueSpec]) -> Result<Vec<ValueSpec>> {
-        let seed = self.seed;
-        let inputs: Vec<Shape> = values.iter().map(|value| value.shape.clone()).collect();
-        let inputs = inputs.as_slice();
         let entry = &mut self.topology.layers[position];
-        if let Body::Leaf(layer) = &entry.body {
-            let mut declared = Weights::default();
-            let at = |detail: Detail| detail.within(&entry.name);
-            layer
-                .build(inputs, &mut declared)
-                .map_err(|detail| Error::Setting(at(detail)))?;
-            if entry.input_shapes.is_empty() && entry.weights.is_empty() {
-                for (index, spec) in declared.specs.into_iter().enumerate() {
-                    let path = join(&entry.name, &spec.name);
-                    if spec.shape.contains(&0) {
-                        let received = format!("shape {:?}", spec.shape);
-                        let help =
-                            "a size that the layer computes from its settings or its input is 0";
-                        let detail = Detail::new(path, "a weight with elements", received);
-                        return Err(Error::Setting(detail.help(help)));
-                    }
-                    let key = Key {
-                        seed,
-                        stream: entry.stream + index as u64,
-                    };
-                    let initialize = |detail: Detail| Error::Setting(detail.within(&path));
-                    let initializer = spec.initializer.get().map_err(initialize)?;
-                    let value = initializer
-                        .initialize(&spec.shape, key)
-                        .map_err(initialize)?;
-                    if let Some(regularizer) = &spec.regularizer {
-                        regularizer.get().map_err(initialize)?;
-                    }
-                    if let Some(constraint) = &spec.constraint {
-                        constraint.get().map_err(initialize)?;
-                    }
-                    let id = VariableId::unique();
-                    entry.weights.push(id);
-                    self.store.push(Weight {
-                        id,
-                        path,
-                        spec,
-                        value,
-                    });
-                }
-            } else {
-                check_weights(entry, &self.store, &declared)?;
-            }
-        } else if entry.input_shapes != inputs {
-            return Err(Error::Shape(Detail::new(
-                &entry.name,
-                format!("inputs {}", list(&entry.input_shapes)),
-                list(inputs),
-            )));
-        }
-        if entry.input_shapes.is_empty() {
-            entry.input_shapes = inputs.to_vec();
-        }
-        self.outputs_for(position, values)
-    }
-
-    fn outputs_for(&self, position: usize, inputs: &[ValueSpec]) -> Result<Vec<ValueSpec>> {
-        let entry = &self.topology.layers[position];
-        let graph = Graph::new();
-        let types: Vec<ElementType> = inputs.iter().map(|input| input.element_type).collect();
-        let shapes: Vec<Shape> = inputs.iter().map(|input| input.shape.clone()).collect();
-        let inputs: Vec<Value<'_>> = inputs
-            .iter()
-            .map(|input| Value::new(graph.input("", &input.shape, input.data_type())))
-            .collect();
-        let emission = RefCell::new(Emission::default());
-        let mode = Mode::Inference;
-        let outputs = self.call_entry(&graph, mode, entry, &inputs, &types, &emission);
-        graph.check()?;
-        let known = match &entry.body {
-            Body::Nested(topology) => topology.types(&topology.outputs),
-            Body::Leaf(layer) => match (layer.output_types(&shapes, &types), types.first()) {
-                (Some(known), _) => known,
-                (None, Some(&first)) if layer.takes_any_type() => vec![first; outputs.len()],
-                _ => Vec::new(),
-            },
-        };
-        let value = |(index, output): (usize, &Value<'_>)| {
-            let of_graph = ElementType::from(output.var.data_type());
-            let known = known.get(index).copied();
-            ValueSpec {
-                shape: output.var.shape(),
-                element_type: known.unwrap_or(of_graph),
-            }
-        };
-        Ok(outputs.iter().enumerate().map(value).collect())
+        let path = entry.name.clone();
+        build_entry(entry, &path, &mut self.store, self.seed, values)
     }
 
     /// Drops weights that no layer has any more and puts the others in the layers' order.
@@ -307,6 +279,16 @@ impl Model {
     }
 }
 
+/// The state of a layer in a wrapper that arrives in a state of its own.
+fn within(wrapper: Freezing, layer: Freezing) -> Freezing {
+    match wrapper {
+        Freezing::Trainable => layer,
+        Freezing::FrozenParams => layer.without_parameters(),
+        Freezing::FrozenStatistics => layer.as_in_inference(),
+        Freezing::Frozen => Freezing::Frozen,
+    }
+}
+
 /// Freezes a model: its layers, the models in it, and itself.
 fn freeze_all(topology: &mut Topology) {
     topology.frozen = true;
@@ -316,6 +298,124 @@ fn freeze_all(topology: &mut Topology) {
             nested.frozen = true;
         }
     });
+}
+
+/// Gives a layer, and the layers that it contains, its weights for inputs of these shapes (unless it
+/// has them) and finds what its outputs are.
+fn build_entry(
+    entry: &mut Entry,
+    path: &str,
+    store: &mut WeightStore,
+    seed: u64,
+    values: &[ValueSpec],
+) -> Result<Vec<ValueSpec>> {
+    let inputs: Vec<Shape> = values.iter().map(|value| value.shape.clone()).collect();
+    let inputs = inputs.as_slice();
+    if let Body::Leaf(layer) = &entry.body {
+        let layer = layer.clone();
+        let mut declared = Weights::default();
+        layer
+            .build(inputs, &mut declared)
+            .map_err(|detail| Error::Setting(detail.within(&entry.name)))?;
+        if entry.input_shapes.is_empty() && entry.weights.is_empty() {
+            for (index, spec) in declared.specs.into_iter().enumerate() {
+                let path = join(path, &spec.name);
+                if spec.shape.contains(&0) {
+                    let received = format!("shape {:?}", spec.shape);
+                    let help = "a size that the layer computes from its settings or its input is 0";
+                    let detail = Detail::new(path, "a weight with elements", received);
+                    return Err(Error::Setting(detail.help(help)));
+                }
+                let key = Key {
+                    seed,
+                    stream: entry.stream.wrapping_add(index as u64),
+                };
+                let initialize = |detail: Detail| Error::Setting(detail.within(&path));
+                let initializer = spec.initializer.get().map_err(initialize)?;
+                let value = initializer
+                    .initialize(&spec.shape, key)
+                    .map_err(initialize)?;
+                if let Some(regularizer) = &spec.regularizer {
+                    regularizer.get().map_err(initialize)?;
+                }
+                if let Some(constraint) = &spec.constraint {
+                    constraint.get().map_err(initialize)?;
+                }
+                let id = VariableId::unique();
+                entry.weights.push(id);
+                store.push(Weight {
+                    id,
+                    path,
+                    spec,
+                    value,
+                });
+            }
+        } else {
+            check_weights(entry, store, &declared)?;
+        }
+        for (index, inner) in entry.wrapped.iter_mut().enumerate() {
+            let shapes = layer.wrapped_inputs(index, inputs).into_iter();
+            let of_inner = shapes.zip(values).map(|(shape, value)| ValueSpec {
+                shape,
+                ..value.clone()
+            });
+            let of_inner: Vec<ValueSpec> = of_inner.collect();
+            let path = join(path, &inner.name);
+            let built = build_entry(inner, &path, store, seed, &of_inner);
+            let outputs = built.map_err(|error| error.within(&entry.name))?;
+            if inner.output_shapes.is_empty() {
+                inner.output_shapes = outputs.into_iter().map(|value| value.shape).collect();
+            }
+        }
+    } else if entry.input_shapes != inputs {
+        return Err(Error::Shape(Detail::new(
+            &entry.name,
+            format!("inputs {}", list(&entry.input_shapes)),
+            list(inputs),
+        )));
+    }
+    if entry.input_shapes.is_empty() {
+        entry.input_shapes = inputs.to_vec();
+    }
+    outputs_of(entry, store, values)
+}
+
+/// What the outputs of a layer are for inputs of these shapes and types.
+fn outputs_of(entry: &Entry, store: &WeightStore, inputs: &[ValueSpec]) -> Result<Vec<ValueSpec>> {
+    let graph = Graph::new();
+    let types: Vec<ElementType> = inputs.iter().map(|input| input.element_type).collect();
+    let shapes: Vec<Shape> = inputs.iter().map(|input| input.shape.clone()).collect();
+    let inputs: Vec<Value<'_>> = inputs
+        .iter()
+        .map(|input| Value::new(graph.input("", &input.shape, input.data_type())))
+        .collect();
+    let emission = RefCell::new(Emission::default());
+    let scene = Scene {
+        graph: &graph,
+        mode: Mode::Inference,
+        store,
+        emission: &emission,
+        formula_alone: false,
+    };
+    let outputs = scene.call_entry(entry, &inputs, &types);
+    graph.check()?;
+    let known = match &entry.body {
+        Body::Nested(topology) => topology.types(&topology.outputs),
+        Body::Leaf(layer) => match (layer.output_types(&shapes, &types), types.first()) {
+            (Some(known), _) => known,
+            (None, Some(&first)) if layer.takes_any_type() => vec![first; outputs.len()],
+            _ => Vec::new(),
+        },
+    };
+    let value = |(index, output): (usize, &Value<'_>)| {
+        let of_graph = ElementType::from(output.var.data_type());
+        let known = known.get(index).copied();
+        ValueSpec {
+            shape: output.var.shape(),
+            element_type: known.unwrap_or(of_graph),
+        }
+    };
+    Ok(outputs.iter().enumerate().map(value).collect())
 }
 
 /// A layer that has its weights must still fit the inputs it is now given.

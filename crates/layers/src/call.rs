@@ -1,14 +1,14 @@
 //! What a layer's formula is written with: its weights as values of the graph, whether it behaves as
 //! in training, and where it reports updates of its state.
 
-use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 
 use regraft_autograd::{DataType, Dim, Graph, Shape, Var, VariableId};
 use regraft_tensor::Detail;
 
+use crate::emit::{Scene, Value};
 use crate::topology::Entry;
-use crate::weight::{WeightKind, WeightStore};
+use crate::weight::WeightKind;
 use crate::{ElementType, Regularizer};
 
 /// Whether a model is written into a graph to be trained or to be used.
@@ -64,33 +64,24 @@ impl<'g> Emission<'g> {
 /// The surroundings of one call of a layer.
 #[derive(Debug)]
 pub struct Call<'g, 'm> {
-    graph: &'g Graph,
-    mode: Mode,
+    scene: Scene<'g, 'm>,
     entry: &'m Entry,
     types: &'m [ElementType],
-    store: &'m WeightStore,
-    emission: &'m RefCell<Emission<'g>>,
     /// Of the inputs.
     masks: &'m [Option<Var<'g>>],
 }
 
 impl<'g, 'm> Call<'g, 'm> {
     pub(crate) fn new(
-        graph: &'g Graph,
-        mode: Mode,
+        scene: Scene<'g, 'm>,
         entry: &'m Entry,
         types: &'m [ElementType],
-        store: &'m WeightStore,
-        emission: &'m RefCell<Emission<'g>>,
         masks: &'m [Option<Var<'g>>],
     ) -> Self {
         Call {
-            graph,
-            mode,
+            scene,
             entry,
             types,
-            store,
-            emission,
             masks,
         }
     }
@@ -103,18 +94,62 @@ impl<'g, 'm> Call<'g, 'm> {
 
     /// The graph that the formula is written into.
     pub fn graph(&self) -> &'g Graph {
-        self.graph
+        self.scene.graph
     }
 
     /// Whether the layer behaves as in training: it is being trained and not frozen.
     pub fn training(&self) -> bool {
-        self.mode == Mode::Training && self.entry.freezing.behaves_as_in_training()
+        self.scene.mode == Mode::Training && self.entry.freezing.behaves_as_in_training()
     }
 
     /// The mask of the input at `index`, if it has one: 1 where a step counts and 0 where it is padding,
     /// usually of shape `(batch, steps)`. What becomes of it is told by [`Layer::mask`](crate::Layer::mask).
     pub fn mask(&self, index: usize) -> Option<Var<'g>> {
         self.masks.get(index).copied().flatten()
+    }
+
+    /// The first result of the layer that this one [contains](crate::Layer::wrapped) at `index`, applied
+    /// to inputs with their masks (none, or one for each). Each call draws and updates by itself, and
+    /// goes on from the state that the call before left.
+    pub fn wrapped(
+        &self,
+        index: usize,
+        inputs: &[Var<'g>],
+        masks: &[Option<Var<'g>>],
+    ) -> Option<Var<'g>> {
+        self.call_wrapped(index, inputs, masks, false)
+    }
+
+    /// As [`wrapped`](Self::wrapped), without the activity penalty of the layer itself: what is
+    /// `layer.call(…)` in Keras, where the other is `layer(…)`.
+    pub fn wrapped_formula(
+        &self,
+        index: usize,
+        inputs: &[Var<'g>],
+        masks: &[Option<Var<'g>>],
+    ) -> Option<Var<'g>> {
+        self.call_wrapped(index, inputs, masks, true)
+    }
+
+    fn call_wrapped(
+        &self,
+        index: usize,
+        inputs: &[Var<'g>],
+        masks: &[Option<Var<'g>>],
+        formula_alone: bool,
+    ) -> Option<Var<'g>> {
+        let entry = self.entry.wrapped.get(index)?;
+        let value = |(index, &var): (usize, &Var<'g>)| Value {
+            var,
+            mask: masks.get(index).copied().flatten(),
+        };
+        let inputs: Vec<Value<'g>> = inputs.iter().enumerate().map(value).collect();
+        let scene = Scene {
+            formula_alone,
+            ..self.scene
+        };
+        let results = scene.call_entry(entry, &inputs, self.types);
+        results.first().map(|result| result.var)
     }
 
     /// The weight that was declared as `name`: a constant if it is frozen, a variable otherwise.
@@ -142,10 +177,10 @@ impl<'g, 'm> Call<'g, 'm> {
                 let detail = Detail::new("update", "a state that the layer updates", received);
                 let help = "declare it with `Weights::state` in `Layer::build`";
                 let error = regraft_autograd::Error::Shape(detail.help(help));
-                self.graph.fail(error);
+                self.scene.graph.fail(error);
             }
             Some(id) => {
-                let mut emission = self.emission.borrow_mut();
+                let mut emission = self.scene.emission.borrow_mut();
                 emission.moved.insert(id);
                 // A layer that is called twice goes on from the first call's value.
                 emission.vars.insert(id, value);
@@ -160,13 +195,13 @@ impl<'g, 'm> Call<'g, 'm> {
 
     /// Adds a penalty (a number) to the loss, in training and in evaluation.
     pub fn penalty(&self, value: Var<'g>) {
-        self.emission.borrow_mut().penalties.push(value);
+        self.scene.emission.borrow_mut().penalties.push(value);
     }
 
     /// Adds an activity regularizer's penalty on `output`, divided by the batch size as Keras does;
     /// none for a frozen layer, whose penalty training could not change.
     pub fn activity_penalty(&self, regularizer: &Option<Regularizer>, output: Var<'g>) {
-        let counts = self.entry.freezing.behaves_as_in_training();
+        let counts = self.entry.freezing.behaves_as_in_training() && !self.scene.formula_alone;
         if let (true, Some(regularizer)) = (counts, regularizer) {
             self.penalty(self.per_sample(regularizer.penalty(output)));
         }
@@ -174,12 +209,12 @@ impl<'g, 'm> Call<'g, 'm> {
 
     /// A number divided by the number of samples in the batch.
     pub fn per_sample(&self, number: Var<'g>) -> Var<'g> {
-        number / self.graph.full([Dim::Batch], 1.0).sum_all()
+        number / self.scene.graph.full([Dim::Batch], 1.0).sum_all()
     }
 
     /// The number of a new stream of random numbers, for a random op.
     pub fn random_stream(&self) -> u64 {
-        self.graph.new_stream()
+        self.scene.graph.new_stream()
     }
 
     /// The stream that a layer's setting `seed` names, or a new one.
@@ -191,19 +226,23 @@ impl<'g, 'm> Call<'g, 'm> {
 
     /// Whether the layer itself may give it new values.
     fn is_updated(&self, id: VariableId) -> bool {
-        let spec = &self.store[id].spec;
+        let spec = &self.scene.store[id].spec;
         spec.kind == WeightKind::State && !spec.fixed
     }
 
     fn find(&self, name: &str) -> Option<VariableId> {
-        let named = |id: &&VariableId| self.store[**id].spec.name == name;
+        let named = |id: &&VariableId| self.scene.store[**id].spec.name == name;
         self.entry.weights.iter().find(named).copied()
     }
 
     fn unknown(&self, name: &str) -> Var<'g> {
-        let names = self.entry.weights.iter().map(|id| self.store[*id].name());
+        let names = self
+            .entry
+            .weights
+            .iter()
+            .map(|id| self.scene.store[*id].name());
         let declared = names.collect::<Vec<_>>().join(", ");
-        self.graph.fail(regraft_autograd::Error::Shape(
+        self.scene.graph.fail(regraft_autograd::Error::Shape(
             Detail::new(
                 "",
                 format!("a declared weight ({declared})"),
@@ -211,27 +250,30 @@ impl<'g, 'm> Call<'g, 'm> {
             )
             .help("declare it in `Layer::build`"),
         ));
-        self.graph.input(name, Shape::scalar(), DataType::F32)
+        self.scene.graph.input(name, Shape::scalar(), DataType::F32)
     }
 
     fn weight_var(&self, id: VariableId) -> Var<'g> {
-        if let Some(&var) = self.emission.borrow().vars.get(&id) {
+        if let Some(&var) = self.scene.emission.borrow().vars.get(&id) {
             return var;
         }
-        let weight = &self.store[id];
+        let weight = &self.scene.store[id];
         let freezing = self.entry.freezing;
-        let moves = self.mode != Mode::Constant
+        let moves = self.scene.mode != Mode::Constant
             && match weight.spec.kind {
                 WeightKind::Parameter => freezing.trains_parameters(),
                 WeightKind::State => freezing.behaves_as_in_training() && !weight.spec.fixed,
             };
         let var = if moves {
-            self.graph.variable(id, weight.name(), weight.value.shape())
+            self.scene
+                .graph
+                .variable(id, weight.name(), weight.value.shape())
         } else {
-            self.graph
+            self.scene
+                .graph
                 .named_constant(weight.name(), weight.value.clone())
         };
-        let mut emission = self.emission.borrow_mut();
+        let mut emission = self.scene.emission.borrow_mut();
         emission.vars.insert(id, var);
         if moves && weight.spec.kind == WeightKind::Parameter {
             emission.trainable.push((id, var));

@@ -8,6 +8,7 @@ use regraft_autograd::{Graph, Var};
 use crate::call::{Call, Emission, Mode};
 use crate::element_type::in_elements_of;
 use crate::topology::{Body, Entry, LayerCall, Topology, ValueId, ValueSpec};
+use crate::weight::WeightStore;
 use crate::{ElementType, Model, Result};
 
 /// What flows between layers: a value of the graph, and beside it which of its steps count, if not
@@ -30,17 +31,26 @@ impl<'g> Value<'g> {
     }
 }
 
-impl Model {
-    pub(crate) fn call_entry<'g>(
-        &self,
-        graph: &'g Graph,
-        mode: Mode,
+/// Where formulas are written, and with which weights.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scene<'g, 'm> {
+    pub graph: &'g Graph,
+    pub mode: Mode,
+    pub store: &'m WeightStore,
+    pub emission: &'m RefCell<Emission<'g>>,
+    /// Whether the layer that is called next adds no activity penalty.
+    pub formula_alone: bool,
+}
+
+impl<'g> Scene<'g, '_> {
+    /// Applies a layer or a nested model.
+    pub fn call_entry(
+        self,
         entry: &Entry,
         inputs: &[Value<'g>],
         types: &[ElementType],
-        emission: &RefCell<Emission<'g>>,
     ) -> Vec<Value<'g>> {
-        graph.scope(&entry.name, || match &entry.body {
+        self.graph.scope(&entry.name, || match &entry.body {
             Body::Leaf(layer) => {
                 let var = |input: &Value<'g>| match layer.takes_any_type() {
                     true => input.var,
@@ -48,7 +58,7 @@ impl Model {
                 };
                 let vars: Vec<Var<'g>> = inputs.iter().map(var).collect();
                 let masks: Vec<Option<Var<'g>>> = inputs.iter().map(|input| input.mask).collect();
-                let call = Call::new(graph, mode, entry, types, &self.store, emission, &masks);
+                let call = Call::new(self, entry, types, &masks);
                 let results = layer.call_all(&call, &vars).into_iter().map(Value::new);
                 let mut results: Vec<Value<'g>> = results.collect();
                 if let Some(first) = results.first_mut() {
@@ -56,18 +66,17 @@ impl Model {
                 }
                 results
             }
-            Body::Nested(topology) => self.call_topology(graph, mode, topology, inputs, emission),
+            Body::Nested(topology) => {
+                let scene = Scene {
+                    formula_alone: false,
+                    ..self
+                };
+                scene.call_topology(topology, inputs)
+            }
         })
     }
 
-    fn call_topology<'g>(
-        &self,
-        graph: &'g Graph,
-        mode: Mode,
-        topology: &Topology,
-        inputs: &[Value<'g>],
-        emission: &RefCell<Emission<'g>>,
-    ) -> Vec<Value<'g>> {
+    fn call_topology(self, topology: &Topology, inputs: &[Value<'g>]) -> Vec<Value<'g>> {
         let mut values: Vec<Vec<Value<'g>>> = vec![Vec::new(); topology.calls.len()];
         for (value, input) in topology.inputs.iter().zip(inputs) {
             let data_type = topology.value(*value).map(ValueSpec::data_type);
@@ -79,14 +88,15 @@ impl Model {
                 continue;
             }
             let operands = operands(&values, call);
-            let entry = &topology.layers[call.layer];
             let types = topology.types(&call.inputs);
-            values[position] = self.call_entry(graph, mode, entry, &operands, &types, emission);
+            values[position] = self.call_entry(&topology.layers[call.layer], &operands, &types);
         }
         let outputs = topology.outputs.iter();
         outputs.filter_map(|id| find(&values, id)).collect()
     }
+}
 
+impl Model {
     /// Writes the model into `graph`, applied to `inputs`, and returns its outputs, as floats, and
     /// what goes with them.
     ///
@@ -101,7 +111,14 @@ impl Model {
         self.require_built()?;
         let emission = RefCell::new(Emission::of(self.revision()));
         let inputs: Vec<Value<'g>> = inputs.iter().copied().map(Value::new).collect();
-        let outputs = self.call_topology(graph, mode, &self.topology, &inputs, &emission);
+        let scene = Scene {
+            graph,
+            mode,
+            store: &self.store,
+            emission: &emission,
+            formula_alone: false,
+        };
+        let outputs = scene.call_topology(&self.topology, &inputs);
         graph.check()?;
         let mut emission = emission.into_inner();
         emission.masks = outputs.iter().map(|output| output.mask).collect();

@@ -74,14 +74,11 @@ impl<'m> LayerInfo<'m> {
         self.entry.class_name()
     }
 
-    /// What training may change in it. Of a nested model: the state that all its layers share, or
+    /// What training may change in it. Of a nested model or a wrapper: the state that all its layers share, or
     /// `Trainable` if they differ.
     pub fn freezing(&self) -> Freezing {
-        let Body::Nested(topology) = &self.entry.body else {
-            return self.entry.freezing;
-        };
         let mut states = Vec::new();
-        topology.visit("", &mut |_, entry| {
+        self.visit(&mut |entry| {
             if matches!(entry.body, Body::Leaf(_)) && !entry.is_input() {
                 states.push(entry.freezing);
             }
@@ -174,25 +171,20 @@ impl<'m> LayerInfo<'m> {
         self.layer().map(Layer::config).unwrap_or_default()
     }
 
-    /// The layers of a nested model; none for a single layer.
+    /// The layers of a nested model, or those that a wrapper contains; none for other layers.
     pub fn layers(&self) -> Vec<LayerInfo<'m>> {
+        let info =
+            |entry: &'m Entry| LayerInfo::new(join(&self.path, &entry.name), entry, self.store);
         match &self.entry.body {
-            Body::Leaf(_) => Vec::new(),
-            Body::Nested(topology) => {
-                let info = |entry: &'m Entry| {
-                    LayerInfo::new(join(&self.path, &entry.name), entry, self.store)
-                };
-                topology.shown().map(info).collect()
-            }
+            Body::Leaf(_) => self.entry.wrapped.iter().map(info).collect(),
+            Body::Nested(topology) => topology.shown().map(info).collect(),
         }
     }
 
     /// Calls `visit` with the layer, or all that a nested model contains.
     fn visit(&self, visit: &mut impl FnMut(&'m Entry)) {
-        visit(self.entry);
-        if let Body::Nested(topology) = &self.entry.body {
-            topology.visit("", &mut |_, entry| visit(entry));
-        }
+        self.entry
+            .visit(String::new(), &mut |_, entry| visit(entry));
     }
 }
 

@@ -85,6 +85,19 @@ pub trait Layer: Any + fmt::Debug + Send + Sync {
         Flow::Unknown
     }
 
+    /// The layers that this one contains, each under the name of the attribute that Keras keeps it in
+    /// (`layer`): a wrapper calls them with [`Call::wrapped`]. They are layers of the model like others,
+    /// with weights, freezing states and paths of their own (`wrapper/inner/kernel`). None by default.
+    fn wrapped(&self) -> Vec<(&'static str, LayerSpec)> {
+        Vec::new()
+    }
+
+    /// The shapes of the inputs with which the contained layer at `index` is called, for inputs of
+    /// these shapes, which [`build`](Layer::build) has checked: the same unless stated otherwise.
+    fn wrapped_inputs(&self, _index: usize, inputs: &[Shape]) -> Vec<Shape> {
+        inputs.to_vec()
+    }
+
     /// The element type of the inputs: floats, unless the layer looks up token ids. What is of
     /// another type is converted, as Keras does.
     fn input_type(&self) -> DataType {

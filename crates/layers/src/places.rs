@@ -18,6 +18,8 @@ pub struct Place<'a> {
     pub class_name: &'a str,
     /// Whether it is a model used as a layer; its layers follow it.
     pub is_model: bool,
+    /// The attribute in which Keras keeps it, if it is the content of the wrapper before it.
+    pub attribute: Option<&'a str>,
     /// Its own weights, in the order in which files store them.
     pub weights: &'a [VariableId],
     /// What training may change in it.
@@ -39,6 +41,7 @@ impl Model {
                 name: &entry.name,
                 class_name: entry.class_name(),
                 is_model: matches!(entry.body, Body::Nested(_)),
+                attribute: entry.attribute,
                 weights: &entry.weights,
                 freezing: entry.freezing,
                 says_trainable: entry.says_trainable(),

@@ -12,7 +12,7 @@ use crate::handle::{
     ActivationFunction, ConstraintFunction, InitializerFunction, RegularizerFunction,
     name_and_config,
 };
-use crate::layers::{TABLE, class_names};
+use crate::layers::{TABLE, WRAPPERS, class_names};
 use crate::names::near;
 use crate::{
     Activation, Constraint, Error, Initializer, Layer, Loss, LossFunction, Regularizer, Result,
@@ -247,6 +247,9 @@ impl Registry {
         }
         let made = match self.layers.get(class_name) {
             Some(constructor) => constructor(config),
+            None if WRAPPERS.iter().any(|(name, _)| *name == class_name) => {
+                return crate::config::wrapper(self, class_name, config);
+            }
             None if class_names().any(|known| known == class_name) => {
                 settings::make_with("layer", TABLE, class_name, config, Some(self))
             }

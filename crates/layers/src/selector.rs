@@ -164,10 +164,7 @@ impl Model {
                 }
                 names.extend([path, entry.class_name().to_string()]);
             };
-            visit(entry.name.clone(), entry);
-            if let Body::Nested(topology) = &entry.body {
-                topology.visit(&entry.name, &mut visit);
-            }
+            entry.visit(entry.name.clone(), &mut visit);
         }
         if !picked.is_empty() {
             return Ok(picked);

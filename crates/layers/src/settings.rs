@@ -67,13 +67,23 @@ pub(crate) fn make_with<H>(
                 .help(near(&snake, names)),
         );
     };
+    read(name, config, registry, maker)
+}
+
+/// Makes something from its settings, all of which must be asked for.
+pub(crate) fn read<H>(
+    owner: &str,
+    config: &Map<String, Value>,
+    registry: Option<&Registry>,
+    make: impl FnOnce(&Settings<'_>) -> Result<H, Detail>,
+) -> Result<H, Detail> {
     let settings = Settings {
-        owner: name,
+        owner,
         config,
         registry,
         asked: RefCell::new(Vec::new()),
     };
-    let made = maker(&settings)?;
+    let made = make(&settings)?;
     settings.finish()?;
     Ok(made)
 }

@@ -159,6 +159,11 @@ fn reveal(topology: &mut Topology, path: &[&str]) -> Result<Vec<ValueId>, Detail
         return Err(detail.help("cut at a layer that takes its outputs"));
     };
     let entry = &mut topology.layers[layer];
+    if let (Body::Leaf(_), Some(inner)) = (&entry.body, inner.first()) {
+        let received = format!("{inner:?} within {name:?}");
+        let detail = Detail::new("", "a layer that has one output", received);
+        return Err(detail.help("a wrapper calls its layer as it likes: cut at the wrapper"));
+    }
     let (Body::Nested(nested), false) = (&mut entry.body, inner.is_empty()) else {
         return Ok(topology.outputs_of(call));
     };

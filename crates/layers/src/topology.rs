@@ -97,6 +97,10 @@ pub(crate) struct Entry {
     /// The policy of element types that its file has, if that is not `float32`: what Keras computes it
     /// in. Here all is computed with 32 bits; the policy is kept for saving.
     pub policy: Option<String>,
+    /// The layers that it contains, if it is a wrapper.
+    pub wrapped: Vec<Entry>,
+    /// The attribute in which Keras' wrapper keeps it, if one contains it.
+    pub attribute: Option<&'static str>,
 }
 
 #[derive(Clone, Debug)]
@@ -146,26 +150,52 @@ impl Entry {
     }
 }
 
+impl Entry {
+    /// Calls `visit` with it and with what is in it.
+    pub fn visit<'a>(&'a self, path: String, visit: &mut impl FnMut(String, &'a Entry)) {
+        visit(path.clone(), self);
+        for entry in &self.wrapped {
+            entry.visit(join(&path, &entry.name), visit);
+        }
+        if let Body::Nested(topology) = &self.body {
+            topology.visit(&path, visit);
+        }
+    }
+
+    /// As [`visit`](Self::visit), with entries that may be changed.
+    pub fn visit_mut(&mut self, path: &str, visit: &mut impl FnMut(&str, &mut Entry)) {
+        visit(path, self);
+        for entry in &mut self.wrapped {
+            entry.visit_mut(&join(path, &entry.name), visit);
+        }
+        if let Body::Nested(topology) = &mut self.body {
+            topology.visit_mut(path, visit);
+        }
+    }
+
+    /// How deep models and wrappers are nested in it; 0 if there is none.
+    pub fn nesting(&self) -> usize {
+        let wrapped = self.wrapped.iter().map(|entry| entry.nesting() + 1);
+        let nested = match &self.body {
+            Body::Nested(topology) => topology.nesting() + 1,
+            Body::Leaf(_) => 0,
+        };
+        wrapped.max().unwrap_or(0).max(nested)
+    }
+}
+
 impl Topology {
-    /// Calls `visit` with every entry and its path, nested ones after the model that has them.
+    /// Calls `visit` with every entry and its path, those within another after it.
     pub fn visit<'a>(&'a self, prefix: &str, visit: &mut impl FnMut(String, &'a Entry)) {
         for entry in &self.layers {
-            let path = join(prefix, &entry.name);
-            visit(path.clone(), entry);
-            if let Body::Nested(topology) = &entry.body {
-                topology.visit(&path, visit);
-            }
+            entry.visit(join(prefix, &entry.name), visit);
         }
     }
 
     /// As [`visit`](Self::visit), with entries that may be changed.
     pub fn visit_mut(&mut self, prefix: &str, visit: &mut impl FnMut(&str, &mut Entry)) {
         for entry in &mut self.layers {
-            let path = join(prefix, &entry.name);
-            visit(&path, entry);
-            if let Body::Nested(topology) = &mut entry.body {
-                topology.visit_mut(&path, visit);
-            }
+            entry.visit_mut(&join(prefix, &entry.name), visit);
         }
     }
 }
@@ -212,7 +242,9 @@ impl Topology {
         for entry in &mut self.layers {
             match &mut entry.body {
                 Body::Nested(topology) => topology.hide_within_frozen(frozen),
-                Body::Leaf(_) if frozen => entry.freezing = entry.freezing.without_parameters(),
+                Body::Leaf(_) if frozen => entry.visit_mut("", &mut |_, entry| {
+                    entry.freezing = entry.freezing.without_parameters();
+                }),
                 Body::Leaf(_) => {}
             }
         }
@@ -240,11 +272,7 @@ impl Topology {
     /// How deep models are nested in it; 0 if there is none. Models are nested
     /// [`DEEPEST`] deep at most, so that walks may follow them by recursion.
     pub fn nesting(&self) -> usize {
-        let nested = self.layers.iter().filter_map(|entry| match &entry.body {
-            Body::Nested(topology) => Some(topology.nesting() + 1),
-            Body::Leaf(_) => None,
-        });
-        nested.max().unwrap_or(0)
+        self.layers.iter().map(Entry::nesting).max().unwrap_or(0)
     }
 
     /// The element types of values.

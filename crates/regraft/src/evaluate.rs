@@ -126,13 +126,19 @@ impl<N: Network> Trainable<N> {
     ) -> Result<Scores> {
         /// Large, so that all cores are used; the loss is a weighted mean, so it does not matter.
         const BATCH: usize = 256;
+        /// Keras' own, which matters where masks say how many steps of a batch count.
+        const MASKED: usize = 32;
         let training = self.training.as_mut().ok_or_else(not_compiled)?;
         let model = self.network.model();
         let (inputs, targets) = (x.into_inputs()?, y.into_inputs()?);
         training.fit_to(model)?;
         let data = prepare::dataset("x", "y", model, &training.objective, inputs, targets)?;
         let mut evaluation = Evaluation::new(model, training, &data, FeatureCache::Off, 1)?;
-        evaluation.run(model, training, &data, BATCH)
+        let batch_size = match evaluation.steps.is_masked() {
+            true => MASKED,
+            false => BATCH,
+        };
+        evaluation.run(model, training, &data, batch_size)
     }
 }
 
@@ -148,12 +154,13 @@ pub(crate) fn update_metrics(
         // With one output all metrics are of it.
         let output = if steps.outputs > 1 { output } else { 0 };
         metric.follow(steps.links[output]);
-        metric.update(&metrics::Batch {
+        let batch = metrics::Batch {
             targets: rows.metric_targets(output),
             predictions: steps.output(output),
             shape: steps.rest().output_shape(output),
             sample_weights: weights,
-        })?;
+        };
+        metrics::update_masked(metric, &batch, steps.mask(output))?;
     }
     Ok(())
 }

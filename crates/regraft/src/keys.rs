@@ -16,12 +16,17 @@ pub(crate) fn keyed_places(model: &LayersModel) -> Vec<(String, Place<'_>)> {
     let mut counters: HashMap<String, ContainerKeys> = HashMap::new();
     let mut containers: HashMap<String, String> = HashMap::new();
     containers.insert(String::new(), "layers".to_string());
+    let mut keys: HashMap<String, String> = HashMap::new();
     let mut keyed = Vec::new();
     for place in model.places() {
         let parent = place.path.rsplit_once('/').map_or("", |(parent, _)| parent);
         let container = containers.get(parent).cloned().unwrap_or_default();
         let counter = counters.entry(container.clone()).or_default();
-        let key = format!("{container}/{}", counter.next(place.class_name));
+        let key = match (place.attribute, keys.get(parent)) {
+            (Some(attribute), Some(wrapper)) => format!("{wrapper}/{attribute}"),
+            _ => format!("{container}/{}", counter.next(place.class_name)),
+        };
+        keys.insert(place.path.clone(), key.clone());
         if place.is_model {
             containers.insert(place.path.clone(), format!("{key}/layers"));
         }

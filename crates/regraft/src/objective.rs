@@ -81,12 +81,14 @@ impl Objective {
         }
     }
 
-    /// The sum of the weighted losses, and the loss of each output.
+    /// The sum of the weighted losses, and the loss of each output, which leaves out what the mask of
+    /// its predictions does.
     pub fn apply<'g>(
         &self,
         model: &Model,
         targets: &[Var<'g>],
         predictions: &[Var<'g>],
+        masks: &[Option<Var<'g>>],
         sample_weights: Option<Var<'g>>,
     ) -> Result<(Var<'g>, Vec<Var<'g>>)> {
         let losses = self.losses(model)?;
@@ -94,7 +96,8 @@ impl Objective {
         let mut total: Option<Var<'g>> = None;
         for (index, loss) in losses.into_iter().enumerate() {
             let prediction = predictions[index];
-            let apply = || loss.apply(targets[index], prediction, sample_weights);
+            let mask = masks.get(index).copied().flatten();
+            let apply = || loss.apply_masked(targets[index], prediction, sample_weights, mask);
             let part = prediction.graph().scope(&loss.name(), apply);
             parts.push(part);
             let weighted = match &self.weights {

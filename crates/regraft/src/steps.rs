@@ -33,6 +33,8 @@ pub(crate) struct Steps {
     pub losses: Vec<usize>,
     /// Of each output what makes probabilities of it, where its loss takes it for logits.
     pub links: Vec<Option<Link>>,
+    /// For each output of the model its mask, if it has one.
+    masks: Vec<Option<usize>>,
     /// Trained parameters, each with the output that is its gradient.
     pub gradients: Vec<(VariableId, usize)>,
     /// States, each with the output that is its new value.
@@ -98,7 +100,8 @@ impl Steps {
             }
             let weights =
                 weighted.then(|| graph.input("sample_weight", [Dim::Batch], DataType::F32));
-            let (mut total, parts) = objective.apply(model, &targets, &asked, weights)?;
+            let (mut total, parts) =
+                objective.apply(model, &targets, &asked, &emission.masks, weights)?;
             for &penalty in &emission.penalties {
                 total = total + penalty;
             }
@@ -107,6 +110,10 @@ impl Steps {
             if output_count > 1 {
                 steps.losses = (asked.len()..asked.len() + parts.len()).collect();
                 asked.extend(parts);
+            }
+            for mask in &emission.masks {
+                steps.masks.push(mask.is_some().then_some(asked.len()));
+                asked.extend(*mask);
             }
             if let Purpose::Train { .. } = purpose {
                 let wrt: Vec<Var<'_>> = emission.trainable.iter().map(|(_, var)| *var).collect();
@@ -150,6 +157,7 @@ impl Steps {
             outputs: output_count,
             losses: steps.losses,
             links: steps.links,
+            masks: steps.masks,
             gradients: steps.gradients,
             updates: steps.updates,
             trained: emission.trained(),
@@ -250,6 +258,18 @@ impl Steps {
         self.rest.output(index)
     }
 
+    /// The mask of the model's output `index` in the last run, if it has one: 1 where its steps count.
+    pub fn mask(&self, index: usize) -> Option<&[f32]> {
+        let output = self.masks.get(index).copied().flatten();
+        output.map(|output| self.rest.output(output))
+    }
+
+    /// Whether the loss of a batch is divided by what masks say counts in it, so that the mean of the
+    /// batches' losses depends on how the samples are divided.
+    pub fn is_masked(&self) -> bool {
+        self.masks.iter().any(Option::is_some)
+    }
+
     /// The loss of the last run; 0 without a loss.
     pub fn loss_value(&self) -> f32 {
         self.loss.map_or(0.0, |index| self.number(index))
@@ -280,6 +300,7 @@ struct StepOutputs {
     loss: Option<usize>,
     losses: Vec<usize>,
     links: Vec<Option<Link>>,
+    masks: Vec<Option<usize>>,
     gradients: Vec<(VariableId, usize)>,
     updates: Vec<(VariableId, usize)>,
     stopped_at: Vec<String>,

@@ -16,9 +16,12 @@ mod write;
 
 pub(crate) use read::brief;
 
-use serde_json::Value;
+use std::sync::Arc;
 
-use crate::{Model, Registry, Result};
+use serde_json::{Map, Value};
+
+use crate::layers::WRAPPERS;
+use crate::{Layer, Model, Registry, Result};
 
 /// The key of a layer's freezing state, beside `config`.
 const FREEZING: &str = "freezing";
@@ -35,6 +38,17 @@ const TAKES_A_LIST: [&str; 9] = [
     "Multiply",
     "Subtract",
 ];
+
+/// The wrapper of this class with these settings, which have the layer that it contains.
+pub(crate) fn wrapper(
+    registry: &Registry,
+    class_name: &str,
+    settings: &Map<String, Value>,
+) -> Result<Arc<dyn Layer>> {
+    let known = WRAPPERS.iter().find(|(name, _)| *name == class_name);
+    let (_, wrap) = known.expect("the registry asks for wrappers alone");
+    read::Reader { registry }.wrapper(class_name, settings, *wrap, 0)
+}
 
 impl Model {
     /// The model as Keras 3's `config.json` has it: classes, settings and connections, without the

@@ -1,14 +1,16 @@
 //! A configuration as a model.
 
+use std::sync::Arc;
+
 use regraft_tensor::Detail;
 use serde_json::{Map, Value};
 
 use super::FREEZING;
 use super::graph::written_by_keras2;
 use crate::layer::{LayerKind, LayerSpec};
-use crate::layers::{Input, sample_shape};
+use crate::layers::{Input, WRAPPERS, Wrap, sample_shape};
 use crate::topology::DEEPEST;
-use crate::{Error, Freezing, LayerExt, Model, Registry, Result, Sequential};
+use crate::{Error, Freezing, Layer, LayerExt, Model, Registry, Result, Sequential};
 
 /// Settings that every layer has, or that Keras 2 gave the first one.
 const OF_EVERY_LAYER: [&str; 6] = [
@@ -135,12 +137,52 @@ impl Reader<'_> {
             true => None,
             false => read_policy(config.get("dtype")).map_err(|error| error.within(at))?,
         };
-        let layer = self.registry.layer(class_name, &settings);
+        let layer = match WRAPPERS.iter().find(|(name, _)| *name == class_name) {
+            Some((_, wrap)) => self.wrapper(class_name, &settings, *wrap, depth),
+            None => self.registry.layer(class_name, &settings),
+        };
         let mut spec = LayerSpec::from(layer.map_err(|error| error.within(at))?);
         spec.name = name.map(without_slashes);
         spec.policy = policy;
         spec.freezing = freezing(config, &value[FREEZING]).map_err(|error| error.within(at))?;
+        if spec.freezing == Freezing::Frozen && wrapped_trains(&spec) {
+            // As in Keras 3, what is in a wrapper has states of its own.
+            spec.freezing = Freezing::Trainable;
+        }
         Ok(spec)
+    }
+}
+
+/// Whether a wrapper contains something that is trained.
+fn wrapped_trains(spec: &LayerSpec) -> bool {
+    let LayerKind::Leaf(layer) = &spec.kind else {
+        return false;
+    };
+    layer.wrapped().iter().any(|(_, inner)| match &inner.kind {
+        LayerKind::Leaf(_) => inner.freezing.trains_parameters() || wrapped_trains(inner),
+        LayerKind::Nested(model) => model.topology.trains(),
+    })
+}
+
+impl Reader<'_> {
+    /// A layer that contains the one that its settings have under `layer`.
+    pub(super) fn wrapper(
+        &self,
+        class_name: &str,
+        settings: &Map<String, Value>,
+        wrap: Wrap,
+        depth: usize,
+    ) -> Result<Arc<dyn Layer>> {
+        if depth > DEEPEST {
+            let expected = format!("at most {DEEPEST} models in each other");
+            return Err(wrong("", &expected, "more"));
+        }
+        let mut settings = settings.clone();
+        let inner = settings.remove("layer").unwrap_or_default();
+        let inner = self.layer(&inner, depth + 1)?;
+        let registry = Some(self.registry);
+        let made = crate::settings::read(class_name, &settings, registry, |it| wrap(inner, it));
+        made.map_err(Error::Config)
     }
 }
 

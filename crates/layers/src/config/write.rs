@@ -90,6 +90,12 @@ fn layer(entry: &Entry) -> Value {
     }
     let freezing = entry.own_freezing();
     let mut config = layer.config();
+    for inner in &entry.wrapped {
+        config.insert(
+            inner.attribute.unwrap_or("layer").into(),
+            self::layer(inner),
+        );
+    }
     config.insert("name".into(), entry.name.as_str().into());
     let own = config.entry("dtype");
     own.or_insert_with(|| policy(entry.policy.as_deref()));
@@ -102,7 +108,7 @@ fn layer(entry: &Entry) -> Value {
         }
     }
     let mut value = class(&**layer, config);
-    if !entry.weights.is_empty() {
+    if !entry.weights.is_empty() || !entry.wrapped.is_empty() {
         let shapes: Vec<Value> = entry.input_shapes.iter().map(|s| sizes(s.dims())).collect();
         let shape = match <[Value; 1]>::try_from(shapes) {
             Ok([shape]) => shape,

@@ -28,6 +28,7 @@ mod input;
 mod interpolation;
 mod layer_normalization;
 mod layer_scale;
+mod masking;
 mod merging;
 mod normalization;
 pub(crate) mod operations;
@@ -36,6 +37,7 @@ mod permute;
 mod pooling;
 mod prelu;
 mod preprocessing;
+mod repeat_vector;
 mod rescaling;
 mod reshape;
 mod resizing;
@@ -49,6 +51,7 @@ mod support;
 mod table;
 #[cfg(test)]
 mod tests;
+mod time_distributed;
 mod unit_normalization;
 mod up_sampling;
 mod zero_padding;
@@ -92,6 +95,7 @@ pub use input::Input;
 pub use interpolation::Interpolation;
 pub use layer_normalization::LayerNormalization;
 pub use layer_scale::LayerScale;
+pub use masking::Masking;
 pub use merging::{Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract};
 pub use normalization::Normalization;
 pub use operations::Operation;
@@ -105,6 +109,7 @@ pub use prelu::PReLU;
 pub use preprocessing::{
     CategoryEncoding, Discretization, Hashing, IntegerLookup, OutputMode, StringLookup,
 };
+pub use repeat_vector::RepeatVector;
 pub use rescaling::Rescaling;
 pub use reshape::Reshape;
 pub use resizing::Resizing;
@@ -113,10 +118,11 @@ pub use separable_convolution::{SeparableConv1D, SeparableConv2D, SeparableConvo
 pub use spatial::{Borders, Sizes};
 pub use spatial_dropout::{SpatialDropout1D, SpatialDropout2D, SpatialDropout3D};
 pub use stochastic_depth::StochasticDepth;
+pub use time_distributed::TimeDistributed;
 pub use unit_normalization::UnitNormalization;
 pub use up_sampling::{UpSampling, UpSampling1D, UpSampling2D, UpSampling3D};
 pub use zero_padding::{ZeroPadding, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D};
 
 pub(crate) use input::sample_shape;
 pub(crate) use support::{as_size, features, object};
-pub(crate) use table::{TABLE, class_names};
+pub(crate) use table::{TABLE, WRAPPERS, Wrap, class_names};

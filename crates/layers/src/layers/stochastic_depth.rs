@@ -55,6 +55,11 @@ impl Layer for StochasticDepth {
         drop(call, x, mask.into(), self.drop_path_rate, None)
     }
 
+    /// Kept where the input is left as it is.
+    fn mask<'g>(&self, call: &Call<'g, '_>, _inputs: &[Var<'g>]) -> Option<Var<'g>> {
+        call.mask(0).filter(|_| !call.training())
+    }
+
     fn config(&self) -> Map<String, Value> {
         object(json!({ "drop_path_rate": number(self.drop_path_rate) }))
     }

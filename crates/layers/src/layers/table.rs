@@ -5,8 +5,8 @@ use std::sync::Arc;
 use regraft_tensor::Detail;
 
 use super::*;
-use crate::Layer;
 use crate::settings::{FromSettings, Maker, Settings};
+use crate::{Layer, LayerSpec};
 
 fn make<L: Layer + FromSettings>(settings: &Settings<'_>) -> Result<Arc<dyn Layer>, Detail> {
     Ok(Arc::new(L::from_settings(settings)?))
@@ -74,6 +74,7 @@ pub(crate) const TABLE: &[Maker<Arc<dyn Layer>>] = &[
     (&["LayerNormalization"], make::<LayerNormalization>),
     (&["LayerScale"], make::<LayerScale>),
     (&["LeakyReLU"], make::<LeakyReLU>),
+    (&["Masking"], make::<Masking>),
     (&["MaxPooling1D"], make::<MaxPooling1D>),
     (&["MaxPooling2D"], make::<MaxPooling2D>),
     (&["MaxPooling3D"], make::<MaxPooling3D>),
@@ -85,6 +86,7 @@ pub(crate) const TABLE: &[Maker<Arc<dyn Layer>>] = &[
     (&["Permute"], make::<Permute>),
     (&["RMSNormalization"], make::<RMSNormalization>),
     (&["ReLU"], make::<ReLU>),
+    (&["RepeatVector"], make::<RepeatVector>),
     (&["Rescaling"], make::<Rescaling>),
     (&["Reshape"], make::<Reshape>),
     (&["SeparableConv1D"], make::<SeparableConv1D>),
@@ -143,7 +145,16 @@ pub(crate) const TABLE: &[Maker<Arc<dyn Layer>>] = &[
     (&["Solarization"], make::<Solarization>),
 ];
 
-/// The class names in [`TABLE`].
+/// Makes a wrapper of the layer that its configuration has, and its other settings.
+pub(crate) type Wrap = fn(LayerSpec, &Settings<'_>) -> Result<Arc<dyn Layer>, Detail>;
+
+/// Every built-in layer that contains another one, which its settings have under `layer`.
+pub(crate) const WRAPPERS: &[(&str, Wrap)] = &[("TimeDistributed", |layer, _| {
+    Ok(Arc::new(TimeDistributed::new(layer)))
+})];
+
+/// The class names in [`TABLE`] and [`WRAPPERS`].
 pub(crate) fn class_names() -> impl Iterator<Item = &'static str> {
-    TABLE.iter().flat_map(|(names, _)| names.iter().copied())
+    let layers = TABLE.iter().flat_map(|(names, _)| names.iter().copied());
+    layers.chain(WRAPPERS.iter().map(|(name, _)| *name))
 }

@@ -83,6 +83,18 @@ impl LossFunction {
         predictions: Var<'g>,
         weights: Option<Var<'g>>,
     ) -> Var<'g> {
+        self.apply_masked(targets, predictions, weights, None)
+    }
+
+    /// As [`apply`](Self::apply), with the mask of the predictions: losses where it is 0 do not count,
+    /// neither in a sum nor in what it is divided by. It has the shape of the losses.
+    pub fn apply_masked<'g>(
+        &self,
+        targets: Var<'g>,
+        predictions: Var<'g>,
+        weights: Option<Var<'g>>,
+        mask: Option<Var<'g>>,
+    ) -> Var<'g> {
         let graph = predictions.graph();
         let loss = match self.get() {
             Ok(loss) => loss,
@@ -92,8 +104,16 @@ impl LossFunction {
             }
         };
         let values = loss.call(targets, predictions);
+        let (values, given) = match mask {
+            Some(mask) => fit(loss.class_name(), mask, values),
+            None => (values, None),
+        };
         let weights = weights.map(|weights| align(loss.class_name(), weights, values));
-        let mask = loss.mask(targets, values);
+        let own = loss.mask(targets, values);
+        let mask = match (given, own) {
+            (Some(given), Some(own)) => Some(given * own),
+            (given, own) => given.or(own),
+        };
         let (mut weighted, mut total) = (values, weights);
         if let Some(weights) = weights {
             weighted = weighted * weights;
@@ -217,6 +237,27 @@ fn align<'g>(class_name: &str, weights: Var<'g>, values: Var<'g>) -> Var<'g> {
     }
     let dims = given.dims().iter().copied();
     weights.reshape(dims.chain(rest.map(|_| Dim::Fixed(1))).collect::<Shape>())
+}
+
+/// The losses and the mask of the predictions in one shape: a loss of the batch as a whole is that of
+/// every step, and axes of size 1 at the end of either are left out.
+fn fit<'g>(class_name: &str, mask: Var<'g>, values: Var<'g>) -> (Var<'g>, Option<Var<'g>>) {
+    let (given, shape) = (mask.shape(), values.shape());
+    let is_one_longer = |long: &Shape, short: &Shape| {
+        long.dims().strip_suffix(&[Dim::Fixed(1)]) == Some(short.dims())
+    };
+    match () {
+        () if given == shape => (values, Some(mask)),
+        () if shape.rank() == 0 => (values.broadcast_to(given), Some(mask)),
+        () if is_one_longer(&given, &shape) => (values, Some(mask.reshape(shape))),
+        () if is_one_longer(&shape, &given) => (values, Some(mask.reshape(shape))),
+        () => {
+            let detail = Detail::new(class_name, format!("a mask for losses {shape}"), given)
+                .help("the mask of the predictions says which of their steps count");
+            mask.graph().fail(Error::Shape(detail));
+            (values, None)
+        }
+    }
 }
 
 /// The ratio of two numbers; 0 where both are.

@@ -196,6 +196,10 @@ macro_rules! accuracy_metric {
                 $keras
             }
 
+            fn looks_at_masks(&self) -> bool {
+                true
+            }
+
             fn reset(&mut self) {
                 self.mean = WeightedMean::default();
             }

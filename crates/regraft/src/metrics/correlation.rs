@@ -100,6 +100,10 @@ macro_rules! correlation {
                 self.mean.get()
             }
 
+            fn looks_at_masks(&self) -> bool {
+                true
+            }
+
             fn direction(&self) -> Option<Direction> {
                 Some(Direction::Up)
             }

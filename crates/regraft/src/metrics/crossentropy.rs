@@ -224,6 +224,10 @@ impl Metric for BinaryCrossentropy {
         "binary_crossentropy"
     }
 
+    fn looks_at_masks(&self) -> bool {
+        true
+    }
+
     fn reset(&mut self) {
         self.mean = WeightedMean::default();
     }
@@ -273,6 +277,10 @@ impl Metric for BinaryCrossentropy {
 impl Metric for CategoricalCrossentropy {
     fn name(&self) -> &str {
         "categorical_crossentropy"
+    }
+
+    fn looks_at_masks(&self) -> bool {
+        true
     }
 
     fn reset(&mut self) {
@@ -336,6 +344,10 @@ impl Metric for CategoricalCrossentropy {
 impl Metric for SparseCategoricalCrossentropy {
     fn name(&self) -> &str {
         "sparse_categorical_crossentropy"
+    }
+
+    fn looks_at_masks(&self) -> bool {
+        true
     }
 
     fn reset(&mut self) {

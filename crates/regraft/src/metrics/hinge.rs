@@ -76,6 +76,10 @@ macro_rules! hinge_metric {
                 $keras
             }
 
+            fn looks_at_masks(&self) -> bool {
+                true
+            }
+
             fn reset(&mut self) {
                 self.mean = WeightedMean::default();
             }

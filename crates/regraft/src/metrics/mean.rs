@@ -198,6 +198,10 @@ macro_rules! mean_metric {
                 $keras
             }
 
+            fn looks_at_masks(&self) -> bool {
+                true
+            }
+
             fn reset(&mut self) {
                 self.mean = $crate::metrics::WeightedMean::default();
             }

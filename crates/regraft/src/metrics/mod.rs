@@ -55,6 +55,7 @@ mod hinge;
 mod into_metrics;
 mod iou;
 mod known;
+mod masked;
 mod mean;
 mod named;
 mod precision_recall;
@@ -90,6 +91,7 @@ pub(crate) use from_config::from_config_with;
 pub use hinge::{CategoricalHinge, Hinge, SquaredHinge};
 pub use into_metrics::{IntoMetric, IntoMetrics};
 pub use iou::{BinaryIoU, IoU, MeanIoU, OneHotIoU, OneHotMeanIoU};
+pub(crate) use masked::update_masked;
 pub use mean::{Mean, Sum, WeightedMean};
 pub use named::{Named, named};
 pub use precision_recall::{Precision, Recall};
@@ -147,6 +149,13 @@ pub trait Metric: Debug + Send + Any {
     /// All numbers of a metric that has several, such as one per class or threshold.
     fn results(&self) -> Vec<f64> {
         vec![self.result()]
+    }
+
+    /// Whether rows of predictions with a mask that do not count (padding) are left out: the metric is
+    /// then given the rows as samples, with the mask as their weights. As in Keras, means of a function
+    /// of each row say yes; others, and those of your own unless they say so, count all rows.
+    fn looks_at_masks(&self) -> bool {
+        self.inner().is_some_and(Metric::looks_at_masks)
     }
 
     /// Whether a larger result is better; `None` if the metric does not say.

@@ -32,6 +32,10 @@ impl<M: Metric> Metric for Named<M> {
         &self.name
     }
 
+    fn looks_at_masks(&self) -> bool {
+        self.metric.looks_at_masks()
+    }
+
     fn reset(&mut self) {
         self.metric.reset();
     }
@@ -76,6 +80,10 @@ impl<M: Metric> Metric for Named<M> {
 impl Metric for Box<dyn Metric> {
     fn name(&self) -> &str {
         (**self).name()
+    }
+
+    fn looks_at_masks(&self) -> bool {
+        (**self).looks_at_masks()
     }
 
     fn reset(&mut self) {

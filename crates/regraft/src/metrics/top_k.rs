@@ -130,6 +130,10 @@ impl Metric for TopKCategoricalAccuracy {
         "top_k_categorical_accuracy"
     }
 
+    fn looks_at_masks(&self) -> bool {
+        true
+    }
+
     fn reset(&mut self) {
         self.mean = WeightedMean::default();
     }
@@ -161,6 +165,10 @@ impl Metric for TopKCategoricalAccuracy {
 impl Metric for SparseTopKCategoricalAccuracy {
     fn name(&self) -> &str {
         "sparse_top_k_categorical_accuracy"
+    }
+
+    fn looks_at_masks(&self) -> bool {
+        true
     }
 
     fn reset(&mut self) {
