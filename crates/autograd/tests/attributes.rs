@@ -459,8 +459,11 @@ impl<F: Fn(f32) -> f32 + Send + Sync + 'static> Op for Applied<F> {
     }
 }
 
+/// A value made of another.
+type Formula = Box<dyn for<'g> Fn(Var<'g>) -> Var<'g>>;
+
 /// What ops of one's own give at x = 500, and how many of them are run.
-fn run(ops: Vec<Box<dyn for<'g> Fn(Var<'g>) -> Var<'g>>>) -> (Vec<f32>, usize) {
+fn run(ops: Vec<Formula>) -> (Vec<f32>, usize) {
     let graph = Graph::new();
     let x = graph.samples("x", &[]);
     let asked: Vec<Var<'_>> = ops.iter().map(|op| op(x)).collect();
@@ -479,7 +482,7 @@ fn run(ops: Vec<Box<dyn for<'g> Fn(Var<'g>) -> Var<'g>>>) -> (Vec<f32>, usize) {
     (values.collect(), count)
 }
 
-fn of<O: Op>(make: impl Fn() -> O + 'static) -> Box<dyn for<'g> Fn(Var<'g>) -> Var<'g>> {
+fn of<O: Op>(make: impl Fn() -> O + 'static) -> Formula {
     Box::new(move |x| x.graph().apply(make(), &[x]))
 }
 

@@ -51,9 +51,12 @@ sine!(
     }
 );
 
+/// A value made of another.
+type Function = for<'g> fn(Var<'g>) -> Var<'g>;
+
 /// A layer of one function of its input.
 #[derive(Debug)]
-struct Formula(for<'g> fn(Var<'g>) -> Var<'g>);
+struct Formula(Function);
 
 impl Layer for Formula {
     fn class_name(&self) -> &str {
@@ -69,7 +72,7 @@ impl Layer for Formula {
     }
 }
 
-fn with(formula: for<'g> fn(Var<'g>) -> Var<'g>) -> Sequential {
+fn with(formula: Function) -> Sequential {
     let mut model = Sequential::new(layers![
         Input::new([2]),
         Dense::new(3).named("below"),
@@ -129,7 +132,7 @@ fn an_op_that_declares_no_gradient_is_named() {
 
 #[test]
 fn what_no_gradient_reaches_is_named_with_the_op_at_which_it_stops() {
-    let formulas: [(for<'g> fn(Var<'g>) -> Var<'g>, &str); 6] = [
+    let formulas: [(Function, &str); 6] = [
         (|x| x.round(), "formula (round)"),
         (|x| x.floor(), "formula (floor)"),
         (|x| x.greater(0.0), "formula (greater)"),
