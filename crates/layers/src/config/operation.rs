@@ -190,7 +190,12 @@ enum Change {
 
 /// The name and the change of an argument; nothing if it is left out: `-name` where it is off.
 fn renamed<'f>(specification: &'f str, key: &'f str, value: &Value) -> Option<(&'f str, Change)> {
-    let off = value.is_null() || *value == json!(false) || *value == json!(0);
+    // Channels stand last unless told otherwise.
+    let last = ["channels_last", "N...C", "NWC", "NHWC", "NDHWC"];
+    let off = value.is_null()
+        || *value == json!(false)
+        || *value == json!(0)
+        || value.as_str().is_some_and(|text| last.contains(&text));
     for entry in specification.split_whitespace() {
         match entry.split_once('=') {
             Some((theirs, ours)) if theirs == key => {

@@ -36,7 +36,7 @@ macro_rules! numbers {
 pub(super) const TABLE: &[Declared] = &[
     Declared::new("Add", X1_X2, add).like(&[
         function("__operators__.add add Add AddV2 BiasAdd", "x=x1 y=x2"),
-        function("nn.bias_add", "value=x1 bias=x2"),
+        function("nn.bias_add", "value=x1 bias=x2 -data_format"),
     ]),
     numbers!(
         "Subtract",
