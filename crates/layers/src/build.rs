@@ -85,6 +85,7 @@ impl Model {
             output_shapes,
             stream,
             policy,
+            changed_settings: serde_json::Map::new(),
             wrapped,
             attribute: None,
         })

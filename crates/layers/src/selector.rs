@@ -16,7 +16,7 @@ use crate::{Error, Freezing, LayerInfo, Model, Result};
 ///
 /// | written | picks |
 /// |---|---|
-/// | `..-1`, `2..`, `1..3`, `..` | layers by position (negative: from the end), inputs not counted |
+/// | `..-1`, `2..`, `1..=3`, `..`, `-1` | layers by position (negative: from the end), inputs not counted |
 /// | `"dense_1"`, `"base/conv1"` | the layer of this name or path |
 /// | `"block*"`, `"base/**"` | names or paths that match; `*` stays within a name, `**` does not |
 /// | `Selector::kind("BatchNormalization")` | layers of a class |
@@ -116,7 +116,7 @@ fn picks_by_name(pattern: &str, path: &str) -> bool {
 
 /// Matches `*` (any characters but `/`), `**` (any), `?` (one but `/`), and the rest as it is. Takes
 /// time proportional to the product of the lengths, whatever the pattern.
-fn glob(pattern: &[u8], text: &[u8]) -> bool {
+pub(crate) fn glob(pattern: &[u8], text: &[u8]) -> bool {
     // reachable[i]: whether the pattern so far can have consumed text[..i].
     let mut reachable = vec![false; text.len() + 1];
     reachable[0] = true;
@@ -145,8 +145,8 @@ impl Model {
     ///
     /// # Errors
     /// [`Error::NoMatch`] if it picks none, with the nearest names.
-    pub fn select(&self, selector: impl Into<Selector>) -> Result<Vec<String>> {
-        let selector = selector.into();
+    pub fn select(&self, selector: impl IntoSelector) -> Result<Vec<String>> {
+        let selector = selector.into_selector();
         let top: Vec<&Entry> = self
             .topology
             .layers
@@ -184,13 +184,9 @@ impl Model {
     ///
     /// # Errors
     /// [`Error::NoMatch`] if `selector` picks none.
-    pub fn set_freezing(
-        &mut self,
-        selector: impl Into<Selector>,
-        freezing: Freezing,
-    ) -> Result<()> {
+    pub fn set_freezing(&mut self, selector: impl IntoSelector, freezing: Freezing) -> Result<()> {
         let trains = freezing.trains_parameters();
-        self.change_freezing(selector.into(), trains, |_, _| freezing)
+        self.change_freezing(selector.into_selector(), trains, |_, _| freezing)
     }
 
     /// Freezes the picked layers: no weight of them changes, they behave as in inference, and
@@ -198,7 +194,7 @@ impl Model {
     ///
     /// # Errors
     /// [`Error::NoMatch`] if `selector` picks none.
-    pub fn freeze(&mut self, selector: impl Into<Selector>) -> Result<()> {
+    pub fn freeze(&mut self, selector: impl IntoSelector) -> Result<()> {
         self.set_freezing(selector, Freezing::Frozen)
     }
 
@@ -209,12 +205,16 @@ impl Model {
     ///
     /// # Errors
     /// [`Error::NoMatch`] if `selector` picks none.
-    pub fn unfreeze(&mut self, selector: impl Into<Selector>) -> Result<()> {
-        self.change_freezing(selector.into(), true, |now, has_state| match has_state {
-            // A layer whose statistics move already is not told to stop.
-            true if now != Freezing::Trainable => Freezing::FrozenStatistics,
-            _ => Freezing::Trainable,
-        })
+    pub fn unfreeze(&mut self, selector: impl IntoSelector) -> Result<()> {
+        self.change_freezing(
+            selector.into_selector(),
+            true,
+            |now, has_state| match has_state {
+                // A layer whose statistics move already is not told to stop.
+                true if now != Freezing::Trainable => Freezing::FrozenStatistics,
+                _ => Freezing::Trainable,
+            },
+        )
     }
 
     fn change_freezing(
@@ -297,55 +297,67 @@ impl fmt::Debug for Selector {
     }
 }
 
-impl From<&str> for Selector {
-    fn from(pattern: &str) -> Self {
-        Selector::Glob(pattern.to_string())
-    }
+/// What can be used where layers are picked.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not pick layers",
+    label = "expected a position, a range, a name or a `Selector`",
+    note = "pick by position (`..-1`, `2`), by name or glob (`\"block*\"`), or by kind (`Selector::kind(\"Dense\")`)"
+)]
+pub trait IntoSelector {
+    /// The selector.
+    fn into_selector(self) -> Selector;
 }
 
-impl From<String> for Selector {
-    fn from(pattern: String) -> Self {
-        Selector::Glob(pattern)
-    }
+/// Each type with the selector that a value of it means.
+macro_rules! selectors {
+    ($($value:ident: $type:ty => $selector:expr),* $(,)?) => {$(
+        impl IntoSelector for $type {
+            fn into_selector(self) -> Selector {
+                let $value = self;
+                $selector
+            }
+        }
+    )*};
 }
 
-impl From<ops::RangeFull> for Selector {
-    fn from(_: ops::RangeFull) -> Self {
-        Selector::Range(None, None)
-    }
+/// Positions from `start` to before `end`, or to the end.
+fn range(start: impl Into<Option<i32>>, end: impl Into<Option<i32>>) -> Selector {
+    let bound = |bound: Option<i32>| bound.map(|bound| bound as isize);
+    Selector::Range(bound(start.into()), bound(end.into()))
 }
 
-impl From<ops::RangeTo<i32>> for Selector {
-    fn from(range: ops::RangeTo<i32>) -> Self {
-        Selector::Range(None, Some(range.end as isize))
-    }
+/// What follows position `last`: nothing after the last of all.
+fn after(last: i32) -> Option<i32> {
+    (last != -1).then_some(last + 1)
 }
 
-impl From<ops::RangeFrom<i32>> for Selector {
-    fn from(range: ops::RangeFrom<i32>) -> Self {
-        Selector::Range(Some(range.start as isize), None)
-    }
+selectors! {
+    selector: Selector => selector,
+    name: &str => Selector::Glob(name.to_string()),
+    name: &String => Selector::Glob(name.clone()),
+    name: String => Selector::Glob(name),
+    position: i32 => range(position, after(position)),
+    _all: ops::RangeFull => range(None, None),
+    positions: ops::RangeTo<i32> => range(None, positions.end),
+    positions: ops::RangeFrom<i32> => range(positions.start, None),
+    positions: ops::Range<i32> => range(positions.start, positions.end),
+    positions: ops::RangeToInclusive<i32> => range(None, after(positions.end)),
+    positions: ops::RangeInclusive<i32> => range(*positions.start(), after(*positions.end())),
 }
 
-impl From<ops::Range<i32>> for Selector {
-    fn from(range: ops::Range<i32>) -> Self {
-        Selector::Range(Some(range.start as isize), Some(range.end as isize))
-    }
-}
-
-impl<S: Into<Selector>> ops::BitAnd<S> for Selector {
+impl<S: IntoSelector> ops::BitAnd<S> for Selector {
     type Output = Selector;
 
     fn bitand(self, other: S) -> Selector {
-        Selector::And(Box::new(self), Box::new(other.into()))
+        Selector::And(Box::new(self), Box::new(other.into_selector()))
     }
 }
 
-impl<S: Into<Selector>> ops::BitOr<S> for Selector {
+impl<S: IntoSelector> ops::BitOr<S> for Selector {
     type Output = Selector;
 
     fn bitor(self, other: S) -> Selector {
-        Selector::Or(Box::new(self), Box::new(other.into()))
+        Selector::Or(Box::new(self), Box::new(other.into_selector()))
     }
 }
 
@@ -380,5 +392,34 @@ mod tests {
         assert!(!picks_by_name("bas", "base/bn1"));
         assert!(picks_by_name("base/bn1", "base/bn1"));
         assert!(!picks_by_name("base/bn", "base/bn1"));
+    }
+
+    #[test]
+    fn positions_and_ranges_say_what_they_say_elsewhere() {
+        let layers = crate::layers![
+            crate::Input::new([2]),
+            crate::Dense::new(2),
+            crate::Dense::new(2),
+            crate::Dense::new(2),
+        ];
+        let model = crate::Sequential::new(layers).unwrap();
+        let picked = |selector: Selector| model.select(selector).unwrap_or_default();
+        let all = ["dense", "dense_1", "dense_2"];
+        for (selector, expected) in [
+            ((..).into_selector(), &all[..]),
+            ((..-1).into_selector(), &all[..2]),
+            ((..=-1).into_selector(), &all[..]),
+            ((..=-2).into_selector(), &all[..2]),
+            ((0..=1).into_selector(), &all[..2]),
+            ((1..).into_selector(), &all[1..]),
+            (0.into_selector(), &all[..1]),
+            ((-1).into_selector(), &all[2..]),
+            (
+                "dense".into_selector() | "dense_2",
+                &["dense", "dense_2"][..],
+            ),
+        ] {
+            assert_eq!(picked(selector.clone()), expected, "{selector:?}");
+        }
     }
 }

@@ -101,6 +101,8 @@ pub(crate) struct Entry {
     pub wrapped: Vec<Entry>,
     /// The attribute in which Keras' wrapper keeps it, if one contains it.
     pub attribute: Option<&'static str>,
+    /// Settings that were changed after the layer was made, as a configuration has them.
+    pub changed_settings: serde_json::Map<String, serde_json::Value>,
 }
 
 #[derive(Clone, Debug)]

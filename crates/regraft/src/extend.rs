@@ -51,7 +51,7 @@ pub use regraft_layers::{
     Activation, ActivationFunction, Call, Configured, Constraint, ConstraintFunction, Emission,
     Flow, Initializer, InitializerFunction, Layer, LayerInfo, LayerKey, LayerSpec, Loss,
     LossFunction, Mode, ParameterCount, Reduction, Regularizer, RegularizerFunction, Summary,
-    Weight, WeightAxis, WeightKind, WeightSpec, WeightStore, Weights, near,
+    Weight, WeightAxis, WeightKind, WeightRegularizer, WeightSpec, WeightStore, Weights, near,
 };
 pub use regraft_optimizers::{
     IntoOptimizer, LearningRate, Optimizer, ParameterInfo, ParameterSource, ParameterUpdate, Plan,

@@ -61,8 +61,8 @@ pub use trainable::{Model, Network, Sequential, Trainable};
 pub use ndarray;
 pub use regraft_io as io;
 pub use regraft_layers::{
-    Freezing, Functional, LayerOutput, Selector, activations, constraints, initializers, losses,
-    regularizers,
+    Freezing, Functional, IntoSelector, LayerOutput, Selector, activations, constraints,
+    initializers, losses, regularizers,
 };
 pub use regraft_optimizers as optimizers;
 pub use regraft_tensor::Tensor;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use regraft_autograd::VariableId;
 use regraft_io::{Checkpoint, Format, SavedWeight};
-use regraft_layers::{LayerOrders, Model as LayersModel, Selector};
+use regraft_layers::{IntoSelector, LayerOrders, Model as LayersModel, Selector};
 use regraft_tensor::{Detail, Tensor};
 
 use crate::layout::Layout;
@@ -61,10 +61,10 @@ impl Load {
 
     /// The picked layers keep their weights: a new head, whose counterpart in the file has another
     /// width or other classes.
-    pub fn keep(mut self, selector: impl Into<Selector>) -> Self {
+    pub fn keep(mut self, selector: impl IntoSelector) -> Self {
         self.keep = Some(match self.keep {
             Some(earlier) => earlier | selector,
-            None => selector.into(),
+            None => selector.into_selector(),
         });
         self
     }
@@ -118,10 +118,10 @@ impl Load {
     /// The picked layers' features are in the order in which the file has them: nothing is permuted because
     /// of a flatten in front of them or an image behind. It is for files whose program had its channels last
     /// there, and for weights that were permuted already.
-    pub fn as_stored(mut self, selector: impl Into<Selector>) -> Self {
+    pub fn as_stored(mut self, selector: impl IntoSelector) -> Self {
         self.as_stored = Some(match self.as_stored {
             Some(earlier) => earlier | selector,
-            None => selector.into(),
+            None => selector.into_selector(),
         });
         self
     }

@@ -96,6 +96,11 @@ fn layer(entry: &Entry) -> Value {
             self::layer(inner),
         );
     }
+    for (key, changed) in &entry.changed_settings {
+        if let Some(setting) = config.get_mut(key) {
+            setting.clone_from(changed);
+        }
+    }
     config.insert("name".into(), entry.name.as_str().into());
     let own = config.entry("dtype");
     own.or_insert_with(|| policy(entry.policy.as_deref()));

@@ -4,11 +4,13 @@
 mod l1;
 mod l1_l2;
 mod l2;
+mod l2_sp;
 mod orthogonal;
 
 pub use l1::L1;
 pub use l1_l2::L1L2;
 pub use l2::L2;
+pub use l2_sp::L2SP;
 pub use orthogonal::{OrthogonalMode, OrthogonalRegularizer};
 
 use regraft_tensor::Detail;

@@ -1,0 +1,9 @@
+use regraft::{Fit, Sequential};
+use regraft::ndarray::Array2;
+
+fn mistaken(model: &mut Sequential) {
+    let (x, y) = (Array2::<f32>::zeros((4, 2)), vec![0, 1, 0, 1]);
+    let _ = model.fit(x, &y, Fit::new());
+}
+
+fn main() {}
