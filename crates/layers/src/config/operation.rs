@@ -192,10 +192,12 @@ enum Change {
 fn renamed<'f>(specification: &'f str, key: &'f str, value: &Value) -> Option<(&'f str, Change)> {
     // Channels stand last unless told otherwise.
     let last = ["channels_last", "N...C", "NWC", "NHWC", "NDHWC"];
-    let off = value.is_null()
-        || *value == json!(false)
+    let off = *value == json!(false)
         || *value == json!(0)
         || value.as_str().is_some_and(|text| last.contains(&text));
+    if value.is_null() {
+        return None;
+    }
     for entry in specification.split_whitespace() {
         match entry.split_once('=') {
             Some((theirs, ours)) if theirs == key => {
@@ -210,7 +212,7 @@ fn renamed<'f>(specification: &'f str, key: &'f str, value: &Value) -> Option<(&
             _ => {}
         }
     }
-    (key != "name" && !value.is_null()).then_some((key, Change::Same))
+    (key != "name").then_some((key, Change::Same))
 }
 
 /// A setting of TensorFlow in Keras' words.
@@ -244,6 +246,8 @@ fn in_words_of_keras(function: &str, name: &str, value: &Value, change: &Change)
             }
         }
         (_, "ord", Value::String(text)) if text == "euclidean" => Value::Null,
+        // Keras takes no slice without a list around it.
+        (_, "key", slice @ Value::Object(_)) => json!([in_slices_of_keras(slice)]),
         (_, "key", key) => in_slices_of_keras(key),
         _ => value.clone(),
     }

@@ -95,7 +95,7 @@ pub(super) const TABLE: &[Declared] = &[
     Declared::new("Tile", X, tile).like(&[function("tile", "input=x multiples=repeats")]),
     Declared::new("Pad", Takes::Values(&["x", "constant_values"]), pad).like(&[function(
         "pad",
-        "tensor=x paddings=pad_width mode constant_values",
+        "tensor=x paddings=pad_width mode -constant_values",
     )]),
     Declared::new("BroadcastTo", X, |a| {
         let x = a.tensor("x")?;
