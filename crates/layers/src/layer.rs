@@ -74,6 +74,40 @@ pub trait Layer: Any + fmt::Debug + Send + Sync {
     ///
     /// [`Call::mask`] has the masks of the inputs. A layer that keeps the steps apart returns that of
     /// its input, `call.mask(0)`. By default it is dropped, as with Keras' `supports_masking = False`.
+    ///
+    /// ```
+    /// use regraft_autograd::Var;
+    /// use regraft_layers::{Call, Input, Layer, Sequential, layers};
+    /// use regraft_layers::layers::{GlobalAveragePooling1D, Masking};
+    ///
+    /// /// The differences of 5 steps, for those that count.
+    /// #[derive(Debug)]
+    /// struct Steps;
+    ///
+    /// impl Layer for Steps {
+    ///     fn class_name(&self) -> &str {
+    ///         "Steps"
+    ///     }
+    ///     fn call<'g>(&self, call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {
+    ///         let x = inputs[0];
+    ///         let difference = x.slice(1, 1..5) - x.slice(1, 0..4);
+    ///         match call.mask(0) {
+    ///             // (batch, steps) along the features.
+    ///             Some(mask) => mask.slice(1, 1..5).expand_dims(2).select(difference, 0.0),
+    ///             None => difference,
+    ///         }
+    ///     }
+    ///     // One step less than the input has.
+    ///     fn mask<'g>(&self, call: &Call<'g, '_>, _inputs: &[Var<'g>]) -> Option<Var<'g>> {
+    ///         call.mask(0).map(|mask| mask.slice(1, 1..5))
+    ///     }
+    /// }
+    ///
+    /// let stack = layers![Input::new([5, 3]), Masking::new(), Steps, GlobalAveragePooling1D::new()];
+    /// let model = Sequential::new(stack)?;
+    /// assert_eq!(model.output_shape()?.to_string(), "(None, 3)");
+    /// # Ok::<(), regraft_layers::Error>(())
+    /// ```
     fn mask<'g>(&self, _call: &Call<'g, '_>, _inputs: &[Var<'g>]) -> Option<Var<'g>> {
         None
     }

@@ -166,6 +166,10 @@ fn by_names(inner: &[Inner<'_>], saved: &[SavedWeight]) -> Vec<Option<usize>> {
             .entry(inner.layer.name())
             .or_default()
             .push(position);
+        // Keras 2 names the weights of a wrapped layer by the wrapper: `time_distributed/kernel`.
+        if let Some(wrapper) = inner.layer.wrapper() {
+            of_layer.entry(wrapper).or_default().push(position);
+        }
     }
     let mut candidates: Vec<Vec<usize>> = vec![Vec::new(); inner.len()];
     for (place, saved) in saved.iter().enumerate() {

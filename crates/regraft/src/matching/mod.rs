@@ -48,6 +48,14 @@ pub(crate) struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
+    /// The name of the wrapper that contains the layer, whose key is then an attribute of the wrapper
+    /// (`layers/time_distributed/layer`) rather than among its `layers`.
+    fn wrapper(&self) -> Option<&str> {
+        let container = self.key.rsplit('/').nth(1)?;
+        let wrapper = self.path.rsplit('/').nth(1)?;
+        (container != "layers").then_some(wrapper)
+    }
+
     /// The name of the layer itself: `bn1`.
     fn name(&self) -> &str {
         self.path.rsplit('/').next().unwrap_or(&self.path)

@@ -88,6 +88,34 @@ fn statistics_leave_padding_out() {
     assert!((mean.value().as_slice()[0] + 0.0749).abs() < 1e-4);
 }
 
+#[test]
+fn time_distributed_layers_open_from_every_file_and_go_back() {
+    let folder = std::env::temp_dir().join(format!("regraft-masks-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let x: ArrayD<f32> = npy("time-distributed/x.npy");
+    for (file, y) in [
+        ("k3.keras", "k3"),
+        ("k3.h5", "k3"),
+        ("k2.keras", "k2"),
+        ("k2.h5", "k2"),
+    ] {
+        let expected = npy(&format!("time-distributed/{y}.y.npy"));
+        let (mut model, _) = Model::open(case(&format!("time-distributed/{file}"))).unwrap();
+        assert_close(model.predict(&x).unwrap().as_slice(), &expected, 1e-6);
+        for ending in ["keras", "h5"] {
+            let path = folder.join(format!("again.{ending}"));
+            model.save(&path).unwrap();
+            let (again, _) = Model::open(&path).unwrap();
+            assert_close(again.predict(&x).unwrap().as_slice(), &expected, 1e-6);
+        }
+        model.freeze("td").unwrap();
+        let inner = model.get_layer("td/inner").unwrap().freezing();
+        assert_eq!(inner, regraft::Freezing::Frozen);
+        assert_eq!(model.get_layer("td").unwrap().count_parameters().frozen, 15);
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
 /// A model of a case, with its first weights, compiled.
 fn compiled(case: &Value) -> Model {
     let (config, inputs) = (&case["config"], &case["inputs"]);
