@@ -109,7 +109,8 @@ fn run(directory: &Path, case: &Value, kind: &str, file: &str, saved: &str) -> R
     let history = model.fit(x, y.data()?, options)?;
     let ours = history.get("loss").unwrap_or_default();
     for (step, (ours, keras)) in ours.iter().zip(&losses).enumerate() {
-        if !((ours - keras).abs() <= LOSSES * keras.abs().max(1.0)) {
+        let off = (ours - keras).abs();
+        if off > LOSSES * keras.abs().max(1.0) || off.is_nan() {
             return Err(format!("loss {ours} at step {step} where Keras has {keras}").into());
         }
     }

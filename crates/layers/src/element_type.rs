@@ -122,7 +122,7 @@ impl ElementType {
     pub fn range(self) -> std::ops::RangeInclusive<i64> {
         let (bits, signed) = self.width();
         match (self.is_float(), signed) {
-            (true, _) => 0..=-1,
+            (true, _) => std::ops::RangeInclusive::new(0, -1),
             (false, true) => {
                 let half = 1_i64 << (bits.min(32) - 1);
                 -half..=half - 1

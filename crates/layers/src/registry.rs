@@ -99,12 +99,15 @@ macro_rules! function {
     };
 }
 
+/// The name under which a constructor was registered, it, and the settings for it.
+type Found<'r, T> = (&'r str, &'r Constructor<T>, Map<String, Value>);
+
 /// The constructor that was registered for what `value` names, and the settings for it.
 fn own<'r, T>(
     constructors: &'r Constructors<T>,
     kind: &str,
     value: &Value,
-) -> Result<Option<(&'r str, &'r Constructor<T>, Map<String, Value>)>, Detail> {
+) -> Result<Option<Found<'r, T>>, Detail> {
     if constructors.is_empty() {
         return Ok(None);
     }

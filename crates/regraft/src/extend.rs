@@ -9,7 +9,7 @@
 //! | an activation, initializer, regularizer, constraint | [`Configured`] and [`ActivationFunction`], [`InitializerFunction`], [`RegularizerFunction`], [`ConstraintFunction`] | by [`Activation::new`], [`Initializer::new`], … |
 //! | a metric | [`Metric`] | in `compile`; as all of these opened from files once it is in a [`Registry`] |
 //! | a callback | [`Callback`] | in [`Fit::callback`](crate::Fit::callback) |
-//! | an update rule, a schedule | [`UpdateRule`], [`Schedule`] | by [`Optimizer::new`] |
+//! | an update rule, a schedule | [`UpdateRule`], [`Schedule`] | by [`Optimizer::builder`]; a schedule where a learning rate is expected |
 //!
 //! The example `extend` has one of each in a single file.
 //!

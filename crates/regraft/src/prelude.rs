@@ -1,6 +1,6 @@
 //! What most programs need, in one line: `use regraft::prelude::*;`.
 //!
-//! The types of the facade, all layers with [`layers!`](crate::layers::layers), the usual optimizers,
+//! The types of the facade, all layers with [`layers!`](macro@crate::layers::layers), the usual optimizers,
 //! losses and callbacks by name, and the modules in which the others are.
 //!
 //! ```

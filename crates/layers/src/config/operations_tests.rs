@@ -51,7 +51,9 @@ fn difference(what: &str, ours: &[f32], expected: &Value) -> Option<String> {
     let largest = finite.fold(1.0_f32, |most, number| most.max(number.abs()));
     let differs = |(ours, expected): &(&f32, &f32)| {
         let same = ours == expected || (ours.is_nan() && expected.is_nan());
-        !same && !((**ours - **expected).abs() <= 1e-5 * largest)
+        let off = (**ours - **expected).abs();
+        // Not a number is far off, too.
+        !same && (off > 1e-5 * largest || off.is_nan())
     };
     let wrong = ours.iter().zip(expected).position(|pair| differs(&pair))?;
     Some(format!(

@@ -465,7 +465,7 @@ impl Flattened {
         ];
         let scales = |function: &dyn InitializerFunction| SCALING.contains(&function.class_name());
         match inner.get() {
-            Ok(function) if scales(&*function) => Flattened {
+            Ok(function) if scales(function) => Flattened {
                 inner: inner.clone(),
                 sizes,
             }

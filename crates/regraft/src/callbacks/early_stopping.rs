@@ -181,7 +181,7 @@ impl Callback for EarlyStopping {
             .value("best_epoch", json!(self.best_epoch))
             .value("wait", self.wait);
         Some(match &self.best_weights {
-            Some(weights) => weights.into_state(state),
+            Some(weights) => weights.added_to(state),
             None => state,
         })
     }

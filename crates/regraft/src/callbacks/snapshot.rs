@@ -23,14 +23,14 @@ impl Snapshot {
     }
 
     /// Adds the weights to what a callback remembers.
-    pub fn into_state(&self, state: CallbackState) -> CallbackState {
+    pub fn added_to(&self, state: CallbackState) -> CallbackState {
         let weights = self.0.iter().enumerate();
         weights.fold(state, |state, (index, (_, value))| {
             state.tensor(&index.to_string(), value.clone())
         })
     }
 
-    /// The weights that [`into_state`](Self::into_state) added, if it did. Those that are the model's
+    /// The weights that [`added_to`](Self::added_to) added, if it did. Those that are the model's
     /// own share its memory again.
     pub fn from_state(state: &CallbackState, model: &Model) -> Result<Option<Self>> {
         if state.tensors().next().is_none() {

@@ -45,7 +45,7 @@ impl AtThresholds {
                 return Err(Error::Argument(detail));
             }
             1 => Auc::at_one_half(),
-            count => Auc::new().num_thresholds(count)?.from_zero(),
+            count => Auc::new().num_thresholds(count)?.starting_at_zero(),
         };
         self.num_thresholds = count;
         Ok(())

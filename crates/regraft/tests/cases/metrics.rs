@@ -232,7 +232,7 @@ impl regraft_layers::InitializerFunction for Scaled {
         shape: &[usize],
         _key: regraft::random::Key,
     ) -> Result<Tensor, regraft_tensor::Detail> {
-        Ok(Tensor::full(shape.to_vec(), self.0))
+        Ok(Tensor::full(shape, self.0))
     }
 }
 

@@ -77,10 +77,12 @@ const FILES: [&str; 5] = [
 
 /// Arrays as `fit` takes them.
 pub fn data(values: &[Values]) -> Vec<Data<'_>> {
-    let data = |values| match values {
-        &Values::Floats(ref x) => x.into_data(),
-        &Values::Integers(ref x) => x.into_data(),
-    };
+    fn data(values: &Values) -> regraft::Result<Data<'_>> {
+        match values {
+            Values::Floats(x) => x.into_data(),
+            Values::Integers(x) => x.into_data(),
+        }
+    }
     values.iter().map(|values| data(values).unwrap()).collect()
 }
 

@@ -178,10 +178,7 @@ impl<'g, 'a> Arguments<'g, 'a> {
     }
 
     /// Constant integers: a number or a list in lists, with the sizes of the lists.
-    pub fn constant_integers(
-        &self,
-        name: &'static str,
-    ) -> Result<Option<(Vec<usize>, Vec<isize>)>, Detail> {
+    pub fn constant_integers(&self, name: &'static str) -> Result<Option<Nested<isize>>, Detail> {
         let Some(Argument::Value(value)) = self.values.get(name) else {
             return Ok(None);
         };
@@ -233,10 +230,14 @@ fn constant<'g>(graph: &'g Graph, value: &Value) -> Result<Typed<'g>, Detail> {
     Ok(Typed::new(var, of))
 }
 
+/// The sizes of lists in lists, and what is in them.
+pub(crate) type Nested<T> = (Vec<usize>, Vec<T>);
+
 /// The sizes and the numbers of a constant array, and its type if it is said.
-pub(crate) fn array(
-    value: &Value,
-) -> Result<(Vec<usize>, Vec<Value>, Option<ElementType>), Detail> {
+pub(crate) type ConstantArray = (Vec<usize>, Vec<Value>, Option<ElementType>);
+
+/// Reads a constant array.
+pub(crate) fn array(value: &Value) -> Result<ConstantArray, Detail> {
     let wrong = || {
         let expected = "a number or an array";
         Detail::new("", expected, crate::config::brief(value))

@@ -128,7 +128,7 @@ impl Auc {
     }
 
     /// With the first threshold at 0, for counts alone.
-    pub(super) fn from_zero(mut self) -> Self {
+    pub(super) fn starting_at_zero(mut self) -> Self {
         self.below_zero = 0.0;
         self
     }
