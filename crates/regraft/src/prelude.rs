@@ -14,8 +14,8 @@
 //! model.freeze("hidden")?;
 //! model.compile(Adam::new(1e-3), SparseCategoricalCrossentropy::from_logits(), ["accuracy"])?;
 //! let x = Array2::<f32>::zeros((8, 4));
-//! let options = Fit::new().epochs(1).callback(EarlyStopping::new()).verbosity(Verbosity::Silent);
-//! model.fit(&x, &[0, 1, 0, 1, 0, 1, 0, 1], options)?;
+//! let options = Fit::new().epochs(1).validation_split(0.5).callback(EarlyStopping::new());
+//! model.fit(&x, &[0, 1, 0, 1, 0, 1, 0, 1], options.verbosity(Verbosity::Silent))?;
 //! # Ok::<(), regraft::Error>(())
 //! ```
 

@@ -83,6 +83,8 @@ impl fmt::Display for Detail {
 
 debug_prints_the_message!(Detail);
 
+impl std::error::Error for Detail {}
+
 /// The errors of this crate.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
