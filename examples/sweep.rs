@@ -69,8 +69,8 @@ fn run(directory: &Path, case: &Value, kind: &str, file: &str, saved: &str) -> R
     let mut model = match kind {
         "weights.h5" => {
             // The architecture is in the whole model's file.
-            let whole = text_of(&case["files"]["keras"]);
-            let (mut model, _report) = Model::open(directory.join(whole))?;
+            let whole = case["files"].get("keras").unwrap_or(&case["files"]["h5"]);
+            let (mut model, _report) = Model::open(directory.join(text_of(whole)))?;
             let _report = model.load_weights(&path)?;
             model
         }
