@@ -15,6 +15,7 @@ mod feeds;
 mod fit;
 pub mod history;
 mod input;
+mod keras2;
 mod keys;
 mod layout;
 mod load;

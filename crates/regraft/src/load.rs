@@ -21,6 +21,9 @@ use crate::reparametrized::multiplied_out;
 use crate::trainable::{Network, Trainable, not_compiled};
 use crate::{Error, Result};
 
+/// The state of the random numbers of a layer, which Keras 2 keeps in checkpoints; ours have no state.
+const SEED_OF_KERAS_2: &str = "_random_generator/_generator/_state_var";
+
 /// What to load and how: `Load::new().keep("head")`. The defaults are strict: every weight of the
 /// model must be in the file and every weight of the file in the model.
 ///
@@ -353,7 +356,10 @@ fn plan(
             if used.contains(&std::ptr::from_ref(weight)) {
                 continue;
             }
-            match layout.ignores(&weight.path) || is_optimizer_within(layer) {
+            let ignored = layout.ignores(&weight.path)
+                || is_optimizer_within(layer)
+                || weight.path.ends_with(SEED_OF_KERAS_2);
+            match ignored {
                 true => report.ignored.push(weight.path.clone()),
                 false => report.unexpected.push(weight.path.clone()),
             }

@@ -9,6 +9,7 @@ use regraft_tensor::Detail;
 use serde_json::Value;
 
 use crate::compiled_metrics::CompiledMetrics;
+use crate::keras2;
 use crate::keys::OWN_METRICS;
 use crate::load::{Load, saved_class_names};
 use crate::load_report::LoadReport;
@@ -83,7 +84,8 @@ impl<N: Network> Trainable<N> {
                 "build the model in code and call `load_weights`, or save it with `save(\"….keras\")`",
             )));
         };
-        let mut model = LayersModel::from_config(config, registry)?;
+        let config = keras2::translated(checkpoint, config);
+        let mut model = LayersModel::from_config(&config, registry)?;
         if checkpoint.format == Format::SavedModel {
             model.hide_within_frozen();
         }

@@ -6,7 +6,7 @@ use super::piecewise_linear::{PiecewiseLinear, piecewise};
 activation!(
     /// min(max(x / 6 + 1/2, 0), 1), in [0, 1]: `sigmoid` made of straight pieces.
     ///
-    /// Keras 2 had x / 5 + 1/2. Keras:
+    /// Keras 2 had x / 5 + 1/2 ([`Keras2HardSigmoid`](super::Keras2HardSigmoid)). Keras:
     /// <https://keras.io/api/layers/activations/#hard_sigmoid-function>.
     HardSigmoid, "hard_sigmoid", |x| piecewise(HardSigmoid, x)
 );

@@ -18,6 +18,7 @@ mod hard_shrink;
 mod hard_sigmoid;
 mod hard_silu;
 mod hard_tanh;
+mod keras2_hard_sigmoid;
 mod leaky_relu;
 mod linear;
 mod log_sigmoid;
@@ -50,6 +51,7 @@ pub use hard_shrink::HardShrink;
 pub use hard_sigmoid::HardSigmoid;
 pub use hard_silu::HardSilu;
 pub use hard_tanh::HardTanh;
+pub use keras2_hard_sigmoid::Keras2HardSigmoid;
 pub use leaky_relu::LeakyRelu;
 pub use linear::Linear;
 pub use log_sigmoid::LogSigmoid;
@@ -86,6 +88,10 @@ const TABLE: &[Maker<Activation>] = &[
     (&["glu"], Activation::make::<Glu>),
     (&["hard_shrink"], Activation::make::<HardShrink>),
     (&["hard_sigmoid"], Activation::make::<HardSigmoid>),
+    (
+        &["keras2_hard_sigmoid"],
+        Activation::make::<Keras2HardSigmoid>,
+    ),
     (&["hard_silu", "hard_swish"], Activation::make::<HardSilu>),
     (&["hard_tanh"], Activation::make::<HardTanh>),
     (

@@ -1,0 +1,74 @@
+//! Words that mean something else in files of Keras 1 and 2 than in those of Keras 3.
+
+use std::borrow::Cow;
+
+use regraft_io::{Checkpoint, Format};
+use serde_json::Value;
+
+/// `hard_sigmoid`: x / 5 + 1/2 then, x / 6 + 1/2 now.
+const ACTIVATIONS: [(&str, &str); 1] = [("hard_sigmoid", "keras2_hard_sigmoid")];
+
+/// The configuration of a file, in words as Keras 3 means them.
+pub(crate) fn translated<'c>(checkpoint: &Checkpoint, config: &'c Value) -> Cow<'c, Value> {
+    if !is_before_keras_3(checkpoint) {
+        return Cow::Borrowed(config);
+    }
+    let mut translated = config.clone();
+    translate(&mut translated);
+    Cow::Owned(translated)
+}
+
+/// Whether Keras 1 or 2 wrote the file. Where it names no version, its kind tells: only they write
+/// SavedModels and legacy files without one.
+fn is_before_keras_3(checkpoint: &Checkpoint) -> bool {
+    match &checkpoint.metadata.keras_version {
+        Some(version) => version.starts_with("1.") || version.starts_with("2."),
+        None => !matches!(
+            checkpoint.format,
+            Format::KerasArchive(_) | Format::Safetensors
+        ),
+    }
+}
+
+fn translate(value: &mut Value) {
+    match value {
+        Value::Object(object) => {
+            for (key, value) in object {
+                let named = value.as_str().filter(|_| key.ends_with("activation"));
+                let renamed = ACTIVATIONS.iter().find(|(old, _)| Some(*old) == named);
+                match renamed {
+                    Some((_, new)) => *value = (*new).into(),
+                    None => translate(value),
+                }
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(translate),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_version_decides_what_a_word_means() {
+        let config =
+            json!({"layers": [{"config": {"activation": "hard_sigmoid", "name": "hard_sigmoid"}}]});
+        let mut checkpoint = Checkpoint::new(Format::LegacyModel);
+        for (version, expected) in [
+            (Some("1.2.2"), "keras2_hard_sigmoid"),
+            (Some("2.15.0"), "keras2_hard_sigmoid"),
+            (None, "keras2_hard_sigmoid"),
+            (Some("3.15.1"), "hard_sigmoid"),
+        ] {
+            checkpoint.metadata.keras_version = version.map(str::to_string);
+            let translated = translated(&checkpoint, &config);
+            let layer = &translated["layers"][0]["config"];
+            assert_eq!(layer["activation"], expected, "{version:?}");
+            assert_eq!(layer["name"], "hard_sigmoid");
+        }
+    }
+}
