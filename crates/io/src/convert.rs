@@ -15,6 +15,8 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::architecture::{self, Place, by_key, model_name, places};
+use crate::compilation;
+use crate::family::Family;
 use crate::{
     Checkpoint, DataType, Dialect, Error, Format, Result, SavedLayer, SavedWeight, keras_archive,
     keras_weights, legacy_h5, safetensors, sharded,
@@ -142,7 +144,8 @@ impl Checkpoint {
                     return Err(Error::unsupported("config.json", expected, received).help(help));
                 };
                 converted.config = Some(config);
-                converted.compile_config = self.compile_config.as_ref().map(of_keras_3);
+                converted.compile_config =
+                    self.compile_config.as_ref().map(compilation::of_keras_3);
             }
             Format::LegacyModel => {
                 if self.config.is_none() {
@@ -151,7 +154,10 @@ impl Checkpoint {
                         Error::missing("model_config", "the model's config", "none").help(help)
                     );
                 }
-                converted.compile_config = self.compile_config.as_ref().and_then(of_legacy);
+                converted.compile_config = self
+                    .compile_config
+                    .as_ref()
+                    .and_then(compilation::of_legacy);
             }
             _ => {}
         }
@@ -426,62 +432,6 @@ impl Checkpoint {
     }
 }
 
-/// Kinds of places.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Family {
-    Containers,
-    Legacy,
-    Names,
-}
-
-impl Family {
-    /// # Errors
-    /// For formats that are not written.
-    fn of(format: Format) -> Result<Self> {
-        match format {
-            Format::KerasWeights(_) | Format::KerasArchive(_) | Format::Sharded(_) => {
-                Ok(Family::Containers)
-            }
-            Format::LegacyModel | Format::LegacyWeights => Ok(Family::Legacy),
-            Format::Safetensors => Ok(Family::Names),
-            other => {
-                let expected = "a format of Keras, or safetensors";
-                let received = format!("{other}, which is read alone");
-                let help = "write .keras, .weights.h5, .h5 or .safetensors";
-                Err(Error::unsupported("", expected, received).help(help))
-            }
-        }
-    }
-}
-
-/// That writers of this family take the checkpoint.
-///
-/// # Errors
-/// [`Error::Unsupported`] for one whose layers are at the places of another.
-pub(crate) fn require_containers(checkpoint: &Checkpoint) -> Result<()> {
-    require(checkpoint, Family::Containers)
-}
-
-/// As [`require_containers`], for legacy files.
-pub(crate) fn require_legacy(checkpoint: &Checkpoint) -> Result<()> {
-    require(checkpoint, Family::Legacy)
-}
-
-fn require(checkpoint: &Checkpoint, family: Family) -> Result<()> {
-    match Family::of(checkpoint.format) {
-        Ok(own) if own == family => Ok(()),
-        _ => {
-            let expected = match family {
-                Family::Legacy => "layers by name, as legacy files have them",
-                _ => "layers in containers, as Keras 3's files have them",
-            };
-            let received = format!("a checkpoint of the format {}", checkpoint.format);
-            Err(Error::unsupported("", expected, received)
-                .help("convert it with Checkpoint::for_format, or write it with regraft_io::write"))
-        }
-    }
-}
-
 /// A layer with weights of its own.
 struct Entry<'c> {
     /// Its path in Keras 3's files, if that is known.
@@ -715,55 +665,4 @@ fn drop_field<T>(field: &mut Option<T>, what: &str, dropped: &mut Vec<String>) {
     if field.take().is_some() {
         dropped.push(what.to_string());
     }
-}
-
-/// What Keras 3 has in a `.keras` file, from either form.
-fn of_keras_3(compile: &Value) -> Value {
-    let optimizer = &compile["optimizer_config"];
-    if optimizer.is_null() {
-        return compile.clone();
-    }
-    let optimizer = match optimizer.get("module") {
-        Some(_) => optimizer.clone(),
-        None => json!({
-            "module": "keras.optimizers",
-            "class_name": optimizer["class_name"],
-            "config": optimizer["config"],
-            "registered_name": null,
-        }),
-    };
-    json!({
-        "optimizer": optimizer,
-        "loss": compile["loss"],
-        "loss_weights": compile["loss_weights"],
-        "metrics": compile["metrics"],
-        "weighted_metrics": compile["weighted_metrics"],
-        "run_eagerly": false,
-        "steps_per_execution": 1,
-        "jit_compile": false,
-    })
-}
-
-/// What Keras has in a legacy file, from either form; `None` if the model was not compiled with an optimizer.
-fn of_legacy(compile: &Value) -> Option<Value> {
-    if !compile["optimizer_config"].is_null() {
-        return Some(compile.clone());
-    }
-    let optimizer = &compile["optimizer"];
-    // By its name alone, with Keras' defaults.
-    let optimizer = match optimizer {
-        Value::Null => return None,
-        Value::String(name) => json!({"class_name": name, "config": {}}),
-        optimizer => json!({
-            "class_name": optimizer["class_name"],
-            "config": optimizer["config"],
-        }),
-    };
-    Some(json!({
-        "loss": compile["loss"],
-        "metrics": compile["metrics"],
-        "weighted_metrics": compile["weighted_metrics"],
-        "loss_weights": compile["loss_weights"],
-        "optimizer_config": optimizer,
-    }))
 }

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::path::Path;
 
-use crate::convert::require_containers;
+use crate::family::require_containers;
 use crate::hdf5::{self, Group, NewGroup, join};
 use crate::input::Input;
 use crate::naming::{split_ordinal, with_ordinal};

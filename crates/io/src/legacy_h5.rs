@@ -10,7 +10,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::convert::require_legacy;
+use crate::family::require_legacy;
 use crate::hdf5::{self, Attribute, Group, NewGroup};
 use crate::input::Input;
 use crate::{

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::convert::require_containers;
+use crate::family::require_containers;
 use crate::hdf5::NewGroup;
 use crate::input::Input;
 use crate::keras_weights::{put_layer, put_optimizer, vars_path};

@@ -301,6 +301,15 @@ pub(crate) fn require_finite(at: &str, value: f32) -> Result<(), Detail> {
     require(value.is_finite(), at, "a finite number", value)
 }
 
+/// The beginning of a value, for a message.
+pub(crate) fn brief(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(60) {
+        None => text,
+        Some((end, _)) => format!("{}…", &text[..end]),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

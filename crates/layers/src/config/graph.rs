@@ -9,10 +9,11 @@ use regraft_tensor::Detail;
 use serde_json::Value;
 
 use super::operation;
-use super::read::{Reader, as_in_inference, brief, without_slashes, wrong};
+use super::read::{Reader, as_in_inference, without_slashes, wrong};
 use super::shared::FIRST_CALL;
 use crate::layer::{LayerKind, LayerSpec};
 use crate::names::near;
+use crate::settings::brief;
 use crate::structure::Structure;
 use crate::topology::ValueId;
 use crate::{Error, Functional, LayerOutput, Model, Result};

@@ -14,8 +14,6 @@ mod shared;
 mod tests;
 mod write;
 
-pub(crate) use read::brief;
-
 use std::sync::Arc;
 
 use serde_json::{Map, Value};

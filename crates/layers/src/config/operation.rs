@@ -5,10 +5,10 @@ use regraft_tensor::Detail;
 use serde_json::{Map, Value, json};
 
 use super::graph::{Reference, read_history};
-use super::read::brief;
 use crate::layers::Operation;
 use crate::layers::operations::arguments::Argument;
 use crate::layers::operations::{Takes, find, find_function, functions};
+use crate::settings::brief;
 
 /// An operation on its way out of a file, and what it is called with.
 struct Reader<'v> {

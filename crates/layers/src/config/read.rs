@@ -9,6 +9,7 @@ use super::FREEZING;
 use super::graph::written_by_keras2;
 use crate::layer::{LayerKind, LayerSpec};
 use crate::layers::{Input, WRAPPERS, Wrap, sample_shape};
+use crate::settings::brief;
 use crate::topology::DEEPEST;
 use crate::{Error, Freezing, Layer, LayerExt, Model, Registry, Result, Sequential};
 
@@ -264,15 +265,6 @@ pub(super) fn as_in_inference(spec: &mut LayerSpec) {
 
 fn quoted(text: &str) -> String {
     format!("{text:?}")
-}
-
-/// The beginning of a value, for a message.
-pub(crate) fn brief(value: &Value) -> String {
-    let text = value.to_string();
-    match text.char_indices().nth(60) {
-        None => text,
-        Some((end, _)) => format!("{}…", &text[..end]),
-    }
 }
 
 /// The name of a layer in Keras 3, which does not allow what Keras 2 had in DenseNet (`conv1/conv`),

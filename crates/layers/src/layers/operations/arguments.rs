@@ -240,7 +240,7 @@ pub(crate) type ConstantArray = (Vec<usize>, Vec<Value>, Option<ElementType>);
 pub(crate) fn array(value: &Value) -> Result<ConstantArray, Detail> {
     let wrong = || {
         let expected = "a number or an array";
-        Detail::new("", expected, crate::config::brief(value))
+        Detail::new("", expected, crate::settings::brief(value))
     };
     let inner = &value["config"]["value"];
     let element_type = &value["config"]["dtype"];

@@ -201,7 +201,7 @@ fn get_item<'g>(a: &Arguments<'g, '_>) -> Results<'g> {
         |entry: &Value| entry["class_name"] == "__ellipsis__" || entry.as_str() == Some("Ellipsis");
     let wrong = |entry: &Value| {
         let expected = "slices, numbers, `...` and `None`, the batch as a whole";
-        let detail = Detail::new("key", expected, crate::config::brief(entry));
+        let detail = Detail::new("key", expected, crate::settings::brief(entry));
         detail.help("arrays and values of the graph are not taken; use `take`")
     };
     let indexing = entries
