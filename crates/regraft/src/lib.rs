@@ -38,6 +38,7 @@ mod reparametrized;
 mod save;
 mod session;
 mod shared;
+mod sizes;
 mod steps;
 mod surgery;
 mod trainable;

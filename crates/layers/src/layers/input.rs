@@ -145,6 +145,9 @@ pub(crate) fn sample_shape(key: &str, value: &Value) -> Result<Vec<usize>, Detai
             "a list of the batch and fixed sizes, [null, 784]",
             value,
         )
-        .help("sizes that differ from sample to sample are not supported")
+        .help(
+            "sizes that differ from sample to sample are given on opening: \
+             `Model::open_sized(path, [224, 224, 3], &registry)`",
+        )
     })
 }

@@ -23,5 +23,6 @@ mod pytorch;
 mod resizing;
 mod resuming;
 mod shared_layers;
+mod sizes;
 mod strings;
 mod weight_identity;
