@@ -149,6 +149,20 @@ fn gather<'a>(
 ) -> Feed<'a> {
     match &data.values {
         Values::F32(values) => Feed::F32(rows(values, data.row(), picked, range, buffer)),
+        Values::Bytes(_) if picked.is_none() => data.feed(range.0, range.1, buffer),
+        Values::Bytes(values) => {
+            let row = data.row();
+            buffer.clear();
+            for &index in picked.unwrap_or_default() {
+                let start = index as usize * row;
+                buffer.extend(
+                    values[start..start + row]
+                        .iter()
+                        .map(|&byte| f32::from(byte)),
+                );
+            }
+            Feed::F32(buffer)
+        }
         Values::Strings(_) => unreachable!("strings are looked up when data are checked"),
         Values::I32(values) => {
             // The same 32 bits; `f32` buffers hold them so that one kind is enough.

@@ -23,6 +23,8 @@ pub struct Data<'a> {
 pub(crate) enum Values<'a> {
     F32(Cow<'a, [f32]>),
     I32(Cow<'a, [i32]>),
+    /// Pixels: they become floats batch by batch, and take one byte each until then.
+    Bytes(Cow<'a, [u8]>),
     /// Looked up by a layer of the model before it runs.
     Strings(Vec<String>),
 }
@@ -79,6 +81,12 @@ macro_rules! strings {
 
 strings!(String, &str);
 
+impl Element for u8 {
+    fn convert(values: Cow<'_, [Self]>) -> Result<Converted<'_>, usize> {
+        Ok(Converted(Values::Bytes(values)))
+    }
+}
+
 /// Other integers become `i32`, if they fit.
 macro_rules! integer {
     ($($type:ty),*) => {$(
@@ -95,7 +103,7 @@ macro_rules! integer {
     )*};
 }
 
-integer!(u8, i8, u16, i16, u32, i64, u64, usize);
+integer!(i8, u16, i16, u32, i64, u64, usize);
 
 /// What can be used where data are expected: `ndarray` arrays and views of any rank and layout,
 /// [`Tensor`](regraft_tensor::Tensor)s, slices and vectors of labels.
@@ -149,17 +157,26 @@ impl<'a> Data<'a> {
 
     pub(crate) fn data_type(&self) -> DataType {
         match self.values {
-            Values::F32(_) => DataType::F32,
+            Values::F32(_) | Values::Bytes(_) => DataType::F32,
             Values::I32(_) | Values::Strings(_) => DataType::I32,
         }
     }
 
-    /// Samples `from..to`.
-    pub(crate) fn feed(&self, from: usize, to: usize) -> Feed<'_> {
+    /// Samples `from..to`; bytes as floats in `buffer`.
+    pub(crate) fn feed<'s>(&'s self, from: usize, to: usize, buffer: &'s mut Vec<f32>) -> Feed<'s> {
         let row = self.row();
         match &self.values {
             Values::F32(values) => Feed::F32(&values[from * row..to * row]),
             Values::I32(values) => Feed::I32(&values[from * row..to * row]),
+            Values::Bytes(values) => {
+                buffer.clear();
+                buffer.extend(
+                    values[from * row..to * row]
+                        .iter()
+                        .map(|&byte| f32::from(byte)),
+                );
+                Feed::F32(buffer)
+            }
             Values::Strings(_) => unreachable!("strings are looked up when data are checked"),
         }
     }
@@ -168,7 +185,7 @@ impl<'a> Data<'a> {
     pub(crate) fn classes(&self) -> Option<&[i32]> {
         match &self.values {
             Values::I32(values) => Some(values),
-            Values::F32(_) | Values::Strings(_) => None,
+            Values::F32(_) | Values::Bytes(_) | Values::Strings(_) => None,
         }
     }
 
@@ -196,6 +213,9 @@ impl<'a> Data<'a> {
             Values::I32(values) => Values::F32(Cow::Owned(
                 values.iter().map(|&value| value as f32).collect(),
             )),
+            Values::Bytes(values) => Values::F32(Cow::Owned(
+                values.iter().map(|&value| f32::from(value)).collect(),
+            )),
             floats => floats,
         };
         Data { values, ..self }
@@ -207,9 +227,20 @@ impl<'a> Data<'a> {
             Values::F32(values) => Values::I32(Cow::Owned(
                 values.iter().map(|&value| value as i32).collect(),
             )),
+            Values::Bytes(values) => Values::I32(Cow::Owned(
+                values.iter().map(|&value| i32::from(value)).collect(),
+            )),
             integers => integers,
         };
         Data { values, ..self }
+    }
+
+    /// The same, with integers in the place of bytes: for all that are not pixels.
+    pub(crate) fn widened(self) -> Self {
+        match self.values {
+            Values::Bytes(_) => self.into_integers(),
+            _ => self,
+        }
     }
 
     /// 1 where a number is not 0, else 0.
@@ -236,6 +267,7 @@ impl<'a> Data<'a> {
         let values = match &self.values {
             Values::F32(values) => Values::F32(rows(values, row, indices)),
             Values::I32(values) => Values::I32(rows(values, row, indices)),
+            Values::Bytes(values) => Values::Bytes(rows(values, row, indices)),
             Values::Strings(values) => Values::Strings(rows(values, row, indices).into_owned()),
         };
         Data {
@@ -377,7 +409,9 @@ mod tests {
         let x = array![[1.0_f32, 2.0], [3.0, 4.0]];
         let view = x.t();
         let data = (&view).into_data().unwrap();
-        assert!(matches!(data.feed(0, 1), Feed::F32(&[1.0, 3.0])));
+        let mut buffer = Vec::new();
+        let feed = data.feed(0, 1, &mut buffer);
+        assert!(matches!(feed, Feed::F32(&[1.0, 3.0])));
     }
 
     #[test]
@@ -385,5 +419,17 @@ mod tests {
         let labels = [1_u64, u64::from(u32::MAX)];
         let error = (&labels).into_data().unwrap_err().to_string();
         assert!(error.contains("element 1"), "{error}");
+    }
+
+    #[test]
+    fn pixels_stay_bytes_until_they_are_fed() {
+        let x = array![[1_u8, 2], [3, 255]];
+        let data = (&x).into_data().unwrap();
+        assert!(matches!(data.values, Values::Bytes(Cow::Borrowed(_))));
+        let mut buffer = Vec::new();
+        let feed = data.feed(1, 2, &mut buffer);
+        assert!(matches!(feed, Feed::F32(&[3.0, 255.0])));
+        // As labels they are integers.
+        assert_eq!(data.widened().classes(), Some(&[1, 2, 3, 255][..]));
     }
 }

@@ -64,10 +64,14 @@ impl<N: Network> Trainable<N> {
             .iter()
             .map(|shape| Vec::with_capacity(shape.len(samples)))
             .collect();
+        let mut buffers = vec![Vec::new(); inputs.len()];
         let mut from = 0;
         while from < samples {
             let to = (from + chunk).min(samples);
-            let feeds: Vec<Feed<'_>> = inputs.iter().map(|input| input.feed(from, to)).collect();
+            let inputs = inputs.iter().zip(&mut buffers);
+            let feeds: Vec<Feed<'_>> = inputs
+                .map(|(input, buffer)| input.feed(from, to, buffer))
+                .collect();
             program.run(to - from, &feeds, model.weights(), Run::default())?;
             for (output, rows) in predictions.iter_mut().enumerate() {
                 rows.extend_from_slice(program.output(output));

@@ -186,8 +186,8 @@ pub(crate) fn check_inputs<'a>(
 
 /// The same numbers as elements of the type that an input layer takes.
 fn of_type<'a>(name: &str, data: Data<'a>, element_type: ElementType) -> Result<Data<'a>> {
+    let row = data.row().max(1);
     let refuse = |index: usize, received: &dyn std::fmt::Display| {
-        let row = data.row().max(1);
         let at = format!("{name}, sample {}, element {}", index / row, index % row);
         let expected = format!("numbers of {element_type}, which the model takes");
         Err(Error::Data(Detail::new(at, expected, received)))
@@ -196,8 +196,12 @@ fn of_type<'a>(name: &str, data: Data<'a>, element_type: ElementType) -> Result<
         return Ok(data.into_truths());
     }
     if element_type.is_float() {
-        return Ok(data.into_floats());
+        return Ok(match data.values {
+            Values::Bytes(_) => data,
+            _ => data.into_floats(),
+        });
     }
+    let data = data.widened();
     let fits = |value: i64| element_type.range().contains(&value);
     match &data.values {
         Values::I32(values) => match values.iter().position(|&value| !fits(value.into())) {
@@ -211,7 +215,9 @@ fn of_type<'a>(name: &str, data: Data<'a>, element_type: ElementType) -> Result<
                 None => Ok(data.into_integers()),
             }
         }
-        Values::Strings(_) => unreachable!("strings have been looked up"),
+        Values::Bytes(_) | Values::Strings(_) => {
+            unreachable!("strings have been looked up, and bytes widened")
+        }
     }
 }
 
@@ -250,6 +256,7 @@ fn check_targets<'a>(
     shape: &Shape,
     data_type: DataType,
 ) -> Result<Data<'a>> {
+    let targets = targets.widened();
     let expected = shape.sample().unwrap_or_default();
     let received = targets.shape().get(1..).unwrap_or_default();
     // As Keras: (n,) and (n, 1) are the same.
@@ -284,6 +291,7 @@ fn check_targets<'a>(
                 detail.help("look them up first, with a `StringLookup`, say"),
             ))
         }
+        (_, Values::Bytes(_)) => unreachable!("bytes have been widened"),
         (DataType::I32, Values::I32(_)) => Ok(targets),
         (DataType::F32, Values::I32(_)) => Ok(targets.into_floats()),
         (DataType::F32, Values::F32(_)) => {

@@ -202,16 +202,15 @@ impl Steps {
             return Ok(features);
         };
         let chunk = chunk_size(prefix, samples);
+        let mut buffers = vec![Vec::new(); inputs.len()];
         let mut from = 0;
         while from < samples {
             let to = (from + chunk).min(samples);
-            let feeds: Vec<Feed<'_>> = (0..self.input_count)
-                .map(|index| {
-                    inputs
-                        .get(index)
-                        .map_or(Feed::F32(&[]), |data| data.feed(from, to))
-                })
+            let given = inputs.iter().zip(&mut buffers);
+            let mut feeds: Vec<Feed<'_>> = given
+                .map(|(data, buffer)| data.feed(from, to, buffer))
                 .collect();
+            feeds.resize(self.input_count, Feed::F32(&[]));
             prefix.run(to - from, &feeds, variables, Run::default())?;
             for (index, rows) in features.0.iter_mut().enumerate() {
                 rows.extend_from_slice(prefix.output(index));

@@ -109,7 +109,7 @@ impl Preprocessing {
         let is_float = matches!(images.values, Values::F32(_));
         let pixels = match images.into_floats().values {
             Values::F32(pixels) => pixels,
-            Values::I32(_) | Values::Strings(_) => Cow::Borrowed(&[][..]),
+            Values::I32(_) | Values::Bytes(_) | Values::Strings(_) => Cow::Borrowed(&[][..]),
         };
         check_range(&pixels, &shape, is_float)?;
         let mut pixels = pixels.into_owned();
