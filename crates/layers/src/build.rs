@@ -51,7 +51,7 @@ impl Model {
     }
 
     /// A layer at `path` with what it contains, which takes the weights of nested models over.
-    fn entry(
+    pub(crate) fn entry(
         &mut self,
         kind: LayerKind,
         (freezing, policy): (Freezing, Option<String>),
@@ -303,7 +303,7 @@ fn freeze_all(topology: &mut Topology) {
 
 /// Gives a layer, and the layers that it contains, its weights for inputs of these shapes (unless it
 /// has them) and finds what its outputs are.
-fn build_entry(
+pub(crate) fn build_entry(
     entry: &mut Entry,
     path: &str,
     store: &mut WeightStore,

@@ -30,6 +30,7 @@ mod penalties;
 mod places;
 mod registry;
 pub mod regularizers;
+mod replace;
 mod revision;
 mod selector;
 mod sequential;
