@@ -1,5 +1,6 @@
 //! The share of predictions that are right, for two classes, many, and one-hot targets.
 
+use regraft_layers::losses::Link;
 use regraft_tensor::Detail;
 use serde_json::{Map, Value};
 
@@ -236,6 +237,11 @@ accuracy_metric!(
     fn serialize(&self) -> Value {
         "accuracy".into()
     }
+
+    // A softmax leaves the largest where it is.
+    fn takes_logits(&mut self, link: Link) -> bool {
+        link == Link::Softmax
+    }
 );
 accuracy_metric!(
     BinaryAccuracy,
@@ -255,12 +261,22 @@ accuracy_metric!(
     "categorical_accuracy",
     |metric, batch| update_categorical(&mut metric.mean, "categorical_accuracy", batch),
     keras_class!("CategoricalAccuracy");
+
+    // A softmax leaves the largest where it is.
+    fn takes_logits(&mut self, link: Link) -> bool {
+        link == Link::Softmax
+    }
 );
 accuracy_metric!(
     SparseCategoricalAccuracy,
     "sparse_categorical_accuracy",
     |metric, batch| update_sparse(&mut metric.mean, "sparse_categorical_accuracy", batch),
     keras_class!("SparseCategoricalAccuracy");
+
+    // A softmax leaves the largest where it is.
+    fn takes_logits(&mut self, link: Link) -> bool {
+        link == Link::Softmax
+    }
 );
 
 #[cfg(test)]

@@ -87,8 +87,13 @@ impl Metric for ByName {
     fn update(&mut self, batch: &Batch<'_>) -> Result<()> {
         match self.link.filter(|_| self.known.of_probabilities) {
             None => self.metric.update(batch),
-            // Exact where probabilities would have been cut off.
-            Some(link) if self.metric.takes_logits(link) => self.metric.update(batch),
+            // Exact where probabilities would have been cut off. A softmax of one class is 1.
+            Some(link)
+                if (link != Link::Softmax || batch.width() > 1)
+                    && self.metric.takes_logits(link) =>
+            {
+                self.metric.update(batch)
+            }
             Some(link) => self.metric.update(&self.probabilities.of(batch, link)),
         }
     }
