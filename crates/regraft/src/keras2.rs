@@ -22,7 +22,11 @@ pub(crate) fn translated<'c>(checkpoint: &Checkpoint, config: &'c Value) -> Cow<
 /// SavedModels and legacy files without one.
 fn is_before_keras_3(checkpoint: &Checkpoint) -> bool {
     match &checkpoint.metadata.keras_version {
-        Some(version) => version.starts_with("1.") || version.starts_with("2."),
+        // TensorFlow.js names itself (`tfjs-layers 4.22.0`) and goes on with Keras 2's functions.
+        Some(version) => {
+            let major = version.split('.').next().unwrap_or_default();
+            major.parse::<u32>().map_or(true, |major| major < 3)
+        }
         None => !matches!(
             checkpoint.format,
             Format::KerasArchive(_) | Format::Safetensors
@@ -62,6 +66,7 @@ mod tests {
             (Some("1.2.2"), "keras2_hard_sigmoid"),
             (Some("2.15.0"), "keras2_hard_sigmoid"),
             (None, "keras2_hard_sigmoid"),
+            (Some("tfjs-layers 4.22.0"), "keras2_hard_sigmoid"),
             (Some("3.15.1"), "hard_sigmoid"),
         ] {
             checkpoint.metadata.keras_version = version.map(str::to_string);
