@@ -61,6 +61,6 @@ pub use regraft_tensor::kernels::random::Key;
 pub use regraft_tensor::{Detail, IntTensor};
 pub use serde_json::{Map, Value, json};
 
-pub use crate::callbacks::{Callback, CallbackState, Context};
 pub use crate::metrics::{Batch, Direction, Metric, Targets};
 pub use crate::registry::Registry;
+pub use crate::training::callbacks::{Callback, CallbackState, Context};

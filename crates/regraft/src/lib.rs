@@ -1,64 +1,34 @@
 #![doc = include_str!("../README.md")]
 
 pub mod applications;
-mod batches;
-pub mod callbacks;
-mod classification;
-mod compiled_metrics;
-#[cfg(feature = "plot")]
-pub mod curves;
 mod error;
-mod evaluate;
 pub mod extend;
-mod feature_cache;
-mod feeds;
-mod fit;
-pub mod history;
-mod input;
-mod keras2;
-mod keys;
-mod layout;
-mod load;
-mod load_report;
-mod matching;
+mod files;
 pub mod metrics;
-mod name_map;
-mod named;
-mod objective;
-mod open;
-mod optimizer_state;
 pub mod parity;
-mod plan;
-mod predict;
 pub mod prelude;
-mod prepare;
-pub mod progress;
 mod registry;
-mod reparametrized;
-mod save;
-mod session;
-mod shared;
-mod sizes;
-mod steps;
 mod surgery;
 mod trainable;
-mod unoptimised;
-mod vocabularies;
+mod training;
 
-pub use callbacks::{Callback, Context};
 pub use error::{Error, Result};
-pub use evaluate::Scores;
-pub use feature_cache::FeatureCache;
-pub use fit::Fit;
-pub use history::History;
-pub use input::{Data, IntoData, IntoInputs};
-pub use layout::Layout;
-pub use load::Load;
-pub use load_report::{LoadError, LoadReport, Loaded, Mismatched, OptimizerState};
-pub use plan::{PlannedLayer, Runs, TrainingPlan};
-pub use progress::Verbosity;
+pub use files::layout::Layout;
+pub use files::load::Load;
+pub use files::load_report::{LoadError, LoadReport, Loaded, Mismatched, OptimizerState};
 pub use registry::Registry;
 pub use trainable::{Model, Network, Sequential, Trainable};
+pub use training::callbacks::{Callback, Context};
+#[cfg(feature = "plot")]
+pub use training::curves;
+pub use training::evaluate::Scores;
+pub use training::feature_cache::FeatureCache;
+pub use training::fit::Fit;
+pub use training::history::History;
+pub use training::input::{Data, IntoData, IntoInputs};
+pub use training::plan::{PlannedLayer, Runs, TrainingPlan};
+pub use training::progress::Verbosity;
+pub use training::{callbacks, history, progress};
 
 pub use ndarray;
 pub use regraft_io as io;
@@ -84,7 +54,7 @@ pub mod layers {
 pub mod data {
     pub use regraft_data::*;
 
-    pub use crate::input::{Data, Element, IntoData, IntoInputs};
+    pub use crate::training::input::{Data, Element, IntoData, IntoInputs};
 }
 
 /// Random numbers that depend on nothing but their key: the same on any number of threads.

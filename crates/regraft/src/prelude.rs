@@ -21,12 +21,12 @@
 
 pub use ndarray::{Array1, Array2, Array3, Array4, ArrayD};
 
-pub use crate::callbacks::{EarlyStopping, ModelCheckpoint, ReduceLROnPlateau};
 pub use crate::layers::{layers, *};
 pub use crate::losses::{
     BinaryCrossentropy, CategoricalCrossentropy, MeanSquaredError, SparseCategoricalCrossentropy,
 };
 pub use crate::optimizers::{Adam, AdamW, RMSprop, SGD, schedules};
+pub use crate::training::callbacks::{EarlyStopping, ModelCheckpoint, ReduceLROnPlateau};
 pub use crate::{
     FeatureCache, Fit, Freezing, History, Layout, Load, LoadReport, Model, Selector, Sequential,
     Tensor, Verbosity, applications, callbacks, losses, metrics, optimizers,

@@ -11,9 +11,9 @@ use regraft_optimizers::{IntoOptimizer, Optimizer};
 use regraft_tensor::Detail;
 use serde_json::{Value, json};
 
-use crate::compiled_metrics::CompiledMetrics;
 use crate::metrics::IntoMetrics;
-use crate::objective::Objective;
+use crate::training::compiled_metrics::CompiledMetrics;
+use crate::training::objective::Objective;
 use crate::{Error, Result};
 
 /// A stack of layers that can be trained, loaded and saved; it dereferences to

@@ -3,7 +3,7 @@
 use regraft_tensor::Tensor;
 
 use super::preprocessing::{Preprocessed, Preprocessing};
-use crate::input::IntoData;
+use crate::training::input::IntoData;
 use crate::{LoadReport, Model, Result};
 
 /// What [`Application::build`](super::Application::build) gives: the model, and the preprocessing that

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use regraft_tensor::{Detail, Tensor};
 
-use crate::input::{Data, IntoData, IntoInputs, Values};
+use crate::training::input::{Data, IntoData, IntoInputs, Values};
 use crate::{Error, Result};
 
 /// ImageNet's mean colour (red, green, blue) of pixels from 0 to 1, and the standard deviations.

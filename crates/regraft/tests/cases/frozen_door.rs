@@ -77,7 +77,7 @@ fn fit(model: &mut Sequential, options: Fit<'_>) {
 
 /// The methods of these types that take `&mut self`, as the source has them.
 fn surface() -> Vec<(String, String)> {
-    const FILES: [&str; 12] = [
+    const FILES: [&str; 14] = [
         "../layers/src/build.rs",
         "../layers/src/info.rs",
         "../layers/src/model.rs",
@@ -87,7 +87,9 @@ fn surface() -> Vec<(String, String)> {
         "../layers/src/trained_weights.rs",
         "../layers/src",
         "src",
-        "src/callbacks",
+        "src/training",
+        "src/training/callbacks",
+        "src/files",
         "src/parity",
         "src/applications",
     ];

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 
 use regraft_tensor::Detail;
 
-use crate::callbacks::Callback;
-use crate::feature_cache::FeatureCache;
-use crate::input::{Data, IntoData, IntoInputs};
-use crate::prepare;
-use crate::progress::Verbosity;
-use crate::session::Session;
 use crate::trainable::{Network, Trainable, not_compiled};
-use crate::{Error, History, Result, unoptimised};
+use crate::training::callbacks::Callback;
+use crate::training::feature_cache::FeatureCache;
+use crate::training::input::{Data, IntoData, IntoInputs};
+use crate::training::prepare;
+use crate::training::progress::Verbosity;
+use crate::training::session::Session;
+use crate::training::unoptimised;
+use crate::{Error, History, Result};
 
 /// How to train: `Fit::new().epochs(5).batch_size(32)`. The defaults are Keras': one epoch, batches
 /// of 32, samples in a new order in each epoch.

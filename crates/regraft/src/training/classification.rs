@@ -4,10 +4,10 @@ use std::mem;
 
 use regraft_tensor::Detail;
 
-use crate::compiled_metrics::CompiledMetrics;
-use crate::input::IntoInputs;
 use crate::metrics::{self, ClassReport, ConfusionMatrix, Metric};
 use crate::trainable::{Network, Trainable, not_compiled};
+use crate::training::compiled_metrics::CompiledMetrics;
+use crate::training::input::IntoInputs;
 use crate::{Error, Result};
 
 impl<N: Network> Trainable<N> {

@@ -8,9 +8,9 @@ use regraft_autograd::{
 use regraft_layers::losses::{Link, LossFunction};
 use regraft_layers::{Mode, Model, Trained};
 
-use crate::feeds::Feeds;
-use crate::input::Data;
-use crate::objective::Objective;
+use crate::training::feeds::Feeds;
+use crate::training::input::Data;
+use crate::training::objective::Objective;
 use crate::{Error, Result};
 
 /// What is asked of a model: the programs for it, and where to find their results.

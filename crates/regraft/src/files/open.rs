@@ -8,15 +8,15 @@ use regraft_optimizers::{Error as OptimizerError, Optimizer};
 use regraft_tensor::Detail;
 use serde_json::Value;
 
-use crate::compiled_metrics::CompiledMetrics;
-use crate::keras2;
-use crate::keys::OWN_METRICS;
-use crate::load::{Load, saved_class_names};
-use crate::load_report::LoadReport;
-use crate::objective::Objective;
+use crate::files::keras2;
+use crate::files::keys::OWN_METRICS;
+use crate::files::load::{Load, saved_class_names};
+use crate::files::load_report::LoadReport;
+use crate::files::vocabularies;
 use crate::registry::Registry;
 use crate::trainable::{Network, Trainable, Training, UnknownOptimizer};
-use crate::vocabularies;
+use crate::training::compiled_metrics::CompiledMetrics;
+use crate::training::objective::Objective;
 use crate::{Error, Result};
 
 impl<N: Network> Trainable<N> {
@@ -147,7 +147,7 @@ fn share_by_values<N: Network>(
         return Ok(());
     }
     let _ = opened.load_checkpoint(checkpoint, source, Load::new().without_optimizer())?;
-    for paths in crate::shared::same_in_every_bit(opened.network.model()) {
+    for paths in crate::files::shared::same_in_every_bit(opened.network.model()) {
         opened.network.model_mut().share_layers(&paths)?;
     }
     Ok(())

@@ -9,9 +9,9 @@ use regraft_layers::near;
 use regraft_tensor::{Detail, Tensor};
 use serde_json::{Map, Value};
 
-use crate::input::{Data, IntoInputs};
-use crate::objective::Objective;
 use crate::trainable::{Network, Trainable};
+use crate::training::input::{Data, IntoInputs};
+use crate::training::objective::Objective;
 use crate::{Error, Result};
 
 impl<N: Network> Trainable<N> {

@@ -8,12 +8,12 @@ use regraft_optimizers::Optimizer;
 
 use super::CallbackState;
 use crate::Result;
-use crate::compiled_metrics::CompiledMetrics;
-use crate::fit::Fit;
+use crate::files::save::Saving;
 use crate::metrics::Direction;
-use crate::objective::Objective;
-use crate::save::Saving;
 use crate::trainable::{Compiled, Training, value_names};
+use crate::training::compiled_metrics::CompiledMetrics;
+use crate::training::fit::Fit;
+use crate::training::objective::Objective;
 
 /// What a callback sees of training, and may change.
 #[derive(Debug)]

@@ -6,14 +6,14 @@ use regraft_layers::losses::LossFunction;
 use regraft_layers::{ElementType, Model};
 use regraft_tensor::Detail;
 
-use crate::batches::Dataset;
-use crate::fit::{Fit, Validation};
-use crate::input::{Data, Values};
+use crate::files::named;
 use crate::metrics;
-use crate::named;
-use crate::objective::Objective;
-use crate::steps::targets_of;
 use crate::trainable::Training;
+use crate::training::batches::Dataset;
+use crate::training::fit::{Fit, Validation};
+use crate::training::input::{Data, Values};
+use crate::training::objective::Objective;
+use crate::training::steps::targets_of;
 use crate::{Error, Result};
 
 /// The data to train on and to validate on.

@@ -7,9 +7,9 @@ use regraft_io::{Checkpoint, Dialect, Format, SavedLayer, SavedWeight};
 use regraft_layers::{Model as LayersModel, WeightKind};
 use regraft_tensor::Detail;
 
-use crate::keys::{CLASS_NAMES, OWN_METRICS, keyed_places};
-use crate::named;
-use crate::optimizer_state;
+use crate::files::keys::{CLASS_NAMES, OWN_METRICS, keyed_places};
+use crate::files::named;
+use crate::files::optimizer_state;
 use crate::trainable::{Compiled, Network, Trainable, Training};
 use crate::{Error, Result};
 

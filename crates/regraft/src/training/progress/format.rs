@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::pace::Pace;
-use crate::history::short_number;
+use crate::training::history::short_number;
 
 /// `Epoch  3/10`, as wide for every epoch of the run.
 pub(super) fn epoch_of(epoch: usize, epochs: usize) -> String {

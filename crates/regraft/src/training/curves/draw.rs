@@ -5,7 +5,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::points;
-use crate::history::History;
+use crate::training::history::History;
 
 /// Okabe and Ito's colours, told apart with any kind of colour vision; brown stands in for their
 /// yellow, which white paper swallows.

@@ -4,13 +4,13 @@ use regraft_autograd::Run;
 use regraft_layers::Model as LayersModel;
 
 use crate::Result;
-use crate::batches::{Batcher, Dataset, Rows};
-use crate::feature_cache::{FeatureCache, keep_features};
-use crate::input::IntoInputs;
 use crate::metrics;
-use crate::prepare;
-use crate::steps::{Features, Purpose, Steps};
 use crate::trainable::{Network, Trainable, Training, not_compiled};
+use crate::training::batches::{Batcher, Dataset, Rows};
+use crate::training::feature_cache::{FeatureCache, keep_features};
+use crate::training::input::IntoInputs;
+use crate::training::prepare;
+use crate::training::steps::{Features, Purpose, Steps};
 
 /// The loss and the metrics on some data.
 #[derive(Clone, Debug, PartialEq)]

@@ -7,16 +7,16 @@ use regraft_layers::{Model as LayersModel, TrainedWeights, WeightKind};
 use regraft_optimizers::{ParameterInfo, ParameterSource, ParameterUpdate, Plan};
 use regraft_tensor::Detail;
 
-use crate::batches::{Batcher, Dataset, epoch_order};
-use crate::callbacks::{Callbacks, Context, Moment, Parts};
-use crate::evaluate::{Evaluation, update_metrics};
-use crate::feature_cache::keep_features;
-use crate::fit::Fit;
-use crate::history::Params;
-use crate::optimizer_state::parameter;
-use crate::progress::Progress;
-use crate::steps::{Features, Purpose, Steps};
+use crate::files::optimizer_state::parameter;
 use crate::trainable::Training;
+use crate::training::batches::{Batcher, Dataset, epoch_order};
+use crate::training::callbacks::{Callbacks, Context, Moment, Parts};
+use crate::training::evaluate::{Evaluation, update_metrics};
+use crate::training::feature_cache::keep_features;
+use crate::training::fit::Fit;
+use crate::training::history::Params;
+use crate::training::progress::Progress;
+use crate::training::steps::{Features, Purpose, Steps};
 use crate::{Error, History, Result};
 
 /// One `fit` under way.

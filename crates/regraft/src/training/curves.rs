@@ -6,7 +6,7 @@ use std::path::Path;
 
 use regraft_tensor::Detail;
 
-use crate::history::History;
+use crate::training::history::History;
 
 /// Why there is no picture.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]

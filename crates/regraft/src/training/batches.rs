@@ -4,10 +4,10 @@
 use regraft_autograd::{DataType, Feed};
 use regraft_tensor::kernels::random::{Key, permutation};
 
-use crate::feeds::Feeds;
-use crate::input::{Data, Values};
 use crate::metrics::Targets;
-use crate::steps::{Batch, Features, FeedPlan, feed_of};
+use crate::training::feeds::Feeds;
+use crate::training::input::{Data, Values};
+use crate::training::steps::{Batch, Features, FeedPlan, feed_of};
 
 /// Samples with their targets and weights, all of the same number.
 #[derive(Debug)]

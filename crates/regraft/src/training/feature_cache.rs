@@ -3,8 +3,8 @@
 use regraft_layers::Model;
 
 use crate::Result;
-use crate::batches::Dataset;
-use crate::steps::{Features, Steps};
+use crate::training::batches::Dataset;
+use crate::training::steps::{Features, Steps};
 
 /// Whether the outputs of the frozen prefix are kept, so that it runs once per sample instead of
 /// once per epoch. The numbers are the same, bit for bit.

@@ -11,13 +11,13 @@ use regraft_io::{Checkpoint, Format, SavedWeight};
 use regraft_layers::{IntoSelector, LayerOrders, Model as LayersModel, Selector};
 use regraft_tensor::{Detail, Tensor};
 
-use crate::layout::Layout;
-use crate::load_report::{LoadError, LoadReport, Loaded, Mismatched, OptimizerState};
-use crate::matching::{
+use crate::files::layout::Layout;
+use crate::files::load_report::{LoadError, LoadReport, Loaded, Mismatched, OptimizerState};
+use crate::files::matching::{
     Sources, Wanted, find_by_layers, find_by_names, is_optimizer_within, layers_of,
 };
-use crate::name_map::NameMap;
-use crate::reparametrized::multiplied_out;
+use crate::files::name_map::NameMap;
+use crate::files::reparametrized::multiplied_out;
 use crate::trainable::{Network, Trainable, not_compiled};
 use crate::{Error, Result};
 
@@ -224,7 +224,7 @@ impl<N: Network> Trainable<N> {
         // Everything that can fail has been done; what follows cannot be half done.
         let restored = match (&self.training, &checkpoint.optimizer) {
             (Some(_), Some(saved)) if !load.skip_optimizer && kept.is_empty() => {
-                crate::optimizer_state::restored(self, saved)
+                crate::files::optimizer_state::restored(self, saved)
             }
             (_, Some(_)) => Err("not asked for".to_string()),
             (_, None) => Err("the file has none".to_string()),
@@ -269,7 +269,10 @@ fn orders_there(
 
 /// The class names that a file of ours has.
 pub(crate) fn saved_class_names(checkpoint: &Checkpoint) -> Option<Vec<String>> {
-    let names = checkpoint.metadata.entries.get(crate::keys::CLASS_NAMES)?;
+    let names = checkpoint
+        .metadata
+        .entries
+        .get(crate::files::keys::CLASS_NAMES)?;
     serde_json::from_str(names).ok()
 }
 

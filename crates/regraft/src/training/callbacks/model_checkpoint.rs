@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::monitor::{Mode, Monitor};
 use super::path_template::{Number, fill};
 use super::{Callback, CallbackState, Context};
-use crate::save::{ModelFile, WeightsFile};
+use crate::files::save::{ModelFile, WeightsFile};
 use crate::{Error, History, Result};
 
 /// When a model is saved.

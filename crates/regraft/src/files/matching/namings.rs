@@ -3,7 +3,7 @@
 use regraft_io::{Checkpoint, Format, SavedWeight};
 
 use super::is_legacy;
-use crate::layout::Layout;
+use crate::files::layout::Layout;
 
 /// What programs put into the names of a model that they wrap, anywhere.
 const WRAPPED: [&str; 3] = [

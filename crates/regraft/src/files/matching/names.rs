@@ -8,8 +8,8 @@ use regraft_tensor::Detail;
 
 use super::namings::{Naming, namings};
 use super::{Sources, Wanted};
-use crate::layout::Layout;
-use crate::name_map::NameMap;
+use crate::files::layout::Layout;
+use crate::files::name_map::NameMap;
 use crate::{Error, Result};
 
 /// What the file has for each wanted weight, by the names of its tensors.

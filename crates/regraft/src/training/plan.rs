@@ -8,9 +8,9 @@ use regraft_autograd::Nodes;
 use regraft_layers::Freezing;
 
 use crate::Result;
-use crate::feature_cache::FeatureCache;
-use crate::steps::{Purpose, Steps};
 use crate::trainable::{Network, Trainable, not_compiled};
+use crate::training::feature_cache::FeatureCache;
+use crate::training::steps::{Purpose, Steps};
 
 /// What training will run, keep and cost. It prints as a table.
 #[derive(Clone, Debug, PartialEq)]

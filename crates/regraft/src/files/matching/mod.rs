@@ -15,7 +15,7 @@ use regraft_autograd::VariableId;
 use regraft_io::{Checkpoint, ContainerKeys, Format, SavedLayer, SavedWeight};
 use regraft_layers::{Model as LayersModel, Weight};
 
-use crate::keys::keyed_places;
+use crate::files::keys::keyed_places;
 pub(crate) use containers::is_optimizer_within;
 pub(crate) use names::find_by_names;
 

@@ -3,10 +3,10 @@
 use regraft_autograd::{Feed, Program, Run};
 use regraft_tensor::{Detail, Tensor};
 
-use crate::input::{Data, IntoInputs};
-use crate::prepare;
-use crate::steps::{Purpose, Steps, chunk_size, tensor};
 use crate::trainable::{Network, Trainable};
+use crate::training::input::{Data, IntoInputs};
+use crate::training::prepare;
+use crate::training::steps::{Purpose, Steps, chunk_size, tensor};
 use crate::{Error, Result};
 
 impl<N: Network> Trainable<N> {

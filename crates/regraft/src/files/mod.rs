@@ -1,0 +1,17 @@
+//! Models and weights in files: opening, loading, saving, and what is told of each.
+
+mod keras2;
+mod keys;
+pub(crate) mod layout;
+pub(crate) mod load;
+pub(crate) mod load_report;
+mod matching;
+pub(crate) mod name_map;
+pub(crate) mod named;
+mod open;
+pub(crate) mod optimizer_state;
+mod reparametrized;
+pub(crate) mod save;
+mod shared;
+mod sizes;
+mod vocabularies;
