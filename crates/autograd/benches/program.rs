@@ -46,7 +46,8 @@ fn step(widths: &[usize]) -> (Program, Vec<Tensor>) {
 }
 
 fn bench_step(c: &mut Criterion, name: &str, widths: &[usize]) {
-    let (mut program, weights) = step(widths);
+    let (program, weights) = step(widths);
+    let mut workspace = program.workspace();
     if std::env::var_os("PRINT_GRAPH").is_some() {
         println!("{name}\n{}", program.nodes());
     }
@@ -55,10 +56,10 @@ fn bench_step(c: &mut Criterion, name: &str, widths: &[usize]) {
     let feeds = [Feed::F32(x.as_slice()), Feed::I32(&labels)];
     c.bench_function(name, |b| {
         b.iter(|| {
-            program
+            workspace
                 .run(BATCH, black_box(&feeds), &weights, Run::default())
                 .expect("the feeds fit");
-            black_box(program.output(0)[0])
+            black_box(workspace.output(0)[0])
         });
     });
 }
@@ -72,7 +73,9 @@ fn overhead(c: &mut Criterion) {
     for _ in 0..100 {
         y = y + x;
     }
-    let mut program = Program::compile(&graph, &[y]).expect("shapes fit");
+    let mut program = Program::compile(&graph, &[y])
+        .expect("shapes fit")
+        .workspace();
     let weights = [Tensor::full([1], 1.0)];
     c.bench_function("100 instructions on one number", |b| {
         b.iter(|| {

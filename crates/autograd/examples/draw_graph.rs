@@ -15,7 +15,7 @@ fn main() -> Result<(), Error> {
     // x is asked for; w is constant, so no gradient is made for it.
     let dx = graph.grad(y, &[x])?[0].named("dx");
 
-    let mut program = Program::compile(&graph, &[y, dx])?;
+    let program = Program::compile(&graph, &[y, dx])?;
     if std::env::args().nth(1).as_deref() == Some("dot") {
         print!("{}", program.nodes().to_dot());
         return Ok(());
@@ -26,8 +26,9 @@ fn main() -> Result<(), Error> {
     println!("{}", program.nodes());
 
     let at = [Tensor::new([3], vec![1.0, 2.0, -0.5])?];
-    program.run(1, &[], &at, Run::default())?;
-    println!("y = {:?}", program.output(0));
-    println!("dy/dx = {:?}", program.output(1));
+    let mut workspace = program.workspace();
+    workspace.run(1, &[], &at, Run::default())?;
+    println!("y = {:?}", workspace.output(0));
+    println!("dy/dx = {:?}", workspace.output(1));
     Ok(())
 }

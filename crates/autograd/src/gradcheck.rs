@@ -61,10 +61,10 @@ pub fn gradcheck(
     let loss = (value * cotangent).sum_all();
     let gradients = graph.grad(loss, &vars)?;
 
-    let mut gradient_program = Program::compile(&graph, &gradients)?;
+    let mut gradient_program = Program::compile(&graph, &gradients)?.workspace();
     let no_feeds: &[Feed<'_>] = &[];
     gradient_program.run(1, no_feeds, operands, Run::default())?;
-    let mut program = Program::compile(&graph, &[value])?;
+    let mut program = Program::compile(&graph, &[value])?.workspace();
     let mut weighted_sum = |operands: &[Tensor]| -> Result<f64> {
         program.run(1, no_feeds, operands, Run::default())?;
         let terms = program.output(0).iter().zip(&weights);

@@ -3,6 +3,7 @@
 mod attributes;
 mod draw;
 mod error;
+mod feed;
 mod grad;
 mod gradcheck;
 mod graph;
@@ -12,14 +13,17 @@ pub mod ops;
 pub mod passes;
 mod program;
 mod shape;
+mod workspace;
 
 pub use attributes::{Attribute, Attributes};
 pub use error::{Error, Result};
+pub use feed::{Feed, Variables};
 pub use grad::Gradients;
 pub use gradcheck::gradcheck;
 pub use graph::{Graph, Var};
 pub use node::{Constant, Node, NodeId, Nodes, Source, VariableId};
 pub use op::{DataType, Forward, Gradient, Op, Operand, Output, Run};
-pub use program::{Feed, Program, Variables};
+pub use program::Program;
 pub use regraft_tensor::{IntTensor, Tensor};
 pub use shape::{Dim, Shape};
+pub use workspace::Workspace;

@@ -65,6 +65,14 @@ impl Constant {
         }
     }
 
+    /// The array of floats, if it is one.
+    pub fn f32(&self) -> Option<&Tensor> {
+        match self {
+            Constant::F32(tensor) => Some(tensor),
+            Constant::I32(_) => None,
+        }
+    }
+
     /// The element type.
     pub fn data_type(&self) -> DataType {
         match self {

@@ -4,7 +4,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use regraft_autograd::{
-    DataType, Feed, Graph, IntTensor, Program, Run, Shape, Tensor, Var, VariableId,
+    DataType, Feed, Graph, IntTensor, Program, Run, Shape, Tensor, Var, VariableId, Workspace,
 };
 use regraft_tensor::kernels::random::{self, Key};
 
@@ -50,7 +50,13 @@ fn tensor(shape: &[usize], stream: u64) -> Tensor {
 }
 
 /// Runs a program with the largest batch once, and then counts.
-fn check(program: &mut Program, batches: &[usize], x: &Tensor, labels: &[i32], weights: &[Tensor]) {
+fn check(
+    program: &mut Workspace,
+    batches: &[usize],
+    x: &Tensor,
+    labels: &[i32],
+    weights: &[Tensor],
+) {
     let width = x.shape()[1];
     let mut run = |batch: usize, step: u64| {
         let feeds = [
@@ -74,12 +80,12 @@ fn check(program: &mut Program, batches: &[usize], x: &Tensor, labels: &[i32], w
 }
 
 /// Loss and gradients of `value` as the usual loss.
-fn compile<'g>(value: Var<'g>, labels: Var<'g>, weights: &[Var<'g>]) -> Program {
+fn compile<'g>(value: Var<'g>, labels: Var<'g>, weights: &[Var<'g>]) -> Workspace {
     let graph = value.graph();
     let loss = value.softmax_cross_entropy(labels).mean_all();
     let mut outputs = vec![loss];
     outputs.extend(graph.grad(loss, weights).unwrap());
-    Program::compile(graph, &outputs).unwrap()
+    Program::compile(graph, &outputs).unwrap().workspace()
 }
 
 #[test]

@@ -467,13 +467,14 @@ fn run(ops: Vec<Formula>) -> (Vec<f32>, usize) {
     let graph = Graph::new();
     let x = graph.samples("x", &[]);
     let asked: Vec<Var<'_>> = ops.iter().map(|op| op(x)).collect();
-    let mut program = Program::compile(&graph, &asked).unwrap();
+    let mut program = Program::compile(&graph, &asked).unwrap().workspace();
     let none: &[Tensor] = &[];
     program
         .run(1, &[Feed::F32(&[500.0])], none, Run::default())
         .unwrap();
     let values = (0..asked.len()).map(|index| program.output(index)[0]);
     let count = program
+        .program()
         .nodes()
         .nodes
         .iter()

@@ -102,7 +102,9 @@ fn gradient_of(x: &[f32], formula: impl for<'g> Fn(Var<'g>) -> Var<'g>) -> Vec<f
     let x = Tensor::new([x.len()], x.to_vec()).unwrap();
     let var = graph.variable(regraft_autograd::VariableId(0), "x", x.shape());
     let gradient = graph.grad(formula(var).sum_all(), &[var]).unwrap()[0];
-    let mut program = regraft_autograd::Program::compile(&graph, &[gradient]).unwrap();
+    let mut program = regraft_autograd::Program::compile(&graph, &[gradient])
+        .unwrap()
+        .workspace();
     program.run(1, &[], &[x], Default::default()).unwrap();
     program.output(0).to_vec()
 }

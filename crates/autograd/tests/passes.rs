@@ -11,7 +11,7 @@ use regraft_autograd::passes::{
 use regraft_autograd::{Feed, Nodes, Program, Run};
 
 fn bits(nodes: &Nodes, batch: usize) -> Vec<Vec<u32>> {
-    run(&mut Program::from_nodes(nodes.clone()), batch)
+    run(&mut Program::from_nodes(nodes.clone()).workspace(), batch)
 }
 
 proptest! {
@@ -44,7 +44,7 @@ proptest! {
         let Some(split) = split(&nodes, 1) else { return Ok(()) };
         let x = samples(batch);
         let cut = cut.min(batch);
-        let mut prefix = Program::from_nodes(split.prefix.clone());
+        let mut prefix = Program::from_nodes(split.prefix.clone()).workspace();
         let mut features = vec![Vec::new(); split.prefix.outputs.len()];
         for rows in [0..cut, cut..batch] {
             if rows.is_empty() {
@@ -62,7 +62,7 @@ proptest! {
         if split.rest_inputs.is_empty() {
             feeds[0] = Feed::F32(&[]);
         }
-        let rest = run_on(&mut Program::from_nodes(split.rest.clone()), batch, &feeds, STEP);
+        let rest = run_on(&mut Program::from_nodes(split.rest.clone()).workspace(), batch, &feeds, STEP);
         prop_assert_eq!(rest, bits(&nodes, batch), "{}\n{}", split.prefix, split.rest);
     }
 
@@ -71,7 +71,7 @@ proptest! {
         recipe in recipes(), batches in prop::collection::vec(1usize..40, 1..5),
     ) {
         let nodes = optimize(&build(&recipe));
-        let mut reused = Program::from_nodes(nodes.clone());
+        let mut reused = Program::from_nodes(nodes.clone()).workspace();
         for batch in batches {
             prop_assert_eq!(run(&mut reused, batch), bits(&nodes, batch));
         }
@@ -131,7 +131,7 @@ fn a_frozen_normalization_folds_into_the_convolution_before_it() {
     assert_eq!(ops.count(), 1, "{folded}");
     let input = numbers(&[2, 5, 6, 3], 0.9);
     let run = |nodes: &Nodes| {
-        let mut program = Program::from_nodes(nodes.clone());
+        let mut program = Program::from_nodes(nodes.clone()).workspace();
         let none: &[Tensor] = &[];
         program
             .run(2, &[Feed::F32(input.as_slice())], none, Run::default())

@@ -47,13 +47,14 @@ fn weights() -> Vec<Tensor> {
 fn run(nodes: Nodes, batch: usize) -> Vec<Vec<f32>> {
     let x = random_tensor(&[batch, 6], 9);
     let labels: Vec<i32> = (0..batch as i32).map(|label| label % 3).collect();
-    let mut program = Program::from_nodes(nodes);
+    let program = Program::from_nodes(nodes);
+    let mut workspace = program.workspace();
     let feeds = [Feed::F32(x.as_slice()), Feed::I32(&labels)];
-    program
+    workspace
         .run(batch, &feeds, &weights(), Run::default())
         .unwrap();
     (0..program.output_count())
-        .map(|index| program.output(index).to_vec())
+        .map(|index| workspace.output(index).to_vec())
         .collect()
 }
 
@@ -125,7 +126,7 @@ fn the_frozen_prefix_gives_the_same_bits_as_the_whole() {
     let expected = run(nodes, 8);
     let x = random_tensor(&[8, 6], 9);
     let labels: Vec<i32> = (0..8).map(|label| label % 3).collect();
-    let mut prefix = Program::from_nodes(split.prefix);
+    let mut prefix = Program::from_nodes(split.prefix).workspace();
     let mut features = Vec::new();
     for part in [0..3, 3..8] {
         let rows = &x.as_slice()[6 * part.start..6 * part.end];
@@ -135,7 +136,7 @@ fn the_frozen_prefix_gives_the_same_bits_as_the_whole() {
             .unwrap();
         features.extend_from_slice(prefix.output(0));
     }
-    let mut rest = Program::from_nodes(split.rest);
+    let mut rest = Program::from_nodes(split.rest).workspace();
     let feeds = [Feed::F32(&[]), Feed::I32(&labels), Feed::F32(&features)];
     rest.run(8, &feeds, &self::weights(), Run::default())
         .unwrap();
@@ -167,7 +168,7 @@ fn a_wrong_shape_says_where_and_what() {
 fn a_label_out_of_range_says_where_and_what() {
     let graph = Graph::new();
     let (loss, _) = classifier(&graph, false);
-    let mut program = Program::compile(&graph, &[loss]).unwrap();
+    let mut program = Program::compile(&graph, &[loss]).unwrap().workspace();
     let x = random_tensor(&[2, 6], 9);
     let feeds = [Feed::F32(x.as_slice()), Feed::I32(&[0, 3])];
     let message = program
@@ -184,7 +185,7 @@ fn a_label_out_of_range_says_where_and_what() {
 fn wrong_feeds_are_refused() {
     let graph = Graph::new();
     let (loss, _) = classifier(&graph, false);
-    let mut program = Program::compile(&graph, &[loss]).unwrap();
+    let mut program = Program::compile(&graph, &[loss]).unwrap().workspace();
     let x = [0.0; 11];
     for feeds in [
         &[Feed::F32(&x), Feed::I32(&[0, 1])][..],

@@ -10,7 +10,7 @@ fn draw(shape: Shape, stream: u64, batch: usize, run: Run) -> Vec<Vec<f32>> {
         graph.random_normal(stream, &shape, 0.0, 1.0),
         graph.bernoulli(stream, &shape, 0.5),
     ];
-    let mut program = Program::compile(&graph, &outputs).unwrap();
+    let mut program = Program::compile(&graph, &outputs).unwrap().workspace();
     let none: &[Tensor] = &[];
     program.run(batch, &[], none, run).unwrap();
     (0..3).map(|index| program.output(index).to_vec()).collect()
@@ -51,7 +51,7 @@ fn numbers_have_the_distribution_that_was_asked_for() {
         graph.bernoulli(3, shape, 0.0),
         graph.bernoulli(4, shape, 1.0),
     ];
-    let mut program = Program::compile(&graph, &outputs).unwrap();
+    let mut program = Program::compile(&graph, &outputs).unwrap().workspace();
     let none: &[Tensor] = &[];
     program.run(1000, &[], none, Run::default()).unwrap();
     let moments = |index: usize| {
@@ -84,7 +84,9 @@ fn one_op_used_twice_draws_once_and_two_ops_draw_twice() {
     let a = graph.random_uniform(0, [8], 0.0, 1.0);
     let b = graph.random_uniform(0, [8], 0.0, 1.0);
     let c = graph.random_uniform(1, [8], 0.0, 1.0);
-    let mut program = Program::compile(&graph, &[a - a, a - b, a - c]).unwrap();
+    let mut program = Program::compile(&graph, &[a - a, a - b, a - c])
+        .unwrap()
+        .workspace();
     let none: &[Tensor] = &[];
     program.run(1, &[], none, Run::default()).unwrap();
     assert_eq!(program.output(0), [0.0; 8]);

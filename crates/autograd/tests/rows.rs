@@ -48,7 +48,7 @@ fn run(
             }
         })
         .collect();
-    let mut program = Program::from_nodes(nodes.clone());
+    let mut program = Program::from_nodes(nodes.clone()).workspace();
     let none: &[Tensor] = &[];
     program
         .run(rows.len(), &feeds, none, Run::default())

@@ -100,7 +100,7 @@ mod tests {
                 asked.push(mse.apply_masked(graph.full(y.shape(), 0.0), y, None, mask));
                 graph.check()?;
             }
-            let mut program = Program::from_nodes(graph.nodes_for(&asked));
+            let mut program = Program::from_nodes(graph.nodes_for(&asked)).workspace();
             program.run(
                 inputs[0].shape()[0],
                 &feeds,

@@ -172,7 +172,7 @@ mod tests {
         let (_, emission) = model.emit(&graph, &[x], Mode::Training).unwrap();
         let zero = graph.number(0.0);
         let sum = emission.penalties.iter().fold(zero, |sum, p| sum + *p);
-        let mut program = Program::compile(&graph, &[sum]).unwrap();
+        let mut program = Program::compile(&graph, &[sum]).unwrap().workspace();
         let feeds: &[Feed<'_>] = &[Feed::F32(&[0.0, 0.0])];
         program
             .run(1, feeds, model.weights(), Run::default())

@@ -312,7 +312,7 @@ mod tests {
         let x = graph.constant(Tensor::new([1, 4], vec![0.3, -1.0, 0.7, 2.0]).unwrap());
         let (outputs, _) = model.emit(&graph, &[x], crate::Mode::Inference).unwrap();
         let nodes = graph.nodes_for(&outputs);
-        let mut program = regraft_autograd::Program::from_nodes(nodes);
+        let mut program = regraft_autograd::Program::from_nodes(nodes).workspace();
         let run = regraft_autograd::Run::default();
         program.run(1, &[], model.weights(), run).unwrap();
         (0..outputs.len())

@@ -43,8 +43,8 @@
 
 pub use regraft_autograd::{
     Attributes, DataType, Dim, Error as GraphError, Feed, Forward, Gradient, Graph, NodeId, Nodes,
-    Op, Operand, Output, Program, Run, Shape, Source, Var, VariableId, Variables, attributes,
-    gradcheck, ops, passes,
+    Op, Operand, Output, Program, Run, Shape, Source, Var, VariableId, Variables, Workspace,
+    attributes, gradcheck, ops, passes,
 };
 pub use regraft_layers::losses::Link;
 pub use regraft_layers::{

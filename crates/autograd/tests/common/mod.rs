@@ -290,7 +290,9 @@ pub fn without_gradient() -> Vec<Case> {
 
 /// The value of a node of constants.
 pub fn evaluate(x: Var<'_>) -> Vec<f32> {
-    let mut program = regraft_autograd::Program::compile(x.graph(), &[x]).unwrap();
+    let mut program = regraft_autograd::Program::compile(x.graph(), &[x])
+        .unwrap()
+        .workspace();
     let none: &[Tensor] = &[];
     program.run(1, &[], none, Default::default()).unwrap();
     program.output(0).to_vec()

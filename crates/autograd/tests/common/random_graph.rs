@@ -1,7 +1,7 @@
 //! Random graphs: chains of ops on a batch of samples and on weights, some of them frozen.
 
 use proptest::prelude::*;
-use regraft_autograd::{Dim, Feed, Graph, Nodes, Program, Run, Shape, Tensor, Var, VariableId};
+use regraft_autograd::{Dim, Feed, Graph, Nodes, Run, Shape, Tensor, Var, VariableId, Workspace};
 use regraft_tensor::kernels::random::{self, Key};
 
 /// The width of every sample and weight.
@@ -112,16 +112,21 @@ pub fn build(recipe: &Recipe) -> Nodes {
 pub const STEP: Run = Run { seed: 5, step: 2 };
 
 /// The bits of all outputs.
-pub fn run(program: &mut Program, batch: usize) -> Vec<Vec<u32>> {
+pub fn run(workspace: &mut Workspace, batch: usize) -> Vec<Vec<u32>> {
     let x = samples(batch);
-    run_on(program, batch, &[Feed::F32(x.as_slice())], STEP)
+    run_on(workspace, batch, &[Feed::F32(x.as_slice())], STEP)
 }
 
 /// The bits of all outputs; every NaN counts as the same.
-pub fn run_on(program: &mut Program, batch: usize, feeds: &[Feed<'_>], run: Run) -> Vec<Vec<u32>> {
-    program.run(batch, feeds, &weights(), run).unwrap();
+pub fn run_on(
+    workspace: &mut Workspace,
+    batch: usize,
+    feeds: &[Feed<'_>],
+    run: Run,
+) -> Vec<Vec<u32>> {
+    workspace.run(batch, feeds, &weights(), run).unwrap();
     let bits = |x: &f32| if x.is_nan() { f32::NAN } else { *x }.to_bits();
-    (0..program.output_count())
-        .map(|index| program.output(index).iter().map(bits).collect())
+    (0..workspace.program().output_count())
+        .map(|index| workspace.output(index).iter().map(bits).collect())
         .collect()
 }

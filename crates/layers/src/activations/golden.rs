@@ -17,7 +17,9 @@ fn value_and_gradient(made: &Activation, x: &Tensor, weights: Tensor) -> (Vec<f3
     let y = made.apply(var);
     let loss = (y * graph.constant(weights)).sum_all();
     let gradient = graph.grad(loss, &[var]).unwrap()[0];
-    let mut program = Program::compile(&graph, &[y, gradient]).unwrap();
+    let mut program = Program::compile(&graph, &[y, gradient])
+        .unwrap()
+        .workspace();
     let no_feeds: &[Feed<'_>] = &[];
     program
         .run(1, no_feeds, std::slice::from_ref(x), Run::default())

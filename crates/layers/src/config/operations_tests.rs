@@ -100,7 +100,7 @@ fn check(case: &Value, model: &Model) -> Result<(), String> {
     let wrt: Vec<Var<'_>> = floats.iter().map(|&index| vars[index]).collect();
     asked.extend(graph.grad(total, &wrt).map_err(|error| error.to_string())?);
     let program = Program::compile(&graph, &asked);
-    let mut program = program.map_err(|error| error.to_string())?;
+    let mut program = program.map_err(|error| error.to_string())?.workspace();
     let batch = given[0]["shape"][0].as_u64().unwrap() as usize;
     let mut feeds: Vec<Feed<'_>> = inputs.iter().map(Input::feed).collect();
     let weights: Vec<Tensor> = (0..outputs.len())

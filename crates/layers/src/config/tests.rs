@@ -25,7 +25,7 @@ fn predict(model: &Model, xs: &[Tensor]) -> Vec<Vec<f32>> {
         .map(|(shape, data_type)| graph.input("", shape, data_type))
         .collect();
     let (outputs, _) = model.emit(&graph, &inputs, Mode::Inference).unwrap();
-    let mut program = Program::compile(&graph, &outputs).unwrap();
+    let mut program = Program::compile(&graph, &outputs).unwrap().workspace();
     let integers: Vec<IntTensor> = xs
         .iter()
         .map(|x| x.as_slice().iter().map(|&v| v as i32).collect::<Vec<_>>())

@@ -124,7 +124,7 @@ mod tests {
             let method = Interpolation::from(config["method"].as_str().unwrap());
             let antialias = config["antialias"] == true;
             let y = method.resize(input, size, antialias);
-            let mut program = Program::compile(&graph, &[y]).unwrap();
+            let mut program = Program::compile(&graph, &[y]).unwrap().workspace();
             let feeds = [Feed::from(&x)];
             let store = WeightStore::default();
             program.run(1, &feeds, &store, Run::default()).unwrap();

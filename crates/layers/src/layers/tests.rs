@@ -101,7 +101,7 @@ fn check_numbers(case: &Value) {
     let mut asked = vec![y, penalty];
     asked.extend(graph.grad(loss, &wrt).unwrap());
     asked.extend(emission.updates.iter().map(|(_, value)| *value));
-    let mut program = Program::compile(&graph, &asked).unwrap();
+    let mut program = Program::compile(&graph, &asked).unwrap().workspace();
 
     let values = tensor(&case["inputs"]["x"]);
     let ids: Vec<i32> = values.as_slice().iter().map(|&id| id as i32).collect();
@@ -254,7 +254,7 @@ pub(super) fn run(model: &Model, mode: Mode, x: &Tensor, step: u64) -> Vec<f32> 
     let graph = Graph::new();
     let input = graph.input("x", &model.input_shapes()[0], model.input_types()[0]);
     let (outputs, _) = model.emit(&graph, &[input], mode).unwrap();
-    let mut program = Program::compile(&graph, &outputs).unwrap();
+    let mut program = Program::compile(&graph, &outputs).unwrap().workspace();
     let run = Run { seed: 7, step };
     program
         .run(x.shape()[0], &[Feed::from(x)], model.weights(), run)
@@ -467,7 +467,7 @@ fn ids_may_be_floats_as_in_keras() {
     let graph = Graph::new();
     let x = graph.input("x", &model.input_shapes()[0], model.input_types()[0]);
     let (outputs, _) = model.emit(&graph, &[x], Mode::Inference).unwrap();
-    let mut program = Program::compile(&graph, &outputs).unwrap();
+    let mut program = Program::compile(&graph, &outputs).unwrap().workspace();
     let ids = Feed::F32(&[0.0, 1.9, 4.0]);
     program
         .run(1, &[ids], model.weights(), Run::default())

@@ -68,7 +68,7 @@ fn compute(case: &Value, made: &LossFunction) -> Vec<Vec<f32>> {
         outputs.push(reduced.apply(y_true, y_pred, weights));
     }
     outputs.push(graph.grad(outputs[2], &[y_pred]).unwrap()[0]);
-    let mut program = Program::compile(&graph, &outputs).unwrap();
+    let mut program = Program::compile(&graph, &outputs).unwrap().workspace();
     let feeds: Vec<Feed<'_>> = fed.iter().map(Fed::feed).collect();
     let none: &[Tensor] = &[];
     program.run(*batch, &feeds, none, Run::default()).unwrap();
@@ -208,7 +208,7 @@ fn gradients_agree_with_finite_differences() {
 
 /// Runs a graph's outputs on one batch of inputs.
 fn run(graph: &Graph, outputs: &[Var<'_>], batch: usize, feeds: &[Feed<'_>]) -> Vec<Vec<f32>> {
-    let mut program = Program::compile(graph, outputs).unwrap();
+    let mut program = Program::compile(graph, outputs).unwrap().workspace();
     let none: &[Tensor] = &[];
     program.run(batch, feeds, none, Run::default()).unwrap();
     (0..outputs.len())
@@ -277,7 +277,7 @@ fn a_class_that_is_none_is_an_error() {
     let classes = graph.input("classes", Shape::batch_of(&[]), DataType::I32);
     let made: LossFunction = SparseCategoricalCrossentropy::from_logits().into();
     let value = made.apply(classes, logits, None);
-    let mut program = Program::compile(&graph, &[value]).unwrap();
+    let mut program = Program::compile(&graph, &[value]).unwrap().workspace();
     let feeds = [Feed::F32(&[0.0, 1.0]), Feed::I32(&[2])];
     let none: &[Tensor] = &[];
     assert!(program.run(1, &feeds, none, Run::default()).is_err());

@@ -60,7 +60,9 @@ mod tests {
             let weight = graph.variable(VariableId(0), "weight", x.shape());
             let penalty = made.get().unwrap().penalty(weight);
             let gradient = graph.grad(penalty, &[weight]).unwrap()[0];
-            let mut program = Program::compile(&graph, &[penalty, gradient]).unwrap();
+            let mut program = Program::compile(&graph, &[penalty, gradient])
+                .unwrap()
+                .workspace();
             let no_feeds: &[Feed<'_>] = &[];
             program.run(1, no_feeds, &[x], Run::default()).unwrap();
             let expected = [golden::number(&case["outputs"]["value"])];

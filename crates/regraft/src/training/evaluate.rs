@@ -157,7 +157,7 @@ pub(crate) fn update_metrics(
         let batch = metrics::Batch {
             targets: rows.metric_targets(output),
             predictions: steps.output(output),
-            shape: steps.rest().output_shape(output),
+            shape: steps.output_shape(output),
             sample_weights: weights,
         };
         metrics::update_masked(metric, &batch, steps.mask(output))?;

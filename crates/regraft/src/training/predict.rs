@@ -1,6 +1,6 @@
 //! Prediction: the model's output for samples.
 
-use regraft_autograd::{Feed, Program, Run};
+use regraft_autograd::{Feed, Run};
 use regraft_tensor::{Detail, Tensor};
 
 use crate::trainable::{Network, Trainable};
@@ -58,8 +58,8 @@ impl<N: Network> Trainable<N> {
         let mut steps = Steps::new(model, Purpose::Predict, false)?;
         let shapes = model.output_shapes();
         let samples = inputs.first().map_or(0, Data::len);
-        let program: &mut Program = steps.rest_mut();
-        let chunk = chunk_size(program, samples);
+        let chunk = chunk_size(steps.rest(), samples);
+        let program = steps.rest_mut();
         let mut predictions: Vec<Vec<f32>> = shapes
             .iter()
             .map(|shape| Vec::with_capacity(shape.len(samples)))

@@ -3,7 +3,7 @@
 
 use regraft_autograd::passes::{optimize, split_at};
 use regraft_autograd::{
-    DataType, Dim, Feed, Graph, Program, Run, Shape, Tensor, Var, VariableId, Variables,
+    DataType, Dim, Feed, Graph, Program, Run, Shape, Tensor, Var, VariableId, Variables, Workspace,
 };
 use regraft_layers::losses::{Link, LossFunction};
 use regraft_layers::{Mode, Model, Trained};
@@ -16,8 +16,8 @@ use crate::{Error, Result};
 /// What is asked of a model: the programs for it, and where to find their results.
 #[derive(Debug)]
 pub(crate) struct Steps {
-    prefix: Option<Program>,
-    rest: Program,
+    prefix: Option<Workspace>,
+    rest: Workspace,
     /// The inputs of the whole: the model's, then the targets, then the sample weights.
     input_count: usize,
     /// The inputs that the rest still needs.
@@ -149,8 +149,8 @@ impl Steps {
         Ok(Steps {
             feature_rows: features.clone().map(|node| node.shape.len(1)).collect(),
             feature_types: features.map(|node| node.data_type).collect(),
-            prefix: prefix.map(Program::from_nodes),
-            rest: Program::from_nodes(rest),
+            prefix: prefix.map(|prefix| Program::from_nodes(prefix).workspace()),
+            rest: Program::from_nodes(rest).workspace(),
             input_count,
             rest_inputs,
             loss: steps.loss,
@@ -167,17 +167,17 @@ impl Steps {
 
     /// The program that is run at every step.
     pub fn rest(&self) -> &Program {
-        &self.rest
+        self.rest.program()
     }
 
     /// The program that is run at every step, to be run alone (if there is no prefix).
-    pub fn rest_mut(&mut self) -> &mut Program {
+    pub fn rest_mut(&mut self) -> &mut Workspace {
         &mut self.rest
     }
 
     /// The program whose results can be kept, if there is one.
     pub fn prefix(&self) -> Option<&Program> {
-        self.prefix.as_ref()
+        self.prefix.as_ref().map(Workspace::program)
     }
 
     /// Bytes of the features of one sample.
@@ -201,7 +201,7 @@ impl Steps {
         let Some(prefix) = &mut self.prefix else {
             return Ok(features);
         };
-        let chunk = chunk_size(prefix, samples);
+        let chunk = chunk_size(prefix.program(), samples);
         let mut buffers = vec![Vec::new(); inputs.len()];
         let mut from = 0;
         while from < samples {
@@ -250,6 +250,11 @@ impl Steps {
             features: self.feature_rows.clone(),
             feature_types: self.feature_types.clone(),
         }
+    }
+
+    /// The sizes of output `index` in the last run.
+    pub fn output_shape(&self, index: usize) -> &[usize] {
+        self.rest.output_shape(index)
     }
 
     /// The result of the last run at output `index`.

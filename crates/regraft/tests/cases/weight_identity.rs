@@ -36,7 +36,7 @@ fn together(models: &[&Model], mode: Mode) -> Vec<Vec<f32>> {
     let x = graph.samples("x", &[2]);
     let emit = |model: &&Model| model.emit(&graph, &[x], mode).unwrap().0[0];
     let outputs: Vec<Var<'_>> = models.iter().map(emit).collect();
-    let mut program = Program::compile(&graph, &outputs).unwrap();
+    let mut program = Program::compile(&graph, &outputs).unwrap().workspace();
     let stores: Vec<_> = models.iter().map(|model| model.weights()).collect();
     let run = Run::default();
     program
@@ -89,7 +89,7 @@ fn check_gradients<'g>(
         .collect();
     let mut asked = vec![loss];
     asked.extend(graph.grad(loss, &wrt).unwrap());
-    let mut program = Program::compile(graph, &asked).unwrap();
+    let mut program = Program::compile(graph, &asked).unwrap().workspace();
     let mut run = |parts: &[(&mut Model, Vec<VariableId>)]| -> Vec<Vec<f32>> {
         let stores: Vec<_> = parts.iter().map(|(model, _)| model.weights()).collect();
         let none: &[Feed<'_>] = &[];
@@ -199,7 +199,7 @@ fn models_in_one_graph_draw_random_numbers_of_their_own() {
         let (outputs, _) = model.emit(&graph, &[x], Mode::Training).unwrap();
         outputs[0]
     });
-    let mut program = Program::compile(&graph, &twice).unwrap();
+    let mut program = Program::compile(&graph, &twice).unwrap().workspace();
     program
         .run(1, &[], model.weights(), Run::default())
         .unwrap();

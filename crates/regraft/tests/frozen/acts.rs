@@ -312,7 +312,7 @@ impl Sequence<'_> {
         let vars: Vec<Var<'_>> = emission.trainable.iter().map(|(_, var)| *var).collect();
         let mut wanted = graph.grad(loss, &vars).unwrap();
         wanted.extend(emission.updates.iter().map(|(_, var)| *var));
-        let mut program = Program::compile(&graph, &wanted).unwrap();
+        let mut program = Program::compile(&graph, &wanted).unwrap().workspace();
         let arrays = self.samples.inputs.iter().chain(&self.samples.targets);
         let feeds: Vec<Feed<'_>> = arrays
             .map(|values| match values {

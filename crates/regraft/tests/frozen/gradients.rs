@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use regraft::losses::LossFunction;
 use regraft::random::{Key, normal};
 use regraft_autograd::{
-    DataType, Feed, Graph, Program, Run, Shape, Source, Var, VariableId, Variables,
+    DataType, Feed, Graph, Program, Run, Shape, Source, Var, VariableId, Variables, Workspace,
 };
 use regraft_layers::{Emission, Mode, Model, WeightKind, WeightStore};
 
@@ -41,7 +41,7 @@ fn write<'g>(
 
 /// The values of some nodes for these samples.
 fn values<V: Variables + ?Sized>(
-    program: &mut Program,
+    workspace: &mut Workspace,
     samples: &Samples,
     variables: &V,
 ) -> Vec<Vec<f32>> {
@@ -54,9 +54,9 @@ fn values<V: Variables + ?Sized>(
         .collect();
     feeds.push(Feed::F32(&samples.weights));
     let batch = samples.weights.len();
-    program.run(batch, &feeds, variables, RUN).unwrap();
-    (0..program.output_count())
-        .map(|index| program.output(index).to_vec())
+    workspace.run(batch, &feeds, variables, RUN).unwrap();
+    (0..workspace.program().output_count())
+        .map(|index| workspace.output(index).to_vec())
         .collect()
 }
 
@@ -120,7 +120,7 @@ pub fn assert_zero(model: &Model, mask: &Mask, losses: &[LossFunction], samples:
     let together: Vec<Var<'_>> = vars.iter().copied().chain(trained).collect();
     let together = graph.grad(loss, &together).unwrap();
     let gradients: Vec<Var<'_>> = gradients.into_iter().chain(together).collect();
-    let mut program = Program::compile(&graph, &gradients).unwrap();
+    let mut program = Program::compile(&graph, &gradients).unwrap().workspace();
     let mut gradients = values(&mut program, samples, model.weights());
     gradients.truncate(2 * frozen.len());
     for ((path, var), gradient) in frozen.iter().chain(&frozen).zip(gradients) {
@@ -144,7 +144,7 @@ pub fn trained(
     let loss_of = |model: &Model| {
         let graph = Graph::new();
         let (loss, _, _) = write(&graph, model, losses, samples);
-        let mut program = Program::compile(&graph, &[loss]).unwrap();
+        let mut program = Program::compile(&graph, &[loss]).unwrap().workspace();
         values(&mut program, samples, model.weights())[0][0]
     };
     let mut all = model.clone();
@@ -178,7 +178,7 @@ pub fn trained(
         })
         .unzip();
     let gradients = graph.grad(loss, &vars).unwrap();
-    let mut program = Program::compile(&graph, &gradients).unwrap();
+    let mut program = Program::compile(&graph, &gradients).unwrap().workspace();
     let gradients = values(&mut program, samples, all.weights());
     let alive = |path: &&String| {
         let mut of_layer = layers
@@ -235,10 +235,10 @@ pub fn assert_slopes(
         .collect();
     let mut outputs = graph.grad(loss, &vars).unwrap();
     outputs.push(loss);
-    let mut program = Program::compile(&graph, &outputs).unwrap();
+    let mut program = Program::compile(&graph, &outputs).unwrap().workspace();
     let mut gradients = values(&mut program, samples, model.weights());
     let at = f64::from(gradients.pop().expect("the loss")[0]);
-    let mut program = Program::compile(&graph, &[loss]).unwrap();
+    let mut program = Program::compile(&graph, &[loss]).unwrap().workspace();
     let mut unknown = 0;
     for (index, (&id, gradient)) in ids.iter().zip(&gradients).enumerate() {
         let norm = length(gradient).max(1e-9);

@@ -35,7 +35,7 @@ fn output(model: &Model, case: &Value) -> Vec<f32> {
         DataType::I32 => outputs[0].to_f32(),
         DataType::F32 => outputs[0],
     };
-    let mut program = Program::compile(&graph, &[y]).unwrap();
+    let mut program = Program::compile(&graph, &[y]).unwrap().workspace();
     let values = case["inputs"]["values"].as_array().unwrap();
     let integers: Vec<i32> = match model.string_layer(0) {
         Some(layer) => {

@@ -1,0 +1,239 @@
+//! Runs a program: a workspace has its buffers, so that a program can be run as often as one likes without
+//! allocating anything once they have their size. (Two things still do: a reduction over axes that are
+//! not neighbours, for its partial result, and starting work on several threads.)
+
+use regraft_tensor::Detail;
+
+use crate::op::{Forward, Operand, Output, Run};
+use crate::program::{OutputPlace, Store};
+use crate::{DataType, Error, Feed, Node, Program, Result, Variables};
+
+/// The memory in which a [`Program`] runs, and with it the results of its last run.
+#[derive(Debug)]
+pub struct Workspace {
+    program: Program,
+    buffers: Vec<Vec<f32>>,
+    /// The sizes of every node for the batch that ran last.
+    shapes: Vec<Vec<usize>>,
+    /// The number of elements of every node for that batch.
+    lengths: Vec<usize>,
+    batch: Option<usize>,
+    /// The memory of the longest list of operands, always empty between instructions.
+    operands: Vec<Operand<'static>>,
+}
+
+/// What stands in a list of operands before it is filled.
+const NOTHING: Operand<'static> = Operand {
+    shape: &[],
+    data_type: DataType::F32,
+    data: &[],
+};
+
+/// How many operands an op may have whose list stands on the stack.
+const INLINE_OPERANDS: usize = 8;
+
+impl Workspace {
+    pub(crate) fn new(program: Program) -> Workspace {
+        let nodes = &program.plan.nodes.nodes;
+        Workspace {
+            buffers: vec![Vec::new(); program.plan.tenants.len()],
+            shapes: nodes
+                .iter()
+                .map(|node| vec![0; node.shape.rank()])
+                .collect(),
+            lengths: vec![0; nodes.len()],
+            batch: None,
+            operands: Vec::new(),
+            program,
+        }
+    }
+
+    /// What runs here.
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+
+    /// Computes the outputs for `batch` samples from the fed inputs (by position) and variables.
+    ///
+    /// # Errors
+    /// [`Error::Feed`] if a fed value is missing, of the wrong type or length, or out of the bounds
+    /// that an op checks; nothing is written to `variables` in any case.
+    pub fn run<V: Variables + ?Sized>(
+        &mut self,
+        batch: usize,
+        feeds: &[Feed<'_>],
+        variables: &V,
+        run: Run,
+    ) -> Result<()> {
+        self.set_batch(batch);
+        self.check_feeds(batch, feeds)?;
+        self.check_variables(variables)?;
+        for instruction in &self.program.plan.instructions {
+            let mut buffer = std::mem::take(&mut self.buffers[instruction.slot]);
+            let shape = &self.shapes[instruction.node];
+            let output = Output {
+                shape,
+                data_type: instruction.data_type,
+                data: &mut buffer[..self.lengths[instruction.node]],
+            };
+            let read = instruction.operands.iter().map(|place| {
+                let data = match &place.store {
+                    Store::Buffer(slot) => &self.buffers[*slot][..self.lengths[place.node]],
+                    Store::Output => &[],
+                    Store::Input(index) => feeds[*index].words().1,
+                    Store::Constant(constant) => constant.words(),
+                    Store::Variable(id) => variables.value(*id).expect("all variables are there"),
+                };
+                Operand {
+                    shape: &self.shapes[place.node],
+                    data_type: place.data_type,
+                    data,
+                }
+            });
+            let mut inline = [NOTHING; INLINE_OPERANDS];
+            let mut list = Vec::new();
+            let operands: &[Operand<'_>] = if instruction.operands.len() <= INLINE_OPERANDS {
+                for (slot, operand) in inline.iter_mut().zip(read) {
+                    *slot = operand;
+                }
+                &inline[..instruction.operands.len()]
+            } else {
+                list = emptied(std::mem::take(&mut self.operands));
+                list.extend(read);
+                &list
+            };
+            let forward = Forward { operands, run };
+            let done = match instruction.in_place {
+                true => instruction.op.forward_in_place(forward, output),
+                false => instruction.op.forward(forward, output),
+            };
+            if instruction.operands.len() > INLINE_OPERANDS {
+                self.operands = emptied(list);
+            }
+            self.buffers[instruction.slot] = buffer;
+            if let Err(detail) = done {
+                let node = self.node(instruction.node);
+                let place = match node.name.as_str() {
+                    "" => instruction.op.name(),
+                    name => name,
+                };
+                return Err(Error::Feed(detail.within(place)));
+            }
+        }
+        Ok(())
+    }
+
+    /// The value of output `index` after the last run, in row-major order; empty before the first.
+    ///
+    /// # Panics
+    /// If there are not so many outputs, or if it holds integers: [`output_i32`](Self::output_i32).
+    pub fn output(&self, index: usize) -> &[f32] {
+        self.typed_output(index, DataType::F32)
+    }
+
+    /// As [`output`](Self::output), of an output of integers.
+    ///
+    /// # Panics
+    /// If there are not so many outputs, or if it holds floats.
+    pub fn output_i32(&self, index: usize) -> &[i32] {
+        bytemuck::cast_slice(self.typed_output(index, DataType::I32))
+    }
+
+    /// The sizes of output `index` in the last run.
+    ///
+    /// # Panics
+    /// If there are not so many outputs.
+    pub fn output_shape(&self, index: usize) -> &[usize] {
+        &self.shapes[self.output_place(index).node]
+    }
+
+    fn typed_output(&self, index: usize, data_type: DataType) -> &[f32] {
+        let place = self.output_place(index);
+        let holds = self.node(place.node).data_type;
+        assert!(
+            holds == data_type,
+            "output {index} holds {holds}, read as {data_type}"
+        );
+        &self.buffers[place.slot][..self.lengths[place.node]]
+    }
+
+    fn output_place(&self, index: usize) -> &OutputPlace {
+        let outputs = &self.program.plan.outputs;
+        let count = outputs.len();
+        let place = outputs.get(index);
+        place.unwrap_or_else(|| panic!("output {index} of a program with {count} outputs"))
+    }
+
+    fn node(&self, index: usize) -> &Node {
+        &self.program.plan.nodes.nodes[index]
+    }
+
+    fn set_batch(&mut self, batch: usize) {
+        if self.batch == Some(batch) {
+            return;
+        }
+        self.batch = Some(batch);
+        let plan = &self.program.plan;
+        let nodes = plan.nodes.nodes.iter();
+        for (node, (sizes, length)) in nodes.zip(self.shapes.iter_mut().zip(&mut self.lengths)) {
+            node.shape.write_concrete(batch, sizes);
+            *length = sizes.iter().product();
+        }
+        for (buffer, tenants) in self.buffers.iter_mut().zip(&plan.tenants) {
+            let tenants = tenants.iter().map(|id| self.lengths[id.0]);
+            let length = tenants.max().unwrap_or(0);
+            if buffer.len() < length {
+                buffer.resize(length, 0.0);
+            }
+        }
+    }
+
+    fn check_feeds(&self, batch: usize, feeds: &[Feed<'_>]) -> Result<()> {
+        for rule in &self.program.plan.inputs {
+            let node = self.node(rule.node);
+            let expected = self.lengths[rule.node];
+            let Some(feed) = feeds.get(rule.index) else {
+                let at = format!("input {} ({})", rule.index, node.name);
+                let fed = format!("{} inputs", feeds.len());
+                return Err(Error::Feed(Detail::new(at, "a value", fed)));
+            };
+            let (data_type, words) = feed.words();
+            if data_type != node.data_type {
+                let at = format!("input {} ({})", rule.index, node.name);
+                return Err(Error::DataType(Detail::new(at, node.data_type, data_type)));
+            }
+            if words.len() != expected {
+                let at = format!("input {} ({})", rule.index, node.name);
+                let sizes = &node.shape;
+                let expected = format!("{expected} elements for {batch} samples of {sizes}");
+                return Err(Error::Feed(Detail::new(at, expected, words.len())));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_variables<V: Variables + ?Sized>(&self, variables: &V) -> Result<()> {
+        for &(id, node) in &self.program.plan.variables {
+            let expected = self.lengths[node];
+            let received = variables.value(id).map(<[f32]>::len);
+            if received != Some(expected) {
+                let Node { name, shape, .. } = self.node(node);
+                let at = format!("variable {} ({name})", id.0);
+                let received = match received {
+                    Some(length) => format!("{length} elements"),
+                    None => "none".to_string(),
+                };
+                let expected = format!("{expected} elements of {shape}");
+                return Err(Error::Feed(Detail::new(at, expected, received)));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The memory of a list, for elements of another lifetime. Collecting what a list owned into a list
+/// of elements of the same size keeps its memory.
+fn emptied<'a>(mut list: Vec<Operand<'_>>) -> Vec<Operand<'a>> {
+    list.clear();
+    list.into_iter().map(|_| NOTHING).collect()
+}
