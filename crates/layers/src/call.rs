@@ -30,7 +30,8 @@ pub enum Mode {
 pub struct Emission<'g> {
     /// The parameters that are trained, in the model's order.
     pub trainable: Vec<(VariableId, Var<'g>)>,
-    /// The new values of states, to be stored after each training step.
+    /// The new values of states, and of parameters that a layer assigns: to be stored after each training
+    /// step, before the optimizer moves the parameters.
     pub updates: Vec<(VariableId, Var<'g>)>,
     /// Penalties (numbers) to be added to the loss.
     pub penalties: Vec<Var<'g>>,
@@ -41,6 +42,8 @@ pub struct Emission<'g> {
     /// Of the model.
     pub(crate) revision: u64,
     vars: HashMap<VariableId, Var<'g>>,
+    /// Where among the penalties that of a parameter is.
+    penalized: HashMap<VariableId, usize>,
 }
 
 impl Emission<'_> {
@@ -54,6 +57,13 @@ impl Emission<'_> {
 }
 
 impl<'g> Emission<'g> {
+    /// Gives a weight a new value. A layer that is called twice goes on from the first call's.
+    fn set(&mut self, id: VariableId, value: Var<'g>) {
+        self.vars.insert(id, value);
+        self.updates.retain(|(updated, _)| *updated != id);
+        self.updates.push((id, value));
+    }
+
     /// The value that stands for a weight in the graph: a variable, or a constant if it is frozen, and
     /// of a state that is updated its new value. None if no formula has asked for it.
     pub fn weight(&self, id: VariableId) -> Option<Var<'g>> {
@@ -152,6 +162,46 @@ impl<'g, 'm> Call<'g, 'm> {
         results.first().map(|result| result.var)
     }
 
+    /// The weight called `name` of the layer that this one [contains](crate::Layer::wrapped) at `index`, if
+    /// it has one.
+    pub fn wrapped_weight(&self, index: usize, name: &str) -> Option<Var<'g>> {
+        let inner = self.within(index)?;
+        inner.find(name).map(|id| inner.weight_var(id))
+    }
+
+    /// Gives a parameter of the layer that this one contains at `index` a new value before that layer is
+    /// called in a training step, as Keras' `assign` within `call` does: gradients are with respect to the
+    /// new value, which is stored, and from which the optimizer goes on. A frozen parameter has the new
+    /// value in this step, and keeps its own. Outside training nothing happens.
+    pub fn assign_wrapped(&self, index: usize, name: &str, value: Var<'g>) {
+        let inner = self.within(index).filter(|_| self.training());
+        let Some(inner) = inner else {
+            return;
+        };
+        let Some(id) = inner.find(name) else {
+            inner.unknown(name);
+            return;
+        };
+        let before = inner.weight_var(id);
+        let spec = &self.scene.store[id].spec;
+        if !inner.moves(id) || spec.kind != WeightKind::Parameter {
+            self.scene.emission.borrow_mut().vars.insert(id, value);
+            return;
+        }
+        let value = before.assign(value);
+        let mut emission = self.scene.emission.borrow_mut();
+        emission.set(id, value);
+        if let (Some(&at), Some(regularizer)) = (emission.penalized.get(&id), &spec.regularizer) {
+            emission.penalties[at] = regularizer.penalty(value);
+        }
+    }
+
+    /// The surroundings of the layer that this one contains at `index`.
+    fn within(&self, index: usize) -> Option<Call<'g, 'm>> {
+        let entry = self.entry.wrapped.get(index)?;
+        Some(Call { entry, ..*self })
+    }
+
     /// The weight that was declared as `name`: a constant if it is frozen, a variable otherwise.
     pub fn weight(&self, name: &str) -> Var<'g> {
         match self.find(name) {
@@ -182,10 +232,7 @@ impl<'g, 'm> Call<'g, 'm> {
             Some(id) => {
                 let mut emission = self.scene.emission.borrow_mut();
                 emission.moved.insert(id);
-                // A layer that is called twice goes on from the first call's value.
-                emission.vars.insert(id, value);
-                emission.updates.retain(|(updated, _)| *updated != id);
-                emission.updates.push((id, value));
+                emission.set(id, value);
             }
             None => {
                 self.unknown(name);
@@ -253,17 +300,22 @@ impl<'g, 'm> Call<'g, 'm> {
         self.scene.graph.input(name, Shape::scalar(), DataType::F32)
     }
 
+    /// Whether it is a variable: one that is trained, or that the layer updates.
+    fn moves(&self, id: VariableId) -> bool {
+        let (spec, freezing) = (&self.scene.store[id].spec, self.entry.freezing);
+        self.scene.mode != Mode::Constant
+            && match spec.kind {
+                WeightKind::Parameter => freezing.trains_parameters(),
+                WeightKind::State => freezing.behaves_as_in_training() && !spec.fixed,
+            }
+    }
+
     fn weight_var(&self, id: VariableId) -> Var<'g> {
         if let Some(&var) = self.scene.emission.borrow().vars.get(&id) {
             return var;
         }
         let weight = &self.scene.store[id];
-        let freezing = self.entry.freezing;
-        let moves = self.scene.mode != Mode::Constant
-            && match weight.spec.kind {
-                WeightKind::Parameter => freezing.trains_parameters(),
-                WeightKind::State => freezing.behaves_as_in_training() && !weight.spec.fixed,
-            };
+        let moves = self.moves(id);
         let var = if moves {
             self.scene
                 .graph
@@ -280,6 +332,8 @@ impl<'g, 'm> Call<'g, 'm> {
             emission.moved.insert(id);
             if let Some(regularizer) = &weight.spec.regularizer {
                 let penalty = regularizer.penalty(var);
+                let at = emission.penalties.len();
+                emission.penalized.insert(id, at);
                 emission.penalties.push(penalty);
             }
         }

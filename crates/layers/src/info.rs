@@ -1,5 +1,6 @@
 //! Looking at a model's layers: [`Model::layers`] and [`Model::get_layer`].
 
+use std::collections::HashSet;
 use std::fmt;
 
 use regraft_autograd::Shape;
@@ -109,12 +110,13 @@ impl<'m> LayerInfo<'m> {
     /// Its weights in order; of a nested model, those of all its layers.
     pub fn weights(&self) -> Vec<&'m Weight> {
         let mut weights = Vec::new();
-        let mut met = Met::default();
+        let mut seen = HashSet::new();
         self.visit(&mut |entry| {
-            if met.again(entry) {
-                return;
-            }
-            weights.extend(entry.weights.iter().map(|id| &self.store[*id]));
+            let ids = entry
+                .kept(self.store)
+                .into_iter()
+                .chain(entry.weights.iter().copied());
+            weights.extend(ids.filter(|id| seen.insert(*id)).map(|id| &self.store[id]));
         });
         weights
     }

@@ -132,6 +132,13 @@ pub trait Layer: Any + fmt::Debug + Send + Sync {
         inputs.to_vec()
     }
 
+    /// The weights of contained layers that this one keeps in front of its own, as Keras' wrappers do that
+    /// say `self.kernel = self.layer.kernel`: the index of the layer, and the weight's name, which it need
+    /// not have. Keras' files have such a weight twice. None by default.
+    fn wrapped_weights(&self) -> Vec<(usize, &'static str)> {
+        Vec::new()
+    }
+
     /// The element type of the inputs: floats, unless the layer looks up token ids. What is of
     /// another type is converted, as Keras does.
     fn input_type(&self) -> DataType {

@@ -22,6 +22,8 @@ pub struct Place<'a> {
     pub attribute: Option<&'a str>,
     /// Its own weights, in the order in which files store them.
     pub weights: &'a [VariableId],
+    /// Weights of what it contains that Keras' files have in front of its own, too.
+    pub kept: Vec<VariableId>,
     /// What training may change in it.
     pub freezing: Freezing,
     /// Keras' `trainable` of the layer or model by itself, as files have it.
@@ -43,6 +45,7 @@ impl Model {
                 is_model: matches!(entry.body, Body::Nested(_)),
                 attribute: entry.attribute,
                 weights: &entry.weights,
+                kept: entry.kept(&self.store),
                 freezing: entry.freezing,
                 says_trainable: entry.says_trainable(),
                 is_repeated: met.again(entry),

@@ -235,10 +235,10 @@ impl Model {
         self.topology.visit_mut("", &mut |path, entry| {
             let is_shared = entry.weights.first().is_some_and(|id| shared.contains(id));
             if is_shared || picked.contains(path) {
-                let has_state = entry
-                    .weights
-                    .iter()
-                    .any(|id| store[*id].kind() == crate::WeightKind::State);
+                let mut kinds = entry.weights.iter().map(|id| store[*id].kind());
+                // What follows a kernel (in a spectral normalization) was not learnt from samples.
+                let has_state = entry.kept(store).is_empty()
+                    && kinds.any(|kind| kind == crate::WeightKind::State);
                 entry.freezing = freezing(entry.freezing, has_state);
                 entry.hidden = false;
             }

@@ -4,6 +4,7 @@ use regraft_autograd::{DataType, Shape, VariableId};
 
 use crate::layers::Input;
 use crate::structure::Structure;
+use crate::weight::WeightStore;
 use crate::{ElementType, Freezing, Layer};
 
 /// How many models may be nested in each other.
@@ -117,6 +118,19 @@ impl Entry {
             Body::Leaf(layer) => layer.class_name(),
             Body::Nested(topology) => &topology.class_name,
         }
+    }
+
+    /// The weights of contained layers that it keeps in front of its own.
+    pub fn kept(&self, store: &WeightStore) -> Vec<VariableId> {
+        let Body::Leaf(layer) = &self.body else {
+            return Vec::new();
+        };
+        let found = layer.wrapped_weights().into_iter();
+        let found = found.filter_map(|(index, name)| {
+            let mut ids = self.wrapped.get(index)?.weights.iter().copied();
+            ids.find(|id| store[*id].name() == name)
+        });
+        found.collect()
     }
 
     /// Its state as files say it: where the whole hides it, what it is by itself.

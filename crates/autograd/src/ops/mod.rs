@@ -5,6 +5,7 @@ mod activations;
 mod alias;
 mod argmax;
 mod arithmetic;
+mod assign;
 mod average_pool;
 mod batch_matmul;
 mod batch_normalization;
@@ -53,6 +54,7 @@ pub use activations::{Gelu, GeluTanh, LeakyRelu, Silu, SiluGradient};
 pub use alias::Alias;
 pub use argmax::Argmax;
 pub use arithmetic::{Add, Divide, Multiply, Negate, Subtract};
+pub use assign::Assign;
 pub use average_pool::{AveragePool, AveragePoolGradient};
 pub use batch_matmul::BatchMatMul;
 pub use batch_normalization::{

@@ -285,6 +285,7 @@ pub fn without_gradient() -> Vec<Case> {
         "argmax_batch" mixed [rows(&[a, b], Real)] |&[x], [a, b, _]| x.argmax(0).to_f32();
         "sparsemax" apart [rows(&[a, b], Real)] |&[x], [a, b, _]| x.sparsemax();
         "stop_gradient" apart [rows(&[a], Real)] |&[x], [a, _, _]| x.stop_gradient();
+        "assign" apart [rows(&[a], Real), rows(&[a], Real)] |&[x, y], [a, _, _]| x.assign(y);
     }
 }
 

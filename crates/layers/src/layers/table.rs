@@ -149,9 +149,15 @@ pub(crate) const TABLE: &[Maker<Arc<dyn Layer>>] = &[
 pub(crate) type Wrap = fn(LayerSpec, &Settings<'_>) -> Result<Arc<dyn Layer>, Detail>;
 
 /// Every built-in layer that contains another one, which its settings have under `layer`.
-pub(crate) const WRAPPERS: &[(&str, Wrap)] = &[("TimeDistributed", |layer, _| {
-    Ok(Arc::new(TimeDistributed::new(layer)))
-})];
+pub(crate) const WRAPPERS: &[(&str, Wrap)] = &[
+    ("SpectralNormalization", |layer, settings| {
+        let made = SpectralNormalization::from_layer(layer, settings)?;
+        Ok(Arc::new(made))
+    }),
+    ("TimeDistributed", |layer, _| {
+        Ok(Arc::new(TimeDistributed::new(layer)))
+    }),
+];
 
 /// The class names in [`TABLE`] and [`WRAPPERS`].
 pub(crate) fn class_names() -> impl Iterator<Item = &'static str> {

@@ -136,7 +136,8 @@ impl Saving<'_> {
         }
         checkpoint.layers = match format {
             Format::LegacyModel | Format::LegacyWeights => legacy_layers(model),
-            _ => container_layers(model),
+            Format::Safetensors => container_layers(model, false),
+            _ => container_layers(model, true),
         };
         if matches!(format, Format::KerasArchive(_) | Format::LegacyModel) {
             checkpoint.config = Some(model.to_config());
@@ -224,13 +225,15 @@ fn saved_weight(model: &LayersModel, id: regraft_autograd::VariableId) -> Option
     Some(SavedWeight::new(weight.name(), weight.value().clone()))
 }
 
-/// Layers by container path, as Keras 3 stores them.
-fn container_layers(model: &LayersModel) -> Vec<SavedLayer> {
+/// Layers by container path, as Keras 3 stores them; `with_kept` weights of what wrappers contain are
+/// among their own, too.
+fn container_layers(model: &LayersModel, with_kept: bool) -> Vec<SavedLayer> {
     let mut layers = vec![SavedLayer::new("", model.name())];
     layers.extend(keyed_places(model).into_iter().map(|(key, place)| {
         let mut layer = SavedLayer::new(key, place.name);
         // Of a layer that stands in several places, the first has them.
-        let weights = place.weights.iter().filter(|_| !place.is_repeated);
+        let kept = place.kept.iter().filter(|_| with_kept);
+        let weights = kept.chain(place.weights).filter(|_| !place.is_repeated);
         layer.weights = weights.filter_map(|&id| saved_weight(model, id)).collect();
         layer
     }));

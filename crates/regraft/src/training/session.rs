@@ -239,7 +239,11 @@ impl<'s, 'd> Session<'s, 'd> {
         steps.run(&batch, model.weights(), run)?;
         update_metrics(training, steps, &rows)?;
         let loss = f64::from(steps.loss_value());
-        let weights = model.trained_weights(&steps.trained)?;
+        let mut weights = model.trained_weights(&steps.trained)?;
+        for &(id, output) in &steps.updates {
+            let value = weights.values_mut(id).expect("what is updated is written");
+            value.copy_from_slice(steps.output(output));
+        }
         let mut source = Source { weights, steps };
         if !self.plan.is_empty() {
             training.optimizer.apply(&self.plan, &mut source)?;
@@ -248,10 +252,6 @@ impl<'s, 'd> Session<'s, 'd> {
         for &id in &self.constraints {
             let at = |detail: Detail| Error::Setting(detail.within("constraint"));
             weights.constrain(id).map_err(at)?;
-        }
-        for &(id, output) in &steps.updates {
-            let value = weights.values_mut(id).expect("an updated state is written");
-            value.copy_from_slice(steps.output(output));
         }
         Ok(loss)
     }

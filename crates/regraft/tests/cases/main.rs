@@ -26,3 +26,4 @@ mod shared_layers;
 mod sizes;
 mod strings;
 mod weight_identity;
+mod wrapped_layers;

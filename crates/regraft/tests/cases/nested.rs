@@ -105,11 +105,19 @@ fn written_for_keras() {
     let Ok(folder) = std::env::var("CASES_FOR_KERAS") else {
         return;
     };
-    for of in ["shared-layers", "dict-outputs", "nested-h5/random"] {
+    let of = [
+        "shared-layers",
+        "dict-outputs",
+        "nested-h5/random",
+        "wrapped-layers",
+    ];
+    for of in of {
         for entry in std::fs::read_dir(case(of)).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_str().unwrap();
-            let is_model = name.ends_with(".h5") || name.ends_with(".keras");
+            let is_model = [".h5", ".keras", ".tf"]
+                .iter()
+                .any(|end| name.ends_with(end));
             if is_model && !name.ends_with(".weights.h5") {
                 let (model, _) = Model::open(&path).unwrap();
                 model.save(format!("{folder}/{name}.keras")).unwrap();

@@ -11,7 +11,9 @@ use std::collections::{HashMap, HashSet};
 use regraft_io::{SavedLayer, SavedWeight};
 use regraft_layers::{Weight, WeightKind};
 
-use super::{Sources, Wanted, automatic_names, by_keys, covers, old_names, saved_keys, weights_of};
+use super::{
+    Sources, Wanted, automatic_names, by_keys, covers, last_name, old_names, saved_keys, weights_of,
+};
 
 /// What the file has for each wanted weight.
 pub(super) fn find<'c>(
@@ -30,7 +32,7 @@ pub(super) fn find<'c>(
         let inside = wanted[start..].iter();
         let end = start + inside.take_while(|layer| top_name(layer) == top).count();
         let (layers, saved) = (&wanted[start..end], pairs[start]);
-        let nested = layers[0].path.contains('/');
+        let nested = layers.len() > 1 || layers[0].path.contains('/');
         let found = match saved {
             None => layers.iter().map(nothing).collect(),
             Some(saved) if nested => weights_within(layers, &saved.weights),
@@ -167,8 +169,9 @@ fn by_names(inner: &[Inner<'_>], saved: &[SavedWeight]) -> Vec<Option<usize>> {
             .or_default()
             .push(position);
         // Keras 2 names the weights of a wrapped layer by the wrapper: `time_distributed/kernel`.
-        if let Some(wrapper) = inner.layer.wrapper() {
-            of_layer.entry(wrapper).or_default().push(position);
+        for wrapper in inner.layer.wrappers() {
+            let name = last_name(wrapper);
+            of_layer.entry(name).or_default().push(position);
         }
     }
     let mut candidates: Vec<Vec<usize>> = vec![Vec::new(); inner.len()];

@@ -45,21 +45,30 @@ pub(crate) struct Wanted<'a> {
     /// Whether its weights are those of a layer before it too, which files may have once.
     pub is_repeated: bool,
     pub weights: Vec<(VariableId, &'a Weight)>,
+    /// The number of weights of a layer that it contains which containers have in front of its own, too.
+    pub kept: usize,
 }
 
 impl Wanted<'_> {
-    /// The name of the wrapper that contains the layer, whose key is then an attribute of the wrapper
-    /// (`layers/time_distributed/layer`) rather than among its `layers`.
-    fn wrapper(&self) -> Option<&str> {
-        let container = self.key.rsplit('/').nth(1)?;
-        let wrapper = self.path.rsplit('/').nth(1)?;
-        (container != "layers").then_some(wrapper)
+    /// The paths of the wrappers that contain the layer, the innermost first. Its key is then an attribute of
+    /// the wrapper (`layers/time_distributed/layer`) rather than among its `layers`.
+    fn wrappers(&self) -> impl Iterator<Item = &str> {
+        fn outer<'w>((path, key): &(&'w str, &'w str)) -> Option<(&'w str, &'w str)> {
+            let ((path, _), (key, _)) = (path.rsplit_once('/')?, key.rsplit_once('/')?);
+            (last_name(key) != "layers").then_some((path, key))
+        }
+        let first = outer(&(self.path.as_str(), self.key.as_str()));
+        std::iter::successors(first, outer).map(|(path, _)| path)
     }
 
     /// The name of the layer itself: `bn1`.
     fn name(&self) -> &str {
-        self.path.rsplit('/').next().unwrap_or(&self.path)
+        last_name(&self.path)
     }
+}
+
+fn last_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
 }
 
 /// Every layer of the model that has weights.
@@ -73,6 +82,7 @@ pub(crate) fn layers_of(model: &LayersModel) -> Vec<Wanted<'_>> {
             class_name: place.class_name,
             is_trained: place.freezing.trains_parameters(),
             is_repeated: place.is_repeated,
+            kept: place.kept.len(),
             weights: place
                 .weights
                 .iter()
@@ -110,6 +120,12 @@ pub(crate) fn find_by_layers<'c>(
             let scopes: Vec<String> = scopes.collect();
             let scopes: Vec<&str> = scopes.iter().map(String::as_str).collect();
             let mut found = scopes::match_scopes(&paths, &scopes);
+            // Keras 2 names the weights of a wrapped layer by the wrapper: `time_distributed/kernel`.
+            let wrappers = wanted.iter().zip(&mut found);
+            for (layer, found) in wrappers.filter(|(_, found)| found.is_none()) {
+                let scope = |path| scopes::match_scopes(&[path], &scopes)[0];
+                *found = layer.wrappers().find_map(scope);
+            }
             let open = |layer: &Wanted<'_>| !kept.contains(&layer.path);
             numbered::pair(wanted, &saved, open, &mut found);
             let named = found.into_iter().map(|place| Some(saved[place?])).collect();
@@ -138,6 +154,9 @@ pub(crate) fn find_by_layers<'c>(
         let found = saved.map(|saved| weights_of(layer, &saved.weights));
         let found = found.unwrap_or_else(|| vec![None; layer.weights.len()]);
         sources.weights.push(found);
+        if let Some(saved) = saved.filter(|saved| has_kept(layer, &saved.weights)) {
+            sources.not_wanted.extend(&saved.weights[..layer.kept]);
+        }
         if let (true, Some(saved)) = (kept.contains(&layer.path), saved) {
             sources.not_wanted.extend(&saved.weights);
         }
@@ -203,11 +222,11 @@ fn by_keys<'c>(
 /// What each weight of a single layer is among `saved`: by name if the file names its tensors, else by
 /// their order, which is the order in which the layer made them.
 fn weights_of<'c>(layer: &Wanted<'_>, saved: &'c [SavedWeight]) -> Vec<Option<&'c SavedWeight>> {
-    let unnamed = |saved: &SavedWeight| saved.variable().is_none_or(old_names::is_unnamed);
     let found = |(position, (_, weight)): (usize, &(VariableId, &Weight))| {
-        if saved.iter().all(unnamed) {
-            let fits = saved.len() == layer.weights.len();
-            return saved.get(position).filter(|_| fits);
+        if are_unnamed(saved) {
+            let kept = saved.len().checked_sub(layer.weights.len())?;
+            let fits = kept == 0 || has_kept(layer, saved);
+            return saved.get(kept + position).filter(|_| fits);
         }
         let means = |name: &str| old_names::means(name, weight.name());
         saved
@@ -215,6 +234,16 @@ fn weights_of<'c>(layer: &Wanted<'_>, saved: &'c [SavedWeight]) -> Vec<Option<&'
             .find(|saved| saved.variable().is_some_and(means))
     };
     layer.weights.iter().enumerate().map(found).collect()
+}
+
+/// Whether weights of what the layer contains stand in front of its own.
+fn has_kept(layer: &Wanted<'_>, saved: &[SavedWeight]) -> bool {
+    layer.kept > 0 && are_unnamed(saved) && saved.len() == layer.kept + layer.weights.len()
+}
+
+fn are_unnamed(saved: &[SavedWeight]) -> bool {
+    let unnamed = |saved: &SavedWeight| saved.variable().is_none_or(old_names::is_unnamed);
+    saved.iter().all(unnamed)
 }
 
 pub(crate) fn is_legacy(format: Format) -> bool {

@@ -5,6 +5,8 @@
 
 use std::collections::HashMap;
 
+use super::last_name;
+
 /// For each of the model's `paths` the place of its scope in `scopes`. The same path is taken first;
 /// what is left matches where one is the end of the other, if only one pair can be meant.
 pub(crate) fn match_scopes(paths: &[&str], scopes: &[&str]) -> Vec<Option<usize>> {
@@ -57,10 +59,6 @@ pub(crate) fn as_now(scope: &str, paths: &[&str]) -> String {
         }
     }
     scope.to_string()
-}
-
-fn last_name(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
 }
 
 /// Whether the last names of `path` are `end`.
