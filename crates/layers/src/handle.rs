@@ -7,26 +7,34 @@ use std::sync::Arc;
 use regraft_autograd::Var;
 use regraft_tensor::kernels::random::Key;
 use regraft_tensor::{Detail, Tensor};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::settings::{FromSettings, Settings};
+use crate::Class;
+use crate::settings::{FromSettings, Map, Settings};
 
-/// What activations, initializers, regularizers, constraints and losses have in common: a name
-/// under which Keras knows them, and settings.
+/// What all kinds have in common, layers, activations, initializers, regularizers, constraints and
+/// losses: a class under which files know them, and settings. [`settings!`](crate::settings!) implements
+/// it from a declaration; a type of your own without settings needs no more than `impl Configured for
+/// Mine {}`.
 pub trait Configured: fmt::Debug + Send + Sync + 'static {
-    /// The class or function name in Keras: `GlorotUniform`, `relu`.
-    fn class_name(&self) -> &str;
+    /// The class: unless stated otherwise one that Keras does not have, of the name of the type.
+    fn class(&self) -> Class<'_> {
+        Class::of::<Self>()
+    }
 
-    /// The Python module in which Keras finds it: `keras.initializers`.
-    fn module(&self) -> &str;
+    /// The name of the class: `Dense`, `GlorotUniform`, `relu`.
+    fn class_name(&self) -> &str {
+        self.class().name
+    }
 
-    /// The settings, with Keras' names.
-    fn config(&self) -> Map<String, Value> {
+    /// The settings, with Keras' names, as files have them. What all of a kind have (`name`,
+    /// `trainable`, `dtype`, `reduction`) is added by whoever has the object.
+    fn config(&self) -> Map {
         Map::new()
     }
 
     /// Whether the settings have a meaning. A handle asks when it takes the value over, and whoever
-    /// uses the handle is told.
+    /// uses the handle is told; a model asks before it builds a layer.
     ///
     /// # Errors
     /// The setting that has none.
@@ -68,7 +76,7 @@ pub trait ConstraintFunction: Configured {
 /// Defines the handle of a kind of function: shared, made from a value or from a name. A wrong name
 /// is kept and reported, with the place where it was used, when the model is built.
 macro_rules! handle {
-    ($(#[$documentation:meta])* $handle:ident, $function:ident, $by_name:path, $serialize:path) => {
+    ($(#[$documentation:meta])* $handle:ident, $function:ident, $by_name:path, $serialize:path, $of_all:expr) => {
         $(#[$documentation])*
         #[derive(Clone, Debug)]
         pub struct $handle(Result<Arc<dyn $function>, Detail>);
@@ -93,7 +101,16 @@ macro_rules! handle {
             pub(crate) fn make<F: $function + FromSettings>(
                 settings: &Settings<'_>,
             ) -> Result<Self, Detail> {
-                let function = F::from_settings(settings)?;
+                Self::make_by(F::from_settings, settings)
+            }
+
+            /// What `make` makes of the settings, less those that files have of all functions.
+            pub(crate) fn make_by<F: $function>(
+                make: impl FnOnce(&Settings<'_>) -> Result<F, Detail>,
+                settings: &Settings<'_>,
+            ) -> Result<Self, Detail> {
+                settings.ignore($of_all);
+                let function = make(settings)?;
                 function.check()?;
                 Ok($handle::new(function))
             }
@@ -129,7 +146,7 @@ macro_rules! handle {
 }
 
 /// A name and settings, if there are any.
-pub(crate) type NameAndConfig<'v> = (&'v str, Option<&'v Map<String, Value>>);
+pub(crate) type NameAndConfig<'v> = (&'v str, Option<&'v Map>);
 
 /// The parts of a serialized function: `"relu"`, `{"class_name": "L2", "config": {…}}`, or as Keras
 /// writes a plain Python function, `{"class_name": "function", "config": "relu"}`.
@@ -151,17 +168,13 @@ pub(crate) fn name_and_config<'v>(
 }
 
 fn class_and_config<F: Configured + ?Sized>(function: &F) -> Value {
+    let class = function.class();
     serde_json::json!({
-        "module": function.module(),
-        "class_name": function.class_name(),
+        "module": class.module,
+        "class_name": class.name,
         "config": function.config(),
-        "registered_name": registered_name(function),
+        "registered_name": class.registered_name(),
     })
-}
-
-/// What Keras writes for a class that is not its own: the name under which it is to be registered.
-pub(crate) fn registered_name<F: Configured + ?Sized>(function: &F) -> Option<&str> {
-    (!function.module().starts_with("keras")).then(|| function.class_name())
 }
 
 fn name_or_config<F: Configured + ?Sized>(function: &F) -> Value {
@@ -173,19 +186,21 @@ fn name_or_config<F: Configured + ?Sized>(function: &F) -> Value {
 
 handle!(
     /// An activation: given by name (`"relu"`) or as a value (`Relu { … }`).
-    Activation, ActivationFunction, crate::activations::from_config, name_or_config
+    Activation, ActivationFunction, crate::activations::from_config, name_or_config,
+    // Where the activation is written as a layer.
+    &["name", "trainable", "dtype"]
 );
 handle!(
     /// An initializer: given by name (`"he_normal"`) or as a value (`HeNormal`).
-    Initializer, InitializerFunction, crate::initializers::from_config, class_and_config
+    Initializer, InitializerFunction, crate::initializers::from_config, class_and_config, &[]
 );
 handle!(
     /// A regularizer: given by name (`"l2"`) or as a value (`L2(1e-4)`).
-    Regularizer, RegularizerFunction, crate::regularizers::from_config, class_and_config
+    Regularizer, RegularizerFunction, crate::regularizers::from_config, class_and_config, &[]
 );
 handle!(
     /// A constraint: given by name (`"non_neg"`) or as a value (`NonNeg`).
-    Constraint, ConstraintFunction, crate::constraints::from_config, class_and_config
+    Constraint, ConstraintFunction, crate::constraints::from_config, class_and_config, &[]
 );
 
 impl Regularizer {

@@ -1,9 +1,13 @@
 #![doc = include_str!("../README.md")]
 
+#[macro_use]
+pub mod settings;
+
 pub mod activations;
 mod axis;
 mod build;
 mod call;
+mod class;
 mod config;
 pub mod constraints;
 mod digest;
@@ -34,7 +38,6 @@ mod replace;
 mod revision;
 mod selector;
 mod sequential;
-mod settings;
 mod shared;
 mod strings;
 mod structure;
@@ -46,6 +49,7 @@ mod trained_weights;
 mod weight;
 
 pub use call::{Call, Emission, Mode};
+pub use class::Class;
 pub use element_order::{ElementOrder, LayerOrders, RowOrder};
 pub use element_type::ElementType;
 pub use error::{Error, Result};
@@ -67,6 +71,7 @@ pub use places::Place;
 pub use registry::Registry;
 pub use selector::{IntoSelector, Selector};
 pub use sequential::Sequential;
+pub use settings::{FromSettings, IntoSetting, Setting};
 pub use structure::Ends;
 pub use summary::Summary;
 pub use trained_weights::{Trained, TrainedWeights};

@@ -71,7 +71,7 @@ impl Model {
         let made: Result<Vec<_>> = chosen.into_iter().map(made).collect();
         for (id, name, regularizer) in made? {
             let saved = match regularizer.get() {
-                Ok(known) if !known.module().is_empty() => regularizer.serialize(),
+                Ok(known) if !known.class().module.is_empty() => regularizer.serialize(),
                 _ => serde_json::Value::Null,
             };
             self.change_setting(id, format!("{name}_regularizer"), saved);

@@ -14,46 +14,41 @@ use crate::handle::{
 };
 use crate::layers::{TABLE, WRAPPERS, class_names};
 use crate::names::near;
+use crate::settings::Settings;
 use crate::{
     Activation, Constraint, Error, Initializer, Layer, Loss, LossFunction, Regularizer, Result,
     settings,
 };
 
-type Constructor<T> = Arc<dyn Fn(&Map<String, Value>) -> Result<T, Detail> + Send + Sync>;
+type Constructor<T> = Arc<dyn Fn(&Settings<'_>) -> Result<T, Detail> + Send + Sync>;
 type Constructors<T> = BTreeMap<String, Constructor<T>>;
 
 /// What [`Model::from_config`](crate::Model::from_config) can make: every built-in layer, loss and
 /// function, and those of your own once they are registered.
 ///
 /// ```
-/// use regraft_layers::{Call, Layer, Registry};
+/// use regraft_layers::{Call, Configured, FromSettings, Layer, Registry, settings};
 /// use regraft_autograd::Var;
-/// use serde_json::{Map, Value};
 ///
-/// /// y = x · factor
-/// #[derive(Debug)]
-/// struct Scale {
-///     factor: f32,
+/// settings! {
+///     /// y = x · factor
+///     #[derive(Debug)]
+///     pub struct Scale as "Scale" {
+///         /// A layer that multiplies with `factor`.
+///         new(factor: f32 = 1.0)
+///         factor: f32 = factor,
+///     }
 /// }
 ///
 /// impl Layer for Scale {
-///     fn class_name(&self) -> &str {
-///         "Scale"
-///     }
 ///     fn call<'g>(&self, _: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {
 ///         inputs[0] * self.factor
-///     }
-///     fn config(&self) -> Map<String, Value> {
-///         Map::from_iter([("factor".to_string(), self.factor.into())])
 ///     }
 /// }
 ///
 /// let mut registry = Registry::new();
-/// registry.register("Scale", |config| {
-///     let factor = config.get("factor").and_then(Value::as_f64).unwrap_or(1.0);
-///     Ok(Scale { factor: factor as f32 })
-/// });
-/// # let config = Scale { factor: 2.0 }.config();
+/// registry.register("Scale", Scale::from_settings);
+/// # let config = Scale::new(2.0).config();
 /// # assert_eq!(registry.layer("Scale", &config)?.class_name(), "Scale");
 /// # Ok::<(), regraft_layers::Error>(())
 /// ```
@@ -74,13 +69,10 @@ macro_rules! function {
         pub fn $register<F: $function>(
             &mut self,
             class_name: impl Into<String>,
-            constructor: impl Fn(&Map<String, Value>) -> Result<F, Detail> + Send + Sync + 'static,
+            constructor: impl Fn(&Settings<'_>) -> Result<F, Detail> + Send + Sync + 'static,
         ) -> &mut Self {
-            let constructor: Constructor<$handle> = Arc::new(move |config| {
-                let function = constructor(config)?;
-                function.check()?;
-                Ok($handle::new(function))
-            });
+            let constructor: Constructor<$handle> =
+                Arc::new(move |settings| $handle::make_by(&constructor, settings));
             self.$map.insert(class_name.into(), constructor);
             self
         }
@@ -91,7 +83,9 @@ macro_rules! function {
         /// A name that is not known, with how to register it, or settings that have no meaning.
         pub fn $name(&self, value: &Value) -> Result<$handle, Detail> {
             match own(&self.$map, stringify!($handle), value)? {
-                Some((_, constructor, config)) => constructor(&config),
+                Some((name, constructor, config)) => {
+                    constructor(&Settings::new(name, &config).with(Some(self)))
+                }
                 None => $handle::deserialize(value)
                     .map_err(|detail| with_help(detail, stringify!($name), value)),
             }
@@ -149,14 +143,16 @@ impl Registry {
     }
 
     /// Adds a class, or takes the place of the one of that name. `constructor` gets the settings that
-    /// [`Layer::config`] gave, without `name`, `trainable` and `dtype`, which are the model's.
+    /// [`config`](crate::Configured::config) gave, without `name`, `trainable` and `dtype`, which are
+    /// the model's; of a class that is declared with [`settings!`](crate::settings!) it is
+    /// `Mine::from_settings`.
     pub fn register<L: Layer>(
         &mut self,
         class_name: impl Into<String>,
-        constructor: impl Fn(&Map<String, Value>) -> Result<L, Detail> + Send + Sync + 'static,
+        constructor: impl Fn(&Settings<'_>) -> Result<L, Detail> + Send + Sync + 'static,
     ) -> &mut Self {
         let constructor: Constructor<Arc<dyn Layer>> =
-            Arc::new(move |config| Ok(Arc::new(constructor(config)?)));
+            Arc::new(move |settings| Ok(Arc::new(constructor(settings)?)));
         self.layers.insert(class_name.into(), constructor);
         self
     }
@@ -166,13 +162,10 @@ impl Registry {
     pub fn register_loss<L: Loss>(
         &mut self,
         class_name: impl Into<String>,
-        constructor: impl Fn(&Map<String, Value>) -> Result<L, Detail> + Send + Sync + 'static,
+        constructor: impl Fn(&Settings<'_>) -> Result<L, Detail> + Send + Sync + 'static,
     ) -> &mut Self {
-        let constructor: Constructor<LossFunction> = Arc::new(move |config| {
-            let loss = constructor(config)?;
-            loss.check()?;
-            Ok(LossFunction::new(loss))
-        });
+        let constructor: Constructor<LossFunction> =
+            Arc::new(move |settings| LossFunction::make_by(&constructor, settings));
         self.losses.insert(class_name.into(), constructor);
         self
     }
@@ -184,7 +177,7 @@ impl Registry {
     pub fn loss(&self, value: &Value) -> Result<LossFunction, Detail> {
         match own(&self.losses, "loss", value)? {
             Some((name, constructor, config)) => {
-                LossFunction::own(name, &config, |config| constructor(config))
+                constructor(&Settings::new(name, &config).with(Some(self)))
             }
             None => {
                 LossFunction::deserialize(value).map_err(|detail| with_help(detail, "loss", value))
@@ -249,7 +242,7 @@ impl Registry {
             return Err(Error::Config(detail.help(help)));
         }
         let made = match self.layers.get(class_name) {
-            Some(constructor) => constructor(config),
+            Some(constructor) => constructor(&Settings::new(class_name, config).with(Some(self))),
             None if WRAPPERS.iter().any(|(name, _)| *name == class_name) => {
                 return crate::config::wrapper(self, class_name, config);
             }
@@ -309,11 +302,8 @@ mod tests {
         #[derive(Debug)]
         struct Shift(f32);
         impl crate::Configured for Shift {
-            fn class_name(&self) -> &str {
-                "Shift"
-            }
-            fn module(&self) -> &str {
-                "mine"
+            fn class(&self) -> crate::Class<'_> {
+                crate::Class::new("mine.Shift")
             }
             fn config(&self) -> Map<String, Value> {
                 Map::from_iter([("by".to_string(), settings::number(self.0))])
@@ -332,9 +322,7 @@ mod tests {
             unknown.contains("registry.register_activation(\"Shift\""),
             "{unknown}"
         );
-        registry.register_activation("Shift", |config| {
-            Ok(Shift(config["by"].as_f64().unwrap_or_default() as f32))
-        });
+        registry.register_activation("Shift", |settings| Ok(Shift(settings.required("by")?)));
         let again = registry.layer("Dense", &config).unwrap();
         assert_eq!(again.config(), config);
         assert_eq!(config["activation"]["registered_name"], "Shift");

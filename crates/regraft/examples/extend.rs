@@ -64,15 +64,7 @@ impl Layer for ScaledCube {
 #[derive(Debug)]
 struct PseudoHuber;
 
-impl Configured for PseudoHuber {
-    fn class_name(&self) -> &str {
-        "PseudoHuber"
-    }
-
-    fn module(&self) -> &str {
-        ""
-    }
-}
+impl Configured for PseudoHuber {}
 
 impl Loss for PseudoHuber {
     fn targets(&self, predictions: &Shape) -> Result<(Shape, DataType), Detail> {

@@ -11,7 +11,9 @@
 //! | a callback | [`Callback`] | in [`Fit::callback`](crate::Fit::callback) |
 //! | an update rule, a schedule | [`UpdateRule`], [`Schedule`] | by [`Optimizer::builder`]; a schedule where a learning rate is expected |
 //!
-//! The example `extend` has one of each in a single file.
+//! Settings of a layer, a loss, an activation, … of your own are declared once with [`settings!`]: fields,
+//! setters, and both directions of the configuration in a file follow. The example `extend` has one of
+//! each in a single file.
 //!
 //! ```
 //! use regraft::extend::*;
@@ -47,11 +49,13 @@ pub use regraft_autograd::{
     attributes, gradcheck, ops, passes,
 };
 pub use regraft_layers::losses::Link;
+pub use regraft_layers::settings::Settings;
 pub use regraft_layers::{
-    Activation, ActivationFunction, Call, Configured, Constraint, ConstraintFunction, Emission,
-    Flow, Initializer, InitializerFunction, Layer, LayerInfo, LayerKey, LayerSpec, Loss,
-    LossFunction, Mode, ParameterCount, Reduction, Regularizer, RegularizerFunction, Summary,
-    Weight, WeightAxis, WeightKind, WeightRegularizer, WeightSpec, WeightStore, Weights, near,
+    Activation, ActivationFunction, Call, Class, Configured, Constraint, ConstraintFunction,
+    Emission, Flow, FromSettings, Initializer, InitializerFunction, IntoSetting, Layer, LayerInfo,
+    LayerKey, LayerSpec, Loss, LossFunction, Mode, ParameterCount, Reduction, Regularizer,
+    RegularizerFunction, Setting, Summary, Weight, WeightAxis, WeightKind, WeightRegularizer,
+    WeightSpec, WeightStore, Weights, near, settings,
 };
 pub use regraft_optimizers::{
     IntoOptimizer, LearningRate, Optimizer, ParameterInfo, ParameterSource, ParameterUpdate, Plan,

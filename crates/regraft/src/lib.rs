@@ -34,7 +34,7 @@ pub use ndarray;
 pub use regraft_io as io;
 pub use regraft_layers::{
     Freezing, Functional, IntoSelector, LayerOutput, Selector, activations, constraints,
-    initializers, losses, regularizers,
+    initializers, losses, regularizers, settings,
 };
 pub use regraft_optimizers as optimizers;
 pub use regraft_tensor::Tensor;

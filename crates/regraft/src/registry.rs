@@ -5,6 +5,7 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
+use regraft_layers::settings::Settings;
 use regraft_layers::{
     ActivationFunction, ConstraintFunction, InitializerFunction, Layer, Loss, RegularizerFunction,
 };
@@ -14,14 +15,15 @@ use serde_json::{Map, Value};
 
 use crate::metrics::{self, Metric};
 
-type Constructor<T> = Arc<dyn Fn(&Map<String, Value>) -> Result<T, Detail> + Send + Sync>;
+type Constructor<T> = Arc<dyn Fn(&Settings<'_>) -> Result<T, Detail> + Send + Sync>;
 
 /// Every class that a file may name: all built-in ones, and those of your own once they are
 /// registered: layers ([`register`](Self::register)), losses, metrics, optimizers, schedules,
 /// activations, initializers, regularizers and constraints. [`open_with`](crate::Trainable::open_with)
 /// takes it.
 ///
-/// A constructor gets the settings that the class gave as its `config`. It dereferences to the registry
+/// A constructor gets the [`Settings`] that the class gave as its `config`: of one that is declared with
+/// [`settings!`](crate::settings!) it is `Mine::from_settings`. The registry dereferences to the registry
 /// of [`regraft_layers`].
 ///
 /// ```
@@ -70,7 +72,7 @@ macro_rules! of_layers {
             pub fn $register<F: $function>(
                 &mut self,
                 class_name: impl Into<String>,
-                constructor: impl Fn(&Map<String, Value>) -> Result<F, Detail> + Send + Sync + 'static,
+                constructor: impl Fn(&Settings<'_>) -> Result<F, Detail> + Send + Sync + 'static,
             ) -> &mut Self {
                 self.layers.$register(class_name, constructor);
                 self
@@ -99,7 +101,7 @@ impl Registry {
     pub fn register_metric<M: Metric>(
         &mut self,
         class_name: impl Into<String>,
-        constructor: impl Fn(&Map<String, Value>) -> Result<M, Detail> + Send + Sync + 'static,
+        constructor: impl Fn(&Settings<'_>) -> Result<M, Detail> + Send + Sync + 'static,
     ) -> &mut Self {
         let constructor: Constructor<Box<dyn Metric>> =
             Arc::new(move |config| Ok(Box::new(constructor(config)?)));
@@ -112,7 +114,7 @@ impl Registry {
     pub fn register_optimizer<R: UpdateRule>(
         &mut self,
         class_name: impl Into<String>,
-        constructor: impl Fn(&Map<String, Value>) -> Result<R, Detail> + Send + Sync + 'static,
+        constructor: impl Fn(&Settings<'_>) -> Result<R, Detail> + Send + Sync + 'static,
     ) -> &mut Self {
         let constructor: Constructor<Arc<dyn UpdateRule>> =
             Arc::new(move |config| Ok(Arc::new(constructor(config)?)));
@@ -124,7 +126,7 @@ impl Registry {
     pub fn register_schedule<S: Schedule>(
         &mut self,
         class_name: impl Into<String>,
-        constructor: impl Fn(&Map<String, Value>) -> Result<S, Detail> + Send + Sync + 'static,
+        constructor: impl Fn(&Settings<'_>) -> Result<S, Detail> + Send + Sync + 'static,
     ) -> &mut Self {
         let constructor: Constructor<Arc<dyn Schedule>> =
             Arc::new(move |config| Ok(Arc::new(constructor(config)?)));
@@ -138,7 +140,7 @@ impl Registry {
     /// As [`metrics::from_config`]; what is not known says how to register it.
     pub fn metric(&self, value: &Value) -> metrics::Result<Box<dyn Metric>> {
         let own = |class: &str, config: &Map<String, Value>| {
-            let made = self.metrics.get(class)?(config);
+            let made = self.metrics.get(class)?(&Settings::new(class, config));
             Some(made.map_err(metrics::Error::Argument))
         };
         metrics::from_config_with(value, &own).map_err(|error| match error {
@@ -155,11 +157,11 @@ impl Registry {
     /// As [`Optimizer::from_config`]; what is not known says how to register it.
     pub fn optimizer(&self, value: &Value) -> regraft_optimizers::Result<Optimizer> {
         let rule = |class: &str, config: &Map<String, Value>| {
-            let made = find(&self.optimizers, class)?(config);
+            let made = find(&self.optimizers, class)?(&Settings::new(class, config));
             Some(made.map_err(OptimizerError::Config))
         };
         let schedule = |class: &str, config: &Map<String, Value>| {
-            let made = find(&self.schedules, class)?(config);
+            let made = find(&self.schedules, class)?(&Settings::new(class, config));
             Some(made.map_err(OptimizerError::Config))
         };
         Optimizer::from_config_with(value, &rule, &schedule).map_err(|error| match error {

@@ -1,30 +1,13 @@
 //! What the definitions of activations share.
 
-/// Defines an activation without settings: its documentation, its type, its name in Keras, its
+/// Defines an activation without settings: its documentation, its type, its class in Keras, its
 /// formula.
 macro_rules! activation {
-    ($(#[$documentation:meta])* $name:ident, $keras:literal, |$x:ident| $formula:expr) => {
-        $(#[$documentation])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-        pub struct $name;
-
-        impl $crate::Configured for $name {
-            fn class_name(&self) -> &str {
-                $keras
-            }
-
-            fn module(&self) -> &str {
-                "keras.activations"
-            }
-        }
-
-        impl $crate::settings::FromSettings for $name {
-            fn from_settings(
-                settings: &$crate::settings::Settings<'_>,
-            ) -> Result<Self, regraft_tensor::Detail> {
-                settings.ignore($crate::activations::define::LAYER_SETTINGS);
-                Ok($name)
-            }
+    ($(#[$documentation:meta])* $name:ident, $class:literal, |$x:ident| $formula:expr) => {
+        settings! {
+            $(#[$documentation])*
+            #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+            pub struct $name as $class;
         }
 
         impl $crate::ActivationFunction for $name {
@@ -35,19 +18,3 @@ macro_rules! activation {
     };
 }
 pub(super) use activation;
-
-/// What Keras adds to the settings where the activation is written as a layer.
-pub(super) const LAYER_SETTINGS: &[&str] = &["name", "trainable", "dtype"];
-
-/// The module of an activation with settings other than the defaults for which Keras has no layer.
-/// Its functions have no place for settings in a file and would silently be read with the defaults;
-/// a module that it does not know is an error there.
-pub(super) const OWN_MODULE: &str = "regraft.activations";
-
-/// The module of an activation that has the defaults, or for which Keras has no layer.
-pub(super) fn module(is_default: bool) -> &'static str {
-    match is_default {
-        true => "keras.activations",
-        false => OWN_MODULE,
-    }
-}

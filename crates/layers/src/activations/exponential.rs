@@ -6,5 +6,5 @@ activation!(
     /// eˣ, in (0, ∞).
     ///
     /// Keras: <https://keras.io/api/layers/activations/#exponential-function>.
-    Exponential, "exponential", |x| x.exp()
+    Exponential, "keras.activations.exponential", |x| x.exp()
 );

@@ -1,57 +1,19 @@
 //! `hard_shrink`.
 
 use regraft_autograd::Var;
-use regraft_tensor::Detail;
-use serde_json::{Map, Value};
 
-use super::define;
 use super::piecewise_linear::{PiecewiseLinear, piecewise};
-use crate::settings::{self, FromSettings, Settings};
-use crate::{ActivationFunction, Configured};
+use crate::ActivationFunction;
+use crate::settings::require_rate;
 
-/// x where |x| > `threshold`, else 0, in (−∞, ∞).
-///
-/// Keras: <https://keras.io/api/layers/activations/#hard_shrink-function>.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct HardShrink {
-    /// The largest magnitude that becomes 0; Keras' default is 0.5.
-    pub threshold: f32,
-}
-
-impl Default for HardShrink {
-    fn default() -> Self {
-        HardShrink { threshold: 0.5 }
-    }
-}
-
-impl Configured for HardShrink {
-    fn class_name(&self) -> &str {
-        "hard_shrink"
-    }
-
-    fn module(&self) -> &str {
-        define::module(*self == Self::default())
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        if *self == Self::default() {
-            return Map::new();
-        }
-        Map::from_iter([("threshold".to_string(), settings::number(self.threshold))])
-    }
-
-    fn check(&self) -> Result<(), Detail> {
-        settings::require_rate("hard_shrink.threshold", self.threshold)
-    }
-}
-
-impl FromSettings for HardShrink {
-    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        let default = HardShrink::default();
-        settings.ignore(define::LAYER_SETTINGS);
-        Ok(HardShrink {
-            threshold: settings.number("threshold", default.threshold)?,
-        })
+settings! {
+    /// x where |x| > `threshold`, else 0, in (−∞, ∞).
+    ///
+    /// Keras: <https://keras.io/api/layers/activations/#hard_shrink-function>.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    pub struct HardShrink as "keras.activations.hard_shrink" or "regraft.activations.hard_shrink" {
+        /// The largest magnitude that becomes 0; Keras' default is 0.5.
+        pub threshold: f32 = 0.5 => require_rate,
     }
 }
 

@@ -8,7 +8,7 @@ activation!(
     ///
     /// Keras 2 had x / 5 + 1/2 ([`Keras2HardSigmoid`](super::Keras2HardSigmoid)). Keras:
     /// <https://keras.io/api/layers/activations/#hard_sigmoid-function>.
-    HardSigmoid, "hard_sigmoid", |x| piecewise(HardSigmoid, x)
+    HardSigmoid, "keras.activations.hard_sigmoid", |x| piecewise(HardSigmoid, x)
 );
 
 impl PiecewiseLinear for HardSigmoid {

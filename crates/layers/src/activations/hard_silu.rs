@@ -9,5 +9,5 @@ activation!(
     ///
     /// Howard and others 2019 (<https://arxiv.org/abs/1905.02244>);
     /// Keras: <https://keras.io/api/layers/activations/#hard_silu-function>.
-    HardSilu, "hard_silu", |x| x * HardSigmoid.apply(x)
+    HardSilu, "keras.activations.hard_silu", |x| x * HardSigmoid.apply(x)
 );

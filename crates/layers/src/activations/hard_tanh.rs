@@ -7,7 +7,7 @@ activation!(
     /// min(max(x, −1), 1), in [−1, 1].
     ///
     /// Keras: <https://keras.io/api/layers/activations/#hard_tanh-function>.
-    HardTanh, "hard_tanh", |x| piecewise(HardTanh, x)
+    HardTanh, "keras.activations.hard_tanh", |x| piecewise(HardTanh, x)
 );
 
 impl PiecewiseLinear for HardTanh {

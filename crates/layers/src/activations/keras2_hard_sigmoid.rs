@@ -9,7 +9,7 @@ activation!(
     /// a file with it instead of computing something else.
     ///
     /// tf_keras: <https://www.tensorflow.org/api_docs/python/tf/keras/activations/hard_sigmoid>.
-    Keras2HardSigmoid, "keras2_hard_sigmoid", |x| piecewise(Keras2HardSigmoid, x)
+    Keras2HardSigmoid, "keras.activations.keras2_hard_sigmoid", |x| piecewise(Keras2HardSigmoid, x)
 );
 
 impl PiecewiseLinear for Keras2HardSigmoid {

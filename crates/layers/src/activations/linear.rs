@@ -6,5 +6,5 @@ activation!(
     /// x itself, the activation of a layer without one.
     ///
     /// Keras: <https://keras.io/api/layers/activations/#linear-function>.
-    Linear, "linear", |x| x
+    Linear, "keras.activations.linear", |x| x
 );

@@ -10,7 +10,7 @@ activation!(
     /// log(sigmoid(x)) = −log(1 + e⁻ˣ), in (−∞, 0), computed without forming the sigmoid.
     ///
     /// Keras: <https://keras.io/api/layers/activations/#log_sigmoid-function>.
-    LogSigmoid, "log_sigmoid", |x| x.graph().apply(Map(LogSigmoid), &[x])
+    LogSigmoid, "keras.activations.log_sigmoid", |x| x.graph().apply(Map(LogSigmoid), &[x])
 );
 
 impl Unary for LogSigmoid {

@@ -7,5 +7,5 @@ activation!(
     ///
     /// Misra 2019 (<https://arxiv.org/abs/1908.08681>);
     /// Keras: <https://keras.io/api/layers/activations/#mish-function>.
-    Mish, "mish", |x| x * x.softplus().tanh()
+    Mish, "keras.activations.mish", |x| x * x.softplus().tanh()
 );

@@ -1,89 +1,26 @@
 //! `relu`.
 
 use regraft_autograd::Var;
-use regraft_tensor::Detail;
-use serde_json::{Map, Value};
 
+use super::Relu6;
 use super::piecewise_linear::{PiecewiseLinear, piecewise};
-use super::{Relu6, define};
-use crate::settings::{self, FromSettings, Settings};
-use crate::{ActivationFunction, Configured};
+use crate::ActivationFunction;
+use crate::settings::{require_finite, require_rate};
 
-/// max(x, 0) with the defaults, in [0, ∞).
-///
-/// In full: x where x > `threshold` (kept within 0 and `max_value`, if there is one), else
-/// `negative_slope` · (x − threshold). Nair and Hinton 2010; Keras:
-/// <https://keras.io/api/layers/activations/#relu-function>.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Relu {
-    /// The slope below the threshold; Keras' default is 0.
-    pub negative_slope: f32,
-    /// The largest value; Keras' default is none.
-    pub max_value: Option<f32>,
-    /// Where it begins; Keras' default is 0.
-    pub threshold: f32,
-}
-
-impl Default for Relu {
-    fn default() -> Self {
-        Relu {
-            negative_slope: 0.0,
-            max_value: None,
-            threshold: 0.0,
-        }
-    }
-}
-
-impl Configured for Relu {
-    fn class_name(&self) -> &str {
-        match *self == Self::default() {
-            true => "relu",
-            false => "ReLU",
-        }
-    }
-
-    fn module(&self) -> &str {
-        match *self == Self::default() {
-            true => "keras.activations",
-            false => "keras.layers",
-        }
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        if *self == Self::default() {
-            return Map::new();
-        }
-        Map::from_iter([
-            (
-                "negative_slope".to_string(),
-                settings::number(self.negative_slope),
-            ),
-            (
-                "max_value".to_string(),
-                self.max_value.map_or(Value::Null, settings::number),
-            ),
-            ("threshold".to_string(), settings::number(self.threshold)),
-        ])
-    }
-
-    fn check(&self) -> Result<(), Detail> {
-        settings::require_rate("relu.negative_slope", self.negative_slope)?;
-        if let Some(max_value) = self.max_value {
-            settings::require_rate("relu.max_value", max_value)?;
-        }
-        settings::require_finite("relu.threshold", self.threshold)
-    }
-}
-
-impl FromSettings for Relu {
-    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        let default = Relu::default();
-        settings.ignore(define::LAYER_SETTINGS);
-        Ok(Relu {
-            negative_slope: settings.number("negative_slope", default.negative_slope)?,
-            max_value: settings.optional_number("max_value")?,
-            threshold: settings.number("threshold", default.threshold)?,
-        })
+settings! {
+    /// max(x, 0) with the defaults, in [0, ∞).
+    ///
+    /// In full: x where x > `threshold` (kept within 0 and `max_value`, if there is one), else
+    /// `negative_slope` · (x − threshold). Nair and Hinton 2010; Keras:
+    /// <https://keras.io/api/layers/activations/#relu-function>.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    pub struct Relu as "keras.activations.relu" or "keras.layers.ReLU" {
+        /// The slope below the threshold; Keras' default is 0.
+        pub negative_slope: f32 = 0.0 => require_rate,
+        /// The largest value; Keras' default is none.
+        pub max_value: Option<f32> = None => require_rate,
+        /// Where it begins; Keras' default is 0.
+        pub threshold: f32 = 0.0 => require_finite,
     }
 }
 

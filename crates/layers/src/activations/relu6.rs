@@ -11,7 +11,7 @@ activation!(
     ///
     /// Krizhevsky 2010 (<https://www.cs.utoronto.ca/~kriz/conv-cifar10-aug2010.pdf>);
     /// Keras: <https://keras.io/api/layers/activations/#relu6-function>.
-    Relu6, "relu6", |x| piecewise(Relu6, x)
+    Relu6, "keras.activations.relu6", |x| piecewise(Relu6, x)
 );
 
 impl PiecewiseLinear for Relu6 {

@@ -17,5 +17,5 @@ activation!(
     ///
     /// Klambauer and others 2017 (<https://arxiv.org/abs/1706.02515>);
     /// Keras: <https://keras.io/api/layers/activations/#selu-function>.
-    Selu, "selu", |x| SELU.apply(x)
+    Selu, "keras.activations.selu", |x| SELU.apply(x)
 );

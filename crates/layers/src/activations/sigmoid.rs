@@ -6,5 +6,5 @@ activation!(
     /// 1 / (1 + e⁻ˣ), in (0, 1).
     ///
     /// Keras: <https://keras.io/api/layers/activations/#sigmoid-function>.
-    Sigmoid, "sigmoid", |x| x.sigmoid()
+    Sigmoid, "keras.activations.sigmoid", |x| x.sigmoid()
 );

@@ -7,5 +7,5 @@ activation!(
     ///
     /// Ramachandran, Zoph and Le 2017 (<https://arxiv.org/abs/1710.05941>);
     /// Keras: <https://keras.io/api/layers/activations/#silu-function>.
-    Silu, "silu", |x| x.silu()
+    Silu, "keras.activations.silu", |x| x.silu()
 );

@@ -1,57 +1,19 @@
 //! `soft_shrink`.
 
 use regraft_autograd::Var;
-use regraft_tensor::Detail;
-use serde_json::{Map, Value};
 
-use super::define;
 use super::piecewise_linear::{PiecewiseLinear, piecewise};
-use crate::settings::{self, FromSettings, Settings};
-use crate::{ActivationFunction, Configured};
+use crate::ActivationFunction;
+use crate::settings::require_rate;
 
-/// x − `threshold` where x > threshold, x + threshold where x < −threshold, else 0, in (−∞, ∞).
-///
-/// Keras: <https://keras.io/api/layers/activations/#soft_shrink-function>.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct SoftShrink {
-    /// How much it shrinks; Keras' default is 0.5.
-    pub threshold: f32,
-}
-
-impl Default for SoftShrink {
-    fn default() -> Self {
-        SoftShrink { threshold: 0.5 }
-    }
-}
-
-impl Configured for SoftShrink {
-    fn class_name(&self) -> &str {
-        "soft_shrink"
-    }
-
-    fn module(&self) -> &str {
-        define::module(*self == Self::default())
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        if *self == Self::default() {
-            return Map::new();
-        }
-        Map::from_iter([("threshold".to_string(), settings::number(self.threshold))])
-    }
-
-    fn check(&self) -> Result<(), Detail> {
-        settings::require_rate("soft_shrink.threshold", self.threshold)
-    }
-}
-
-impl FromSettings for SoftShrink {
-    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        let default = SoftShrink::default();
-        settings.ignore(define::LAYER_SETTINGS);
-        Ok(SoftShrink {
-            threshold: settings.number("threshold", default.threshold)?,
-        })
+settings! {
+    /// x − `threshold` where x > threshold, x + threshold where x < −threshold, else 0, in (−∞, ∞).
+    ///
+    /// Keras: <https://keras.io/api/layers/activations/#soft_shrink-function>.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    pub struct SoftShrink as "keras.activations.soft_shrink" or "regraft.activations.soft_shrink" {
+        /// How much it shrinks; Keras' default is 0.5.
+        pub threshold: f32 = 0.5 => require_rate,
     }
 }
 

@@ -6,5 +6,5 @@ activation!(
     /// log(1 + eˣ), in (0, ∞).
     ///
     /// Keras: <https://keras.io/api/layers/activations/#softplus-function>.
-    Softplus, "softplus", |x| x.softplus()
+    Softplus, "keras.activations.softplus", |x| x.softplus()
 );

@@ -9,7 +9,7 @@ activation!(
     /// x / (1 + |x|), in (−1, 1).
     ///
     /// Keras: <https://keras.io/api/layers/activations/#softsign-function>.
-    Softsign, "softsign", |x| x.graph().apply(Map(Softsign), &[x])
+    Softsign, "keras.activations.softsign", |x| x.graph().apply(Map(Softsign), &[x])
 );
 
 impl Unary for Softsign {

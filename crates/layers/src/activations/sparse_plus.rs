@@ -12,7 +12,7 @@ activation!(
     /// pieces and a parabola.
     ///
     /// Keras: <https://keras.io/api/layers/activations/#sparse_plus-function>.
-    SparsePlus, "sparse_plus", |x| x.graph().apply(Map(SparsePlus), &[x])
+    SparsePlus, "keras.activations.sparse_plus", |x| x.graph().apply(Map(SparsePlus), &[x])
 );
 
 impl Unary for SparsePlus {

@@ -7,7 +7,7 @@ activation!(
     /// 0 where x ≤ −1, 1 where x ≥ 1, else (x + 1) / 2, in [0, 1].
     ///
     /// Keras: <https://keras.io/api/layers/activations/#sparse_sigmoid-function>.
-    SparseSigmoid, "sparse_sigmoid", |x| piecewise(SparseSigmoid, x)
+    SparseSigmoid, "keras.activations.sparse_sigmoid", |x| piecewise(SparseSigmoid, x)
 );
 
 impl PiecewiseLinear for SparseSigmoid {

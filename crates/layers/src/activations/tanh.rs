@@ -6,5 +6,5 @@ activation!(
     /// The hyperbolic tangent, (eˣ − e⁻ˣ) / (eˣ + e⁻ˣ), in (−1, 1).
     ///
     /// Keras: <https://keras.io/api/layers/activations/#tanh-function>.
-    Tanh, "tanh", |x| x.tanh()
+    Tanh, "keras.activations.tanh", |x| x.tanh()
 );

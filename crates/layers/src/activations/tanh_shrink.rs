@@ -6,5 +6,5 @@ activation!(
     /// x − tanh(x), in (−∞, ∞).
     ///
     /// Keras: <https://keras.io/api/layers/activations/#tanh_shrink-function>.
-    TanhShrink, "tanh_shrink", |x| x - x.tanh()
+    TanhShrink, "keras.activations.tanh_shrink", |x| x - x.tanh()
 );

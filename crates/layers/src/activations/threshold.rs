@@ -2,12 +2,10 @@
 
 use regraft_autograd::Var;
 use regraft_tensor::Detail;
-use serde_json::{Map, Value};
 
-use super::define::{LAYER_SETTINGS, OWN_MODULE};
 use super::piecewise_linear::{PiecewiseLinear, piecewise};
-use crate::settings::{self, FromSettings, Settings};
-use crate::{ActivationFunction, Configured};
+use crate::settings::{FromSettings, Map, Settings, require_finite};
+use crate::{ActivationFunction, Class, Configured, Setting};
 
 /// x where x > `threshold`, else `default_value`. Neither setting has a default.
 ///
@@ -21,34 +19,28 @@ pub struct Threshold {
 }
 
 impl Configured for Threshold {
-    fn class_name(&self) -> &str {
-        "threshold"
+    fn class(&self) -> Class<'_> {
+        Class::new("regraft.activations.threshold")
     }
 
-    fn module(&self) -> &str {
-        OWN_MODULE
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        let default_value = settings::number(self.default_value);
+    fn config(&self) -> Map {
         Map::from_iter([
-            ("threshold".to_string(), settings::number(self.threshold)),
-            ("default_value".to_string(), default_value),
+            ("threshold".to_string(), self.threshold.write()),
+            ("default_value".to_string(), self.default_value.write()),
         ])
     }
 
     fn check(&self) -> Result<(), Detail> {
-        settings::require_finite("threshold.threshold", self.threshold)?;
-        settings::require_finite("threshold.default_value", self.default_value)
+        require_finite("threshold.threshold", self.threshold)?;
+        require_finite("threshold.default_value", self.default_value)
     }
 }
 
 impl FromSettings for Threshold {
     fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        settings.ignore(LAYER_SETTINGS);
         Ok(Threshold {
-            threshold: settings.required_number("threshold")?,
-            default_value: settings.required_number("default_value")?,
+            threshold: settings.required("threshold")?,
+            default_value: settings.required("default_value")?,
         })
     }
 }

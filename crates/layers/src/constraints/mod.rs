@@ -1,28 +1,20 @@
 //! Keras' constraints, one file each: what holds for a weight after each update.
 
-mod max_norm;
-mod min_max_norm;
-mod non_neg;
 mod norm;
-mod unit_norm;
-
-pub use max_norm::MaxNorm;
-pub use min_max_norm::MinMaxNorm;
-pub use non_neg::NonNeg;
-pub use unit_norm::UnitNorm;
 
 use regraft_tensor::Detail;
 use serde_json::{Map, Value};
 
 use crate::Constraint;
-use crate::settings::{self, Maker};
+use crate::settings::{self, catalogue};
 
-const TABLE: &[Maker<Constraint>] = &[
-    (&["max_norm"], Constraint::make::<MaxNorm>),
-    (&["min_max_norm"], Constraint::make::<MinMaxNorm>),
-    (&["non_neg"], Constraint::make::<NonNeg>),
-    (&["unit_norm"], Constraint::make::<UnitNorm>),
-];
+catalogue! {
+    Constraint:
+    max_norm: MaxNorm ["max_norm"];
+    min_max_norm: MinMaxNorm ["min_max_norm"];
+    non_neg: NonNeg ["non_neg"];
+    unit_norm: UnitNorm ["unit_norm"];
+}
 
 /// The constraint that Keras calls `name` (`NonNeg` or `non_neg`), with these settings.
 ///

@@ -2,27 +2,12 @@
 
 use regraft_tensor::{Detail, Tensor};
 
-use crate::settings::{FromSettings, Settings};
-use crate::{Configured, ConstraintFunction};
+use crate::ConstraintFunction;
 
-/// Negative weights become 0. Keras: <https://keras.io/api/layers/constraints/#nonneg-class>.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct NonNeg;
-
-impl Configured for NonNeg {
-    fn class_name(&self) -> &str {
-        "NonNeg"
-    }
-
-    fn module(&self) -> &str {
-        "keras.constraints"
-    }
-}
-
-impl FromSettings for NonNeg {
-    fn from_settings(_settings: &Settings<'_>) -> Result<Self, Detail> {
-        Ok(NonNeg)
-    }
+settings! {
+    /// Negative weights become 0. Keras: <https://keras.io/api/layers/constraints/#nonneg-class>.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct NonNeg as "keras.constraints.NonNeg";
 }
 
 impl ConstraintFunction for NonNeg {

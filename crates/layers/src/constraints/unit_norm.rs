@@ -1,47 +1,22 @@
 //! Norm 1.
 
 use regraft_tensor::{Detail, Tensor};
-use serde_json::{Map, Value};
 
 use super::norm::rescale;
-use crate::settings::{self, FromSettings, Settings};
-use crate::{Configured, ConstraintFunction};
+use crate::ConstraintFunction;
+use crate::settings::axes;
 
-/// Scales each part of a weight along `axis` to norm 1 (a part of zeros stays as it is).
-///
-/// Keras: <https://keras.io/api/layers/constraints/#unitnorm-class>.
-#[derive(Clone, Debug, PartialEq)]
-pub struct UnitNorm {
-    /// The axes that a norm is taken along; Keras' default is axis 0.
-    pub axis: Vec<isize>,
-}
-
-impl Default for UnitNorm {
-    fn default() -> Self {
-        UnitNorm { axis: vec![0] }
+settings! {
+    /// Scales each part of a weight along `axis` to norm 1 (a part of zeros stays as it is).
+    ///
+    /// Keras: <https://keras.io/api/layers/constraints/#unitnorm-class>.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct UnitNorm as "keras.constraints.UnitNorm" {
+        /// The axes that a norm is taken along; Keras' default is axis 0.
+        pub axis: Vec<isize> = [0],
     }
-}
-
-impl Configured for UnitNorm {
-    fn class_name(&self) -> &str {
-        "UnitNorm"
-    }
-
-    fn module(&self) -> &str {
-        "keras.constraints"
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        Map::from_iter([("axis".to_string(), settings::axes(&self.axis))])
-    }
-}
-
-impl FromSettings for UnitNorm {
-    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        let axis = settings.axes("axis")?;
-        Ok(UnitNorm {
-            axis: axis.unwrap_or(UnitNorm::default().axis),
-        })
+    writing |it, config| {
+        config["axis"] = axes(&it.axis);
     }
 }
 

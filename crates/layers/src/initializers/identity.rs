@@ -2,49 +2,19 @@
 
 use regraft_tensor::kernels::random::Key;
 use regraft_tensor::{Detail, Tensor};
-use serde_json::{Map, Value};
 
-use crate::settings::{self, FromSettings, Settings};
-use crate::{Configured, InitializerFunction};
+use crate::InitializerFunction;
+use crate::settings::require_finite;
 
-/// `gain` on the diagonal of a matrix, 0 elsewhere; the matrix need not be square.
-///
-/// Keras: <https://keras.io/api/layers/initializers/#identity-class>. Keras forgets the gain when it
-/// saves a configuration; it is written here, and Keras reads it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Identity {
-    /// What stands on the diagonal; Keras' default is 1.
-    pub gain: f32,
-}
-
-impl Default for Identity {
-    fn default() -> Self {
-        Identity { gain: 1.0 }
-    }
-}
-
-impl Configured for Identity {
-    fn class_name(&self) -> &str {
-        "Identity"
-    }
-
-    fn module(&self) -> &str {
-        "keras.initializers"
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        Map::from_iter([("gain".to_string(), settings::number(self.gain))])
-    }
-
-    fn check(&self) -> Result<(), Detail> {
-        settings::require_finite("Identity.gain", self.gain)
-    }
-}
-
-impl FromSettings for Identity {
-    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        let gain = settings.number("gain", Identity::default().gain)?;
-        Ok(Identity { gain })
+settings! {
+    /// `gain` on the diagonal of a matrix, 0 elsewhere; the matrix need not be square.
+    ///
+    /// Keras: <https://keras.io/api/layers/initializers/#identity-class>. Keras forgets the gain when it
+    /// saves a configuration; it is written here, and Keras reads it.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    pub struct Identity as "keras.initializers.Identity" {
+        /// What stands on the diagonal; Keras' default is 1.
+        pub gain: f32 = 1.0 => require_finite,
     }
 }
 

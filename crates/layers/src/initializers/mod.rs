@@ -4,63 +4,34 @@
 //! same seed has the same weights; the `seed` of a Keras configuration is passed over, because
 //! Keras' numbers for it are those of its backend.
 
-mod constant;
 #[cfg(test)]
 mod golden;
-mod identity;
-mod named_scalings;
-mod orthogonal;
-mod random_normal;
-mod random_uniform;
-mod truncated_normal;
-mod variance_scaling;
 
-pub use constant::{Constant, Ones, Zeros};
-pub use identity::Identity;
-pub use named_scalings::{
-    GlorotNormal, GlorotUniform, HeNormal, HeUniform, LecunNormal, LecunUniform,
-};
-pub use orthogonal::Orthogonal;
-pub use random_normal::RandomNormal;
-pub use random_uniform::RandomUniform;
-pub use truncated_normal::TruncatedNormal;
-pub use variance_scaling::{Distribution, FanMode, VarianceScaling};
+pub use variance_scaling::{Distribution, FanMode};
 
 use regraft_tensor::Detail;
 use serde_json::{Map, Value};
 
 use crate::Initializer;
-use crate::settings::{self, Maker};
+use crate::settings::{self, catalogue};
 
-const TABLE: &[Maker<Initializer>] = &[
-    (&["zeros", "zero"], Initializer::make::<Zeros>),
-    (&["ones", "one"], Initializer::make::<Ones>),
-    (&["constant"], Initializer::make::<Constant>),
-    (
-        &["identity", "identity_initializer"],
-        Initializer::make::<Identity>,
-    ),
-    (
-        &["random_normal", "normal"],
-        Initializer::make::<RandomNormal>,
-    ),
-    (
-        &["random_uniform", "uniform"],
-        Initializer::make::<RandomUniform>,
-    ),
-    (&["truncated_normal"], Initializer::make::<TruncatedNormal>),
-    (&["variance_scaling"], Initializer::make::<VarianceScaling>),
-    (&["glorot_uniform"], GlorotUniform::make),
-    (&["glorot_normal"], GlorotNormal::make),
-    (&["he_uniform"], HeUniform::make),
-    (&["he_normal"], HeNormal::make),
-    (&["lecun_uniform"], LecunUniform::make),
-    (&["lecun_normal"], LecunNormal::make),
-    (
-        &["orthogonal", "orthogonal_initializer"],
-        Initializer::make::<Orthogonal>,
-    ),
-];
+catalogue! {
+    Initializer:
+    constant: Constant ["constant"], Ones ["ones", "one"], Zeros ["zeros", "zero"];
+    identity: Identity ["identity", "identity_initializer"];
+    named_scalings:
+        GlorotNormal ["glorot_normal"] by GlorotNormal::make,
+        GlorotUniform ["glorot_uniform"] by GlorotUniform::make,
+        HeNormal ["he_normal"] by HeNormal::make,
+        HeUniform ["he_uniform"] by HeUniform::make,
+        LecunNormal ["lecun_normal"] by LecunNormal::make,
+        LecunUniform ["lecun_uniform"] by LecunUniform::make;
+    orthogonal: Orthogonal ["orthogonal", "orthogonal_initializer"];
+    random_normal: RandomNormal ["random_normal", "normal"];
+    random_uniform: RandomUniform ["random_uniform", "uniform"];
+    truncated_normal: TruncatedNormal ["truncated_normal"];
+    variance_scaling: VarianceScaling ["variance_scaling"];
+}
 
 impl Initializer {
     /// Zero everywhere.

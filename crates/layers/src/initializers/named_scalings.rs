@@ -2,11 +2,11 @@
 
 use regraft_tensor::kernels::random::Key;
 use regraft_tensor::{Detail, Tensor};
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use super::variance_scaling::{Distribution, FanMode, VarianceScaling};
-use crate::settings::Settings;
-use crate::{Configured, Initializer, InitializerFunction};
+use crate::settings::{Map, Settings};
+use crate::{Class, Configured, Initializer, InitializerFunction};
 
 /// Defines one: its name, its scale, the connections that count, the distribution.
 macro_rules! scaling {
@@ -22,7 +22,10 @@ macro_rules! scaling {
 
             /// With axes of its own it is the scaling that it stands for.
             pub(super) fn make(settings: &Settings<'_>) -> Result<Initializer, Detail> {
-                let scaling = Self::scaling().axes_from(settings)?;
+                settings.ignore(&["seed", "dtype"]);
+                let mut scaling = Self::scaling();
+                scaling.input_axes = settings.get("input_axes")?;
+                scaling.output_axes = settings.get("output_axes")?;
                 Ok(match scaling == Self::scaling() {
                     true => $name.into(),
                     false => scaling.into(),
@@ -31,16 +34,12 @@ macro_rules! scaling {
         }
 
         impl Configured for $name {
-            fn class_name(&self) -> &str {
-                stringify!($name)
+            fn class(&self) -> Class<'_> {
+                Class::new(concat!("keras.initializers.", stringify!($name)))
             }
 
-            fn module(&self) -> &str {
-                "keras.initializers"
-            }
-
-            fn config(&self) -> Map<String, Value> {
-                let null = |key: &str| (key.to_string(), json!(null));
+            fn config(&self) -> Map {
+                let null = |key: &str| (key.to_string(), Value::Null);
                 Map::from_iter([null("seed"), null("input_axes"), null("output_axes")])
             }
         }

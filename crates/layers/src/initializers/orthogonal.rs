@@ -2,54 +2,27 @@
 
 use regraft_tensor::kernels::random::{self, Key};
 use regraft_tensor::{Detail, Tensor};
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
-use crate::settings::{self, FromSettings, Settings};
-use crate::{Configured, InitializerFunction};
+use crate::InitializerFunction;
+use crate::settings::require_finite;
 
-/// `gain` times a random matrix with orthonormal columns, or rows if there are fewer of them; any
-/// such matrix is equally likely. A weight of more axes is taken as a matrix over its last axis.
-///
-/// Saxe, McClelland and Ganguli 2014 (<https://arxiv.org/abs/1312.6120>); Keras:
-/// <https://keras.io/api/layers/initializers/#orthogonal-class>.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Orthogonal {
-    /// What the matrix is multiplied with; Keras' default is 1.
-    pub gain: f32,
-}
-
-impl Default for Orthogonal {
-    fn default() -> Self {
-        Orthogonal { gain: 1.0 }
+settings! {
+    /// `gain` times a random matrix with orthonormal columns, or rows if there are fewer of them; any
+    /// such matrix is equally likely. A weight of more axes is taken as a matrix over its last axis.
+    ///
+    /// Saxe, McClelland and Ganguli 2014 (<https://arxiv.org/abs/1312.6120>); Keras:
+    /// <https://keras.io/api/layers/initializers/#orthogonal-class>.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    pub struct Orthogonal as "keras.initializers.Orthogonal" {
+        /// What the matrix is multiplied with; Keras' default is 1.
+        pub gain: f32 = 1.0 => require_finite,
     }
-}
-
-impl Configured for Orthogonal {
-    fn class_name(&self) -> &str {
-        "Orthogonal"
-    }
-
-    fn module(&self) -> &str {
-        "keras.initializers"
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        Map::from_iter([
-            ("seed".to_string(), json!(null)),
-            ("gain".to_string(), settings::number(self.gain)),
-        ])
-    }
-
-    fn check(&self) -> Result<(), Detail> {
-        settings::require_finite("Orthogonal.gain", self.gain)
-    }
-}
-
-impl FromSettings for Orthogonal {
-    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
+    reading |settings, _it| {
         settings.ignore(&["seed", "dtype"]);
-        let gain = settings.number("gain", Orthogonal::default().gain)?;
-        Ok(Orthogonal { gain })
+    }
+    writing |_it, config| {
+        config.shift_insert(0, "seed".to_string(), Value::Null);
     }
 }
 

@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 use super::support::{as_size, constraint, object, regularizer, single};
 use crate::settings::{FromSettings, Settings};
 use crate::{
-    Activation, Call, Configured, Constraint, Initializer, InitializerFunction, Layer, Regularizer,
-    Weights,
+    Activation, Call, Class, Configured, Constraint, Initializer, InitializerFunction, Layer,
+    Regularizer, Weights,
 };
 
 /// `y = activation(einsum(equation, x, kernel) + bias)`: each letter of the equation is an axis; the products
@@ -476,12 +476,8 @@ impl Flattened {
 }
 
 impl Configured for Flattened {
-    fn class_name(&self) -> &str {
-        "Flattened"
-    }
-
-    fn module(&self) -> &str {
-        "regraft"
+    fn class(&self) -> Class<'_> {
+        Class::new("regraft.Flattened")
     }
 }
 

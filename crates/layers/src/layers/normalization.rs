@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::support::{along, axes_of, fixed_axes, object, row, single};
 use crate::settings::{FromSettings, Settings, number, require, resolve};
-use crate::{Call, Configured, Flow, Initializer, InitializerFunction, Layer, Weights};
+use crate::{Call, Class, Configured, Flow, Initializer, InitializerFunction, Layer, Weights};
 
 /// The least standard deviation, so that a constant feature does not divide by zero.
 const LEAST_DEVIATION: f32 = 1e-7;
@@ -314,12 +314,8 @@ impl Settings<'_> {
 struct Found(Tensor);
 
 impl Configured for Found {
-    fn class_name(&self) -> &str {
-        "Found"
-    }
-
-    fn module(&self) -> &str {
-        "regraft"
+    fn class(&self) -> Class<'_> {
+        Class::new("regraft.Found")
     }
 }
 

@@ -103,22 +103,3 @@ impl FromSettings for Rescaling {
         })
     }
 }
-
-impl Settings<'_> {
-    /// One number or a list of them, also as Keras writes an array: `{"config": {"value": [...]}}`.
-    pub(crate) fn numbers(&self, key: &'static str) -> Result<Option<Vec<f32>>, Detail> {
-        let Some(value) = self.value(key) else {
-            return Ok(None);
-        };
-        let inner = value.get("config").and_then(|config| config.get("value"));
-        let number = |value: &Value| value.as_f64().map(|number| number as f32);
-        let numbers = match inner.unwrap_or(value) {
-            Value::Array(numbers) => numbers.iter().map(number).collect(),
-            one => number(one).map(|one| vec![one]),
-        };
-        let expected = "a number or a list of numbers";
-        numbers
-            .map(Some)
-            .ok_or_else(|| self.wrong(key, expected, value))
-    }
-}

@@ -104,89 +104,26 @@ pub(crate) fn constraint(constraint: &Option<Constraint>) -> Value {
 }
 
 impl Settings<'_> {
-    /// A size that must be there.
-    pub(crate) fn size(&self, key: &'static str) -> Result<usize, Detail> {
-        match self.value(key) {
-            None => Err(self.wrong(key, "a size", &Value::Null)),
-            Some(value) => as_size(value).ok_or_else(|| self.wrong(key, "a size", value)),
-        }
+    pub(crate) fn size(&self, key: &str) -> Result<usize, Detail> {
+        self.required(key)
     }
-
-    /// A size, or none.
-    pub(crate) fn optional_size(&self, key: &'static str) -> Result<Option<usize>, Detail> {
-        let read = |value: &Value| as_size(value).ok_or_else(|| self.wrong(key, "a size", value));
-        self.value(key).map(read).transpose()
+    pub(crate) fn optional_size(&self, key: &str) -> Result<Option<usize>, Detail> {
+        self.get(key)
     }
-
-    /// An activation, or none.
-    pub(crate) fn activation(&self, key: &'static str) -> Result<Option<Activation>, Detail> {
-        let Some(value) = self.value(key) else {
-            return Ok(None);
-        };
-        // Keras takes a layer for an activation too; what all layers have is of no use there.
-        let mut value = value.clone();
-        if let Some(config) = value.get_mut("config").and_then(Value::as_object_mut) {
-            for of_layers in ["name", "trainable", "dtype"] {
-                config.remove(of_layers);
-            }
-        }
-        let activation = match self.registry() {
-            Some(registry) => registry.activation(&value),
-            None => Activation::deserialize(&value),
-        };
-        activation.map(Some).map_err(|detail| detail.within(key))
+    pub(crate) fn activation(&self, key: &str) -> Result<Option<Activation>, Detail> {
+        self.get(key)
     }
-
-    /// An initializer.
-    pub(crate) fn initializer(
-        &self,
-        key: &'static str,
-        default: &str,
-    ) -> Result<Initializer, Detail> {
-        match self.value(key) {
-            None => Ok(default.into()),
-            Some(value) => {
-                let made = match self.registry() {
-                    Some(registry) => registry.initializer(value),
-                    None => Initializer::deserialize(value),
-                };
-                made.map_err(|detail| detail.within(key))
-            }
-        }
+    pub(crate) fn initializer(&self, key: &str, default: &str) -> Result<Initializer, Detail> {
+        self.or(key, default)
     }
-
-    /// A regularizer, or none.
-    pub(crate) fn regularizer(&self, key: &'static str) -> Result<Option<Regularizer>, Detail> {
-        let read = |value| {
-            let made = match self.registry() {
-                Some(registry) => registry.regularizer(value),
-                None => Regularizer::deserialize(value),
-            };
-            made.map_err(|detail| detail.within(key))
-        };
-        self.value(key).map(read).transpose()
+    pub(crate) fn regularizer(&self, key: &str) -> Result<Option<Regularizer>, Detail> {
+        self.get(key)
     }
-
-    /// A constraint, or none.
-    pub(crate) fn constraint(&self, key: &'static str) -> Result<Option<Constraint>, Detail> {
-        let read = |value| {
-            let made = match self.registry() {
-                Some(registry) => registry.constraint(value),
-                None => Constraint::deserialize(value),
-            };
-            made.map_err(|detail| detail.within(key))
-        };
-        self.value(key).map(read).transpose()
+    pub(crate) fn constraint(&self, key: &str) -> Result<Option<Constraint>, Detail> {
+        self.get(key)
     }
-
-    /// A whole number that is not negative, or none: a seed.
     pub(crate) fn seed(&self) -> Result<Option<u64>, Detail> {
-        let key = "seed";
-        let read = |value: &Value| {
-            let seed = value.as_u64();
-            seed.ok_or_else(|| self.wrong(key, "a whole number that is not negative", value))
-        };
-        self.value(key).map(read).transpose()
+        self.get("seed")
     }
 
     /// Whether the channels are the last axis, which Keras' `data_format` says.
@@ -201,16 +138,42 @@ impl Settings<'_> {
         }
     }
 
-    /// Refuses a setting that would change what the layer computes in a way that is not supported:
-    /// it must be absent, null or false.
-    pub(crate) fn unsupported(&self, keys: &[&'static str]) -> Result<(), Detail> {
-        for &key in keys {
-            match self.value(key) {
-                None | Some(Value::Bool(false)) => {}
-                Some(value) => return Err(self.wrong(key, "it to be off (not supported)", value)),
-            }
+    pub(crate) fn number(&self, key: &str, default: f32) -> Result<f32, Detail> {
+        self.or(key, default)
+    }
+    pub(crate) fn required_number(&self, key: &str) -> Result<f32, Detail> {
+        self.required(key)
+    }
+    pub(crate) fn optional_number(&self, key: &str) -> Result<Option<f32>, Detail> {
+        self.get(key)
+    }
+    pub(crate) fn flag(&self, key: &str, default: bool) -> Result<bool, Detail> {
+        self.or(key, default)
+    }
+    /// A text as it is.
+    pub(crate) fn text<'s>(&'s self, key: &str, default: &'s str) -> Result<&'s str, Detail> {
+        match self.value(key) {
+            None => Ok(default),
+            Some(Value::String(text)) => Ok(text),
+            Some(value) => Err(self.wrong(key, "a text", value)),
         }
-        Ok(())
+    }
+    pub(crate) fn axis(&self, key: &str, default: isize) -> Result<isize, Detail> {
+        self.or(key, default)
+    }
+    pub(crate) fn axes(&self, key: &str) -> Result<Option<Vec<isize>>, Detail> {
+        self.get(key)
+    }
+    pub(crate) fn numbers(&self, key: &str) -> Result<Option<Vec<f32>>, Detail> {
+        self.get(key)
+    }
+    pub(crate) fn one_of<T: Copy>(&self, key: &str, choices: &[(T, &str)]) -> Result<T, Detail> {
+        let text = self.text(key, choices[0].1)?.to_ascii_lowercase();
+        let chosen = choices.iter().find(|(_, name)| *name == text);
+        chosen.map(|(choice, _)| *choice).ok_or_else(|| {
+            let names: Vec<&str> = choices.iter().map(|(_, name)| *name).collect();
+            self.wrong(key, &format!("one of {names:?}"), &text.as_str().into())
+        })
     }
 }
 

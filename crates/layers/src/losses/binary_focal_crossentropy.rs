@@ -2,98 +2,37 @@
 
 use regraft_autograd::{DataType, Shape, Var};
 use regraft_tensor::Detail;
-use serde_json::{Map, Value};
 
 use super::Link;
 use super::define::{like, smooth};
 use super::sigmoid_cross_entropy::{crossentropy, link};
+use crate::Loss;
 use crate::axis::resolve;
-use crate::settings::{self, FromSettings, Settings};
-use crate::{Configured, Loss};
+use crate::settings::{require_rate, require_share};
 
-/// The [binary cross-entropy](super::BinaryCrossentropy) of each output times (1 − p)^`gamma`,
-/// where p is the probability given to what is right, its mean along `axis`, in [0, ∞). With
-/// `apply_class_balancing` times `alpha` where the target is 1, and 1 − alpha where it is 0.
-///
-/// Lin and others 2017 (<https://arxiv.org/abs/1708.02002>).
-///
-/// Keras: <https://keras.io/api/losses/probabilistic_losses/#binaryfocalcrossentropy-class>.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct BinaryFocalCrossentropy {
-    /// Whether `alpha` counts; Keras' default is that it does not.
-    pub apply_class_balancing: bool,
-    /// The weight of the targets that are 1, from 0 to 1; Keras' default is 0.25.
-    pub alpha: f32,
-    /// How much less well-classified samples count; Keras' default is 2.
-    pub gamma: f32,
-    /// Whether predictions are logits; Keras' default is that they are probabilities. Where they
-    /// are what a sigmoid gives, its logits are taken in either case, because they are exact.
-    pub from_logits: bool,
-    /// How much of each target is given to all classes alike, from 0 to 1; Keras' default is 0.
-    pub label_smoothing: f32,
-    /// The axis of the mean; Keras' default is the last, −1.
-    pub axis: isize,
-}
-
-impl Default for BinaryFocalCrossentropy {
-    fn default() -> Self {
-        BinaryFocalCrossentropy {
-            apply_class_balancing: false,
-            alpha: 0.25,
-            gamma: 2.0,
-            from_logits: false,
-            label_smoothing: 0.0,
-            axis: -1,
-        }
-    }
-}
-
-impl Configured for BinaryFocalCrossentropy {
-    fn class_name(&self) -> &str {
-        "BinaryFocalCrossentropy"
-    }
-
-    fn module(&self) -> &str {
-        "keras.losses"
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        Map::from_iter([
-            ("from_logits".to_string(), self.from_logits.into()),
-            (
-                "label_smoothing".to_string(),
-                settings::number(self.label_smoothing),
-            ),
-            ("axis".to_string(), self.axis.into()),
-            (
-                "apply_class_balancing".to_string(),
-                self.apply_class_balancing.into(),
-            ),
-            ("alpha".to_string(), settings::number(self.alpha)),
-            ("gamma".to_string(), settings::number(self.gamma)),
-        ])
-    }
-
-    fn check(&self) -> Result<(), Detail> {
-        settings::require_share("BinaryFocalCrossentropy.alpha", self.alpha)?;
-        settings::require_rate("BinaryFocalCrossentropy.gamma", self.gamma)?;
-        let smoothing = self.label_smoothing;
-        settings::require_share("BinaryFocalCrossentropy.label_smoothing", smoothing)
-    }
-}
-
-impl FromSettings for BinaryFocalCrossentropy {
-    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        let default = BinaryFocalCrossentropy::default();
-        Ok(BinaryFocalCrossentropy {
-            apply_class_balancing: settings
-                .flag("apply_class_balancing", default.apply_class_balancing)?,
-            alpha: settings.number("alpha", default.alpha)?,
-            gamma: settings.number("gamma", default.gamma)?,
-            from_logits: settings.flag("from_logits", default.from_logits)?,
-            label_smoothing: settings.number("label_smoothing", default.label_smoothing)?,
-            axis: settings.axis("axis", default.axis)?,
-        })
+settings! {
+    /// The [binary cross-entropy](super::BinaryCrossentropy) of each output times (1 − p)^`gamma`,
+    /// where p is the probability given to what is right, its mean along `axis`, in [0, ∞). With
+    /// `apply_class_balancing` times `alpha` where the target is 1, and 1 − alpha where it is 0.
+    ///
+    /// Lin and others 2017 (<https://arxiv.org/abs/1708.02002>).
+    ///
+    /// Keras: <https://keras.io/api/losses/probabilistic_losses/#binaryfocalcrossentropy-class>.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    pub struct BinaryFocalCrossentropy as "keras.losses.BinaryFocalCrossentropy" {
+        /// Whether predictions are logits; Keras' default is that they are probabilities. Where they
+        /// are what a sigmoid gives, its logits are taken in either case, because they are exact.
+        pub from_logits: bool = false,
+        /// How much of each target is given to all classes alike, from 0 to 1; Keras' default is 0.
+        pub label_smoothing: f32 = 0.0 => require_share,
+        /// The axis of the mean; Keras' default is the last, −1.
+        pub axis: isize = -1,
+        /// Whether `alpha` counts; Keras' default is that it does not.
+        pub apply_class_balancing: bool = false,
+        /// The weight of the targets that are 1, from 0 to 1; Keras' default is 0.25.
+        pub alpha: f32 = 0.25 => require_share,
+        /// How much less well-classified samples count; Keras' default is 2.
+        pub gamma: f32 = 2.0 => require_rate,
     }
 }
 

@@ -3,37 +3,28 @@
 use regraft_autograd::ops::Softmax;
 use regraft_autograd::{DataType, Shape, Var};
 use regraft_tensor::Detail;
-use serde_json::{Map, Value};
 
 use super::Link;
 use super::define::{last, like, smooth_classes};
 use crate::axis::{along, resolve};
 use crate::formulas::clip_probability;
-use crate::settings::{self, FromSettings, Settings};
+use crate::settings::require_share;
 use crate::{Configured, Loss};
 
-/// −Σ target · log p along `axis`, in [0, ∞), where p is the prediction (divided by the sum, and
-/// kept within 10⁻⁷ and 1 − 10⁻⁷), or the softmax of logits, computed without forming it.
-///
-/// Keras: <https://keras.io/api/losses/probabilistic_losses/#categoricalcrossentropy-class>.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct CategoricalCrossentropy {
-    /// Whether predictions are logits; Keras' default is that they are probabilities. Where they
-    /// are what a softmax gives, its logits are taken in either case, because they are exact.
-    pub from_logits: bool,
-    /// How much of each target is given to all classes alike, from 0 to 1; Keras' default is 0.
-    pub label_smoothing: f32,
-    /// The axis of the classes; Keras' default is the last, −1.
-    pub axis: isize,
-}
-
-impl Default for CategoricalCrossentropy {
-    fn default() -> Self {
-        CategoricalCrossentropy {
-            from_logits: false,
-            label_smoothing: 0.0,
-            axis: -1,
-        }
+settings! {
+    /// −Σ target · log p along `axis`, in [0, ∞), where p is the prediction (divided by the sum, and
+    /// kept within 10⁻⁷ and 1 − 10⁻⁷), or the softmax of logits, computed without forming it.
+    ///
+    /// Keras: <https://keras.io/api/losses/probabilistic_losses/#categoricalcrossentropy-class>.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    pub struct CategoricalCrossentropy as "keras.losses.CategoricalCrossentropy" {
+        /// Whether predictions are logits; Keras' default is that they are probabilities. Where they
+        /// are what a softmax gives, its logits are taken in either case, because they are exact.
+        pub from_logits: bool = false,
+        /// How much of each target is given to all classes alike, from 0 to 1; Keras' default is 0.
+        pub label_smoothing: f32 = 0.0 => require_share,
+        /// The axis of the classes; Keras' default is the last, −1.
+        pub axis: isize = -1,
     }
 }
 
@@ -44,45 +35,6 @@ impl CategoricalCrossentropy {
             from_logits: true,
             ..Self::default()
         }
-    }
-}
-
-impl Configured for CategoricalCrossentropy {
-    fn class_name(&self) -> &str {
-        "CategoricalCrossentropy"
-    }
-
-    fn module(&self) -> &str {
-        "keras.losses"
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        Map::from_iter([
-            ("from_logits".to_string(), self.from_logits.into()),
-            (
-                "label_smoothing".to_string(),
-                settings::number(self.label_smoothing),
-            ),
-            ("axis".to_string(), self.axis.into()),
-        ])
-    }
-
-    fn check(&self) -> Result<(), Detail> {
-        settings::require_share(
-            "CategoricalCrossentropy.label_smoothing",
-            self.label_smoothing,
-        )
-    }
-}
-
-impl FromSettings for CategoricalCrossentropy {
-    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        let default = CategoricalCrossentropy::default();
-        Ok(CategoricalCrossentropy {
-            from_logits: settings.flag("from_logits", default.from_logits)?,
-            label_smoothing: settings.number("label_smoothing", default.label_smoothing)?,
-            axis: settings.axis("axis", default.axis)?,
-        })
     }
 }
 

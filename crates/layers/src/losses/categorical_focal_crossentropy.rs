@@ -3,45 +3,41 @@
 use regraft_autograd::ops::Softmax;
 use regraft_autograd::{DataType, Dim, Shape, Tensor, Var};
 use regraft_tensor::Detail;
-use serde_json::{Map, Value};
 
 use super::Link;
 use super::define::{last, like, smooth_classes};
 use crate::axis::{along, resolve};
 use crate::formulas::clip_probability;
-use crate::settings::{self, FromSettings, Settings};
+use crate::settings::{require_rate, require_share};
 use crate::{Configured, Loss};
 
-/// −Σ `alpha` · (1 − p)^`gamma` · target · log p along `axis`, in [0, ∞), where p is the prediction
-/// divided by the sum and kept within 10⁻⁷ and 1 − 10⁻⁷.
-///
-/// Lin and others 2017 (<https://arxiv.org/abs/1708.02002>).
-///
-/// Keras: <https://keras.io/api/losses/probabilistic_losses/#categoricalfocalcrossentropy-class>.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CategoricalFocalCrossentropy {
-    /// The weight of all classes, or of each; Keras' default is 0.25.
-    pub alpha: Vec<f32>,
-    /// How much less well-classified samples count; Keras' default is 2.
-    pub gamma: f32,
-    /// Whether predictions are logits; Keras' default is that they are probabilities.
-    pub from_logits: bool,
-    /// How much of each target is given to all classes alike, from 0 to 1; Keras' default is 0.
-    pub label_smoothing: f32,
-    /// The axis of the classes; Keras' default is the last, −1.
-    pub axis: isize,
+settings! {
+    /// −Σ `alpha` · (1 − p)^`gamma` · target · log p along `axis`, in [0, ∞), where p is the prediction
+    /// divided by the sum and kept within 10⁻⁷ and 1 − 10⁻⁷.
+    ///
+    /// Lin and others 2017 (<https://arxiv.org/abs/1708.02002>).
+    ///
+    /// Keras: <https://keras.io/api/losses/probabilistic_losses/#categoricalfocalcrossentropy-class>.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct CategoricalFocalCrossentropy as "keras.losses.CategoricalFocalCrossentropy" {
+        /// Whether predictions are logits; Keras' default is that they are probabilities.
+        pub from_logits: bool = false,
+        /// How much of each target is given to all classes alike, from 0 to 1; Keras' default is 0.
+        pub label_smoothing: f32 = 0.0 => require_share,
+        /// The axis of the classes; Keras' default is the last, −1.
+        pub axis: isize = -1,
+        /// The weight of all classes, or of each; Keras' default is 0.25.
+        pub alpha: Vec<f32> = [0.25] => require_rates,
+        /// How much less well-classified samples count; Keras' default is 2.
+        pub gamma: f32 = 2.0 => require_rate,
+    }
 }
 
-impl Default for CategoricalFocalCrossentropy {
-    fn default() -> Self {
-        CategoricalFocalCrossentropy {
-            alpha: vec![0.25],
-            gamma: 2.0,
-            from_logits: false,
-            label_smoothing: 0.0,
-            axis: -1,
-        }
-    }
+/// An error unless all numbers are finite and not negative.
+fn require_rates(at: &str, values: Vec<f32>) -> Result<(), Detail> {
+    values
+        .into_iter()
+        .try_for_each(|value| require_rate(at, value))
 }
 
 /// A number for each class, along `axis` of `x`.
@@ -53,54 +49,9 @@ fn per_class<'g>(x: Var<'g>, numbers: &[f32], axis: usize) -> Var<'g> {
     x.graph().constant(tensor)
 }
 
-impl Configured for CategoricalFocalCrossentropy {
-    fn class_name(&self) -> &str {
-        "CategoricalFocalCrossentropy"
-    }
-
-    fn module(&self) -> &str {
-        "keras.losses"
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        Map::from_iter([
-            ("from_logits".to_string(), self.from_logits.into()),
-            (
-                "label_smoothing".to_string(),
-                settings::number(self.label_smoothing),
-            ),
-            ("axis".to_string(), self.axis.into()),
-            ("alpha".to_string(), settings::numbers(&self.alpha)),
-            ("gamma".to_string(), settings::number(self.gamma)),
-        ])
-    }
-
-    fn check(&self) -> Result<(), Detail> {
-        for &alpha in &self.alpha {
-            settings::require_rate("CategoricalFocalCrossentropy.alpha", alpha)?;
-        }
-        settings::require_rate("CategoricalFocalCrossentropy.gamma", self.gamma)?;
-        let smoothing = self.label_smoothing;
-        settings::require_share("CategoricalFocalCrossentropy.label_smoothing", smoothing)
-    }
-}
-
-impl FromSettings for CategoricalFocalCrossentropy {
-    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        let default = CategoricalFocalCrossentropy::default();
-        Ok(CategoricalFocalCrossentropy {
-            alpha: settings.numbers("alpha")?.unwrap_or(default.alpha),
-            gamma: settings.number("gamma", default.gamma)?,
-            from_logits: settings.flag("from_logits", default.from_logits)?,
-            label_smoothing: settings.number("label_smoothing", default.label_smoothing)?,
-            axis: settings.axis("axis", default.axis)?,
-        })
-    }
-}
-
 impl Loss for CategoricalFocalCrossentropy {
     fn targets(&self, predictions: &Shape) -> Result<(Shape, DataType), Detail> {
-        let axis = settings::resolve(&[self.axis], predictions.rank())?[0];
+        let axis = crate::settings::resolve(&[self.axis], predictions.rank())?[0];
         let classes = predictions.dims()[axis];
         if self.alpha.len() != 1 && classes != Dim::Fixed(self.alpha.len()) {
             let expected = format!("one alpha, or one for each of {classes} classes");

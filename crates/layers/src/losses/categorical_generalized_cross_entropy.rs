@@ -2,62 +2,32 @@
 
 use regraft_autograd::{DataType, Dim, Shape, Var};
 use regraft_tensor::Detail;
-use serde_json::{Map, Value};
 
 use super::define::{class_numbers, last};
-use crate::settings::{self, FromSettings, Settings};
-use crate::{Configured, Loss};
+use crate::Loss;
+use crate::settings::require;
 
-/// (1 − p^`q`) / q, in [0, 1 / q], where p is the predicted probability of the target, a class
-/// number. For q near 0 it is the cross-entropy, for q near 1 the mean absolute error, which wrong
-/// labels disturb less.
-///
-/// Zhang and Sabuncu 2018 (<https://arxiv.org/abs/1805.07836>).
-///
-/// Keras:
-/// <https://keras.io/api/losses/probabilistic_losses/#categoricalgeneralizedcrossentropy-class>.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct CategoricalGeneralizedCrossEntropy {
-    /// Where between the two it is, from 0 to 1, both excluded; Keras' default is 0.5.
-    pub q: f32,
-}
-
-impl Default for CategoricalGeneralizedCrossEntropy {
-    fn default() -> Self {
-        CategoricalGeneralizedCrossEntropy { q: 0.5 }
+settings! {
+    /// (1 − p^`q`) / q, in [0, 1 / q], where p is the predicted probability of the target, a class
+    /// number. For q near 0 it is the cross-entropy, for q near 1 the mean absolute error, which wrong
+    /// labels disturb less.
+    ///
+    /// Zhang and Sabuncu 2018 (<https://arxiv.org/abs/1805.07836>).
+    ///
+    /// Keras:
+    /// <https://keras.io/api/losses/probabilistic_losses/#categoricalgeneralizedcrossentropy-class>.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    pub struct CategoricalGeneralizedCrossEntropy as
+        "keras.losses.CategoricalGeneralizedCrossEntropy" {
+        /// Where between the two it is, from 0 to 1, both excluded; Keras' default is 0.5.
+        pub q: f32 = 0.5 => require_within,
     }
 }
 
-impl Configured for CategoricalGeneralizedCrossEntropy {
-    fn class_name(&self) -> &str {
-        "CategoricalGeneralizedCrossEntropy"
-    }
-
-    fn module(&self) -> &str {
-        "keras.losses"
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        Map::from_iter([("q".to_string(), settings::number(self.q))])
-    }
-
-    fn check(&self) -> Result<(), Detail> {
-        let holds = self.q > 0.0 && self.q < 1.0;
-        let (at, expected) = (
-            "CategoricalGeneralizedCrossEntropy.q",
-            "a number within 0 and 1",
-        );
-        settings::require(holds, at, expected, self.q)
-    }
-}
-
-impl FromSettings for CategoricalGeneralizedCrossEntropy {
-    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        let default = CategoricalGeneralizedCrossEntropy::default();
-        Ok(CategoricalGeneralizedCrossEntropy {
-            q: settings.number("q", default.q)?,
-        })
-    }
+/// An error unless the number is above 0 and below 1.
+fn require_within(at: &str, value: f32) -> Result<(), Detail> {
+    let holds = value > 0.0 && value < 1.0;
+    require(holds, at, "a number within 0 and 1", value)
 }
 
 impl Loss for CategoricalGeneralizedCrossEntropy {

@@ -7,7 +7,7 @@ loss!(
     /// [0, ∞), for one-hot targets: how far the best wrong class comes within 1 of the right one.
     ///
     /// Keras: <https://keras.io/api/losses/hinge_losses/#categoricalhinge-class>.
-    CategoricalHinge, |targets, predictions| {
+    CategoricalHinge, "keras.losses.CategoricalHinge", |targets, predictions| {
         let axis = [last(predictions)];
         let right = (targets * predictions).sum(&axis);
         let wrong = ((1.0 - targets) * predictions).max(&axis);

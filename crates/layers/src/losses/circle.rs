@@ -2,39 +2,30 @@
 
 use regraft_autograd::{DataType, Forward, Op, Output, Shape, Var, attributes};
 use regraft_tensor::Detail;
-use serde_json::{Map, Value};
 
 use super::define::class_numbers;
-use crate::settings::{self, FromSettings, Settings};
-use crate::{Configured, Loss};
+use crate::Loss;
+use crate::settings::{require_finite, require_rate};
 
-/// log(1 + Σ exp(`gamma` · a₋ · (s₋ − m)) · Σ exp(−`gamma` · a₊ · (s₊ − 1 + m))) for each sample of
-/// a batch, in [0, ∞), where s₊ are its cosine similarities with the batch's other samples of the
-/// same class, s₋ with those of other classes, m the `margin`, and the weights a₊ = max(1 + m − s₊,
-/// 0), a₋ = max(s₋ + m, 0). Predictions are embeddings `(batch, size)` of length 1, targets class
-/// numbers. A sample that no other, or every other, has the class of has loss 0;
-/// the mean is over samples with a loss above 0.
-///
-/// Sun and others 2020 (<https://arxiv.org/abs/2002.10857>).
-///
-/// Keras: <https://keras.io/api/losses/metric_losses/#circle-class>.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Circle {
-    /// The scale of similarities; Keras' default is 80.
-    pub gamma: f32,
-    /// How far from 1 and 0 similarities may be; Keras' default is 0.4.
-    pub margin: f32,
-    /// Whether a sample is left out of its own class; it is by default.
-    pub remove_diagonal: bool,
-}
-
-impl Default for Circle {
-    fn default() -> Self {
-        Circle {
-            gamma: 80.0,
-            margin: 0.4,
-            remove_diagonal: true,
-        }
+settings! {
+    /// log(1 + Σ exp(`gamma` · a₋ · (s₋ − m)) · Σ exp(−`gamma` · a₊ · (s₊ − 1 + m))) for each sample of
+    /// a batch, in [0, ∞), where s₊ are its cosine similarities with the batch's other samples of the
+    /// same class, s₋ with those of other classes, m the `margin`, and the weights a₊ = max(1 + m − s₊,
+    /// 0), a₋ = max(s₋ + m, 0). Predictions are embeddings `(batch, size)` of length 1, targets class
+    /// numbers. A sample that no other, or every other, has the class of has loss 0;
+    /// the mean is over samples with a loss above 0.
+    ///
+    /// Sun and others 2020 (<https://arxiv.org/abs/2002.10857>).
+    ///
+    /// Keras: <https://keras.io/api/losses/metric_losses/#circle-class>.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    pub struct Circle as "keras.losses.Circle" {
+        /// The scale of similarities; Keras' default is 80.
+        pub gamma: f32 = 80.0 => require_rate,
+        /// How far from 1 and 0 similarities may be; Keras' default is 0.4.
+        pub margin: f32 = 0.4 => require_finite,
+        /// Whether a sample is left out of its own class; it is by default.
+        pub remove_diagonal: bool = true,
     }
 }
 
@@ -85,40 +76,6 @@ impl Op for Diagonal {
             };
         }
         Ok(())
-    }
-}
-
-impl Configured for Circle {
-    fn class_name(&self) -> &str {
-        "Circle"
-    }
-
-    fn module(&self) -> &str {
-        "keras.losses"
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        Map::from_iter([
-            ("gamma".to_string(), settings::number(self.gamma)),
-            ("margin".to_string(), settings::number(self.margin)),
-            ("remove_diagonal".to_string(), self.remove_diagonal.into()),
-        ])
-    }
-
-    fn check(&self) -> Result<(), Detail> {
-        settings::require_rate("Circle.gamma", self.gamma)?;
-        settings::require_finite("Circle.margin", self.margin)
-    }
-}
-
-impl FromSettings for Circle {
-    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        let default = Circle::default();
-        Ok(Circle {
-            gamma: settings.number("gamma", default.gamma)?,
-            margin: settings.number("margin", default.margin)?,
-            remove_diagonal: settings.flag("remove_diagonal", default.remove_diagonal)?,
-        })
     }
 }
 

@@ -6,29 +6,13 @@ use regraft_tensor::Detail;
 use crate::settings;
 
 /// Defines a loss without settings, between targets and predictions of the same shape: its
-/// documentation, its type and Keras' class, its formula.
+/// documentation, its type, its class in Keras, its formula.
 macro_rules! loss {
-    ($(#[$documentation:meta])* $name:ident, |$targets:ident, $predictions:ident| $formula:expr) => {
-        $(#[$documentation])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-        pub struct $name;
-
-        impl $crate::Configured for $name {
-            fn class_name(&self) -> &str {
-                stringify!($name)
-            }
-
-            fn module(&self) -> &str {
-                "keras.losses"
-            }
-        }
-
-        impl $crate::settings::FromSettings for $name {
-            fn from_settings(
-                _settings: &$crate::settings::Settings<'_>,
-            ) -> Result<Self, regraft_tensor::Detail> {
-                Ok($name)
-            }
+    ($(#[$documentation:meta])* $name:ident, $class:literal, |$targets:ident, $predictions:ident| $formula:expr) => {
+        settings! {
+            $(#[$documentation])*
+            #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+            pub struct $name as $class;
         }
 
         impl $crate::Loss for $name {

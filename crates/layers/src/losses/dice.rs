@@ -2,45 +2,26 @@
 
 use regraft_autograd::{DataType, Shape, Var};
 use regraft_tensor::Detail;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::define::{like, overlap_axes};
 use crate::formulas::EPSILON;
-use crate::settings::{self, FromSettings, Settings};
+use crate::settings::axes;
 use crate::{Configured, Loss};
 
-/// 1 − 2 Σ target · prediction / (Σ target + Σ prediction + 10⁻⁷), in [0, 1]: how little two
-/// regions overlap.
-///
-/// Keras: <https://keras.io/api/losses/segmentation_losses/#dice-class>.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Dice {
-    /// The axes that are summed over; Keras' default is all, so that there is one number for the
-    /// whole batch. `[1, 2, 3]` gives each image of a batch its own.
-    pub axis: Option<Vec<isize>>,
-}
-
-impl Configured for Dice {
-    fn class_name(&self) -> &str {
-        "Dice"
+settings! {
+    /// 1 − 2 Σ target · prediction / (Σ target + Σ prediction + 10⁻⁷), in [0, 1]: how little two
+    /// regions overlap.
+    ///
+    /// Keras: <https://keras.io/api/losses/segmentation_losses/#dice-class>.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Dice as "keras.losses.Dice" {
+        /// The axes that are summed over; Keras' default is all, so that there is one number for the
+        /// whole batch. `[1, 2, 3]` gives each image of a batch its own.
+        pub axis: Option<Vec<isize>> = None,
     }
-
-    fn module(&self) -> &str {
-        "keras.losses"
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        Map::from_iter([(
-            "axis".to_string(),
-            self.axis.as_deref().map_or(Value::Null, settings::axes),
-        )])
-    }
-}
-
-impl FromSettings for Dice {
-    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        let axis = settings.axes("axis")?;
-        Ok(Dice { axis })
+    writing |it, config| {
+        config["axis"] = it.axis.as_deref().map_or(Value::Null, axes);
     }
 }
 

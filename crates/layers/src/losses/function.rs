@@ -8,7 +8,7 @@ use regraft_tensor::Detail;
 use serde_json::{Map, Value, json};
 
 use super::{Loss, Reduction};
-use crate::handle::{name_and_config, registered_name};
+use crate::handle::name_and_config;
 use crate::settings::{FromSettings, Settings};
 use crate::snake_case;
 
@@ -142,11 +142,12 @@ impl LossFunction {
         config.insert("name".into(), self.name().into());
         config.insert("reduction".into(), self.reduction.name().into());
         config.extend(loss.config());
+        let class = loss.class();
         json!({
-            "module": loss.module(),
-            "class_name": loss.class_name(),
+            "module": class.module,
+            "class_name": class.name,
             "config": config,
-            "registered_name": registered_name(&**loss),
+            "registered_name": class.registered_name(),
         })
     }
 
@@ -159,51 +160,24 @@ impl LossFunction {
         super::from_config(name, config.unwrap_or(&Map::new()))
     }
 
-    /// A loss of a user's own with what Keras keeps beside its settings: the name and the reduction.
-    pub(crate) fn own(
-        class_name: &str,
-        config: &Map<String, Value>,
-        make: impl FnOnce(&Map<String, Value>) -> Result<LossFunction, Detail>,
-    ) -> Result<Self, Detail> {
-        let wrong = |key: &str, expected: &str, value: &Value| {
-            Detail::new(format!("{class_name}.{key}"), expected, value)
-        };
-        let of_all = ["name", "reduction", "dtype"];
-        let settings = config
-            .iter()
-            .filter(|(key, _)| !of_all.contains(&key.as_str()));
-        let settings = settings.map(|(key, value)| (key.clone(), value.clone()));
-        let mut loss = make(&settings.collect())?;
-        match config.get("name") {
-            None | Some(Value::Null) => {}
-            Some(Value::String(name)) => loss.name = Some(name.clone()),
-            Some(other) => return Err(wrong("name", "a text", other)),
-        }
-        match config.get("reduction") {
-            None | Some(Value::Null) => {}
-            Some(value) => {
-                let found = Reduction::NAMES.iter().find(|(_, name)| value == name);
-                let (reduction, _) = found.ok_or_else(|| {
-                    let names = Reduction::NAMES.map(|(_, name)| name);
-                    wrong("reduction", &format!("one of {names:?}"), value)
-                })?;
-                loss.reduction = *reduction;
-            }
-        }
-        Ok(loss)
-    }
-
     /// What the table of names is made of.
     pub(super) fn make<L: Loss + FromSettings>(settings: &Settings<'_>) -> Result<Self, Detail> {
+        Self::make_by(L::from_settings, settings)
+    }
+
+    /// What `make` makes of the settings, and what Keras keeps of all losses: the name and the reduction.
+    pub(crate) fn make_by<L: Loss>(
+        make: impl FnOnce(&Settings<'_>) -> Result<L, Detail>,
+        settings: &Settings<'_>,
+    ) -> Result<Self, Detail> {
         // Keras 2 repeats the name of the loss' function.
-        settings.ignore(&["dtype", "fn"]);
-        let loss = L::from_settings(settings)?;
+        settings.ignore(&["name", "reduction", "dtype", "fn"]);
+        let loss = make(settings)?;
         loss.check()?;
-        let name = settings.value("name").map(|_| settings.text("name", ""));
         Ok(LossFunction {
             loss: Ok(Arc::new(loss)),
-            reduction: settings.one_of("reduction", &Reduction::NAMES)?,
-            name: name.transpose()?.map(String::from),
+            reduction: settings.or("reduction", Reduction::default())?,
+            name: settings.get("name")?,
         })
     }
 }

@@ -8,7 +8,7 @@ loss!(
     /// batch of targets all 0 and 1 is taken as −1 and 1.
     ///
     /// Keras: <https://keras.io/api/losses/hinge_losses/#hinge-class>.
-    Hinge, |targets, predictions| {
+    Hinge, "keras.losses.Hinge", |targets, predictions| {
         mean_of_last((1.0 - signs(targets) * predictions).maximum(0.0))
     }
 );

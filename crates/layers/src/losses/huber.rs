@@ -2,55 +2,22 @@
 
 use regraft_autograd::{DataType, Shape, Var};
 use regraft_tensor::Detail;
-use serde_json::{Map, Value};
 
 use super::define::{like, mean_of_last};
-use crate::settings::{self, FromSettings, Settings};
-use crate::{Configured, Loss};
+use crate::Loss;
+use crate::settings::require_positive;
 
-/// The mean over the last axis of error² / 2 where |error| ≤ `delta`, else delta · (|error| − delta
-/// / 2), in [0, ∞). Huber 1964 (<https://doi.org/10.1214/aoms/1177703732>).
-///
-/// Keras forgets the delta when it saves a configuration; it is written here, and Keras reads it.
-///
-/// Keras: <https://keras.io/api/losses/regression_losses/#huber-class>.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Huber {
-    /// The error at which squares end; Keras' default is 1.
-    pub delta: f32,
-}
-
-impl Default for Huber {
-    fn default() -> Self {
-        Huber { delta: 1.0 }
-    }
-}
-
-impl Configured for Huber {
-    fn class_name(&self) -> &str {
-        "Huber"
-    }
-
-    fn module(&self) -> &str {
-        "keras.losses"
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        Map::from_iter([("delta".to_string(), settings::number(self.delta))])
-    }
-
-    fn check(&self) -> Result<(), Detail> {
-        let holds = self.delta.is_finite() && self.delta > 0.0;
-        settings::require(holds, "Huber.delta", "a number above 0", self.delta)
-    }
-}
-
-impl FromSettings for Huber {
-    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        let default = Huber::default();
-        Ok(Huber {
-            delta: settings.number("delta", default.delta)?,
-        })
+settings! {
+    /// The mean over the last axis of error² / 2 where |error| ≤ `delta`, else delta · (|error| − delta
+    /// / 2), in [0, ∞). Huber 1964 (<https://doi.org/10.1214/aoms/1177703732>).
+    ///
+    /// Keras forgets the delta when it saves a configuration; it is written here, and Keras reads it.
+    ///
+    /// Keras: <https://keras.io/api/losses/regression_losses/#huber-class>.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    pub struct Huber as "keras.losses.Huber" {
+        /// The error at which squares end; Keras' default is 1.
+        pub delta: f32 = 1.0 => require_positive,
     }
 }
 

@@ -8,7 +8,7 @@ loss!(
     /// are kept within 10⁻⁷ and 1.
     ///
     /// Keras: <https://keras.io/api/losses/probabilistic_losses/#kldivergence-class>.
-    KLDivergence, |targets, predictions| {
+    KLDivergence, "keras.losses.KLDivergence", |targets, predictions| {
         let (targets, predictions) = (targets.clip(EPSILON, 1.0), predictions.clip(EPSILON, 1.0));
         let terms = targets * (targets / predictions).log();
         terms.sum(&[last(terms)])

@@ -8,7 +8,7 @@ loss!(
     /// small errors and |error| − log 2 for large ones, which it computes without overflow.
     ///
     /// Keras: <https://keras.io/api/losses/regression_losses/#logcosh-class>.
-    LogCosh, |targets, predictions| {
+    LogCosh, "keras.losses.LogCosh", |targets, predictions| {
         let error = predictions - targets;
         mean_of_last(error + (error * -2.0).softplus() - LN_2)
     }

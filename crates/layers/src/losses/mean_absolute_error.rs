@@ -6,5 +6,5 @@ loss!(
     /// mean |target − prediction| over the last axis, in [0, ∞).
     ///
     /// Keras: <https://keras.io/api/losses/regression_losses/#meanabsoluteerror-class>.
-    MeanAbsoluteError, |targets, predictions| mean_of_last((targets - predictions).abs())
+    MeanAbsoluteError, "keras.losses.MeanAbsoluteError", |targets, predictions| mean_of_last((targets - predictions).abs())
 );

@@ -6,5 +6,5 @@ loss!(
     /// mean((target − prediction)²) over the last axis, in [0, ∞).
     ///
     /// Keras: <https://keras.io/api/losses/regression_losses/#meansquarederror-class>.
-    MeanSquaredError, |targets, predictions| mean_of_last((targets - predictions).square())
+    MeanSquaredError, "keras.losses.MeanSquaredError", |targets, predictions| mean_of_last((targets - predictions).square())
 );

@@ -9,7 +9,7 @@ loss!(
     /// 10⁻⁷ count as 10⁻⁷.
     ///
     /// Keras: <https://keras.io/api/losses/regression_losses/#meansquaredlogarithmicerror-class>.
-    MeanSquaredLogarithmicError, |targets, predictions| {
+    MeanSquaredLogarithmicError, "keras.losses.MeanSquaredLogarithmicError", |targets, predictions| {
         let logarithm = |x: Var<'g>| (x.maximum(EPSILON) + 1.0).log();
         mean_of_last((logarithm(predictions) - logarithm(targets)).square())
     }

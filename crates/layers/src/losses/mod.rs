@@ -1,65 +1,23 @@
 //! Keras' losses, one file each: formulas of the graph from targets and predictions to one value
 //! per sample, and [`LossFunction`], which makes one number of them.
 
-mod binary_crossentropy;
-mod binary_focal_crossentropy;
-mod categorical_crossentropy;
-mod categorical_focal_crossentropy;
-mod categorical_generalized_cross_entropy;
-mod categorical_hinge;
-mod circle;
-mod cosine_similarity;
 mod define;
-mod dice;
 mod function;
 #[cfg(test)]
 mod golden;
-mod hinge;
-mod huber;
-mod kl_divergence;
-mod log_cosh;
-mod mean_absolute_error;
-mod mean_absolute_percentage_error;
-mod mean_squared_error;
-mod mean_squared_logarithmic_error;
-mod poisson;
 mod reduction;
 mod sigmoid_cross_entropy;
 mod signs;
-mod sparse_categorical_crossentropy;
-mod squared_hinge;
-mod tversky;
-
-pub use binary_crossentropy::BinaryCrossentropy;
-pub use binary_focal_crossentropy::BinaryFocalCrossentropy;
-pub use categorical_crossentropy::CategoricalCrossentropy;
-pub use categorical_focal_crossentropy::CategoricalFocalCrossentropy;
-pub use categorical_generalized_cross_entropy::CategoricalGeneralizedCrossEntropy;
-pub use categorical_hinge::CategoricalHinge;
-pub use circle::Circle;
-pub use cosine_similarity::CosineSimilarity;
-pub use dice::Dice;
-pub use function::LossFunction;
-pub use hinge::Hinge;
-pub use huber::Huber;
-pub use kl_divergence::KLDivergence;
-pub use log_cosh::LogCosh;
-pub use mean_absolute_error::MeanAbsoluteError;
-pub use mean_absolute_percentage_error::MeanAbsolutePercentageError;
-pub use mean_squared_error::MeanSquaredError;
-pub use mean_squared_logarithmic_error::MeanSquaredLogarithmicError;
-pub use poisson::Poisson;
 pub use reduction::Reduction;
-pub use sparse_categorical_crossentropy::SparseCategoricalCrossentropy;
-pub use squared_hinge::SquaredHinge;
-pub use tversky::Tversky;
+
+pub use function::LossFunction;
 
 use regraft_autograd::{DataType, Shape, Var};
 use regraft_tensor::Detail;
 use serde_json::{Map, Value};
 
 use crate::Configured;
-use crate::settings::{self, Maker};
+use crate::settings::{self, catalogue};
 
 /// A loss: how far predictions are from targets.
 ///
@@ -86,6 +44,11 @@ pub trait Loss: Configured {
         None
     }
 
+    /// The class number that marks targets that do not count, if there is one: it need not be a class.
+    fn ignored_class(&self) -> Option<i32> {
+        None
+    }
+
     /// 1 where a value counts and 0 where it does not, of the shape of `values`, if not all do. The
     /// mean is then over those that count.
     fn mask<'g>(&self, _targets: Var<'g>, _values: Var<'g>) -> Option<Var<'g>> {
@@ -102,68 +65,34 @@ pub enum Link {
     Softmax,
 }
 
-const TABLE: &[Maker<LossFunction>] = &[
-    (
-        &["binary_crossentropy", "bce"],
-        LossFunction::make::<BinaryCrossentropy>,
-    ),
-    (
-        &["binary_focal_crossentropy"],
-        LossFunction::make::<BinaryFocalCrossentropy>,
-    ),
-    (
-        &["categorical_crossentropy"],
-        LossFunction::make::<CategoricalCrossentropy>,
-    ),
-    (
-        &["categorical_focal_crossentropy"],
-        LossFunction::make::<CategoricalFocalCrossentropy>,
-    ),
-    (
-        &["categorical_generalized_cross_entropy"],
-        LossFunction::make::<CategoricalGeneralizedCrossEntropy>,
-    ),
-    (
-        &["categorical_hinge"],
-        LossFunction::make::<CategoricalHinge>,
-    ),
-    (&["circle"], LossFunction::make::<Circle>),
-    (
-        &["cosine_similarity"],
-        LossFunction::make::<CosineSimilarity>,
-    ),
-    (&["dice"], LossFunction::make::<Dice>),
-    (&["hinge"], LossFunction::make::<Hinge>),
-    (&["huber"], LossFunction::make::<Huber>),
-    (
-        &["kl_divergence", "kld", "kullback_leibler_divergence"],
-        LossFunction::make::<KLDivergence>,
-    ),
-    (&["log_cosh", "logcosh"], LossFunction::make::<LogCosh>),
-    (
-        &["mean_absolute_error", "mae"],
-        LossFunction::make::<MeanAbsoluteError>,
-    ),
-    (
-        &["mean_absolute_percentage_error", "mape"],
-        LossFunction::make::<MeanAbsolutePercentageError>,
-    ),
-    (
-        &["mean_squared_error", "mse"],
-        LossFunction::make::<MeanSquaredError>,
-    ),
-    (
-        &["mean_squared_logarithmic_error", "msle"],
-        LossFunction::make::<MeanSquaredLogarithmicError>,
-    ),
-    (&["poisson"], LossFunction::make::<Poisson>),
-    (
-        &["sparse_categorical_crossentropy"],
-        LossFunction::make::<SparseCategoricalCrossentropy>,
-    ),
-    (&["squared_hinge"], LossFunction::make::<SquaredHinge>),
-    (&["tversky"], LossFunction::make::<Tversky>),
-];
+catalogue! {
+    LossFunction:
+    binary_crossentropy: BinaryCrossentropy ["binary_crossentropy", "bce"];
+    binary_focal_crossentropy: BinaryFocalCrossentropy ["binary_focal_crossentropy"];
+    categorical_crossentropy: CategoricalCrossentropy ["categorical_crossentropy"];
+    categorical_focal_crossentropy: CategoricalFocalCrossentropy ["categorical_focal_crossentropy"];
+    categorical_generalized_cross_entropy:
+        CategoricalGeneralizedCrossEntropy ["categorical_generalized_cross_entropy"];
+    categorical_hinge: CategoricalHinge ["categorical_hinge"];
+    circle: Circle ["circle"];
+    cosine_similarity: CosineSimilarity ["cosine_similarity"];
+    dice: Dice ["dice"];
+    hinge: Hinge ["hinge"];
+    huber: Huber ["huber"];
+    kl_divergence: KLDivergence ["kl_divergence", "kld", "kullback_leibler_divergence"];
+    log_cosh: LogCosh ["log_cosh", "logcosh"];
+    mean_absolute_error: MeanAbsoluteError ["mean_absolute_error", "mae"];
+    mean_absolute_percentage_error:
+        MeanAbsolutePercentageError ["mean_absolute_percentage_error", "mape"];
+    mean_squared_error: MeanSquaredError ["mean_squared_error", "mse"];
+    mean_squared_logarithmic_error:
+        MeanSquaredLogarithmicError ["mean_squared_logarithmic_error", "msle"];
+    poisson: Poisson ["poisson"];
+    sparse_categorical_crossentropy:
+        SparseCategoricalCrossentropy ["sparse_categorical_crossentropy"];
+    squared_hinge: SquaredHinge ["squared_hinge"];
+    tversky: Tversky ["tversky"];
+}
 
 /// The loss that Keras calls `name` (`MeanSquaredError`, `mean_squared_error` or `mse`), with these
 /// settings.

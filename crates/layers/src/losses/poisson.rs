@@ -8,7 +8,7 @@ loss!(
     /// rates, above 0, of which the targets are counts.
     ///
     /// Keras: <https://keras.io/api/losses/probabilistic_losses/#poisson-class>.
-    Poisson, |targets, predictions| {
+    Poisson, "keras.losses.Poisson", |targets, predictions| {
         mean_of_last(predictions - targets * (predictions + EPSILON).log())
     }
 );

@@ -1,5 +1,7 @@
 //! What is made of the values of a batch's samples.
 
+use crate::settings::named;
+
 /// How one number is made of the losses of a batch's samples.
 ///
 /// Keras: <https://keras.io/api/losses/#base-loss-api>.
@@ -15,19 +17,9 @@ pub enum Reduction {
     MeanWithSampleWeight,
 }
 
-impl Reduction {
-    /// The names that configurations have for it; `auto` is Keras 2's.
-    pub(super) const NAMES: [(Self, &'static str); 5] = [
-        (Reduction::SumOverBatchSize, "sum_over_batch_size"),
-        (Reduction::Sum, "sum"),
-        (Reduction::MeanWithSampleWeight, "mean_with_sample_weight"),
-        (Reduction::SumOverBatchSize, "mean"),
-        (Reduction::SumOverBatchSize, "auto"),
-    ];
-
-    /// Keras' name for it.
-    pub fn name(self) -> &'static str {
-        let named = Self::NAMES.iter().find(|(reduction, _)| *reduction == self);
-        named.map_or("", |(_, name)| name)
-    }
-}
+named!(
+    Reduction: SumOverBatchSize = "sum_over_batch_size", Sum = "sum",
+    MeanWithSampleWeight = "mean_with_sample_weight";
+    // The last is Keras 2's.
+    SumOverBatchSize = "mean", SumOverBatchSize = "auto"
+);

@@ -3,29 +3,35 @@
 use regraft_autograd::ops::Softmax;
 use regraft_autograd::{DataType, Forward, Op, Output, Shape, Var, attributes};
 use regraft_tensor::Detail;
-use serde_json::{Map, Value, json};
 
 use super::Link;
 use super::define::{class_numbers, last};
+use crate::Loss;
 use crate::formulas::clip_probability;
-use crate::settings::{self, FromSettings, Settings};
-use crate::{Configured, Loss};
+use crate::settings::require;
 
-/// `−log p[class]`, in [0, ∞), where p is the prediction, kept within 10⁻⁷ and 1 − 10⁻⁷ and divided
-/// by the sum, or the softmax of logits, computed without forming it.
-///
-/// Targets are class numbers of the predictions' shape without the last axis; a number that is no
-/// class is an error when the loss is computed.
-///
-/// Keras: <https://keras.io/api/losses/probabilistic_losses/#sparsecategoricalcrossentropy-class>.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SparseCategoricalCrossentropy {
-    /// Whether predictions are logits; Keras' default is that they are probabilities. Where they
-    /// are what a softmax gives, its logits are taken in either case, because they are exact.
-    pub from_logits: bool,
-    /// A class number that marks what does not count, also one that is no class, such as −1; none
-    /// by default. The mean is then over what counts.
-    pub ignore_class: Option<i32>,
+settings! {
+    /// `−log p[class]`, in [0, ∞), where p is the prediction, kept within 10⁻⁷ and 1 − 10⁻⁷ and divided
+    /// by the sum, or the softmax of logits, computed without forming it.
+    ///
+    /// Targets are class numbers of the predictions' shape without the last axis; a number that is no
+    /// class is an error when the loss is computed.
+    ///
+    /// Keras: <https://keras.io/api/losses/probabilistic_losses/#sparsecategoricalcrossentropy-class>.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct SparseCategoricalCrossentropy as "keras.losses.SparseCategoricalCrossentropy" {
+        /// Whether predictions are logits; Keras' default is that they are probabilities. Where they
+        /// are what a softmax gives, its logits are taken in either case, because they are exact.
+        pub from_logits: bool = false,
+        /// A class number that marks what does not count, also one that is no class, such as −1; none
+        /// by default. The mean is then over what counts.
+        pub ignore_class: Option<i32> = None,
+    }
+    reading |settings, _it| {
+        // The class axis is the last; Keras takes no other, and does not write it.
+        let axis: isize = settings.or("axis", -1)?;
+        require(axis == -1, "SparseCategoricalCrossentropy.axis", "-1", axis)?;
+    }
 }
 
 impl SparseCategoricalCrossentropy {
@@ -87,38 +93,13 @@ impl Op for Forget {
     }
 }
 
-impl Configured for SparseCategoricalCrossentropy {
-    fn class_name(&self) -> &str {
-        "SparseCategoricalCrossentropy"
-    }
-
-    fn module(&self) -> &str {
-        "keras.losses"
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        Map::from_iter([
-            ("from_logits".to_string(), self.from_logits.into()),
-            ("ignore_class".to_string(), json!(self.ignore_class)),
-        ])
-    }
-}
-
-impl FromSettings for SparseCategoricalCrossentropy {
-    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        // The class axis is the last; Keras takes no other, and does not write it.
-        let axis = settings.axis("axis", -1)?;
-        settings::require(axis == -1, "SparseCategoricalCrossentropy.axis", "-1", axis)?;
-        Ok(SparseCategoricalCrossentropy {
-            from_logits: settings.flag("from_logits", false)?,
-            ignore_class: settings.optional_integer("ignore_class")?,
-        })
-    }
-}
-
 impl Loss for SparseCategoricalCrossentropy {
     fn targets(&self, predictions: &Shape) -> Result<(Shape, DataType), Detail> {
         class_numbers(predictions)
+    }
+
+    fn ignored_class(&self) -> Option<i32> {
+        self.ignore_class
     }
 
     fn call<'g>(&self, targets: Var<'g>, predictions: Var<'g>) -> Var<'g> {

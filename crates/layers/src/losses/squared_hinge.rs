@@ -8,7 +8,7 @@ loss!(
     /// a batch of targets all 0 and 1 is taken as −1 and 1.
     ///
     /// Keras: <https://keras.io/api/losses/hinge_losses/#squaredhinge-class>.
-    SquaredHinge, |targets, predictions| {
+    SquaredHinge, "keras.losses.SquaredHinge", |targets, predictions| {
         let margin = (1.0 - signs(targets) * predictions).maximum(0.0);
         mean_of_last(margin.square())
     }

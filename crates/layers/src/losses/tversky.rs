@@ -2,75 +2,33 @@
 
 use regraft_autograd::{DataType, Shape, Var};
 use regraft_tensor::Detail;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::define::{like, overlap_axes};
 use crate::formulas::EPSILON;
-use crate::settings::{self, FromSettings, Settings};
+use crate::settings::{axes, require_rate};
 use crate::{Configured, Loss};
 
-/// 1 − both / (both + `alpha` · missed + `beta` · wrong + 10⁻⁷), in [0, 1], where both = Σ target ·
-/// prediction, missed = Σ target · (1 − prediction) and wrong = Σ (1 − target) · prediction. With
-/// alpha = beta = 1/2 it is the Dice loss.
-///
-/// Salehi, Erdogmus and Gholipour 2017 (<https://arxiv.org/abs/1706.05721>).
-///
-/// Keras: <https://keras.io/api/losses/segmentation_losses/#tversky-class>.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Tversky {
-    /// The weight of what is missed; Keras' default is 0.5.
-    pub alpha: f32,
-    /// The weight of what is wrongly found; Keras' default is 0.5.
-    pub beta: f32,
-    /// The axes that are summed over; Keras' default is all, so that there is one number for the
-    /// whole batch. `[1, 2, 3]` gives each image of a batch its own.
-    pub axis: Option<Vec<isize>>,
-}
-
-impl Default for Tversky {
-    fn default() -> Self {
-        Tversky {
-            alpha: 0.5,
-            beta: 0.5,
-            axis: None,
-        }
+settings! {
+    /// 1 − both / (both + `alpha` · missed + `beta` · wrong + 10⁻⁷), in [0, 1], where both = Σ target ·
+    /// prediction, missed = Σ target · (1 − prediction) and wrong = Σ (1 − target) · prediction. With
+    /// alpha = beta = 1/2 it is the Dice loss.
+    ///
+    /// Salehi, Erdogmus and Gholipour 2017 (<https://arxiv.org/abs/1706.05721>).
+    ///
+    /// Keras: <https://keras.io/api/losses/segmentation_losses/#tversky-class>.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Tversky as "keras.losses.Tversky" {
+        /// The weight of what is missed; Keras' default is 0.5.
+        pub alpha: f32 = 0.5 => require_rate,
+        /// The weight of what is wrongly found; Keras' default is 0.5.
+        pub beta: f32 = 0.5 => require_rate,
+        /// The axes that are summed over; Keras' default is all, so that there is one number for the
+        /// whole batch. `[1, 2, 3]` gives each image of a batch its own.
+        pub axis: Option<Vec<isize>> = None,
     }
-}
-
-impl Configured for Tversky {
-    fn class_name(&self) -> &str {
-        "Tversky"
-    }
-
-    fn module(&self) -> &str {
-        "keras.losses"
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        Map::from_iter([
-            ("alpha".to_string(), settings::number(self.alpha)),
-            ("beta".to_string(), settings::number(self.beta)),
-            (
-                "axis".to_string(),
-                self.axis.as_deref().map_or(Value::Null, settings::axes),
-            ),
-        ])
-    }
-
-    fn check(&self) -> Result<(), Detail> {
-        settings::require_rate("Tversky.alpha", self.alpha)?;
-        settings::require_rate("Tversky.beta", self.beta)
-    }
-}
-
-impl FromSettings for Tversky {
-    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        let default = Tversky::default();
-        Ok(Tversky {
-            alpha: settings.number("alpha", default.alpha)?,
-            beta: settings.number("beta", default.beta)?,
-            axis: settings.axes("axis")?,
-        })
+    writing |it, config| {
+        config["axis"] = it.axis.as_deref().map_or(Value::Null, axes);
     }
 }
 

@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use regraft_autograd::Var;
 use regraft_tensor::{Detail, Tensor};
-use serde_json::{Map, Value};
 
-use crate::settings;
-use crate::{Configured, Model, Regularizer, RegularizerFunction, WeightKind};
+use crate::settings::{Map, number, require_rate};
+use crate::{Class, Configured, Model, Regularizer, RegularizerFunction, WeightKind};
 
 /// `strength · Σ (w − w₀)²`, where w₀ is what the weight was when this was made: fine-tuning is held to
 /// where it started, instead of to zero. Li, Grandvalet, Davoine 2018
@@ -67,20 +66,16 @@ struct TowardsStart {
 }
 
 impl Configured for TowardsStart {
-    fn class_name(&self) -> &str {
-        "L2SP"
+    fn class(&self) -> Class<'_> {
+        Class::new("L2SP")
     }
 
-    fn module(&self) -> &str {
-        ""
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        Map::from_iter([("strength".to_string(), settings::number(self.strength))])
+    fn config(&self) -> Map {
+        Map::from_iter([("strength".to_string(), number(self.strength))])
     }
 
     fn check(&self) -> Result<(), Detail> {
-        settings::require_rate("L2SP.strength", self.strength)
+        require_rate("L2SP.strength", self.strength)
     }
 }
 

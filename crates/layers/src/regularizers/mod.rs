@@ -1,33 +1,24 @@
 //! Keras' regularizers, one file each: penalties on weights, added to the loss while they are
 //! trained.
 
-mod l1;
-mod l1_l2;
-mod l2;
 mod l2_sp;
-mod orthogonal;
+pub use orthogonal::OrthogonalMode;
 
-pub use l1::L1;
-pub use l1_l2::L1L2;
-pub use l2::L2;
 pub use l2_sp::L2SP;
-pub use orthogonal::{OrthogonalMode, OrthogonalRegularizer};
 
 use regraft_tensor::Detail;
 use serde_json::{Map, Value};
 
 use crate::Regularizer;
-use crate::settings::{self, Maker};
+use crate::settings::{self, catalogue};
 
-const TABLE: &[Maker<Regularizer>] = &[
-    (&["l1"], Regularizer::make::<L1>),
-    (&["l2"], Regularizer::make::<L2>),
-    (&["l1_l2", "l1l2"], Regularizer::make::<L1L2>),
-    (
-        &["orthogonal_regularizer"],
-        Regularizer::make::<OrthogonalRegularizer>,
-    ),
-];
+catalogue! {
+    Regularizer:
+    l1: L1 ["l1"];
+    l1_l2: L1L2 ["l1_l2", "l1l2"];
+    l2: L2 ["l2"];
+    orthogonal: OrthogonalRegularizer ["orthogonal_regularizer"];
+}
 
 /// The regularizer that Keras calls `name` (`L2` or `l2`), with these settings.
 ///

@@ -2,11 +2,10 @@
 
 use regraft_autograd::Var;
 use regraft_tensor::{Detail, Tensor};
-use serde_json::{Map, Value, json};
 
+use crate::RegularizerFunction;
 use crate::formulas::l2_normalize;
-use crate::settings::{self, FromSettings, Settings};
-use crate::{Configured, RegularizerFunction};
+use crate::settings::{named, require_rate};
 
 /// What should be at right angles.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -18,65 +17,19 @@ pub enum OrthogonalMode {
     Columns,
 }
 
-impl OrthogonalMode {
-    const NAMES: [(Self, &'static str); 2] = [
-        (OrthogonalMode::Rows, "rows"),
-        (OrthogonalMode::Columns, "columns"),
-    ];
-}
+named!(OrthogonalMode: Rows = "rows", Columns = "columns");
 
-/// `factor` times the mean |cosine| of the angle between two different rows (or columns) of a
-/// matrix.
-///
-/// Keras: <https://keras.io/api/layers/regularizers/#orthogonalregularizer-class>.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct OrthogonalRegularizer {
-    /// The factor; Keras' default is 0.01.
-    pub factor: f32,
-    /// What should be at right angles; Keras' default is the rows.
-    pub mode: OrthogonalMode,
-}
-
-impl Default for OrthogonalRegularizer {
-    fn default() -> Self {
-        OrthogonalRegularizer {
-            factor: 0.01,
-            mode: OrthogonalMode::Rows,
-        }
-    }
-}
-
-impl Configured for OrthogonalRegularizer {
-    fn class_name(&self) -> &str {
-        "OrthogonalRegularizer"
-    }
-
-    fn module(&self) -> &str {
-        "keras.regularizers"
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        let mode = OrthogonalMode::NAMES
-            .iter()
-            .find(|(mode, _)| *mode == self.mode);
-        Map::from_iter([
-            ("factor".to_string(), settings::number(self.factor)),
-            ("mode".to_string(), json!(mode.map(|(_, name)| name))),
-        ])
-    }
-
-    fn check(&self) -> Result<(), Detail> {
-        settings::require_rate("OrthogonalRegularizer.factor", self.factor)
-    }
-}
-
-impl FromSettings for OrthogonalRegularizer {
-    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        let default = OrthogonalRegularizer::default();
-        Ok(OrthogonalRegularizer {
-            factor: settings.number("factor", default.factor)?,
-            mode: settings.one_of("mode", &OrthogonalMode::NAMES)?,
-        })
+settings! {
+    /// `factor` times the mean |cosine| of the angle between two different rows (or columns) of a
+    /// matrix.
+    ///
+    /// Keras: <https://keras.io/api/layers/regularizers/#orthogonalregularizer-class>.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    pub struct OrthogonalRegularizer as "keras.regularizers.OrthogonalRegularizer" {
+        /// The factor; Keras' default is 0.01.
+        pub factor: f32 = 0.01 => require_rate,
+        /// What should be at right angles; Keras' default is the rows.
+        pub mode: OrthogonalMode = OrthogonalMode::Rows,
     }
 }
 

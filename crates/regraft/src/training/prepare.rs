@@ -2,8 +2,7 @@
 //! at all? What is wrong is said here, with its place, not after an hour.
 
 use regraft_autograd::{DataType, Shape};
-use regraft_layers::losses::LossFunction;
-use regraft_layers::{ElementType, Model};
+use regraft_layers::{ElementType, Loss, Model};
 use regraft_tensor::Detail;
 
 use crate::files::named;
@@ -108,7 +107,12 @@ pub(crate) fn dataset<'a>(
         let targets = check_targets(&at, targets, &shape, data_type)?;
         if let Some(labels) = targets.classes() {
             let classes = predictions.dims().last().map_or(0, |dim| dim.size(1));
-            check_classes(&at, labels, classes, ignored_class(loss))?;
+            check_classes(
+                &at,
+                labels,
+                classes,
+                loss.get().ok().and_then(Loss::ignored_class),
+            )?;
         }
         checked.push(targets);
     }
@@ -299,12 +303,6 @@ fn check_targets<'a>(
             Ok(targets)
         }
     }
-}
-
-/// The class that the loss passes over, if it has one.
-fn ignored_class(loss: &LossFunction) -> Option<i32> {
-    let config = loss.get().ok()?.config();
-    i32::try_from(config.get("ignore_class")?.as_i64()?).ok()
 }
 
 fn check_classes(name: &str, labels: &[i32], classes: usize, ignored: Option<i32>) -> Result<()> {

@@ -10,7 +10,7 @@ use regraft::ndarray::Array2;
 use regraft::optimizers::{SGD, Schedule, Slot, Step, UpdateRule};
 use regraft::{Fit, LoadReport, Model, OptimizerState, Registry, Sequential, Tensor, Verbosity};
 use regraft_layers::layers::{Dense, Input};
-use regraft_layers::{Configured, Loss};
+use regraft_layers::{Class, Configured, Loss};
 use serde_json::{Map, Value, json};
 
 use crate::common::{case, npy};
@@ -178,11 +178,8 @@ fn metrics_of_several_outputs_come_back_at_their_outputs() {
 struct Scaled(f32);
 
 impl Configured for Scaled {
-    fn class_name(&self) -> &str {
-        "Scaled"
-    }
-    fn module(&self) -> &str {
-        "mine"
+    fn class(&self) -> Class<'_> {
+        Class::new("mine.Scaled")
     }
     fn config(&self) -> Map<String, Value> {
         Map::from_iter([("factor".to_string(), json!(self.0))])
@@ -302,27 +299,31 @@ impl Schedule for Halving {
     }
 }
 
-fn number(config: &Map<String, Value>, key: &str) -> f32 {
-    config[key].as_f64().unwrap() as f32
-}
-
 fn registry() -> Registry {
     let mut registry = Registry::new();
     registry
-        .register_loss("Scaled", |config| Ok(Scaled(number(config, "factor"))))
-        .register_activation("Scaled", |config| Ok(Scaled(number(config, "factor"))))
-        .register_regularizer("Scaled", |config| Ok(Scaled(number(config, "factor"))))
-        .register_constraint("Scaled", |config| Ok(Scaled(number(config, "factor"))))
-        .register_initializer("Scaled", |config| Ok(Scaled(number(config, "factor"))))
-        .register_metric("Samples", |config| {
-            Ok(Samples {
-                from: config["from"].as_f64().unwrap(),
-                seen: 0,
-            })
+        .register_loss("Scaled", |settings| {
+            Ok(Scaled(settings.required("factor")?))
+        })
+        .register_activation("Scaled", |settings| {
+            Ok(Scaled(settings.required("factor")?))
+        })
+        .register_regularizer("Scaled", |settings| {
+            Ok(Scaled(settings.required("factor")?))
+        })
+        .register_constraint("Scaled", |settings| {
+            Ok(Scaled(settings.required("factor")?))
+        })
+        .register_initializer("Scaled", |settings| {
+            Ok(Scaled(settings.required("factor")?))
+        })
+        .register_metric("Samples", |settings| {
+            let from = settings.required("from")?;
+            Ok(Samples { from, seen: 0 })
         })
         .register_optimizer("Remembering", |_| Ok(Remembering))
-        .register_schedule("Halving", |config| {
-            Ok(Halving(config["every"].as_u64().unwrap()))
+        .register_schedule("Halving", |settings| {
+            Ok(Halving(settings.required("every")?))
         });
     registry
 }

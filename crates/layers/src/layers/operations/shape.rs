@@ -66,7 +66,7 @@ pub(super) const TABLE: &[Declared] = &[
         let x = a.tensor("x")?;
         let axis = x.axis(a.integer("axis", 0)?)?;
         let size = x.size(axis);
-        if let Some(count) = a.settings.optional_integer("num")? {
+        if let Some(count) = a.settings.get::<i32>("num")? {
             require(
                 count as usize == size,
                 "num",

@@ -1,30 +1,60 @@
-//! Reading the settings of a Keras configuration: each with its default, checked for its type, and
-//! none passed over in silence.
+//! Settings: how a class [declares](crate::settings!) them, and how they are read from a Keras
+//! configuration, each with its default, checked for its type, and none passed over in silence.
 
 use std::cell::RefCell;
 
-use regraft_tensor::Detail;
-use serde_json::{Map, Value};
+mod catalogue;
+#[macro_use]
+mod declare;
+mod setting;
+
+pub use regraft_tensor::Detail;
+use serde_json::Value;
+
+pub(crate) use catalogue::catalogue;
+pub(crate) use setting::named;
+pub use setting::{Given, IntoSetting, Setting};
 
 use crate::Registry;
 use crate::names::{near, snake_case};
 
 /// The settings of one object, on their way into a value of its type.
 ///
-/// A setting that is absent or `null` has its default. What nobody asked for by the end is an
-/// error: it would have changed what the object computes.
+/// A setting that is absent or `null` has its default. What nobody asked for by the
+/// [end](Self::finish) is an error: it would have changed what the object computes.
 #[derive(Debug)]
-pub(crate) struct Settings<'a> {
+pub struct Settings<'a> {
     owner: &'a str,
-    config: &'a Map<String, Value>,
+    config: &'a Map,
     registry: Option<&'a Registry>,
-    asked: RefCell<Vec<&'static str>>,
+    asked: RefCell<Vec<String>>,
 }
 
-/// A type that can be made from Keras' settings.
-pub(crate) trait FromSettings: Sized {
-    /// Reads the settings; what has no meaning is found by the caller's check.
+/// A configuration: settings under Keras' names.
+pub type Map = serde_json::Map<String, Value>;
+
+/// A type that can be made from Keras' settings; [`settings!`](crate::settings) implements it.
+pub trait FromSettings: Sized {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// A setting that is missing, has no meaning, or is not known.
     fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail>;
+}
+
+/// What a setting of a class is called where it is wrong: `L1.l1`.
+#[doc(hidden)]
+pub fn place(owner: &str, key: &str) -> String {
+    match owner {
+        "" => key.to_string(),
+        owner => format!("{owner}.{key}"),
+    }
+}
+
+/// A copy of a setting, for its check.
+#[doc(hidden)]
+pub fn copy<T: Clone>(setting: &T) -> T {
+    setting.clone()
 }
 
 /// The names that one constructor answers to, and the constructor.
@@ -38,7 +68,7 @@ pub(crate) fn make<H>(
     kind: &str,
     table: &[Maker<H>],
     name: &str,
-    config: &Map<String, Value>,
+    config: &Map,
 ) -> Result<H, Detail> {
     make_with(kind, table, name, config, None)
 }
@@ -48,7 +78,7 @@ pub(crate) fn make_with<H>(
     kind: &str,
     table: &[Maker<H>],
     name: &str,
-    config: &Map<String, Value>,
+    config: &Map,
     registry: Option<&Registry>,
 ) -> Result<H, Detail> {
     let snake = snake_case(name);
@@ -73,16 +103,11 @@ pub(crate) fn make_with<H>(
 /// Makes something from its settings, all of which must be asked for.
 pub(crate) fn read<H>(
     owner: &str,
-    config: &Map<String, Value>,
+    config: &Map,
     registry: Option<&Registry>,
     make: impl FnOnce(&Settings<'_>) -> Result<H, Detail>,
 ) -> Result<H, Detail> {
-    let settings = Settings {
-        owner,
-        config,
-        registry,
-        asked: RefCell::new(Vec::new()),
-    };
+    let settings = Settings::new(owner, config).with(registry);
     let made = make(&settings)?;
     settings.finish()?;
     Ok(made)
@@ -90,7 +115,7 @@ pub(crate) fn read<H>(
 
 impl<'a> Settings<'a> {
     /// The settings of the object `owner`.
-    pub(crate) fn new(owner: &'a str, config: &'a Map<String, Value>) -> Self {
+    pub fn new(owner: &'a str, config: &'a Map) -> Self {
         Settings {
             owner,
             config,
@@ -98,136 +123,101 @@ impl<'a> Settings<'a> {
             asked: RefCell::new(Vec::new()),
         }
     }
-}
 
-impl Settings<'_> {
+    /// With what else than the built-in functions is known.
+    pub(crate) fn with(self, registry: Option<&'a Registry>) -> Self {
+        Settings { registry, ..self }
+    }
+
     /// The name under which the object was asked for.
-    pub(crate) fn owner(&self) -> &str {
+    pub fn owner(&self) -> &'a str {
         self.owner
     }
 
     /// What else than the built-in functions is known.
-    pub(crate) fn registry(&self) -> Option<&Registry> {
+    pub(crate) fn registry(&self) -> Option<&'a Registry> {
         self.registry
     }
 
-    /// The value of `key` unless it is absent or null.
-    pub(crate) fn value(&self, key: &'static str) -> Option<&Value> {
-        self.asked.borrow_mut().push(key);
+    /// The value of `key` as it is, unless it is absent or null.
+    pub fn value(&self, key: &str) -> Option<&'a Value> {
+        self.ignore(&[key]);
         self.config.get(key).filter(|value| !value.is_null())
     }
 
+    /// The setting `key`, or nothing.
+    ///
+    /// # Errors
+    /// A value of another type.
+    pub fn get<T: Setting>(&self, key: &str) -> Result<Option<T>, Detail> {
+        let read = |value| T::read(Given::new(value, key, self));
+        self.value(key).map(read).transpose()
+    }
+
+    /// The setting `key`, or its default.
+    ///
+    /// # Errors
+    /// A value of another type.
+    pub fn or<T: Setting>(&self, key: &str, default: impl IntoSetting<T>) -> Result<T, Detail> {
+        Ok(self.get(key)?.unwrap_or_else(|| default.into_setting()))
+    }
+
+    /// The setting `key`, which must be there.
+    ///
+    /// # Errors
+    /// None, or a value of another type.
+    pub fn required<T: Setting>(&self, key: &str) -> Result<T, Detail> {
+        let value = self.value(key).unwrap_or(&Value::Null);
+        T::read(Given::new(value, key, self))
+    }
+
     /// What is wrong with `key`.
-    pub(crate) fn wrong(&self, key: &str, expected: &str, received: &Value) -> Detail {
+    pub fn wrong(&self, key: &str, expected: &str, received: &Value) -> Detail {
         Detail::new(format!("{}.{key}", self.owner), expected, received)
     }
 
     /// Settings that change nothing here.
-    pub(crate) fn ignore(&self, keys: &[&'static str]) {
-        self.asked.borrow_mut().extend(keys);
-    }
-
-    /// A number.
-    pub(crate) fn number(&self, key: &'static str, default: f32) -> Result<f32, Detail> {
-        Ok(self.optional_number(key)?.unwrap_or(default))
-    }
-
-    /// A number that has no default.
-    pub(crate) fn required_number(&self, key: &'static str) -> Result<f32, Detail> {
-        self.optional_number(key)?
-            .ok_or_else(|| self.wrong(key, "a number", &Value::Null))
-    }
-
-    /// A number, or nothing.
-    pub(crate) fn optional_number(&self, key: &'static str) -> Result<Option<f32>, Detail> {
-        let read = |value: &Value| match value.as_f64() {
-            Some(number) => Ok(number as f32),
-            None => Err(self.wrong(key, "a number", value)),
-        };
-        self.value(key).map(read).transpose()
-    }
-
-    /// A whole number, or nothing.
-    pub(crate) fn optional_integer(&self, key: &'static str) -> Result<Option<i32>, Detail> {
-        let read = |value: &Value| {
-            let integer = value.as_i64().and_then(|integer| integer.try_into().ok());
-            integer.ok_or_else(|| self.wrong(key, "a whole number", value))
-        };
-        self.value(key).map(read).transpose()
-    }
-
-    /// True or false.
-    pub(crate) fn flag(&self, key: &'static str, default: bool) -> Result<bool, Detail> {
-        match self.value(key) {
-            None => Ok(default),
-            Some(Value::Bool(flag)) => Ok(*flag),
-            Some(value) => Err(self.wrong(key, "true or false", value)),
+    pub fn ignore(&self, keys: &[&str]) {
+        let mut asked = self.asked.borrow_mut();
+        for &key in keys {
+            if !asked.iter().any(|known| known == key) {
+                asked.push(key.to_string());
+            }
         }
     }
 
-    /// A text.
-    pub(crate) fn text(&self, key: &'static str, default: &'static str) -> Result<&str, Detail> {
-        match self.value(key) {
-            None => Ok(default),
-            Some(Value::String(text)) => Ok(text),
-            Some(value) => Err(self.wrong(key, "a text", value)),
+    /// Refuses settings that would change what the object computes in a way that is not supported.
+    ///
+    /// # Errors
+    /// One that is neither absent, null nor false.
+    pub fn unsupported(&self, keys: &[&str]) -> Result<(), Detail> {
+        for &key in keys {
+            match self.value(key) {
+                None | Some(Value::Bool(false)) => {}
+                Some(value) => return Err(self.wrong(key, "it to be off (not supported)", value)),
+            }
         }
-    }
-
-    /// One of the names that `choices` gives to values; the first unless told otherwise.
-    pub(crate) fn one_of<T: Copy>(
-        &self,
-        key: &'static str,
-        choices: &[(T, &'static str)],
-    ) -> Result<T, Detail> {
-        let text = self.text(key, choices[0].1)?.to_ascii_lowercase();
-        let chosen = choices.iter().find(|(_, name)| *name == text);
-        chosen.map(|(choice, _)| *choice).ok_or_else(|| {
-            let names: Vec<&str> = choices.iter().map(|(_, name)| *name).collect();
-            self.wrong(key, &format!("one of {names:?}"), &text.into())
-        })
-    }
-
-    /// The number of an axis; negative ones count from the end.
-    pub(crate) fn axis(&self, key: &'static str, default: isize) -> Result<isize, Detail> {
-        match self.value(key) {
-            None => Ok(default),
-            Some(value) => integer(value).ok_or_else(|| self.wrong(key, "an axis", value)),
-        }
-    }
-
-    /// Numbers of axes, one or a list; `None` if absent.
-    pub(crate) fn axes(&self, key: &'static str) -> Result<Option<Vec<isize>>, Detail> {
-        let read = |value: &Value| match value {
-            Value::Array(axes) => axes.iter().map(integer).collect::<Option<Vec<_>>>(),
-            value => integer(value).map(|axis| vec![axis]),
-        };
-        self.value(key)
-            .map(|value| read(value).ok_or_else(|| self.wrong(key, "an axis or several", value)))
-            .transpose()
+        Ok(())
     }
 
     /// An error if there are settings that nobody asked for.
-    pub(crate) fn finish(&self) -> Result<(), Detail> {
+    ///
+    /// # Errors
+    /// The first of them, with near names.
+    pub fn finish(&self) -> Result<(), Detail> {
         let asked = self.asked.borrow();
-        let unknown = self
-            .config
-            .iter()
-            .find(|(key, value)| !value.is_null() && !asked.contains(&key.as_str()));
-        match unknown {
+        let is_asked = |key: &String| asked.contains(key);
+        let mut settings = self.config.iter();
+        match settings.find(|(key, value)| !value.is_null() && !is_asked(key)) {
             None => Ok(()),
             Some((key, value)) => Err(Detail::new(
                 self.owner,
                 "settings that it knows",
                 format!("{key:?}: {value}"),
             )
-            .help(near(key, asked.iter().copied()))),
+            .help(near(key, asked.iter().map(String::as_str)))),
         }
     }
-}
-
-fn integer(value: &Value) -> Option<isize> {
-    value.as_i64().and_then(|integer| integer.try_into().ok())
 }
 
 /// A number as JSON, by its shortest decimal: `0.1`, where the nearest 64-bit number to the 32-bit
@@ -272,7 +262,10 @@ pub(crate) fn resolve(axes: &[isize], rank: usize) -> Result<Vec<usize>, Detail>
 }
 
 /// An error unless `holds`: a setting `at` should have been `expected`.
-pub(crate) fn require(
+///
+/// # Errors
+/// That.
+pub fn require(
     holds: bool,
     at: &str,
     expected: &str,
@@ -284,21 +277,33 @@ pub(crate) fn require(
     }
 }
 
-/// An error unless the number is finite and not negative.
-pub(crate) fn require_rate(at: &str, value: f32) -> Result<(), Detail> {
-    let holds = value.is_finite() && value >= 0.0;
-    require(holds, at, "a number that is not negative", value)
+/// Declares checks of a number, which may be none.
+macro_rules! checks {
+    ($($(#[$doc:meta])* $name:ident |$number:ident| $holds:expr, $expected:literal;)*) => {
+        $(
+            $(#[$doc])*
+            ///
+            /// # Errors
+            /// Another number.
+            pub fn $name(at: &str, value: impl Into<Option<f32>>) -> Result<(), Detail> {
+                match value.into() {
+                    Some($number) => require($holds, at, $expected, $number),
+                    None => Ok(()),
+                }
+            }
+        )*
+    };
 }
 
-/// An error unless the number is a share of the whole.
-pub(crate) fn require_share(at: &str, value: f32) -> Result<(), Detail> {
-    let holds = (0.0..=1.0).contains(&value);
-    require(holds, at, "a number from 0 to 1", value)
-}
-
-/// An error unless the number is finite.
-pub(crate) fn require_finite(at: &str, value: f32) -> Result<(), Detail> {
-    require(value.is_finite(), at, "a finite number", value)
+checks! {
+    /// An error unless the number, if there is one, is finite and not negative.
+    require_rate |x| x.is_finite() && x >= 0.0, "a number that is not negative";
+    /// An error unless the number, if there is one, is a share of the whole.
+    require_share |x| (0.0..=1.0).contains(&x), "a number from 0 to 1";
+    /// An error unless the number, if there is one, is finite.
+    require_finite |x| x.is_finite(), "a finite number";
+    /// An error unless the number, if there is one, is finite and above 0.
+    require_positive |x| x.is_finite() && x > 0.0, "a number above 0";
 }
 
 /// The beginning of a value, for a message.
@@ -320,10 +325,7 @@ mod tests {
     impl FromSettings for Pair {
         fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
             settings.ignore(&["seed"]);
-            Ok(Pair(
-                settings.number("rate", 0.5)?,
-                settings.flag("on", true)?,
-            ))
+            Ok(Pair(settings.or("rate", 0.5)?, settings.or("on", true)?))
         }
     }
 
