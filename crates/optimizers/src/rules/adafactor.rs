@@ -113,7 +113,9 @@ impl UpdateRule for AdafactorRule {
 
     fn slots(&self, parameter: &ParameterInfo) -> Vec<Slot> {
         let (r, c) = match parameter.shape.as_slice() {
-            [batch @ .., rows, columns] => ([batch, &[*rows]].concat(), [batch, &[*columns]].concat()),
+            [batch @ .., rows, columns] => {
+                ([batch, &[*rows]].concat(), [batch, &[*columns]].concat())
+            }
             _ => (Vec::new(), Vec::new()),
         };
         vec![

@@ -74,7 +74,11 @@ impl UpdateRule for AdamaxRule {
         elementwise::two_slots(value, gradient, slots, |w, g, m, u| {
             let m = m + (g - m) * keep_1;
             // In this order, a gradient that is not a number is taken over.
-            let u = if beta_2 * u > g.abs() { beta_2 * u } else { g.abs() };
+            let u = if beta_2 * u > g.abs() {
+                beta_2 * u
+            } else {
+                g.abs()
+            };
             (w - rate * m / (rest_1 * (u + epsilon)), m, u)
         });
     }

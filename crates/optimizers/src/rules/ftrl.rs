@@ -133,8 +133,14 @@ impl UpdateRule for FtrlRule {
         require(valid, "Ftrl", "learning_rate_power", expected, power)?;
         for (name, value) in [
             ("initial_accumulator_value", self.initial_accumulator_value),
-            ("l1_regularization_strength", self.l1_regularization_strength),
-            ("l2_regularization_strength", self.l2_regularization_strength),
+            (
+                "l1_regularization_strength",
+                self.l1_regularization_strength,
+            ),
+            (
+                "l2_regularization_strength",
+                self.l2_regularization_strength,
+            ),
             (
                 "l2_shrinkage_regularization_strength",
                 self.l2_shrinkage_regularization_strength,

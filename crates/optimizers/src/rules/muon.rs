@@ -2,7 +2,6 @@
 
 use std::sync::{Mutex, PoisonError};
 
-
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -241,10 +240,12 @@ impl UpdateRule for MuonRule {
     }
 
     fn validate(&self) -> Result<()> {
-        self.adam_weight_decay
-            .map_or(Ok(()), |decay| require_non_negative("Muon", "adam_weight_decay", decay))?;
-        self.rms_rate
-            .map_or(Ok(()), |rate| require_non_negative("Muon", "rms_rate", rate))?;
+        self.adam_weight_decay.map_or(Ok(()), |decay| {
+            require_non_negative("Muon", "adam_weight_decay", decay)
+        })?;
+        self.rms_rate.map_or(Ok(()), |rate| {
+            require_non_negative("Muon", "rms_rate", rate)
+        })?;
         require_rate("Muon", "adam_beta_1", self.adam_beta_1)?;
         require_rate("Muon", "adam_beta_2", self.adam_beta_2)?;
         require_rate("Muon", "momentum", self.momentum)?;

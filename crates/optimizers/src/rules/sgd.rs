@@ -78,7 +78,13 @@ impl UpdateRule for SGDRule {
 
     fn validate(&self) -> Result<()> {
         let valid = (0.0..=1.0).contains(&self.momentum);
-        require(valid, "SGD", "momentum", "a number in [0, 1]", self.momentum)
+        require(
+            valid,
+            "SGD",
+            "momentum",
+            "a number in [0, 1]",
+            self.momentum,
+        )
     }
 
     fn config(&self) -> Map<String, Value> {
