@@ -16,10 +16,10 @@ impl Nodes {
                 Source::Input { .. } => "shape=box, style=bold",
                 Source::Variable(_) => "shape=box, style=filled, fillcolor=\"#ffe0b0\"",
                 Source::Constant(_) => "shape=box, style=\"dashed,filled\", fillcolor=\"#d8e8f8\"",
-                Source::Op { .. } if self.outputs.contains(&id) => "shape=ellipse, peripheries=2",
+                Source::Op { .. } if self.outputs().contains(&id) => "shape=ellipse, peripheries=2",
                 Source::Op { .. } => "shape=ellipse",
             };
-            let label = format!("{}\n{}", describe(node), node.shape);
+            let label = format!("{}\n{}", node.describe(), node.shape);
             // Writing to a string cannot fail.
             let _ = writeln!(dot, "  n{} [label={label:?}, {style}];", id.0);
             for operand in node.operands() {
@@ -31,22 +31,24 @@ impl Nodes {
     }
 }
 
-/// The name of a leaf, or the op with its settings and the path that it was made under.
-fn describe(node: &Node) -> String {
-    match &node.source {
-        Source::Op { op, .. } => {
-            let settings = op.attributes().unwrap_or_default();
-            match node.name.as_str() {
-                "" => format!("{}{settings}", op.name()),
-                name => format!("{}{settings} ({name})", op.name()),
+impl Node {
+    /// The name of a leaf, or the op with its settings and the path that it was made under.
+    pub(crate) fn describe(&self) -> String {
+        match &self.source {
+            Source::Op { op, .. } => {
+                let settings = op.attributes().unwrap_or_default();
+                match self.name.as_str() {
+                    "" => format!("{}{settings}", op.name()),
+                    name => format!("{}{settings} ({name})", op.name()),
+                }
             }
+            Source::Constant(Constant::F32(tensor)) if tensor.ndim() == 0 => {
+                format!("{}", tensor.as_slice()[0])
+            }
+            Source::Constant(_) => format!("constant {}", self.name),
+            Source::Variable(_) => format!("variable {}", self.name),
+            Source::Input { .. } => format!("input {}", self.name),
         }
-        Source::Constant(Constant::F32(tensor)) if tensor.ndim() == 0 => {
-            format!("{}", tensor.as_slice()[0])
-        }
-        Source::Constant(_) => format!("constant {}", node.name),
-        Source::Variable(_) => format!("variable {}", node.name),
-        Source::Input { .. } => format!("input {}", node.name),
     }
 }
 
@@ -59,12 +61,12 @@ impl fmt::Display for Nodes {
                 "%{:<4}{:<16}{}",
                 id.0,
                 node.shape.to_string(),
-                describe(node)
+                node.describe()
             )?;
             for (position, NodeId(operand)) in node.operands().iter().enumerate() {
                 write!(f, "{}%{operand}", if position == 0 { " " } else { ", " })?;
             }
-            if self.outputs.contains(&id) {
+            if self.outputs().contains(&id) {
                 f.write_str("  → output")?;
             }
             f.write_char('\n')?;

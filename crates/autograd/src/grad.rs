@@ -19,13 +19,14 @@ impl Graph {
     /// As [`gradients`](Self::gradients).
     pub fn grad<'g>(&'g self, loss: Var<'g>, wrt: &[Var<'g>]) -> Result<Vec<Var<'g>>> {
         let gradients = self.gradients(loss, wrt)?.values.into_iter().zip(wrt);
+        let zero = |wrt: &Var<'g>| self.backward(|| self.full(wrt.shape(), 0.0));
         Ok(gradients
-            .map(|(gradient, wrt)| gradient.unwrap_or_else(|| self.full(wrt.shape(), 0.0)))
+            .map(|(gradient, wrt)| gradient.unwrap_or_else(|| zero(wrt)))
             .collect())
     }
 
     /// As [`grad`](Self::grad), with `None` for what no gradient reaches, and with the ops at which
-    /// gradients stop.
+    /// gradients stop. In drawings a gradient is called `d loss / d head/kernel`, by the names of the two.
     ///
     /// # Errors
     /// [`Error::Gradient`] if `loss` is not a single number, or if an op that declares no gradient
@@ -39,10 +40,34 @@ impl Graph {
                     .help("reduce it with `sum_all()` or `mean_all()` first"),
             ));
         }
-        let seed = self.number(1.0);
-        let gradients = pull_back(self, loss, seed, wrt);
+        let gradients = self.backward(|| pull_back(self, loss, self.number(1.0), wrt));
         self.check()?;
+        for (gradient, wrt) in gradients.values.iter().zip(wrt) {
+            self.name_gradient(*gradient, loss, *wrt);
+        }
         Ok(gradients)
+    }
+
+    /// Names a gradient after what it is the gradient of. One that is that of several values at once (of
+    /// the terms of a sum) is named after the first.
+    fn name_gradient(&self, gradient: Option<Var<'_>>, loss: Var<'_>, wrt: Var<'_>) {
+        let name = |id: NodeId, unnamed: String| match self.nodes().node(id).name.as_str() {
+            "" => unnamed,
+            name => name.to_string(),
+        };
+        let Some(id) = gradient.map(Var::id) else {
+            return;
+        };
+        let of = name(wrt.id(), format!("%{}", wrt.id().0));
+        let name = format!("d {} / d {of}", name(loss.id(), "loss".to_string()));
+        let is_free = {
+            let nodes = self.nodes();
+            let node = nodes.node(id);
+            node.backward && node.op().is_some() && !node.name.starts_with("d ")
+        };
+        if is_free {
+            self.rename(id, name);
+        }
     }
 }
 
@@ -56,121 +81,150 @@ pub struct Gradients<'g> {
     pub stopped_at: Vec<String>,
 }
 
-/// Pulls `cotangent` (the gradient with respect to `value`) back to each of `wrt`.
+/// A value for each node of a stretch of the graph.
+struct PerNode<T> {
+    first: usize,
+    values: Vec<T>,
+}
+
+impl<T: Clone> PerNode<T> {
+    fn new(first: NodeId, last: NodeId, value: T) -> Self {
+        PerNode {
+            first: first.0,
+            values: vec![value; (last.0 + 1).saturating_sub(first.0)],
+        }
+    }
+
+    fn ids(&self) -> impl DoubleEndedIterator<Item = NodeId> + use<T> {
+        (self.first..self.first + self.values.len()).map(NodeId)
+    }
+
+    /// The value of a node; `None` outside the stretch.
+    fn get(&mut self, id: NodeId) -> Option<&mut T> {
+        self.values.get_mut(id.0.checked_sub(self.first)?)
+    }
+}
+
+/// For each node, from the first of `wrt` to `last`, whether it is one of `wrt` or computed from one.
+/// Constants do not count.
+fn depends_on(graph: &Graph, wrt: &[Var<'_>], last: NodeId) -> PerNode<bool> {
+    let first = wrt.iter().map(|var| var.id()).min();
+    let mut depends = PerNode::new(first.unwrap_or(NodeId(last.0 + 1)), last, false);
+    let nodes = graph.nodes();
+    for var in wrt.iter().filter(|var| !var.is_constant()) {
+        if let Some(depends) = depends.get(var.id()) {
+            *depends = true;
+        }
+    }
+    for id in depends.ids() {
+        let mut operands = nodes.node(id).operands().iter();
+        if operands.any(|&operand| depends.get(operand).is_some_and(|it| *it)) {
+            depends.get(id).map(|depends| *depends = true);
+        }
+    }
+    depends
+}
+
+/// Pulls `cotangent` (the gradient with respect to `value`) back to each of `wrt`: from the last node to
+/// the first, each node's gradient is complete when it is reached, and its op hands it on to what it was
+/// computed from.
 pub(crate) fn pull_back<'g>(
     graph: &'g Graph,
     value: Var<'g>,
     cotangent: Var<'g>,
     wrt: &[Var<'g>],
 ) -> Gradients<'g> {
-    let unreached = || Gradients {
+    let mut found = Gradients {
         values: vec![None; wrt.len()],
         stopped_at: Vec::new(),
     };
-    let first = match wrt.iter().map(|var| var.id()).min() {
-        Some(first) => first.0,
-        None => return unreached(),
-    };
-    let last = value.id().0;
-    if last < first {
-        return unreached();
+    let mut depends = depends_on(graph, wrt, value.id());
+    if !depends.get(value.id()).is_some_and(|it| *it) {
+        return found;
     }
-    // depends[i]: whether node `first + i` is one of `wrt` or computed from one.
-    let mut depends = vec![false; last - first + 1];
-    {
-        let nodes = graph.nodes();
-        for var in wrt {
-            let constant = matches!(nodes.node(var.id()).source, Source::Constant(_));
-            if var.id().0 <= last && !constant {
-                depends[var.id().0 - first] = true;
+    let mut cotangents = PerNode::new(NodeId(depends.first), value.id(), None);
+    cotangents.get(value.id()).map(|it| *it = Some(cotangent));
+    for id in depends.ids().rev() {
+        let Some(cotangent) = cotangents.get(id).and_then(Option::take) else {
+            continue;
+        };
+        let asked = wrt.iter().zip(&mut found.values);
+        asked
+            .filter(|(var, _)| var.id() == id)
+            .for_each(|(_, it)| *it = Some(cotangent));
+        let name = graph.nodes().node(id).name.clone();
+        graph.within(&name, || {
+            for (operand, gradient) in
+                hand_on(graph, id, cotangent, &mut depends, &mut found.stopped_at)
+            {
+                let sum = cotangents
+                    .get(operand)
+                    .expect("what depends is in the stretch");
+                *sum = Some(match *sum {
+                    Some(earlier) => earlier + gradient,
+                    None => gradient,
+                });
             }
-        }
-        for id in first..=last {
-            depends[id - first] |= nodes.nodes[id]
-                .operands()
-                .iter()
-                .any(|operand| operand.0 >= first && depends[operand.0 - first]);
-        }
-    }
-    let mut cotangents: Vec<Option<Var<'g>>> = vec![None; depends.len()];
-    if depends[last - first] {
-        cotangents[last - first] = Some(cotangent);
-    }
-    let mut stopped_at: Vec<String> = Vec::new();
-    let asked: Vec<usize> = wrt.iter().map(|var| var.id().0).collect();
-    for id in (first..=last).rev() {
-        let Some(cotangent) = cotangents[id - first] else {
-            continue;
-        };
-        let (op, operands) = match &graph.nodes().nodes[id].source {
-            Source::Op { op, operands } => (op.clone(), operands.clone()),
-            _ => continue,
-        };
-        let vars: Vec<Var<'g>> = operands.iter().map(|&operand| graph.var(operand)).collect();
-        let reached = |operand: &Var<'g>| {
-            let id = operand.id().0;
-            id >= first && depends[id - first]
-        };
-        // Integers do not move with what they were made of.
-        let wanted: Vec<bool> = vars
-            .iter()
-            .map(|operand| reached(operand) && operand.data_type() == DataType::F32)
-            .collect();
-        let made_of = |operand: &&Var<'g>| reached(operand) && operand.data_type() != DataType::F32;
-        stopped_at.extend(
-            vars.iter()
-                .filter(made_of)
-                .map(|it| described(graph, it.id())),
-        );
-        if !wanted.contains(&true) {
-            continue;
-        }
-        let gradients = op.gradient(&Gradient {
-            operands: &vars,
-            result: graph.var(NodeId(id)),
-            cotangent,
-            wanted: &wanted,
         });
-        if gradients.len() != operands.len() {
-            graph.fail(undeclared(graph, NodeId(id), &*op, gradients.len()));
+    }
+    found.stopped_at.dedup();
+    found
+}
+
+/// The gradients with respect to those operands of node `id` on which something depends that is asked
+/// for.
+fn hand_on<'g>(
+    graph: &'g Graph,
+    id: NodeId,
+    cotangent: Var<'g>,
+    depends: &mut PerNode<bool>,
+    stopped_at: &mut Vec<String>,
+) -> Vec<(NodeId, Var<'g>)> {
+    let (op, operands) = match &graph.nodes().node(id).source {
+        Source::Op { op, operands } => (op.clone(), operands.clone()),
+        _ => return Vec::new(),
+    };
+    let vars: Vec<Var<'g>> = operands.iter().map(|&operand| graph.var(operand)).collect();
+    let mut wanted = Vec::with_capacity(vars.len());
+    for var in &vars {
+        let reached = depends.get(var.id()).is_some_and(|it| *it);
+        // Integers do not move with what they were made of.
+        let moves = var.data_type() == DataType::F32;
+        if reached && !moves {
+            stopped_at.push(described(graph, var.id()));
+        }
+        wanted.push(reached && moves);
+    }
+    if !wanted.contains(&true) {
+        return Vec::new();
+    }
+    let gradients = op.gradient(&Gradient {
+        operands: &vars,
+        result: graph.var(id),
+        cotangent,
+        wanted: &wanted,
+    });
+    if gradients.len() != vars.len() {
+        graph.fail(undeclared(graph, id, &*op, gradients.len()));
+        return Vec::new();
+    }
+    let mut handed = Vec::with_capacity(vars.len());
+    let wanted = vars.iter().zip(gradients).zip(wanted).filter(|(_, it)| *it);
+    for ((operand, gradient), _) in wanted {
+        let Some(gradient) = gradient else {
+            stopped_at.push(described(graph, id));
             continue;
+        };
+        if gradient.shape() != operand.shape() {
+            let at = format!("gradient of {}", op.name());
+            let expected = format!("the operand's shape {}", operand.shape());
+            let detail = Detail::new(at, expected, gradient.shape());
+            let help = "an op's gradient must have the shape of its operand";
+            graph.fail(Error::Shape(detail.help(help)));
         }
-        for ((operand, gradient), wanted) in vars.iter().zip(gradients).zip(wanted) {
-            let gradient = match gradient {
-                Some(gradient) if wanted => gradient,
-                None if wanted => {
-                    stopped_at.push(described(graph, NodeId(id)));
-                    continue;
-                }
-                _ => continue,
-            };
-            if gradient.shape() != operand.shape() {
-                graph.fail(Error::Shape(
-                    Detail::new(
-                        format!("gradient of {}", op.name()),
-                        format!("the operand's shape {}", operand.shape()),
-                        gradient.shape(),
-                    )
-                    .help("an op's gradient must have the shape of its operand"),
-                ));
-            }
-            let sum = &mut cotangents[operand.id().0 - first];
-            *sum = Some(match *sum {
-                Some(earlier) => earlier + gradient,
-                None => gradient,
-            });
-        }
-        // A node that was asked for keeps its gradient; all others are done with theirs.
-        if !asked.contains(&id) {
-            cotangents[id - first] = None;
-        }
+        handed.push((operand.id(), gradient));
     }
-    let of = |var: &Var<'g>| cotangents.get(var.id().0 - first).copied().flatten();
-    stopped_at.dedup();
-    Gradients {
-        values: wrt.iter().map(of).collect(),
-        stopped_at,
-    }
+    handed
 }
 
 /// The error of an op between the loss and what is asked for that does not say how it is

@@ -12,18 +12,20 @@ use std::sync::Arc;
 
 use regraft_tensor::{Detail, IntTensor, Tensor};
 
-use crate::node::{Constant, Node, Nodes, Source};
-use crate::ops::Alias;
-use crate::{DataType, Error, NodeId, Op, Result, Shape, VariableId};
+use crate::node::{Constant, Node, Source};
+use crate::ops::{Alias, Misfit};
+use crate::{DataType, Error, NodeId, Nodes, Op, Result, Shape, VariableId};
 
 /// A data-flow graph under construction.
 #[derive(Debug, Default)]
 pub struct Graph {
     nodes: RefCell<Nodes>,
-    inputs: RefCell<usize>,
+    inputs: Cell<usize>,
     variables: RefCell<HashMap<VariableId, NodeId>>,
     streams: Cell<u64>,
     scope: RefCell<Vec<String>>,
+    /// Whether what is made now is made by differentiation.
+    backward: Cell<bool>,
     error: RefCell<Option<Error>>,
 }
 
@@ -42,12 +44,8 @@ impl Graph {
 
     /// A value that is fed at each run; inputs are fed in the order in which they were made.
     pub fn input(&self, name: &str, shape: impl Into<Shape>, data_type: DataType) -> Var<'_> {
-        let index = {
-            let mut inputs = self.inputs.borrow_mut();
-            *inputs += 1;
-            *inputs - 1
-        };
-        self.leaf(Source::Input { index }, shape.into(), data_type, name)
+        let index = self.inputs.replace(self.inputs.get() + 1);
+        self.push(Source::Input { index }, shape.into(), data_type, name)
     }
 
     /// A batch of samples of shape `sample`, fed at each run.
@@ -57,7 +55,7 @@ impl Graph {
 
     /// The number of inputs made so far.
     pub fn input_count(&self) -> usize {
-        *self.inputs.borrow()
+        self.inputs.get()
     }
 
     /// A fixed array. It has no gradient, and nothing can change it.
@@ -69,14 +67,14 @@ impl Graph {
     pub fn named_constant(&self, name: &str, value: Tensor) -> Var<'_> {
         let shape = value.shape().into();
         let source = Source::Constant(Constant::F32(value));
-        self.leaf(source, shape, DataType::F32, name)
+        self.push(source, shape, DataType::F32, name)
     }
 
     /// A fixed array of integers.
     pub fn int_constant(&self, value: IntTensor) -> Var<'_> {
         let shape = value.shape().into();
         let source = Source::Constant(Constant::I32(value));
-        self.leaf(source, shape, DataType::I32, "")
+        self.push(source, shape, DataType::I32, "")
     }
 
     /// A single number.
@@ -105,7 +103,7 @@ impl Graph {
             }
             return known;
         }
-        let var = self.leaf(Source::Variable(id), shape, DataType::F32, name);
+        let var = self.push(Source::Variable(id), shape, DataType::F32, name);
         self.variables.borrow_mut().insert(id, var.id);
         var
     }
@@ -123,22 +121,24 @@ impl Graph {
 
     /// The result of a shared `op` on `operands`.
     pub fn apply_shared<'g>(&'g self, op: Arc<dyn Op>, operands: &[Var<'g>]) -> Var<'g> {
-        let ids: Vec<NodeId> = operands.iter().map(|operand| operand.id).collect();
         let moved = (0..operands.len()).find(|&index| op.moves(index));
         let data_type = match moved {
             Some(index) => operands[index].data_type(),
             None => op.data_type(),
         };
-        let shape = self.result_shape(&*op, operands, data_type);
-        let shape = shape.unwrap_or_else(|error| {
-            self.fail(error);
-            operands
-                .first()
-                .map(|operand| operand.shape())
-                .unwrap_or_default()
-        });
-        let source = Source::Op { op, operands: ids };
-        self.leaf(source, shape, data_type, "")
+        match self.result_shape(&*op, operands, data_type) {
+            Ok(shape) => {
+                let operands = operands.iter().map(|operand| operand.id).collect();
+                self.push(Source::Op { op, operands }, shape, data_type, "")
+            }
+            Err(error) => {
+                self.fail(error);
+                let shape = operands.first().map(|it| it.shape()).unwrap_or_default();
+                let op = Misfit::new(op.name(), shape.clone(), data_type);
+                let (op, operands) = (Arc::new(op), Vec::new());
+                self.push(Source::Op { op, operands }, shape, data_type, "")
+            }
+        }
     }
 
     /// The shape of the result, of which `data_type` is the element type.
@@ -159,13 +159,6 @@ impl Graph {
             )));
         }
         let nodes = self.nodes.borrow();
-        if self.error.borrow().is_some() {
-            // Shapes are no longer trustworthy; the first error is the one to report.
-            return Ok(operands
-                .first()
-                .map(|operand| nodes.node(operand.id).shape.clone())
-                .unwrap_or_default());
-        }
         for (index, operand) in operands.iter().enumerate() {
             let received = nodes.node(operand.id).data_type;
             let expected = match op.moves(index) {
@@ -188,13 +181,13 @@ impl Graph {
             .map_err(|detail| Error::Shape(detail.within(op.name())))
     }
 
-    fn leaf(&self, source: Source, shape: Shape, data_type: DataType, name: &str) -> Var<'_> {
-        let name = self.path(name);
+    fn push(&self, source: Source, shape: Shape, data_type: DataType, name: &str) -> Var<'_> {
         let id = self.nodes.borrow_mut().push(Node {
             source,
             shape,
             data_type,
-            name,
+            name: self.path(name),
+            backward: self.backward.get(),
         });
         Var { graph: self, id }
     }
@@ -204,6 +197,23 @@ impl Graph {
         self.scope.borrow_mut().push(name.to_string());
         let result = build();
         self.scope.borrow_mut().pop();
+        result
+    }
+
+    /// Runs `build` with `path` as the path that new nodes and errors carry.
+    pub(crate) fn within<T>(&self, path: &str, build: impl FnOnce() -> T) -> T {
+        let own = (!path.is_empty()).then(|| path.to_string());
+        let scope = self.scope.replace(own.into_iter().collect());
+        let result = build();
+        self.scope.replace(scope);
+        result
+    }
+
+    /// Runs `build`, whose nodes count as made by differentiation.
+    pub(crate) fn backward<T>(&self, build: impl FnOnce() -> T) -> T {
+        let before = self.backward.replace(true);
+        let result = build();
+        self.backward.set(before);
         result
     }
 
@@ -242,10 +252,13 @@ impl Graph {
 
     /// A copy of the nodes with `outputs` as what is asked for: what passes work on.
     pub fn nodes_for(&self, outputs: &[Var<'_>]) -> Nodes {
-        Nodes {
-            nodes: self.nodes.borrow().nodes.clone(),
-            outputs: outputs.iter().map(|output| output.id).collect(),
-        }
+        let outputs = outputs.iter().map(|output| output.id).collect();
+        self.nodes.borrow().clone().with_outputs(outputs)
+    }
+
+    /// Gives a node another name.
+    pub(crate) fn rename(&self, id: NodeId, name: String) {
+        self.nodes.borrow_mut().rename(id, name);
     }
 
     /// The handle of a node.
@@ -278,7 +291,7 @@ impl<'g> Var<'g> {
     /// Gives it a name for drawings.
     pub fn named(self, name: &str) -> Self {
         let name = self.graph.path(name);
-        self.graph.nodes.borrow_mut().nodes[self.id.0].name = name;
+        self.graph.rename(self.id, name);
         self
     }
 

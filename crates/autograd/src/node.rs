@@ -1,5 +1,4 @@
-//! The nodes of a graph in the order they were made, which is a topological order: what passes
-//! rewrite and programs are compiled from.
+//! A node of the graph: a value, and where it comes from.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -57,11 +56,31 @@ pub enum Constant {
 }
 
 impl Constant {
+    /// An array of elements as they are stored, 32 bits each.
+    pub(crate) fn of_words(data_type: DataType, shape: &[usize], words: Vec<f32>) -> Self {
+        const FIT: &str = "as many elements as the shape has";
+        match data_type {
+            DataType::F32 => Constant::F32(Tensor::new(shape, words).expect(FIT)),
+            DataType::I32 => {
+                let integers = bytemuck::cast_vec(words);
+                Constant::I32(IntTensor::new(shape, integers).expect(FIT))
+            }
+        }
+    }
+
     /// The elements as stored, 32 bits each.
     pub(crate) fn words(&self) -> &[f32] {
         match self {
             Constant::F32(tensor) => tensor.as_slice(),
             Constant::I32(tensor) => bytemuck::cast_slice(tensor.as_slice()),
+        }
+    }
+
+    /// The sizes of its axes.
+    pub fn shape(&self) -> &[usize] {
+        match self {
+            Constant::F32(tensor) => tensor.shape(),
+            Constant::I32(tensor) => tensor.shape(),
         }
     }
 
@@ -99,8 +118,11 @@ pub struct Node {
     pub shape: Shape,
     /// Its element type.
     pub data_type: DataType,
-    /// The name given to it, or the path of the layer that made it.
+    /// The name given to it, or the path of the layer that made it; of a gradient that was asked for,
+    /// `d loss / d head/kernel`.
     pub name: String,
+    /// Whether differentiation made it.
+    pub backward: bool,
 }
 
 impl Node {
@@ -109,6 +131,14 @@ impl Node {
         match &self.source {
             Source::Op { operands, .. } => operands,
             _ => &[],
+        }
+    }
+
+    /// Where it is found: its name, else that of its op.
+    pub(crate) fn place(&self) -> &str {
+        match (self.name.as_str(), self.op()) {
+            ("", Some(op)) => op.name(),
+            (name, _) => name,
         }
     }
 
@@ -132,71 +162,5 @@ impl Node {
             Source::Constant(constant) => Some(constant),
             _ => None,
         }
-    }
-}
-
-/// Nodes in topological order, and which of them are asked for.
-#[derive(Clone, Debug, Default)]
-pub struct Nodes {
-    /// The nodes; [`NodeId`]s are positions in it.
-    pub nodes: Vec<Node>,
-    /// The nodes whose values are wanted.
-    pub outputs: Vec<NodeId>,
-}
-
-impl Nodes {
-    /// The node with number `id`.
-    pub fn node(&self, id: NodeId) -> &Node {
-        &self.nodes[id.0]
-    }
-
-    /// Every node with its number.
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (NodeId, &Node)> {
-        self.nodes
-            .iter()
-            .enumerate()
-            .map(|(index, node)| (NodeId(index), node))
-    }
-
-    /// For each node, how often it is used as an operand or an output.
-    pub fn uses(&self) -> Vec<usize> {
-        let mut uses = vec![0; self.nodes.len()];
-        for id in self
-            .nodes
-            .iter()
-            .flat_map(Node::operands)
-            .chain(&self.outputs)
-        {
-            uses[id.0] += 1;
-        }
-        uses
-    }
-
-    /// Rebuilds the list node by node: `rewrite` gets each node with its operands already
-    /// renumbered, and the list made so far, and returns the node's new number. This is what most
-    /// passes are made of.
-    pub(crate) fn rebuild(
-        &self,
-        mut rewrite: impl FnMut(&mut Nodes, NodeId, Node) -> NodeId,
-    ) -> Nodes {
-        let mut made = Nodes::default();
-        let mut renumbered = Vec::with_capacity(self.nodes.len());
-        for (id, node) in self.iter() {
-            let mut node = node.clone();
-            if let Source::Op { operands, .. } = &mut node.source {
-                for operand in operands {
-                    *operand = renumbered[operand.0];
-                }
-            }
-            renumbered.push(rewrite(&mut made, id, node));
-        }
-        made.outputs = self.outputs.iter().map(|id| renumbered[id.0]).collect();
-        made
-    }
-
-    /// Appends a node.
-    pub(crate) fn push(&mut self, node: Node) -> NodeId {
-        self.nodes.push(node);
-        NodeId(self.nodes.len() - 1)
     }
 }

@@ -99,9 +99,9 @@ impl Program {
     }
 
     /// Compiles `nodes` as they are, without passes.
-    pub fn from_nodes(mut nodes: Nodes) -> Program {
+    pub fn from_nodes(nodes: Nodes) -> Program {
         const TYPICAL_BATCH: usize = 32;
-        nodes.copy_leaf_outputs();
+        let nodes = copy_leaf_outputs(nodes);
         let slots = assign_slots(&nodes, TYPICAL_BATCH);
         let inputs = nodes.iter().filter_map(|(id, node)| match node.source {
             Source::Input { index } => Some(InputRule { index, node: id.0 }),
@@ -111,7 +111,7 @@ impl Program {
             Source::Variable(variable) => Some((variable, id.0)),
             _ => None,
         });
-        let outputs = nodes.outputs.iter().map(|&output| OutputPlace {
+        let outputs = nodes.outputs().iter().map(|&output| OutputPlace {
             node: output.0,
             slot: slot_of(&slots, output),
         });
@@ -193,43 +193,22 @@ fn slot_of(slots: &Slots, id: NodeId) -> usize {
     slots.slot[id.0].expect("every computed node has a buffer")
 }
 
-impl Nodes {
-    /// Gives outputs that are leaves a buffer of their own, which they are copied to.
-    fn copy_leaf_outputs(&mut self) {
-        for position in 0..self.outputs.len() {
-            let id = self.outputs[position];
-            let leaf = self.node(id);
-            if leaf.op().is_none() {
-                let copy = Node {
-                    source: Source::Op {
-                        op: Arc::new(Alias {
-                            data_type: leaf.data_type,
-                        }),
-                        operands: vec![id],
-                    },
-                    ..leaf.clone()
-                };
-                self.outputs[position] = self.push(copy);
-            }
+/// Gives outputs that are leaves a buffer of their own, which they are copied to.
+fn copy_leaf_outputs(mut nodes: Nodes) -> Nodes {
+    let mut outputs = nodes.outputs().to_vec();
+    for output in &mut outputs {
+        let leaf = nodes.node(*output);
+        if leaf.op().is_none() {
+            let data_type = leaf.data_type;
+            let copy = Node {
+                source: Source::Op {
+                    op: Arc::new(Alias { data_type }),
+                    operands: vec![*output],
+                },
+                ..leaf.clone()
+            };
+            *output = nodes.push(copy);
         }
     }
-
-    /// Multiplications and additions that computing all nodes for `batch` samples takes.
-    pub fn flops(&self, batch: usize) -> u64 {
-        let sizes: Vec<Vec<usize>> = self
-            .nodes
-            .iter()
-            .map(|node| node.shape.concrete(batch))
-            .collect();
-        let cost = |(id, node): (NodeId, &Node)| {
-            let op = node.op()?;
-            let operands: Vec<&[usize]> = node
-                .operands()
-                .iter()
-                .map(|operand| sizes[operand.0].as_slice())
-                .collect();
-            Some(op.flops(&operands, &sizes[id.0]))
-        };
-        self.iter().filter_map(cost).sum()
-    }
+    nodes.with_outputs(outputs)
 }

@@ -2,11 +2,10 @@
 //! allocating anything once they have their size. (Two things still do: a reduction over axes that are
 //! not neighbours, for its partial result, and starting work on several threads.)
 
-use regraft_tensor::Detail;
-
+use crate::feed;
 use crate::op::{Forward, Operand, Output, Run};
 use crate::program::{OutputPlace, Store};
-use crate::{DataType, Error, Feed, Node, Program, Result, Variables};
+use crate::{DataType, Error, Feed, Node, NodeId, Program, Result, Variables};
 
 /// The memory in which a [`Program`] runs, and with it the results of its last run.
 #[derive(Debug)]
@@ -34,12 +33,12 @@ const INLINE_OPERANDS: usize = 8;
 
 impl Workspace {
     pub(crate) fn new(program: Program) -> Workspace {
-        let nodes = &program.plan.nodes.nodes;
+        let nodes = program.nodes();
         Workspace {
             buffers: vec![Vec::new(); program.plan.tenants.len()],
             shapes: nodes
                 .iter()
-                .map(|node| vec![0; node.shape.rank()])
+                .map(|(_, node)| vec![0; node.shape.rank()])
                 .collect(),
             lengths: vec![0; nodes.len()],
             batch: None,
@@ -112,11 +111,7 @@ impl Workspace {
             }
             self.buffers[instruction.slot] = buffer;
             if let Err(detail) = done {
-                let node = self.node(instruction.node);
-                let place = match node.name.as_str() {
-                    "" => instruction.op.name(),
-                    name => name,
-                };
+                let place = self.node(instruction.node).place();
                 return Err(Error::Feed(detail.within(place)));
             }
         }
@@ -137,6 +132,14 @@ impl Workspace {
     /// If there are not so many outputs, or if it holds floats.
     pub fn output_i32(&self, index: usize) -> &[i32] {
         bytemuck::cast_slice(self.typed_output(index, DataType::I32))
+    }
+
+    /// As [`output`](Self::output), of either type.
+    pub(crate) fn value(&self, index: usize) -> Feed<'_> {
+        match self.node(self.output_place(index).node).data_type {
+            DataType::F32 => Feed::F32(self.output(index)),
+            DataType::I32 => Feed::I32(self.output_i32(index)),
+        }
     }
 
     /// The sizes of output `index` in the last run.
@@ -165,7 +168,7 @@ impl Workspace {
     }
 
     fn node(&self, index: usize) -> &Node {
-        &self.program.plan.nodes.nodes[index]
+        self.program.nodes().node(NodeId(index))
     }
 
     fn set_batch(&mut self, batch: usize) {
@@ -174,8 +177,9 @@ impl Workspace {
         }
         self.batch = Some(batch);
         let plan = &self.program.plan;
-        let nodes = plan.nodes.nodes.iter();
-        for (node, (sizes, length)) in nodes.zip(self.shapes.iter_mut().zip(&mut self.lengths)) {
+        let nodes = plan.nodes.iter();
+        for ((_, node), (sizes, length)) in nodes.zip(self.shapes.iter_mut().zip(&mut self.lengths))
+        {
             node.shape.write_concrete(batch, sizes);
             *length = sizes.iter().product();
         }
@@ -191,41 +195,14 @@ impl Workspace {
     fn check_feeds(&self, batch: usize, feeds: &[Feed<'_>]) -> Result<()> {
         for rule in &self.program.plan.inputs {
             let node = self.node(rule.node);
-            let expected = self.lengths[rule.node];
-            let Some(feed) = feeds.get(rule.index) else {
-                let at = format!("input {} ({})", rule.index, node.name);
-                let fed = format!("{} inputs", feeds.len());
-                return Err(Error::Feed(Detail::new(at, "a value", fed)));
-            };
-            let (data_type, words) = feed.words();
-            if data_type != node.data_type {
-                let at = format!("input {} ({})", rule.index, node.name);
-                return Err(Error::DataType(Detail::new(at, node.data_type, data_type)));
-            }
-            if words.len() != expected {
-                let at = format!("input {} ({})", rule.index, node.name);
-                let sizes = &node.shape;
-                let expected = format!("{expected} elements for {batch} samples of {sizes}");
-                return Err(Error::Feed(Detail::new(at, expected, words.len())));
-            }
+            feed::check_input(node, rule.index, self.lengths[rule.node], batch, feeds)?;
         }
         Ok(())
     }
 
     fn check_variables<V: Variables + ?Sized>(&self, variables: &V) -> Result<()> {
         for &(id, node) in &self.program.plan.variables {
-            let expected = self.lengths[node];
-            let received = variables.value(id).map(<[f32]>::len);
-            if received != Some(expected) {
-                let Node { name, shape, .. } = self.node(node);
-                let at = format!("variable {} ({name})", id.0);
-                let received = match received {
-                    Some(length) => format!("{length} elements"),
-                    None => "none".to_string(),
-                };
-                let expected = format!("{expected} elements of {shape}");
-                return Err(Error::Feed(Detail::new(at, expected, received)));
-            }
+            feed::check_variable(self.node(node), id, self.lengths[node], variables)?;
         }
         Ok(())
     }

@@ -54,7 +54,7 @@ fn table() -> Vec<(&'static str, Nodes)> {
 fn every_op_declares_its_attributes() {
     for (name, nodes) in table() {
         for nodes in [optimize(&nodes), nodes] {
-            for op in nodes.nodes.iter().filter_map(|node| node.op()) {
+            for op in nodes.iter().filter_map(|(_, node)| node.op()) {
                 // What packs constant weights is made last, and never shared.
                 let packed = op.name().ends_with("_packed");
                 assert_eq!(op.attributes().is_none(), packed, "{name}: {op:?}");
@@ -67,20 +67,20 @@ fn every_op_declares_its_attributes() {
 fn what_is_written_twice_is_computed_once() {
     for (name, nodes) in table() {
         let mut twice = nodes.clone();
-        for node in &nodes.nodes {
+        for (_, node) in nodes.iter() {
             let mut node = node.clone();
             if let regraft_autograd::Source::Op { operands, .. } = &mut node.source {
                 for operand in operands {
-                    operand.0 += nodes.nodes.len();
+                    operand.0 += nodes.len();
                 }
             }
-            twice.nodes.push(node);
+            twice.push(node);
         }
         // Equal arrays of numbers are not looked for; all else is there once.
-        let arrays = |node: &&regraft_autograd::Node| matches!(&node.source, regraft_autograd::Source::Constant(it) if it.as_number().is_none());
-        if nodes.nodes.iter().filter(arrays).count() == 0 {
-            let once = share(&nodes).nodes.len();
-            assert_eq!(share(&twice).nodes.len(), once, "{name}");
+        let arrays = |(_, node): &(_, &regraft_autograd::Node)| matches!(&node.source, regraft_autograd::Source::Constant(it) if it.as_number().is_none());
+        if nodes.iter().filter(arrays).count() == 0 {
+            let once = share(&nodes).len();
+            assert_eq!(share(&twice).len(), once, "{name}");
         }
     }
 }
@@ -476,9 +476,8 @@ fn run(ops: Vec<Formula>) -> (Vec<f32>, usize) {
     let count = program
         .program()
         .nodes()
-        .nodes
         .iter()
-        .filter(|node| node.op().is_some())
+        .filter(|(_, node)| node.op().is_some())
         .count();
     (values.collect(), count)
 }

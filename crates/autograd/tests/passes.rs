@@ -31,7 +31,7 @@ proptest! {
             ("optimize", optimize(&nodes)),
             ("optimize twice", optimize(&optimize(&nodes))),
         ] {
-            prop_assert!(changed.nodes.len() <= nodes.nodes.len(), "{}", name);
+            prop_assert!(changed.len() <= nodes.len(), "{}", name);
             prop_assert_eq!(bits(&changed, batch), expected.clone(), "{}\n{}", name, changed);
         }
     }
@@ -45,7 +45,7 @@ proptest! {
         let x = samples(batch);
         let cut = cut.min(batch);
         let mut prefix = Program::from_nodes(split.prefix.clone()).workspace();
-        let mut features = vec![Vec::new(); split.prefix.outputs.len()];
+        let mut features = vec![Vec::new(); split.prefix.outputs().len()];
         for rows in [0..cut, cut..batch] {
             if rows.is_empty() {
                 continue;
@@ -92,7 +92,7 @@ proptest! {
                 let (earlier, later) = (pair[0], pair[1]);
                 prop_assert_eq!(slots.slot[later.0], Some(slot));
                 prop_assert!(earlier < later);
-                prop_assert!(!nodes.outputs.contains(&earlier));
+                prop_assert!(!nodes.outputs().contains(&earlier));
                 for (reader, node) in nodes.iter() {
                     let over = reader == later && slots.in_place[later.0];
                     prop_assert!(!node.operands().contains(&earlier) || reader < later || over);
@@ -127,7 +127,7 @@ fn a_frozen_normalization_folds_into_the_convolution_before_it() {
         .relu();
     let plain = graph.nodes_for(&[y]);
     let folded = optimize(&plain);
-    let ops = folded.nodes.iter().filter(|node| node.op().is_some());
+    let ops = folded.iter().filter(|(_, node)| node.op().is_some());
     assert_eq!(ops.count(), 1, "{folded}");
     let input = numbers(&[2, 5, 6, 3], 0.9);
     let run = |nodes: &Nodes| {
@@ -143,6 +143,6 @@ fn a_frozen_normalization_folds_into_the_convolution_before_it() {
     }
     // What somebody else needs too is not folded.
     let both = optimize(&graph.nodes_for(&[y, convolved]));
-    let ops = both.nodes.iter().filter(|node| node.op().is_some());
+    let ops = both.iter().filter(|(_, node)| node.op().is_some());
     assert!(ops.count() > 1, "{both}");
 }

@@ -85,9 +85,9 @@ fn a_frozen_weight_has_no_gradient_node_and_a_zero_gradient() {
     let size = |frozen: bool| {
         let graph = Graph::new();
         let (loss, weights) = classifier(&graph, frozen);
-        let before = graph.nodes().nodes.len();
+        let before = graph.nodes().len();
         let gradients = graph.grad(loss, &weights[2..]).unwrap();
-        let made = graph.nodes().nodes.len() - before;
+        let made = graph.nodes().len() - before;
         assert_eq!(gradients.len(), 2);
         made
     };
@@ -120,7 +120,7 @@ fn the_frozen_prefix_gives_the_same_bits_as_the_whole() {
     let outputs: Vec<Var<'_>> = std::iter::once(loss).chain(gradients).collect();
     let nodes = optimize(&graph.nodes_for(&outputs));
     let split = split(&nodes, 2).expect("the first layer is frozen");
-    assert_eq!(split.prefix.outputs.len(), 1, "{}", split.rest);
+    assert_eq!(split.prefix.outputs().len(), 1, "{}", split.rest);
     assert_eq!(split.rest_inputs, [1], "{}", split.rest);
 
     let expected = run(nodes, 8);
@@ -222,4 +222,73 @@ fn the_gradient_of_cross_entropy_can_be_differentiated() {
         &[random_tensor(&[3, 4], 1)],
     )
     .unwrap();
+}
+
+#[test]
+fn nodes_that_do_not_fit_are_refused() {
+    use regraft_autograd::ops::{Map, Relu};
+    use regraft_autograd::{Constant, DataType, IntTensor, Node, NodeId, Shape, Source};
+    let node = |source: Source, shape: Shape, data_type: DataType| Node {
+        source,
+        shape,
+        data_type,
+        name: String::new(),
+        backward: false,
+    };
+    let relu = |operand: usize| Source::Op {
+        op: std::sync::Arc::new(Map(Relu)),
+        operands: vec![NodeId(operand)],
+    };
+    let array = || Source::Constant(Constant::F32(Tensor::zeros([2])));
+    let integers = IntTensor::new([2], vec![0, 1]).unwrap();
+    let integers = || Source::Constant(Constant::I32(integers.clone()));
+    let nodes = || {
+        let mut nodes = Nodes::default();
+        nodes.push(node(array(), [2].into(), DataType::F32));
+        nodes.push(node(integers(), [2].into(), DataType::I32));
+        nodes
+    };
+    let refused = |it: Node| {
+        let pushed = std::panic::AssertUnwindSafe(|| nodes().push(it));
+        std::panic::catch_unwind(pushed).is_err()
+    };
+    assert!(!refused(node(relu(0), [2].into(), DataType::F32)));
+    for wrong in [
+        node(relu(2), [2].into(), DataType::F32),
+        node(relu(0), [3].into(), DataType::F32),
+        node(relu(0), [2].into(), DataType::I32),
+        node(relu(1), [2].into(), DataType::F32),
+        node(array(), [3].into(), DataType::F32),
+        node(array(), [2].into(), DataType::I32),
+        node(Source::Variable(VariableId(0)), [2].into(), DataType::I32),
+    ] {
+        let told = format!("{wrong:?}");
+        assert!(refused(wrong), "{told}");
+    }
+    let missing = || nodes().with_outputs(vec![NodeId(2)]);
+    assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(missing)).is_err());
+}
+
+#[test]
+fn gradients_are_named_after_what_they_are_the_gradient_of() {
+    let graph = Graph::new();
+    let x = graph.samples("x", &[3]);
+    let kernel = graph.scope("head", || graph.variable(VariableId(0), "kernel", [3, 2]));
+    let loss = graph
+        .scope("head", || x.matmul(kernel).tanh())
+        .mean_all()
+        .named("loss");
+    let forward = graph.nodes().len();
+    let gradient = graph.grad(loss, &[kernel]).unwrap()[0];
+    let nodes = graph.nodes();
+    for (id, node) in nodes.iter() {
+        assert_eq!(node.backward, id.0 >= forward, "{id:?}");
+    }
+    assert_eq!(nodes.node(gradient.id()).name, "d loss / d head/kernel");
+    // On the way, they bear the path of what they are the backward part of.
+    let of_head = nodes
+        .iter()
+        .skip(forward)
+        .filter(|(_, node)| node.name == "head");
+    assert!(of_head.count() > 0, "{}", *nodes);
 }

@@ -65,7 +65,7 @@ proptest! {
         for case in differentiable().into_iter().chain(without_gradient()) {
             let values = case.values(sizes, batch, seed);
             let nodes = build(&case, &values, sizes);
-            let apart = cacheable(&nodes)[nodes.outputs[0].0];
+            let apart = cacheable(&nodes)[nodes.outputs()[0].0];
             prop_assert_eq!(apart, case.apart, "{}", case.name);
             if !apart {
                 continue;

@@ -4,6 +4,7 @@
 use std::f32::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 
 use regraft_tensor::kernels::math;
+use regraft_tensor::kernels::matmul::EpilogueActivation;
 
 use crate::ops::unary::unary;
 use crate::ops::{Binary, Map, Unary, Zip};
@@ -11,7 +12,8 @@ use crate::{Gradient, Var, attributes};
 
 unary!(
     /// x · sigmoid(x), also known as swish.
-    Silu, silu, |x| math::silu(x), |x, _y, dy| dy.graph().apply(Zip(SiluGradient), &[dy, x])
+    Silu, silu, |x| math::silu(x), |x, _y, dy| dy.graph().apply(Zip(SiluGradient), &[dy, x]),
+    epilogue Silu
 );
 unary!(
     /// x · Φ(x), where Φ is the distribution function of the standard normal distribution
@@ -20,7 +22,7 @@ unary!(
         let distribution = (x * FRAC_1_SQRT_2).erf() * 0.5 + 0.5;
         let density = (x.square() * -0.5).exp() * (0.5 * FRAC_1_SQRT_2 * FRAC_2_SQRT_PI);
         dy * (distribution + x * density)
-    }
+    }, epilogue Gelu
 );
 unary!(
     /// The approximation of [`gelu`](Var::gelu) by a hyperbolic tangent:
@@ -32,7 +34,7 @@ unary!(
         let t = (x * SCALE * (square * CUBIC + 1.0)).tanh();
         let slope = (square * (3.0 * CUBIC) + 1.0) * SCALE;
         dy * 0.5 * (t + 1.0 + x * (1.0 - t.square()) * slope)
-    }
+    }, epilogue GeluTanh
 );
 
 /// dy · s · (1 + x · (1 − s)) with s = sigmoid(x): `(dy, x) → dx`, in one pass.
@@ -80,6 +82,10 @@ impl Unary for LeakyRelu {
 
     fn gradient<'g>(self, x: Var<'g>, _y: Var<'g>, dy: Var<'g>) -> Var<'g> {
         x.greater(0.0).select(dy, dy * self.slope)
+    }
+
+    fn epilogue(self) -> Option<EpilogueActivation> {
+        Some(EpilogueActivation::LeakyRelu(self.slope))
     }
 }
 

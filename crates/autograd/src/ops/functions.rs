@@ -27,11 +27,12 @@ unary!(
 );
 unary!(
     /// The hyperbolic tangent.
-    Tanh, tanh, |x| math::tanh(x), |_x, y, dy| dy * (1.0 - y.square())
+    Tanh, tanh, |x| math::tanh(x), |_x, y, dy| dy * (1.0 - y.square()), epilogue Tanh
 );
 unary!(
     /// 1 / (1 + e⁻ˣ).
-    Sigmoid, sigmoid, |x| math::sigmoid(x), |_x, y, dy| dy * y * (1.0 - y)
+    Sigmoid, sigmoid, |x| math::sigmoid(x), |_x, y, dy| dy * y * (1.0 - y),
+    epilogue Sigmoid
 );
 unary!(
     /// log(1 + eˣ), finite for every finite x.

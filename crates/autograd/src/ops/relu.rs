@@ -1,6 +1,7 @@
 //! The rectified linear unit and its gradient, one pass each.
 
 use regraft_tensor::Detail;
+use regraft_tensor::kernels::matmul::EpilogueActivation;
 use regraft_tensor::kernels::{elementwise, math};
 
 use crate::ops::{Map, Unary};
@@ -23,6 +24,10 @@ impl Unary for Relu {
     /// From y rather than x, so that x need not be kept and the op can be fused into the one before.
     fn gradient<'g>(self, _x: Var<'g>, y: Var<'g>, dy: Var<'g>) -> Var<'g> {
         y.graph().apply(ReluGradient, &[dy, y])
+    }
+
+    fn epilogue(self) -> Option<EpilogueActivation> {
+        Some(EpilogueActivation::Relu)
     }
 }
 

@@ -82,10 +82,11 @@ impl<F: Unary> Op for Map<F> {
     }
 }
 
-/// Defines functions of one number: the type, its documentation, the method of [`Var`], the value
-/// and the gradient.
+/// Defines functions of one number: the type, its documentation, the method of [`Var`], the value,
+/// the gradient, and the activation of products that it is, if it is one.
 macro_rules! unary {
-    ($(#[$documentation:meta])* $name:ident, $method:ident, |$x:ident| $value:expr, |$gx:ident, $gy:ident, $gdy:ident| $gradient:expr) => {
+    ($(#[$documentation:meta])* $name:ident, $method:ident, |$x:ident| $value:expr, |$gx:ident, $gy:ident, $gdy:ident| $gradient:expr
+        $(, epilogue $epilogue:ident)?) => {
         $(#[$documentation])*
         #[derive(Clone, Copy, Debug)]
         pub struct $name;
@@ -108,6 +109,13 @@ macro_rules! unary {
             ) -> $crate::Var<'g> {
                 $gradient
             }
+            $(
+                fn epilogue(
+                    self,
+                ) -> Option<regraft_tensor::kernels::matmul::EpilogueActivation> {
+                    Some(regraft_tensor::kernels::matmul::EpilogueActivation::$epilogue)
+                }
+            )?
         }
 
         impl<'g> $crate::Var<'g> {

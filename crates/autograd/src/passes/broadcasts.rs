@@ -10,7 +10,7 @@ use crate::{Nodes, Shape};
 pub fn skip_broadcasts(nodes: &Nodes) -> Nodes {
     let skipped = nodes.rebuild(|made, _, mut node| {
         let Source::Op { op, operands } = &mut node.source else {
-            return made.push(node);
+            return Some(made.push(node));
         };
         if op.broadcasts() {
             for position in 0..operands.len() {
@@ -25,7 +25,7 @@ pub fn skip_broadcasts(nodes: &Nodes) -> Nodes {
                 }
             }
         }
-        made.push(node)
+        Some(made.push(node))
     });
     super::prune(&skipped)
 }

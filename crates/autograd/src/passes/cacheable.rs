@@ -8,16 +8,18 @@ use crate::{Node, NodeId, Nodes};
 /// For each node whether its row `i` depends on sample `i` and constants alone, without randomness,
 /// bit for bit. Constants count as cacheable too.
 pub fn cacheable(nodes: &Nodes) -> Vec<bool> {
-    cacheable_from(nodes, usize::MAX)
+    cacheable_from(nodes, None)
 }
 
-/// As [`cacheable`], where only the first `sample_inputs` inputs are what is kept for: what depends
-/// on others (targets, sample weights) is not.
-fn cacheable_from(nodes: &Nodes, sample_inputs: usize) -> Vec<bool> {
-    let mut cacheable: Vec<bool> = Vec::with_capacity(nodes.nodes.len());
+/// As [`cacheable`], where only the first `sample_inputs` inputs, if that is told, are what is kept for:
+/// what depends on others (targets, sample weights) is not.
+fn cacheable_from(nodes: &Nodes, sample_inputs: Option<usize>) -> Vec<bool> {
+    let mut cacheable: Vec<bool> = Vec::with_capacity(nodes.len());
     for (_, node) in nodes.iter() {
         let is = match &node.source {
-            Source::Input { index } => *index < sample_inputs && node.shape.is_batch_first(),
+            Source::Input { index } => {
+                sample_inputs.is_none_or(|count| *index < count) && node.shape.is_batch_first()
+            }
             Source::Constant(_) => true,
             Source::Variable(_) => false,
             Source::Op { op, operands } => {
@@ -65,10 +67,10 @@ pub fn split(nodes: &Nodes, input_count: usize) -> Option<Split> {
 /// As [`split`], where only what depends on the first `sample_inputs` inputs (and on constants) can
 /// be kept: a loss of frozen layers alone depends on the targets too, which are fed at each step.
 pub fn split_at(nodes: &Nodes, sample_inputs: usize, input_count: usize) -> Option<Split> {
-    let cacheable = cacheable_from(nodes, sample_inputs);
+    let cacheable = cacheable_from(nodes, Some(sample_inputs));
     let per_sample = |id: NodeId| cacheable[id.0] && nodes.node(id).shape.is_batch_first();
     // Features are the cacheable results that something not cacheable, or the caller, uses.
-    let mut is_feature = vec![false; nodes.nodes.len()];
+    let mut is_feature = vec![false; nodes.len()];
     for (id, node) in nodes.iter() {
         if !cacheable[id.0] {
             for &operand in node.operands() {
@@ -76,7 +78,7 @@ pub fn split_at(nodes: &Nodes, sample_inputs: usize, input_count: usize) -> Opti
             }
         }
     }
-    for &output in &nodes.outputs {
+    for &output in nodes.outputs() {
         is_feature[output.0] |= per_sample(output) && nodes.node(output).op().is_some();
     }
     let features: Vec<NodeId> = nodes
@@ -87,22 +89,17 @@ pub fn split_at(nodes: &Nodes, sample_inputs: usize, input_count: usize) -> Opti
     if features.is_empty() {
         return None;
     }
-    let mut prefix = nodes.clone();
-    prefix.outputs = features.clone();
     let mut rest = nodes.clone();
-    for (position, feature) in features.iter().enumerate() {
-        let index = input_count + position;
-        rest.nodes[feature.0].source = Source::Input { index };
+    for (position, &feature) in features.iter().enumerate() {
+        rest.feed(feature, input_count + position);
     }
+    let prefix = nodes.clone().with_outputs(features);
     let rest = super::prune(&rest);
-    let mut rest_inputs: Vec<usize> = rest
-        .nodes
-        .iter()
-        .filter_map(|node| match node.source {
-            Source::Input { index } if index < input_count => Some(index),
-            _ => None,
-        })
-        .collect();
+    let inputs = rest.iter().filter_map(|(_, node)| match node.source {
+        Source::Input { index } if index < input_count => Some(index),
+        _ => None,
+    });
+    let mut rest_inputs: Vec<usize> = inputs.collect();
     rest_inputs.sort_unstable();
     Some(Split {
         prefix: super::prune(&prefix),

@@ -16,13 +16,13 @@ use crate::{Dim, Node, NodeId, Nodes};
 pub fn fold_scales(nodes: &Nodes) -> Nodes {
     let uses = nodes.uses();
     // Positions in the old list stand for the made node of the same value until it is rewritten.
-    let mut only_use: Vec<bool> = Vec::with_capacity(nodes.nodes.len());
+    let mut only_use: Vec<bool> = Vec::with_capacity(nodes.len());
     let rebuilt = nodes.rebuild(|made, id, node| {
         let rewritten = scaled(made, &node, &only_use).or_else(|| shifted(made, &node, &only_use));
         let new = rewritten.unwrap_or_else(|| made.push(node));
-        only_use.resize(made.nodes.len(), false);
+        only_use.resize(made.len(), false);
         only_use[new.0] = uses[id.0] == 1;
-        new
+        Some(new)
     });
     // The unscaled products are no longer asked for.
     super::prune(&rebuilt)
@@ -123,6 +123,7 @@ fn constant(made: &mut Nodes, value: Tensor, name: &str) -> NodeId {
         shape,
         data_type: crate::DataType::F32,
         name: name.to_string(),
+        backward: false,
     })
 }
 

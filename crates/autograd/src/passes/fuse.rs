@@ -3,116 +3,78 @@
 
 use std::sync::Arc;
 
+use regraft_tensor::Tensor;
 use regraft_tensor::kernels::matmul::{EpilogueActivation, Matrix, PackedMatrix};
 
-use regraft_tensor::Tensor;
-
 use crate::node::{Constant, Source};
-use crate::ops::{
-    Add, Convolution, FusedConvolution, FusedMatMul, Gelu, GeluTanh, LeakyRelu, Map, MatMul, Relu,
-    Sigmoid, Silu, Tanh, Zip,
-};
-use crate::{Node, NodeId, Nodes, Op};
+use crate::ops::{Add, Convolution, FusedConvolution, FusedMatMul, MatMul, Zip};
+use crate::{NodeId, Nodes, Op};
 
 /// Replaces `product`, `product + bias` and an activation of one of these by one op each, where nothing else
 /// needs the values in between.
 pub fn fuse(nodes: &Nodes) -> Nodes {
     let uses = nodes.uses();
-    // For each node of the original list that is absorbed into a later one: nothing is made for it
-    // until that one is reached, which then makes the whole.
-    let mut absorbed = vec![false; nodes.nodes.len()];
-    for (_, node) in nodes.iter() {
-        for operand in absorbable(nodes, node, &uses) {
-            absorbed[operand.0] = true;
+    // From the last node on, so that each product is taken with all that follows it.
+    let mut taken_in = vec![false; nodes.len()];
+    let mut products = Vec::with_capacity(nodes.len());
+    for (id, _) in nodes.iter().rev() {
+        let product = (!taken_in[id.0]).then(|| product_at(nodes, id, &uses));
+        let product = product.flatten();
+        for inner in product.iter().flat_map(|product| product.inner) {
+            inner.into_iter().for_each(|id| taken_in[id.0] = true);
         }
+        products.push(product);
     }
-    let mut renumbered: Vec<NodeId> = Vec::with_capacity(nodes.nodes.len());
-    let mut made = Nodes::default();
-    for (id, node) in nodes.iter() {
-        if absorbed[id.0] {
-            renumbered.push(NodeId(usize::MAX));
-            continue;
-        }
+    let mut fused = Nodes::default();
+    for ((_, node), product) in nodes.iter().zip(products.into_iter().rev()) {
         let mut node = node.clone();
-        if let Some((op, operands)) = fused(nodes, id, &uses) {
-            node.source = Source::Op { op, operands };
+        if let Some(product) = product {
+            node.source = product.fused(nodes);
         }
-        if let Source::Op { operands, .. } = &mut node.source {
-            for operand in operands {
-                *operand = renumbered[operand.0];
-            }
-        }
-        renumbered.push(made.push(node));
+        fused.push(node);
     }
-    made.outputs = nodes.outputs.iter().map(|id| renumbered[id.0]).collect();
-    // A weight that was packed is no longer an operand.
-    super::prune(&made)
+    // What was taken in, and weights that were packed, are no longer operands.
+    super::prune(&fused.with_outputs(nodes.outputs().to_vec()))
 }
 
-/// The operands of `node` that are computed for it alone and become part of it.
-fn absorbable(nodes: &Nodes, node: &Node, uses: &[usize]) -> Vec<NodeId> {
-    let sole = |id: NodeId| uses[id.0] == 1;
-    if activation(node).is_some() {
-        let inner = node.operands()[0];
-        let fits =
-            sole(inner) && (is_product(nodes, inner) || biased(nodes, inner, uses).is_some());
-        return if fits { vec![inner] } else { Vec::new() };
-    }
-    match biased_node(nodes, node, uses) {
-        Some((product, _)) => vec![product],
-        None => Vec::new(),
-    }
+/// A product, and what is applied to it alone.
+struct Product {
+    id: NodeId,
+    bias: Option<NodeId>,
+    activation: EpilogueActivation,
+    /// The nodes below the last one: the product and its sum with the bias.
+    inner: [Option<NodeId>; 2],
 }
 
-/// The activation that a node applies to its operand, if a product can do it. A product's activation
-/// has the same bits as the op.
-fn activation(node: &Node) -> Option<EpilogueActivation> {
-    if let Some(Map(LeakyRelu { slope })) = node.op_as() {
-        return Some(EpilogueActivation::LeakyRelu(*slope));
-    }
-    let known = [
-        (
-            node.op_as::<Map<Relu>>().is_some(),
-            EpilogueActivation::Relu,
-        ),
-        (
-            node.op_as::<Map<Sigmoid>>().is_some(),
-            EpilogueActivation::Sigmoid,
-        ),
-        (
-            node.op_as::<Map<Tanh>>().is_some(),
-            EpilogueActivation::Tanh,
-        ),
-        (
-            node.op_as::<Map<Silu>>().is_some(),
-            EpilogueActivation::Silu,
-        ),
-        (
-            node.op_as::<Map<Gelu>>().is_some(),
-            EpilogueActivation::Gelu,
-        ),
-        (
-            node.op_as::<Map<GeluTanh>>().is_some(),
-            EpilogueActivation::GeluTanh,
-        ),
-    ];
-    let found = known.into_iter().find(|(is, _)| *is);
-    found
-        .map(|(_, activation)| activation)
-        .or_else(|| node.op()?.epilogue())
-}
-
-fn is_product(nodes: &Nodes, id: NodeId) -> bool {
+/// The product of which node `id` is the end: its activation, its sum with a bias, or itself.
+fn product_at(nodes: &Nodes, id: NodeId, uses: &[usize]) -> Option<Product> {
     let node = nodes.node(id);
-    node.op_as::<MatMul>().is_some() || node.op_as::<Convolution>().is_some()
+    let Some(activation) = node.op()?.epilogue() else {
+        return biased_at(nodes, id, uses);
+    };
+    let &[inner] = node.operands() else {
+        return None;
+    };
+    let product = biased_at(nodes, inner, uses).filter(|_| uses[inner.0] == 1)?;
+    Some(Product {
+        activation,
+        inner: [product.inner[0], Some(inner)],
+        ..product
+    })
 }
 
-/// The product and the bias of `product + bias`.
-fn biased(nodes: &Nodes, id: NodeId, uses: &[usize]) -> Option<(NodeId, NodeId)> {
-    biased_node(nodes, nodes.node(id), uses)
-}
-
-fn biased_node(nodes: &Nodes, node: &Node, uses: &[usize]) -> Option<(NodeId, NodeId)> {
+/// As [`product_at`], without an activation.
+fn biased_at(nodes: &Nodes, id: NodeId, uses: &[usize]) -> Option<Product> {
+    let of = |id: NodeId, bias: Option<NodeId>| Product {
+        id,
+        bias,
+        activation: EpilogueActivation::None,
+        inner: [bias.map(|_| id), None],
+    };
+    if is_product(nodes, id) {
+        return Some(of(id, None));
+    }
+    let node = nodes.node(id);
     node.op_as::<Zip<Add>>()?;
     let &[product, bias] = node.operands() else {
         return None;
@@ -121,54 +83,51 @@ fn biased_node(nodes: &Nodes, node: &Node, uses: &[usize]) -> Option<(NodeId, No
     let fits = is_product(nodes, product)
         && uses[product.0] == 1
         && nodes.node(bias).shape.dims() == [columns];
-    fits.then_some((product, bias))
+    fits.then(|| of(product, Some(bias)))
 }
 
-/// The fused op that stands for node `id`, with operands numbered as in `nodes`.
-fn fused(nodes: &Nodes, id: NodeId, uses: &[usize]) -> Option<(Arc<dyn Op>, Vec<NodeId>)> {
+fn is_product(nodes: &Nodes, id: NodeId) -> bool {
     let node = nodes.node(id);
-    let (inner, activation) = match activation(node) {
-        Some(activation) if uses[node.operands()[0].0] == 1 => (node.operands()[0], activation),
-        Some(_) => return None,
-        None => (id, EpilogueActivation::None),
-    };
-    let (product, bias) = match biased(nodes, inner, uses) {
-        Some((product, bias)) => (product, Some(bias)),
-        None => (inner, None),
-    };
-    let &[a, b] = nodes.node(product).operands() else {
-        return None;
-    };
-    let weight = nodes.node(b).constant().and_then(Constant::f32);
-    let mut operands = vec![a];
-    if weight.is_none() {
-        operands.push(b);
-    }
-    operands.extend(bias);
-    let bias = bias.is_some();
-    if let Some(&Convolution { window, groups }) = nodes.node(product).op_as() {
-        let op = FusedConvolution::new(window, groups, weight, bias, activation);
-        return Some((Arc::new(op), operands));
-    }
-    let transposed = nodes.node(product).op_as::<MatMul>()?.transposed;
-    let op = FusedMatMul {
-        packed: weight.and_then(|weight| pack(weight, transposed)),
-        transposed,
-        bias,
-        activation,
-    };
-    Some((Arc::new(op), operands))
+    node.op_as::<MatMul>().is_some() || node.op_as::<Convolution>().is_some()
 }
 
-fn pack(weight: &Tensor, transposed: bool) -> Option<Arc<PackedMatrix>> {
+impl Product {
+    /// The op that stands for the whole, and its operands.
+    fn fused(&self, nodes: &Nodes) -> Source {
+        let product = nodes.node(self.id);
+        let &[a, b] = product.operands() else {
+            unreachable!("a product has two operands");
+        };
+        let weight = nodes.node(b).constant().and_then(Constant::f32);
+        let mut operands = vec![a];
+        if weight.is_none() {
+            operands.push(b);
+        }
+        operands.extend(self.bias);
+        let (bias, activation) = (self.bias.is_some(), self.activation);
+        let op: Arc<dyn Op> = match (product.op_as(), product.op_as()) {
+            (Some(&Convolution { window, groups }), _) => Arc::new(FusedConvolution::new(
+                window, groups, weight, bias, activation,
+            )),
+            (_, Some(&MatMul { transposed })) => Arc::new(FusedMatMul {
+                packed: weight.map(|weight| pack(weight, transposed)),
+                transposed,
+                bias,
+                activation,
+            }),
+            _ => unreachable!("a product is one of the two"),
+        };
+        Source::Op { op, operands }
+    }
+}
+
+fn pack(weight: &Tensor, transposed: bool) -> Arc<PackedMatrix> {
     let &[rows, columns] = weight.shape() else {
-        return None;
+        unreachable!("the right operand of a matrix product has two axes");
     };
     let matrix = Matrix::new(weight.as_slice(), rows, columns);
-    let matrix = if transposed {
-        matrix.transposed()
-    } else {
-        matrix
-    };
-    Some(Arc::new(PackedMatrix::new(matrix)))
+    Arc::new(PackedMatrix::new(match transposed {
+        true => matrix.transposed(),
+        false => matrix,
+    }))
 }

@@ -18,7 +18,7 @@ pub struct Slots {
 /// needs it any more, else the free buffer that fits best, else a new one. Outputs keep theirs.
 /// `batch` is the batch size for which the fit is judged.
 pub fn assign_slots(nodes: &Nodes, batch: usize) -> Slots {
-    let count = nodes.nodes.len();
+    let count = nodes.len();
     // The last node that reads each value; outputs are read after the end.
     let mut last_use = vec![0; count];
     for (id, node) in nodes.iter() {
@@ -26,7 +26,7 @@ pub fn assign_slots(nodes: &Nodes, batch: usize) -> Slots {
             last_use[operand.0] = id.0;
         }
     }
-    for output in &nodes.outputs {
+    for output in nodes.outputs() {
         last_use[output.0] = count;
     }
     let mut slots = Slots {

@@ -1,6 +1,5 @@
 //! Passes: small rewrites of a graph that keep its numbers (all but [`fold_scales`] every bit).
-//! [`optimize`] runs them in order before a
-//! program is compiled; each can be run and tested alone.
+//! [`optimize`] runs [`ALL`] in order before a program is compiled; each can be run and tested alone.
 
 mod broadcasts;
 mod cacheable;
@@ -22,10 +21,39 @@ pub use share::share;
 
 use crate::Nodes;
 
+/// A pass, with the name under which it is traced.
+pub type Pass = (&'static str, fn(&Nodes) -> Nodes);
+
 /// All passes in the order in which each finds what the one before prepared: drop what nobody asks
 /// for, repeat nothing that an op repeats itself, compute what is constant, compute the same thing
 /// once, fold factors into constant weights, fuse products with what follows them.
+pub const ALL: [Pass; 6] = [
+    ("prune", prune),
+    ("skip_broadcasts", skip_broadcasts),
+    ("fold_constants", fold_constants),
+    ("share", share),
+    ("fold_scales", fold_scales),
+    ("fuse", fuse),
+];
+
+/// What all passes make of `nodes`.
 pub fn optimize(nodes: &Nodes) -> Nodes {
-    let shared = share(&fold_constants(&skip_broadcasts(&prune(nodes))));
-    fuse(&fold_scales(&shared))
+    optimize_traced(nodes, |_, _| ())
+}
+
+/// As [`optimize`]; `after` is shown the nodes after each pass, with its name.
+///
+/// ```
+/// # use regraft_autograd::{Graph, passes};
+/// # let graph = Graph::new();
+/// # let y = graph.samples("x", &[2]) * 1.0;
+/// passes::optimize_traced(&graph.nodes_for(&[y]), |pass, nodes| println!("{pass}\n{nodes}"));
+/// ```
+pub fn optimize_traced(nodes: &Nodes, mut after: impl FnMut(&str, &Nodes)) -> Nodes {
+    let mut nodes = nodes.clone();
+    for (name, pass) in ALL {
+        nodes = pass(&nodes);
+        after(name, &nodes);
+    }
+    nodes
 }

@@ -39,9 +39,9 @@ pub fn share(nodes: &Nodes) -> Nodes {
             Source::Variable(id) => Some(Identity::Variable(*id)),
             _ => None,
         };
-        match key {
+        Some(match key {
             None => made.push(node),
             Some(key) => *known.entry(key).or_insert_with(|| made.push(node)),
-        }
+        })
     })
 }

@@ -177,9 +177,9 @@ fn the_usual_ones_are_one_op() {
     ] {
         let graph = Graph::new();
         let x = graph.samples("x", &[3]);
-        let before = graph.nodes().nodes.len();
+        let before = graph.nodes().len();
         activation(name, json!({})).apply(x);
-        assert_eq!(graph.nodes().nodes.len(), before + 1, "{name}");
+        assert_eq!(graph.nodes().len(), before + 1, "{name}");
     }
 }
 

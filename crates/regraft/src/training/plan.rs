@@ -99,9 +99,9 @@ impl<N: Network> Trainable<N> {
         let all = Steps::new(&all, purpose, true)?;
 
         let made_by = |nodes: Option<&Nodes>| -> HashSet<String> {
-            let ops = nodes.into_iter().flat_map(|nodes| &nodes.nodes);
-            ops.filter(|node| node.op().is_some())
-                .map(|node| node.name.clone())
+            let ops = nodes.into_iter().flat_map(Nodes::iter);
+            ops.filter(|(_, node)| node.op().is_some() && !node.backward)
+                .map(|(_, node)| node.name.clone())
                 .collect()
         };
         let in_prefix = made_by(steps.prefix().map(|prefix| prefix.nodes()));

@@ -144,7 +144,7 @@ impl Steps {
         };
         let features = prefix.iter().flat_map(|prefix| {
             let node = |&output| prefix.node(output);
-            prefix.outputs.iter().map(node)
+            prefix.outputs().iter().map(node)
         });
         Ok(Steps {
             feature_rows: features.clone().map(|node| node.shape.len(1)).collect(),

@@ -101,12 +101,12 @@ pub fn assert_zero(model: &Model, mask: &Mask, losses: &[LossFunction], samples:
     for (path, _) in &frozen {
         assert!(!listed.contains(&path.as_str()), "{path} is to be trained");
     }
-    let before = graph.nodes().nodes.len();
+    let before = graph.nodes().len();
     let vars: Vec<Var<'_>> = frozen.iter().map(|(_, var)| *var).collect();
     let gradients = graph.grad(loss, &vars).unwrap();
     {
         let nodes = graph.nodes();
-        for node in &nodes.nodes[before..] {
+        for (_, node) in nodes.iter().skip(before) {
             let inner = node.operands().iter().all(|operand| operand.0 >= before);
             let made = node.constant().is_some() || node.op().is_some();
             assert!(
