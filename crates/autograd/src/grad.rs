@@ -100,26 +100,38 @@ impl<T: Clone> PerNode<T> {
     }
 
     /// The value of a node; `None` outside the stretch.
-    fn get(&mut self, id: NodeId) -> Option<&mut T> {
+    fn slot(&mut self, id: NodeId) -> Option<&mut T> {
         self.values.get_mut(id.0.checked_sub(self.first)?)
     }
 }
 
-/// For each node, from the first of `wrt` to `last`, whether it is one of `wrt` or computed from one.
+impl PerNode<bool> {
+    /// Whether a node is in the stretch and marked.
+    fn marks(&self, id: NodeId) -> bool {
+        let place = id.0.checked_sub(self.first);
+        place.and_then(|place| self.values.get(place)) == Some(&true)
+    }
+
+    fn mark(&mut self, id: NodeId) {
+        if let Some(mark) = self.slot(id) {
+            *mark = true;
+        }
+    }
+}
+
+/// Marks each node, from the first of `wrt` to `last`, that is one of `wrt` or computed from one.
 /// Constants do not count.
 fn depends_on(graph: &Graph, wrt: &[Var<'_>], last: NodeId) -> PerNode<bool> {
     let first = wrt.iter().map(|var| var.id()).min();
     let mut depends = PerNode::new(first.unwrap_or(NodeId(last.0 + 1)), last, false);
-    let nodes = graph.nodes();
     for var in wrt.iter().filter(|var| !var.is_constant()) {
-        if let Some(depends) = depends.get(var.id()) {
-            *depends = true;
-        }
+        depends.mark(var.id());
     }
+    let nodes = graph.nodes();
     for id in depends.ids() {
         let mut operands = nodes.node(id).operands().iter();
-        if operands.any(|&operand| depends.get(operand).is_some_and(|it| *it)) {
-            depends.get(id).map(|depends| *depends = true);
+        if operands.any(|&operand| depends.marks(operand)) {
+            depends.mark(id);
         }
     }
     depends
@@ -138,14 +150,16 @@ pub(crate) fn pull_back<'g>(
         values: vec![None; wrt.len()],
         stopped_at: Vec::new(),
     };
-    let mut depends = depends_on(graph, wrt, value.id());
-    if !depends.get(value.id()).is_some_and(|it| *it) {
+    let depends = depends_on(graph, wrt, value.id());
+    if !depends.marks(value.id()) {
         return found;
     }
     let mut cotangents = PerNode::new(NodeId(depends.first), value.id(), None);
-    cotangents.get(value.id()).map(|it| *it = Some(cotangent));
+    let mut cotangent = Some(cotangent);
     for id in depends.ids().rev() {
-        let Some(cotangent) = cotangents.get(id).and_then(Option::take) else {
+        // The last node's is given, that of the others is the sum of what was handed on to them.
+        let sum = cotangents.slot(id).and_then(Option::take);
+        let Some(cotangent) = cotangent.take().or(sum) else {
             continue;
         };
         let asked = wrt.iter().zip(&mut found.values);
@@ -155,10 +169,10 @@ pub(crate) fn pull_back<'g>(
         let name = graph.nodes().node(id).name.clone();
         graph.within(&name, || {
             for (operand, gradient) in
-                hand_on(graph, id, cotangent, &mut depends, &mut found.stopped_at)
+                hand_on(graph, id, cotangent, &depends, &mut found.stopped_at)
             {
                 let sum = cotangents
-                    .get(operand)
+                    .slot(operand)
                     .expect("what depends is in the stretch");
                 *sum = Some(match *sum {
                     Some(earlier) => earlier + gradient,
@@ -177,7 +191,7 @@ fn hand_on<'g>(
     graph: &'g Graph,
     id: NodeId,
     cotangent: Var<'g>,
-    depends: &mut PerNode<bool>,
+    depends: &PerNode<bool>,
     stopped_at: &mut Vec<String>,
 ) -> Vec<(NodeId, Var<'g>)> {
     let (op, operands) = match &graph.nodes().node(id).source {
@@ -187,7 +201,7 @@ fn hand_on<'g>(
     let vars: Vec<Var<'g>> = operands.iter().map(|&operand| graph.var(operand)).collect();
     let mut wanted = Vec::with_capacity(vars.len());
     for var in &vars {
-        let reached = depends.get(var.id()).is_some_and(|it| *it);
+        let reached = depends.marks(var.id());
         // Integers do not move with what they were made of.
         let moves = var.data_type() == DataType::F32;
         if reached && !moves {

@@ -6,7 +6,8 @@ mod common;
 use common::random_graph::{STEP, WIDTH, build, recipes, run, run_on, samples};
 use proptest::prelude::*;
 use regraft_autograd::passes::{
-    assign_slots, fold_constants, fold_scales, fuse, optimize, prune, share, skip_broadcasts, split,
+    assign_slots, fold_constants, fold_scales, fuse, optimize, optimize_traced, prune, share,
+    skip_broadcasts, split,
 };
 use regraft_autograd::{Feed, Nodes, Program, Run};
 
@@ -14,25 +15,56 @@ fn bits(nodes: &Nodes, batch: usize) -> Vec<Vec<u32>> {
     run(&mut Program::from_nodes(nodes.clone()).workspace(), batch)
 }
 
+/// That a pass, which is not larger, keeps every bit. Folding a factor or an offset into constant weights
+/// rounds; where `fold_scales` finds one, numbers are near.
+fn keeps(name: &str, before: &Nodes, after: &Nodes, batch: usize) -> Result<(), TestCaseError> {
+    prop_assert!(after.len() <= before.len(), "{name}");
+    let (expected, received) = (bits(before, batch), bits(after, batch));
+    if name != "fold_scales" || before.to_string() == after.to_string() {
+        prop_assert_eq!(received, expected, "{}\n{}\n{}", name, before, after);
+        return Ok(());
+    }
+    for (expected, received) in expected.iter().zip(&received) {
+        let numbers = |bits: &[u32]| {
+            bits.iter()
+                .map(|&it| f32::from_bits(it))
+                .collect::<Vec<_>>()
+        };
+        let (expected, received) = (numbers(expected), numbers(received));
+        let largest = expected
+            .iter()
+            .fold(1.0, |largest: f32, x| largest.max(x.abs()));
+        for (a, b) in received.iter().zip(&expected) {
+            let near = a.to_bits() == b.to_bits() || (a - b).abs() < 1e-4 * largest;
+            prop_assert!(near, "{name}: {a} {b}\n{before}\n{after}");
+        }
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(150))]
     #[test]
     fn every_pass_keeps_every_bit(recipe in recipes(), batch in 1usize..6) {
         let nodes = build(&recipe);
-        let expected = bits(&nodes, batch);
         let pruned = prune(&nodes);
         for (name, changed) in [
-            ("prune", pruned.clone()),
-            ("broadcasts", skip_broadcasts(&pruned)),
-            ("fold", fold_constants(&pruned)),
+            ("skip_broadcasts", skip_broadcasts(&pruned)),
+            ("fold_constants", fold_constants(&pruned)),
             ("share", share(&pruned)),
-            ("fold scales", fold_scales(&pruned)),
+            ("fold_scales", fold_scales(&pruned)),
             ("fuse", fuse(&pruned)),
-            ("optimize", optimize(&nodes)),
-            ("optimize twice", optimize(&optimize(&nodes))),
         ] {
-            prop_assert!(changed.len() <= nodes.len(), "{}", name);
-            prop_assert_eq!(bits(&changed, batch), expected.clone(), "{}\n{}", name, changed);
+            keeps(name, &pruned, &changed, batch)?;
+        }
+        for nodes in [optimize(&nodes), nodes] {
+            let mut before = nodes.clone();
+            let mut kept = Ok(());
+            optimize_traced(&nodes, |name, after| {
+                kept = kept.clone().and_then(|()| keeps(name, &before, after, batch));
+                before = after.clone();
+            });
+            kept?;
         }
     }
 

@@ -3,7 +3,6 @@
 // Each test binary uses a part of it.
 #![allow(dead_code)]
 
-pub mod interpreter;
 pub mod random_graph;
 
 use regraft_autograd::{DataType, Dim, IntTensor, Shape, Tensor, Var};

@@ -1,11 +1,13 @@
 //! Two executors agree: the CPU, and an interpreter that computes every op from its formula. What the
 //! CPU's kernels, passes, fusing, packing and buffers make of a program is checked against that.
 
+#[path = "../common/mod.rs"]
 mod common;
+mod interpreter;
 
-use common::interpreter::{Interpreter, Memory, value_of};
 use common::random_graph::{STEP, build, recipes, samples, weights};
 use common::{Case, Sizes, Value, differentiable, without_gradient};
+use interpreter::{Interpreter, Memory, value_of};
 use proptest::prelude::*;
 use regraft_autograd::passes::{optimize, optimize_traced};
 use regraft_autograd::{

@@ -676,7 +676,7 @@ fn reduced(name: &str, settings: &Settings, operands: &[Array], shape: &[usize])
     };
     let by_row = |function: &dyn Fn(&[f64]) -> Vec<f64>| {
         let rows = x.data.chunks(x.shape.last().copied().unwrap().max(1));
-        array(rows.flat_map(|row| function(row)).collect())
+        array(rows.flat_map(function).collect())
     };
     match name {
         "sum" => over(&|group| group.iter().sum()),
@@ -886,7 +886,7 @@ fn pooled(name: &str, settings: &Settings, operands: &[Array], shape: &[usize]) 
     // The first of the largest.
     let largest = |x: &Array, cells: &[Vec<usize>]| -> Vec<usize> {
         let best = |a: &Vec<usize>, b: &Vec<usize>| x.at(a) >= x.at(b);
-        let mut cells = cells.to_vec().into_iter();
+        let mut cells = cells.iter().cloned();
         let first = cells.next().unwrap();
         cells.fold(first, |a, b| if best(&a, &b) { a } else { b })
     };
