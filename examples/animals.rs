@@ -130,7 +130,7 @@ fn backbone(network: &Model) -> Result<Model> {
     let large = f.apply(Resizing::new(160, 160), &[pictures])?;
     let colour = f.apply(Concatenate::new(), &[large, large, large])?;
     let scaled = f.apply(Rescaling::new(1.0 / 127.5).offset(-1.0), &[colour])?;
-    let features = f.apply((*trunk).clone().named(TRUNK), &[scaled])?;
+    let features = f.apply(trunk.named(TRUNK), &[scaled])?;
     Ok(f.model(&[pictures], &[features])?.into())
 }
 
@@ -170,7 +170,7 @@ fn new_head(features: &Tensor) -> Result<Vec<LayerSpec>> {
     ])
 }
 
-fn compile<N: regraft::Network>(model: &mut regraft::Trainable<N>, rate: f32) -> Result<()> {
+fn compile(model: &mut Model, rate: f32) -> Result<()> {
     let loss = SparseCategoricalCrossentropy::from_logits();
     model.compile(Adam::new(rate), loss, ["accuracy"])?;
     Ok(())

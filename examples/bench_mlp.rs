@@ -10,7 +10,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use regraft::layers::{Dense, Input, layers};
 use regraft::losses::SparseCategoricalCrossentropy;
 use regraft::ndarray::{Array2, s};
-use regraft::{Callback, Context, Fit, History, Result as RegraftResult, Sequential, Verbosity};
+use regraft::{
+    Callback, Context, Fit, History, Model, Result as RegraftResult, Sequential, Verbosity,
+};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -29,7 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 }
 
-fn tutorial() -> RegraftResult<Sequential> {
+fn tutorial() -> RegraftResult<Model> {
     Sequential::new(layers![
         Input::new([784]),
         Dense::new(32).activation("relu"),
@@ -40,7 +42,7 @@ fn tutorial() -> RegraftResult<Sequential> {
 }
 
 /// Loads the weights, freezes all layers but the last if asked to, compiles.
-fn prepared(directory: &Path, frozen: bool) -> Result<Sequential, Box<dyn Error>> {
+fn prepared(directory: &Path, frozen: bool) -> Result<Model, Box<dyn Error>> {
     let mut model = tutorial()?;
     let _report = model.load_weights(directory.join("base.weights.h5"))?;
     if frozen {

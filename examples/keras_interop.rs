@@ -18,7 +18,7 @@ use regraft::losses::{LossFunction, SparseCategoricalCrossentropy};
 use regraft::ndarray::ArrayD;
 use regraft::optimizers::Optimizer;
 use regraft::random::{Key, normal, uniform};
-use regraft::{Data, Fit, IntoData, Model, OptimizerState, Verbosity};
+use regraft::{Data, Fit, IntoData, Model, OptimizerState, Sequential, Verbosity};
 use serde_json::{Value, json};
 
 /// How far predictions may differ, relative to the largest; and losses, to themselves or 1.
@@ -380,8 +380,7 @@ fn own_models() -> Vec<(&'static str, Vec<LayerSpec>, &'static str)> {
 }
 
 fn of_layers(layers: Vec<LayerSpec>) -> Result<Model> {
-    let sequential = regraft_layers::Sequential::new(layers)?;
-    Ok(regraft_layers::Model::from(sequential).into())
+    Ok(Sequential::new(layers)?)
 }
 
 /// Random values everywhere, so that no two weights can be taken for each other.

@@ -15,7 +15,7 @@ use regraft::losses::SparseCategoricalCrossentropy;
 use regraft::ndarray::{Array2, Axis};
 use regraft::optimizers::Adam;
 use regraft::random::{Key, normal};
-use regraft::{Fit, History, Sequential, Verbosity};
+use regraft::{Fit, History, Model, Sequential, Verbosity};
 
 /// What the ten classes are, in the order of the labels.
 const CLASSES: [&str; 10] = [
@@ -107,7 +107,7 @@ fn main() -> Result<()> {
 }
 
 /// The tutorial's network.
-fn network(seed: u64) -> Result<Sequential> {
+fn network(seed: u64) -> Result<Model> {
     Ok(Sequential::with_seed(
         layers![
             Input::new([784]),
@@ -120,7 +120,7 @@ fn network(seed: u64) -> Result<Sequential> {
     )?)
 }
 
-fn compile(model: &mut Sequential) -> Result<()> {
+fn compile(model: &mut Model) -> Result<()> {
     let loss = SparseCategoricalCrossentropy::from_logits();
     model.compile(Adam::new(3e-3), loss, ["accuracy"])?;
     Ok(())

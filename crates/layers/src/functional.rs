@@ -11,7 +11,7 @@ use crate::layers::Input;
 use crate::model::Model;
 use crate::names::near;
 use crate::structure::{Ends, Structure};
-use crate::topology::{Entry, Topology, ValueId};
+use crate::topology::{Container, Entry, Topology, ValueId};
 use crate::{Error, LayerExt, Result, Sequential};
 
 /// Builds a [`Model`] by applying layers to the outputs of others.
@@ -58,7 +58,7 @@ impl Functional {
     /// An empty graph whose layers draw their first weights from `seed`.
     pub fn with_seed(seed: u64) -> Self {
         static COUNT: AtomicU64 = AtomicU64::new(0);
-        let mut model = Model::empty("functional", "Functional");
+        let mut model = Model::empty("functional", Container::Functional);
         model.seed = seed;
         Functional {
             model,
@@ -463,7 +463,7 @@ impl Order {
         };
         let entry = |&position: &usize| -> Entry { topology.layers[position].clone() };
         Topology {
-            class_name: topology.class_name.clone(),
+            container: topology.container,
             frozen: topology.frozen,
             layers: self.layers.iter().map(entry).collect(),
             calls: self.calls.iter().map(call).collect(),

@@ -10,7 +10,7 @@ use regraft_autograd::{DataType, Shape, Var};
 use regraft_tensor::Detail;
 use serde_json::{Map, Value};
 
-use crate::{Call, ElementType, Flow, Freezing, Model, Sequential, Weights};
+use crate::{Call, ElementType, Flow, Freezing, Model, Weights};
 
 /// A layer of a model.
 ///
@@ -262,12 +262,6 @@ impl From<Model> for LayerSpec {
     }
 }
 
-impl From<Sequential> for LayerSpec {
-    fn from(model: Sequential) -> Self {
-        Model::from(model).into()
-    }
-}
-
 /// What every layer can be told on its way into a model.
 pub trait LayerExt: Into<LayerSpec> + Sized {
     /// Gives the layer a name instead of the automatic one: `Dense::new(10).named("head")`.
@@ -283,7 +277,6 @@ pub trait LayerExt: Into<LayerSpec> + Sized {
 
 impl<L: Layer> LayerExt for L {}
 impl LayerExt for Model {}
-impl LayerExt for Sequential {}
 
 /// A list of layers of different kinds: `layers![Input::new([4]), Dense::new(2)]`.
 #[macro_export]

@@ -7,7 +7,7 @@ use crate::names::{meant, unique_name};
 use crate::revision::Revision;
 use crate::shared::Met;
 use crate::structure::Structure;
-use crate::topology::{Topology, ValueId};
+use crate::topology::{Container, Topology, ValueId};
 use crate::weight::{Weight, WeightStore};
 use crate::{ElementType, Error, Result};
 
@@ -41,11 +41,11 @@ impl Clone for Model {
 }
 
 impl Model {
-    pub(crate) fn empty(name: &str, class_name: &str) -> Self {
+    pub(crate) fn empty(name: &str, container: Container) -> Self {
         Model {
             name: name.to_string(),
             topology: Topology {
-                class_name: class_name.to_string(),
+                container,
                 ..Topology::default()
             },
             store: WeightStore::default(),
@@ -65,8 +65,8 @@ impl Model {
     }
 
     /// `Sequential` or `Functional`.
-    pub fn class_name(&self) -> &str {
-        &self.topology.class_name
+    pub fn class_name(&self) -> &'static str {
+        self.topology.container.class_name()
     }
 
     /// Whether all layers have their weights.
@@ -175,6 +175,20 @@ impl Model {
     pub fn output_shapes(&self) -> Vec<Shape> {
         let shape = |value: &ValueId| self.value_shape(*value);
         self.topology.outputs.iter().filter_map(shape).collect()
+    }
+
+    /// The shape of the output.
+    ///
+    /// # Errors
+    /// If the model is not built, or has several.
+    pub fn output_shape(&self) -> Result<Shape> {
+        self.require_built()?;
+        let shapes = self.output_shapes();
+        let [shape] = shapes.as_slice() else {
+            let detail = Detail::new(&self.name, "1 output", shapes.len());
+            return Err(Error::Model(detail.help("call `output_shapes`")));
+        };
+        Ok(shape.clone())
     }
 
     /// The element types of the inputs in the data-flow graph.

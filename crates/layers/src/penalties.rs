@@ -222,7 +222,7 @@ mod tests {
             Input::new([2]),
             crate::LayerExt::named(Dense::new(2), "own")
         ];
-        let mut named = Model::from(Sequential::new(layers).unwrap());
+        let mut named = Sequential::new(layers).unwrap();
         let other = L2SP::towards(&model, 1.0);
         assert!(named.set_regularizer("own", "kernel", other).is_err());
     }

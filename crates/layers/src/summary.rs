@@ -235,7 +235,7 @@ impl Model {
                     sources.push(format!("{name}[{number}][{}]", input.output));
                 }
             }
-            let hidden = entry.is_input() && self.class_name() == "Sequential";
+            let hidden = entry.is_input() && self.topology.is_stack();
             if !hidden {
                 let layer = LayerInfo::new(entry.name.clone(), entry, self.weights());
                 let sources = match sources.is_empty() {

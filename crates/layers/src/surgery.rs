@@ -9,7 +9,7 @@ use crate::info::LayerKey;
 use crate::layer::LayerSpec;
 use crate::names::near;
 use crate::structure::Structure;
-use crate::topology::{Body, Topology, ValueId};
+use crate::topology::{Body, Container, Topology, ValueId};
 use crate::{Error, LayerInfo, Model, Result};
 
 impl Model {
@@ -194,8 +194,8 @@ fn ending_at(topology: &Topology, outputs: &[ValueId], drop_inputs: bool) -> Top
     let mut ended = order.apply(topology, &inputs, outputs);
     ended.input_structure = left(&topology.input_structure, &topology.inputs, &inputs);
     ended.output_structure = left(&topology.output_structure, &topology.outputs, outputs);
-    if ended.class_name == "Sequential" && !ended.is_chain() {
-        ended.class_name = "Functional".to_string();
+    if ended.is_stack() && !ended.is_chain() {
+        ended.container = Container::Functional;
     }
     for layer in 0..ended.layers.len() {
         if let Body::Nested(_) = ended.layers[layer].body {
@@ -415,7 +415,7 @@ mod tests {
         let grafted = model
             .replace_head("a", layers![Dense::new(2).named("c")])
             .unwrap();
-        let grafted = Sequential::try_from(grafted).unwrap();
+        assert_eq!(grafted.class_name(), "Sequential");
         assert_eq!(paths(&grafted), ["a", "c"]);
         let both = model.features(["a", "c"]).unwrap();
         assert_eq!(both.class_name(), "Functional");

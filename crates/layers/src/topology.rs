@@ -10,11 +10,31 @@ use crate::{ElementType, Freezing, Layer};
 /// How many models may be nested in each other.
 pub(crate) const DEEPEST: usize = 32;
 
+/// The two kinds of model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Container {
+    /// A stack: each layer takes the output of the one before.
+    Sequential,
+    /// Any graph of layers.
+    #[default]
+    Functional,
+}
+
+impl Container {
+    /// What Keras calls it.
+    pub fn class_name(self) -> &'static str {
+        match self {
+            Container::Sequential => "Sequential",
+            Container::Functional => "Functional",
+        }
+    }
+}
+
 /// Layers and how they are connected.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Topology {
-    /// `Sequential` or `Functional`.
-    pub class_name: String,
+    /// What kind of model it is.
+    pub container: Container,
     pub layers: Vec<Entry>,
     /// In an order in which every value is there before it is used.
     pub calls: Vec<LayerCall>,
@@ -116,7 +136,7 @@ impl Entry {
     pub fn class_name(&self) -> &str {
         match &self.body {
             Body::Leaf(layer) => layer.class_name(),
-            Body::Nested(topology) => &topology.class_name,
+            Body::Nested(topology) => topology.container.class_name(),
         }
     }
 
@@ -219,9 +239,14 @@ impl Topology {
 impl Topology {
     /// The layers that users see: of a `Sequential` all but the input, as in Keras.
     pub fn shown(&self) -> impl Iterator<Item = &Entry> {
-        let sequential = self.class_name == "Sequential";
-        let hidden = move |entry: &&Entry| sequential && entry.is_input();
-        self.layers.iter().filter(move |entry| !hidden(entry))
+        let hides_inputs = self.is_stack();
+        let entries = self.layers.iter();
+        entries.filter(move |entry| !(hides_inputs && entry.is_input()))
+    }
+
+    /// Whether it is a `Sequential`.
+    pub fn is_stack(&self) -> bool {
+        self.container == Container::Sequential
     }
 
     /// Calls `change` with every single layer but inputs.

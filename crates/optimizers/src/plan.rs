@@ -199,6 +199,15 @@ impl Optimizer {
         ))
     }
 
+    /// Gives parameters other ids, as when the model that they belong to was copied: those for which
+    /// `renamed` has one. Plans made before cannot be used any more.
+    pub fn rename_ids(&mut self, renamed: impl Fn(u64) -> Option<u64>) {
+        for memory in &mut self.memories {
+            memory.info.id = renamed(memory.info.id).unwrap_or(memory.info.id);
+        }
+        self.generation += 1;
+    }
+
     /// Forgets the slots of the parameter at `path`. Returns whether there were any. Plans made
     /// before cannot be used any more.
     pub fn forget(&mut self, path: &str) -> bool {

@@ -79,7 +79,7 @@ impl Loss for PseudoHuber {
 }
 
 /// The largest error seen.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct LargestError(f64);
 
 impl Metric for LargestError {

@@ -5,19 +5,20 @@ mod error;
 pub mod extend;
 mod files;
 pub mod metrics;
+mod model;
 pub mod parity;
 pub mod prelude;
 mod registry;
-mod surgery;
-mod trainable;
+mod sequential;
 mod training;
 
 pub use error::{Error, Result};
 pub use files::layout::Layout;
 pub use files::load::Load;
 pub use files::load_report::{LoadError, LoadReport, Loaded, Mismatched, OptimizerState};
+pub use model::Model;
 pub use registry::Registry;
-pub use trainable::{Model, Network, Sequential, Trainable};
+pub use sequential::Sequential;
 pub use training::callbacks::{Callback, Context};
 #[cfg(feature = "plot")]
 pub use training::curves;

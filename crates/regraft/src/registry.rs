@@ -19,7 +19,7 @@ type Constructor<T> = Arc<dyn Fn(&Settings<'_>) -> Result<T, Detail> + Send + Sy
 
 /// Every class that a file may name: all built-in ones, and those of your own once they are
 /// registered: layers ([`register`](Self::register)), losses, metrics, optimizers, schedules,
-/// activations, initializers, regularizers and constraints. [`open_with`](crate::Trainable::open_with)
+/// activations, initializers, regularizers and constraints. [`open_with`](crate::Model::open_with)
 /// takes it.
 ///
 /// A constructor gets the [`Settings`] that the class gave as its `config`: of one that is declared with
@@ -31,7 +31,7 @@ type Constructor<T> = Arc<dyn Fn(&Settings<'_>) -> Result<T, Detail> + Send + Sy
 /// use regraft::metrics::{Batch, Metric, Result};
 ///
 /// /// How many samples there were.
-/// #[derive(Debug, Default)]
+/// #[derive(Clone, Debug, Default)]
 /// struct Samples(usize);
 ///
 /// impl Metric for Samples {

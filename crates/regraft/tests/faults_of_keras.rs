@@ -6,7 +6,7 @@ use regraft::layers::{ActivationLayer, BatchNormalization, Dense, Input, LayerEx
 use regraft::losses::{MeanSquaredError, SparseCategoricalCrossentropy};
 use regraft::ndarray::Array2;
 use regraft::optimizers::Adam;
-use regraft::{Error, Fit, Freezing, Load, Sequential, Verbosity};
+use regraft::{Error, Fit, Freezing, Load, Model, Sequential, Verbosity};
 
 fn fixture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -21,7 +21,7 @@ fn samples() -> (Array2<f32>, Vec<i32>) {
     (x, (0..48).map(|row| row % 3).collect())
 }
 
-fn classifier() -> Sequential {
+fn classifier() -> Model {
     let mut model = Sequential::new(layers![
         Input::new([8]),
         Dense::new(6).activation("tanh"),
@@ -33,7 +33,7 @@ fn classifier() -> Sequential {
     model
 }
 
-fn compile(model: &mut Sequential) {
+fn compile(model: &mut Model) {
     model
         .compile(
             Adam::new(1e-2),
@@ -43,7 +43,7 @@ fn compile(model: &mut Sequential) {
         .unwrap();
 }
 
-fn fit(model: &mut Sequential, batch_size: usize) {
+fn fit(model: &mut Model, batch_size: usize) {
     let (x, y) = samples();
     let options = Fit::new()
         .epochs(2)
@@ -53,7 +53,7 @@ fn fit(model: &mut Sequential, batch_size: usize) {
 }
 
 /// The bits of the weights whose path begins with `prefix`.
-fn bits(model: &Sequential, prefix: &str) -> Vec<u32> {
+fn bits(model: &Model, prefix: &str) -> Vec<u32> {
     let weights = model
         .weights()
         .iter()

@@ -1,11 +1,11 @@
 //! Loading weights of another program by a map of names, with its layouts converted.
 
 use regraft::layers::{BatchNormalization, Dense, Input, LayerExt, PReLU, layers};
-use regraft::{Layout, Load, Sequential};
+use regraft::{Layout, Load, Model, Sequential};
 use regraft_io::{Checkpoint, Format, SavedLayer, SavedWeight};
 use regraft_tensor::Tensor;
 
-fn model() -> Sequential {
+fn model() -> Model {
     let stack = layers![
         Input::new([2]),
         Dense::new(3).named("block_1_dense"),
@@ -17,7 +17,7 @@ fn model() -> Sequential {
 }
 
 /// The bits of all weights.
-fn bits(model: &Sequential) -> Vec<u32> {
+fn bits(model: &Model) -> Vec<u32> {
     let weights = model.weights().iter();
     let values = weights.flat_map(|weight| weight.value().as_slice().to_vec());
     values.map(f32::to_bits).collect()

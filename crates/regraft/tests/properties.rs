@@ -7,7 +7,7 @@ use regraft::losses::SparseCategoricalCrossentropy;
 use regraft::ndarray::Array2;
 use regraft::optimizers::Adam;
 use regraft::random::{Key, normal};
-use regraft::{FeatureCache, Fit, Freezing, History, Sequential, Verbosity};
+use regraft::{FeatureCache, Fit, Freezing, History, Model, Sequential, Verbosity};
 
 /// A layer of a random model, and its state.
 #[derive(Clone, Debug)]
@@ -35,7 +35,7 @@ fn part() -> impl Strategy<Value = (Part, Freezing)> {
     (part, freezing)
 }
 
-fn model(parts: &[(Part, Freezing)], seed: u64) -> Sequential {
+fn model(parts: &[(Part, Freezing)], seed: u64) -> Model {
     let mut layers: Vec<LayerSpec> = vec![Input::new([5]).into()];
     layers.extend(parts.iter().map(|(part, _)| match part {
         Part::Dense(units, activation) => Dense::new(*units).activation(*activation).into(),
@@ -66,7 +66,7 @@ fn data(samples: usize, seed: u64) -> (Array2<f32>, Vec<i32>) {
     (x, y)
 }
 
-fn bits(model: &Sequential) -> Vec<(String, Vec<u32>)> {
+fn bits(model: &Model) -> Vec<(String, Vec<u32>)> {
     let bits = |value: &[f32]| value.iter().map(|value| value.to_bits()).collect();
     let weights = model.weights().iter();
     weights
@@ -74,7 +74,7 @@ fn bits(model: &Sequential) -> Vec<(String, Vec<u32>)> {
         .collect()
 }
 
-fn fit(model: &mut Sequential, seed: u64, batch_size: usize, cache: FeatureCache) -> History {
+fn fit(model: &mut Model, seed: u64, batch_size: usize, cache: FeatureCache) -> History {
     let (x, y) = data(37, seed);
     let options = Fit::new()
         .epochs(2)
@@ -99,7 +99,7 @@ fn parts() -> impl Strategy<Value = Vec<(Part, Freezing)>> {
     prop::collection::vec(part(), 0..5)
 }
 
-fn save(model: &Sequential, path: &std::path::Path) {
+fn save(model: &Model, path: &std::path::Path) {
     let name = path.to_string_lossy();
     if name.ends_with(".weights.json") {
         model.save_sharded_weights(path, 4096).unwrap();

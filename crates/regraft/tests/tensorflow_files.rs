@@ -29,7 +29,7 @@ fn matrix(rows: &Value) -> ArrayD<f32> {
 }
 
 /// What Keras predicts with a file for the golden input.
-fn assert_predicts<N: regraft::Network>(model: &regraft::Trainable<N>, name: &str) {
+fn assert_predicts(model: &Model, name: &str) {
     let golden = golden();
     let expected = matrix(&golden["predictions"][name]);
     let predicted = model.predict(&matrix(&golden["input"])).unwrap();
@@ -43,7 +43,7 @@ fn assert_predicts<N: regraft::Network>(model: &regraft::Trainable<N>, name: &st
 }
 
 /// As `plain` in the script; the names are the automatic ones.
-fn plain() -> Sequential {
+fn plain() -> Model {
     Sequential::new(layers![
         Input::new([6]),
         Dense::new(5).activation("relu"),

@@ -7,7 +7,7 @@ use regraft::layers::{Dense, Input, layers};
 use regraft::losses::SparseCategoricalCrossentropy;
 use regraft::ndarray::ArrayD;
 use regraft::optimizers::Adam;
-use regraft::{FeatureCache, Fit, History, Sequential, Verbosity};
+use regraft::{FeatureCache, Fit, History, Model, Sequential, Verbosity};
 
 fn fixture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -26,7 +26,7 @@ fn data(part: &str) -> (ArrayD<f32>, Vec<i32>) {
     (x, y.as_slice().to_vec())
 }
 
-fn model() -> Sequential {
+fn model() -> Model {
     let mut model = Sequential::new(layers![
         Input::new([784]),
         Dense::new(32).activation("relu"),
@@ -42,7 +42,7 @@ fn model() -> Sequential {
     model
 }
 
-fn weights(model: &Sequential) -> Vec<(String, Vec<u32>)> {
+fn weights(model: &Model) -> Vec<(String, Vec<u32>)> {
     let bits = |value: &[f32]| value.iter().map(|value| value.to_bits()).collect();
     model
         .weights()
@@ -51,7 +51,7 @@ fn weights(model: &Sequential) -> Vec<(String, Vec<u32>)> {
         .collect()
 }
 
-fn train(model: &mut Sequential, cache: FeatureCache, batch_size: usize) -> History {
+fn train(model: &mut Model, cache: FeatureCache, batch_size: usize) -> History {
     let (x, y) = data("pool");
     model.freeze(..-1).unwrap();
     let loss = SparseCategoricalCrossentropy::from_logits();

@@ -67,7 +67,7 @@ impl Reader<'_> {
         // the setting from a file.
         if config["trainable"] == Value::Bool(false) {
             model.topology.frozen = true;
-            if depth == 0 && class_name != "Sequential" && !written_by_keras2(config) {
+            if depth == 0 && !model.topology.is_stack() && !written_by_keras2(config) {
                 model.topology.hide();
             }
         }
@@ -99,7 +99,7 @@ impl Reader<'_> {
             let sample = sample_shape("build_input_shape", shape).map_err(Error::Config)?;
             sequential.build(&sample)?;
         }
-        Ok(sequential.into())
+        Ok(sequential)
     }
 
     /// A layer or a nested model, with its name and freezing state.

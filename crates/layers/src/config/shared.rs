@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::read::wrong;
 use crate::Result;
-use crate::topology::{Body, Topology, join};
+use crate::topology::{Body, Container, Topology, join};
 
 /// The key of the number that a layer's first call has, beside `config`.
 pub(super) const FIRST_CALL: &str = "first_call";
@@ -132,10 +132,10 @@ impl Shared {
         for (position, entry) in topology.layers.iter().enumerate() {
             let id = entry.weights.first().filter(|id| self.ids.contains_key(id));
             if let Some(id) = id {
-                let made = match topology.class_name.as_str() {
+                let made = match topology.container {
                     // Keras connects a stack anew with each layer that it adds.
-                    "Sequential" => topology.layers.len() - position,
-                    _ => {
+                    Container::Sequential => topology.layers.len() - position,
+                    Container::Functional => {
                         let calls = topology.calls.iter();
                         calls.filter(|call| call.layer == position).count()
                     }
@@ -164,7 +164,7 @@ impl Shared {
             };
             layer[ID] = (*id).into();
             let key = (std::ptr::from_ref(topology), position);
-            let is_called_by_name = topology.class_name != "Sequential";
+            let is_called_by_name = !topology.is_stack();
             if let (true, Some(&first @ 1..)) = (is_called_by_name, self.first_calls.get(&key)) {
                 layer[FIRST_CALL] = first.into();
                 first_calls.insert(&entry.name, first);

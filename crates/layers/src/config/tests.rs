@@ -160,7 +160,7 @@ fn what_the_whole_hides_remembers_its_state() {
     assert_eq!(freezing(&hidden, "norm"), Freezing::Frozen);
     assert_eq!(hidden.to_config(), config);
     let whole = Sequential::new(layers![Input::new([4]), hidden.named("part")]).unwrap();
-    let state = freezing(&Model::from(whole), "part/norm");
+    let state = freezing(&whole, "part/norm");
     assert_eq!(state, Freezing::FrozenStatistics);
 }
 
@@ -218,7 +218,7 @@ fn every_freezing_state_survives_the_file() {
             Flatten::new(),
             Dense::new(2)
         ];
-        let mut model = Model::from(Sequential::new(stack).unwrap());
+        let mut model = Sequential::new(stack).unwrap();
         for selector in ["sequential/**", "spatial_dropout1d"] {
             model.set_freezing(selector, state).unwrap();
         }
@@ -243,7 +243,7 @@ fn trainable_counts_where_somebody_changed_it() {
 
 #[test]
 fn a_model_that_is_not_built_stays_so() {
-    let model = Model::from(Sequential::new(layers![Dense::new(4), Dense::new(2)]).unwrap());
+    let model = Sequential::new(layers![Dense::new(4), Dense::new(2)]).unwrap();
     assert_round_trip(&model);
     assert!(!read(&model.to_config()).unwrap().is_built());
 }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{FREEZING, TAKES_A_LIST, operation};
 use crate::layers::{Operation, class_names, object};
 use crate::structure::Structure;
-use crate::topology::{Body, Entry, LayerCall, Topology, ValueId};
+use crate::topology::{Body, Container, Entry, LayerCall, Topology, ValueId};
 use crate::{Freezing, Layer};
 
 /// A whole model.
@@ -17,9 +17,9 @@ pub(super) fn model(name: &str, topology: &Topology) -> Value {
 
 /// A model, whole or nested.
 fn part(name: &str, topology: &Topology, trainable: bool) -> Value {
-    match topology.class_name.as_str() {
-        "Sequential" => sequential(name, topology, trainable),
-        _ => functional(name, topology, trainable),
+    match topology.container {
+        Container::Sequential => sequential(name, topology, trainable),
+        Container::Functional => functional(name, topology, trainable),
     }
 }
 
@@ -188,7 +188,7 @@ fn end(topology: &Topology, id: ValueId) -> Value {
     let (name, mut index) = source(topology, id);
     // Keras counts the calls of a nested functional model from 1 here, and only here.
     let entry = &topology.layers[topology.calls[id.call].layer];
-    if matches!(&entry.body, Body::Nested(nested) if nested.class_name != "Sequential") {
+    if matches!(&entry.body, Body::Nested(nested) if !nested.is_stack()) {
         index += 1;
     }
     json!([name, index, id.output])

@@ -209,7 +209,7 @@ impl<A: Architecture + ?Sized> Application<A> {
     }
 
     /// Loads the weights of this file: Keras' own, with or without top, or one that
-    /// [`Model::save`](crate::Trainable::save) wrote. Every layer must be in it.
+    /// [`Model::save`](crate::Model::save) wrote. Every layer must be in it.
     pub fn weights(mut self, path: impl AsRef<Path>) -> Self {
         self.weights = Some(path.as_ref().to_path_buf());
         self

@@ -3,13 +3,12 @@
 
 use std::collections::HashSet;
 
-use regraft_layers::Model;
+use regraft_layers::Model as Network;
 use regraft_tensor::Detail;
 
 use super::backbone::Backbone;
 use super::preprocessing::Preprocessing;
-use crate::trainable::{Network, Trainable};
-use crate::{Error, Result};
+use crate::{Error, Model, Result};
 
 /// Layers by which a family is known: all of the first list and none of the second are there.
 type Family = (
@@ -82,18 +81,18 @@ const SCALING: &[&[&str]] = &[
     &["convnext_xlarge_stem"],
 ];
 
-impl<N: Network> Trainable<N> {
+impl Model {
     /// What the model expects of pixels from 0 to 255, if it is, contains, or was cut from one of Keras'
     /// applications, wherever it was saved: told by the names of its layers. `BuiltIn` if scaling
     /// stands in front of it. `None` for other networks, and for EfficientNets and ConvNeXt without
     /// their own scaling.
     pub fn preprocessing(&self) -> Option<Preprocessing> {
-        preprocessing(self.network.model())
+        preprocessing(&self.network)
     }
 }
 
 impl Backbone {
-    /// An opened model with the preprocessing that belongs to it ([`Trainable::preprocessing`]).
+    /// An opened model with the preprocessing that belongs to it ([`Model::preprocessing`]).
     ///
     /// ```no_run
     /// # fn main() -> regraft::Result<()> {
@@ -109,7 +108,7 @@ impl Backbone {
     ///
     /// # Errors
     /// [`Error::Model`] for a network that is not known.
-    pub fn of(model: crate::Model) -> Result<Backbone> {
+    pub fn of(model: Model) -> Result<Backbone> {
         let Some(preprocessing) = model.preprocessing() else {
             let expected = "a network of Keras' applications";
             let detail = Detail::new(model.name(), expected, "layers of other names");
@@ -124,7 +123,7 @@ impl Backbone {
     }
 }
 
-fn preprocessing(model: &Model) -> Option<Preprocessing> {
+fn preprocessing(model: &Network) -> Option<Preprocessing> {
     let places = model.places();
     let names: HashSet<&str> = places.iter().map(|place| place.name).collect();
     let has = |all: &[&str]| all.iter().all(|name| names.contains(name));

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use regraft_io::ContainerKeys;
-use regraft_layers::{Model as LayersModel, Place};
+use regraft_layers::{Model as Network, Place};
 
 /// The entry of a file's metadata that holds the names of the classes.
 pub(crate) const CLASS_NAMES: &str = "class_names";
@@ -12,7 +12,7 @@ pub(crate) const CLASS_NAMES: &str = "class_names";
 pub(crate) const OWN_METRICS: &str = "regraft_metrics";
 
 /// Every layer with the path that Keras' weight files have for it.
-pub(crate) fn keyed_places(model: &LayersModel) -> Vec<(String, Place<'_>)> {
+pub(crate) fn keyed_places(model: &Network) -> Vec<(String, Place<'_>)> {
     let mut counters: HashMap<String, ContainerKeys> = HashMap::new();
     let mut containers: HashMap<String, String> = HashMap::new();
     containers.insert(String::new(), "layers".to_string());

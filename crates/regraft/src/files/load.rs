@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use regraft_autograd::VariableId;
 use regraft_io::{Checkpoint, Format, SavedWeight};
-use regraft_layers::{IntoSelector, LayerOrders, Model as LayersModel, Selector};
+use regraft_layers::{IntoSelector, LayerOrders, Model as Network, Selector};
 use regraft_tensor::{Detail, Tensor};
 
 use crate::files::layout::Layout;
@@ -18,8 +18,7 @@ use crate::files::matching::{
 };
 use crate::files::name_map::NameMap;
 use crate::files::reparametrized::multiplied_out;
-use crate::trainable::{Network, Trainable, not_compiled};
-use crate::{Error, Result};
+use crate::{Error, Model, Result};
 
 /// The state of the random numbers of a layer, which Keras 2 keeps in checkpoints; ours have no state.
 const SEED_OF_KERAS_2: &str = "_random_generator/_generator/_state_var";
@@ -136,7 +135,7 @@ impl Load {
     }
 }
 
-impl<N: Network> Trainable<N> {
+impl Model {
     /// Loads weights from a file of any format that [`regraft_io::read`] knows: `.weights.h5`,
     /// `.keras`, legacy `.h5`, `.weights.json`, `.safetensors`, TensorFlow checkpoints and SavedModels,
     /// TensorFlow.js layers models.
@@ -174,7 +173,7 @@ impl<N: Network> Trainable<N> {
         source: &str,
         load: Load,
     ) -> Result<LoadReport> {
-        let model = self.network.model();
+        let model = &self.network;
         if !model.is_built() {
             return Err(Error::Model(
                 Detail::new(
@@ -229,11 +228,11 @@ impl<N: Network> Trainable<N> {
             (_, Some(_)) => Err("not asked for".to_string()),
             (_, None) => Err("the file has none".to_string()),
         };
-        self.network.model_mut().set_weights(values)?;
+        self.network.set_weights(values)?;
         report.optimizer = match restored {
             Ok(optimizer) => {
                 let steps = optimizer.iterations();
-                self.training.as_mut().ok_or_else(not_compiled)?.optimizer = optimizer;
+                self.training_mut()?.optimizer = optimizer;
                 OptimizerState::Restored { steps }
             }
             Err(reason) => OptimizerState::NotRestored { reason },
@@ -245,7 +244,7 @@ impl<N: Network> Trainable<N> {
 /// In which order PyTorch has the values of each layer, by the layer's path; those of layers that
 /// `as_stored` picks are as here.
 fn orders_there(
-    model: &LayersModel,
+    model: &Network,
     as_stored: Option<&Selector>,
 ) -> Result<HashMap<String, LayerOrders>> {
     let as_stored: HashSet<String> = match as_stored {

@@ -7,7 +7,6 @@ pub(crate) mod load;
 pub(crate) mod load_report;
 mod matching;
 pub(crate) mod name_map;
-pub(crate) mod named;
 mod open;
 pub(crate) mod optimizer_state;
 mod reparametrized;

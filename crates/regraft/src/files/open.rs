@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use regraft_io::{Checkpoint, Format};
-use regraft_layers::Model as LayersModel;
+use regraft_layers::Model as Network;
 use regraft_optimizers::{Error as OptimizerError, Optimizer};
 use regraft_tensor::Detail;
 use serde_json::Value;
@@ -14,12 +14,12 @@ use crate::files::load::{Load, saved_class_names};
 use crate::files::load_report::LoadReport;
 use crate::files::vocabularies;
 use crate::registry::Registry;
-use crate::trainable::{Network, Trainable, Training, UnknownOptimizer};
+use crate::training::compile::{Training, UnknownOptimizer};
 use crate::training::compiled_metrics::CompiledMetrics;
 use crate::training::objective::Objective;
-use crate::{Error, Result};
+use crate::{Error, Model, Result};
 
-impl<N: Network> Trainable<N> {
+impl Model {
     /// Opens a model from a file that holds its architecture: `.keras`, or a legacy `.h5` model.
     ///
     /// Layers that the file says are not trainable arrive frozen. If the file says how the model was
@@ -30,7 +30,7 @@ impl<N: Network> Trainable<N> {
     ///
     /// ```no_run
     /// # fn main() -> regraft::Result<()> {
-    /// let (mut model, report) = regraft::Sequential::open("pretrained.keras")?;
+    /// let (mut model, report) = regraft::Model::open("pretrained.keras")?;
     /// println!("{report}\n{}", model.summary());
     /// model.freeze(..-1)?;
     /// # Ok(())
@@ -62,8 +62,8 @@ impl<N: Network> Trainable<N> {
     /// # Errors
     /// [`Error::Layers`] for an architecture that is not known.
     pub fn from_config(config: &Value, registry: &Registry) -> Result<Self> {
-        let model = LayersModel::from_config(config, registry)?;
-        Ok(N::from_model(model)?.into())
+        let model = Network::from_config(config, registry)?;
+        Ok(model.into())
     }
 
     /// As [`open_with`](Self::open_with), from a checkpoint in memory; `source` names it in messages.
@@ -85,12 +85,12 @@ impl<N: Network> Trainable<N> {
             )));
         };
         let config = keras2::translated(checkpoint, config);
-        let mut model = LayersModel::from_config(&config, registry)?;
+        let mut model = Network::from_config(&config, registry)?;
         if checkpoint.format == Format::SavedModel {
             model.hide_within_frozen();
         }
-        let mut opened: Self = N::from_model(model)?.into();
-        let outputs = opened.network.model().output_names();
+        let mut opened: Self = model.into();
+        let outputs = opened.network.output_names();
         // Keras 3 writes an empty one for a model that was not compiled.
         let compiled = checkpoint
             .compile_config
@@ -119,7 +119,7 @@ impl<N: Network> Trainable<N> {
         }
         let mut report = opened.load_checkpoint(checkpoint, source, Load::new())?;
         report.unknown = unknown;
-        let policies = opened.network.model().policies().into_iter();
+        let policies = opened.network.policies().into_iter();
         report.notes.extend(policies.map(|(policy, layers)| {
             format!("{layers} layers have the policy {policy}; they are computed in float32")
         }));
@@ -128,12 +128,8 @@ impl<N: Network> Trainable<N> {
 }
 
 /// Makes one of layers that are one by their weights; Keras' legacy files say so in no other way.
-fn share_by_values<N: Network>(
-    opened: &mut Trainable<N>,
-    checkpoint: &Checkpoint,
-    source: &str,
-) -> Result<()> {
-    let model = opened.network.model();
+fn share_by_values(opened: &mut Model, checkpoint: &Checkpoint, source: &str) -> Result<()> {
+    let model = &opened.network;
     let mut names: Vec<&str> = model
         .places()
         .iter()
@@ -147,8 +143,8 @@ fn share_by_values<N: Network>(
         return Ok(());
     }
     let _ = opened.load_checkpoint(checkpoint, source, Load::new().without_optimizer())?;
-    for paths in crate::files::shared::same_in_every_bit(opened.network.model()) {
-        opened.network.model_mut().share_layers(&paths)?;
+    for paths in crate::files::shared::same_in_every_bit(&opened.network) {
+        opened.network.share_layers(&paths)?;
     }
     Ok(())
 }
@@ -229,7 +225,7 @@ mod tests {
     use super::*;
     use crate::{Fit, OptimizerState, Sequential, Verbosity};
 
-    fn trained() -> Sequential {
+    fn trained() -> Model {
         let layers = regraft_layers::layers![
             Input::new([3]),
             Dense::new(4).activation("relu"),
@@ -242,7 +238,7 @@ mod tests {
         model
     }
 
-    fn train(model: &mut Sequential, epochs: usize) -> f64 {
+    fn train(model: &mut Model, epochs: usize) -> f64 {
         let x = Tensor::new([6, 3], (0..18).map(|i| (i as f32).sin()).collect()).unwrap();
         let y = Tensor::new([6, 2], (0..12).map(|i| (i as f32).cos()).collect()).unwrap();
         let fit = Fit::new().epochs(epochs).shuffle(false);
@@ -257,7 +253,7 @@ mod tests {
             let mut model = trained();
             let path = folder.path().join(format!("model.{ending}"));
             model.save(&path).unwrap();
-            let (mut opened, report) = Sequential::open(&path).unwrap();
+            let (mut opened, report) = Model::open(&path).unwrap();
             assert_eq!(report.optimizer, OptimizerState::Restored { steps: 2 });
             assert_eq!(train(&mut opened, 3), train(&mut model, 3), "{ending}");
         }
@@ -268,7 +264,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("model.weights.h5");
         trained().save_weights(&path).unwrap();
-        let error = Sequential::open(&path).unwrap_err().to_string();
+        let error = Model::open(&path).unwrap_err().to_string();
         assert!(error.contains("load_weights"), "{error}");
     }
 
@@ -279,7 +275,7 @@ mod tests {
         let saved = |key: &str, value: Value| {
             let mut checkpoint = model.checkpoint(format).unwrap();
             checkpoint.compile_config.as_mut().unwrap()[key] = value;
-            let opened = Sequential::from_checkpoint(&checkpoint, "memory", &Registry::new());
+            let opened = Model::from_checkpoint(&checkpoint, "memory", &Registry::new());
             let (opened, report) = opened.unwrap();
             let again = opened.checkpoint(format).unwrap().compile_config.unwrap();
             (

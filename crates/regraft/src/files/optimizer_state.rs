@@ -1,36 +1,15 @@
 //! The optimizer's memory in a file: which parameters it belongs to, and its order.
 
 use regraft_io::{SavedOptimizer, SavedWeight, TensorData};
-use regraft_layers::{Model as LayersModel, Weight, WeightKind};
-use regraft_optimizers::{Optimizer, ParameterInfo, State};
+use regraft_layers::Model as Network;
+use regraft_optimizers::{Optimizer, State};
 use regraft_tensor::Tensor;
 
-use crate::trainable::{Network, Trainable};
-
-/// The parameters that are trained now, in the model's order: what Keras keeps slots for.
-pub(crate) fn trained_parameters(model: &LayersModel) -> Vec<ParameterInfo> {
-    model
-        .places()
-        .iter()
-        .filter(|place| place.freezing.trains_parameters() && !place.is_repeated)
-        .flat_map(|place| place.weights)
-        .filter_map(|&id| model.weights().get(id))
-        .filter(|weight| weight.kind() == WeightKind::Parameter)
-        .map(parameter)
-        .collect()
-}
-
-/// A weight as the optimizer knows it. Its memory is that of the weight itself, not of the next one
-/// that bears the name.
-pub(crate) fn parameter(weight: &Weight) -> ParameterInfo {
-    ParameterInfo::new(weight.path(), weight.value().shape()).id(weight.id().0 as u64)
-}
+use crate::Model;
+use crate::training::parameters::trained_parameters;
 
 /// The optimizer with the file's memory, or why it cannot be.
-pub(crate) fn restored<N: Network>(
-    model: &Trainable<N>,
-    saved: &SavedOptimizer,
-) -> Result<Optimizer, String> {
+pub(crate) fn restored(model: &Model, saved: &SavedOptimizer) -> Result<Optimizer, String> {
     let Some(training) = &model.training else {
         return Err("the model is not compiled".to_string());
     };
@@ -58,7 +37,7 @@ pub(crate) fn restored<N: Network>(
         updates: Vec::new(),
     };
     let mut optimizer = training.optimizer.clone();
-    let parameters = trained_parameters(model.network.model());
+    let parameters = trained_parameters(&model.network);
     match optimizer.restore(&parameters, &state) {
         Ok(()) => Ok(optimizer),
         Err(error) => Err(error.to_string()),
@@ -66,7 +45,7 @@ pub(crate) fn restored<N: Network>(
 }
 
 /// The optimizer's memory as Keras stores it: iteration, learning rate, slots.
-pub(crate) fn saved(model: &LayersModel, optimizer: &Optimizer) -> SavedOptimizer {
+pub(crate) fn saved(model: &Network, optimizer: &Optimizer) -> SavedOptimizer {
     let state = optimizer.state(&trained_parameters(model));
     let mut variables = vec![SavedWeight::new(
         "iteration",

@@ -4,36 +4,18 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use regraft_io::{Checkpoint, Dialect, Format, SavedLayer, SavedWeight};
-use regraft_layers::{Model as LayersModel, WeightKind};
+use regraft_layers::{Model as Network, WeightKind};
 use regraft_tensor::Detail;
 
 use crate::files::keys::{CLASS_NAMES, OWN_METRICS, keyed_places};
-use crate::files::named;
 use crate::files::optimizer_state;
-use crate::trainable::{Compiled, Network, Trainable, Training};
-use crate::{Error, Result};
+use crate::training::named;
+use crate::{Error, Model, Result};
 
 /// The version of Keras whose files these are.
 const KERAS_VERSION: &str = "3.15.1";
 
-/// What is saved: a model, what it was compiled with, and the names of its classes. Between the
-/// steps of training these are borrowed apart, so a callback saves by the same code as the model.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Saving<'a> {
-    pub model: &'a LayersModel,
-    pub compiled: Option<Compiled<'a>>,
-    pub class_names: Option<&'a [String]>,
-}
-
-impl<N: Network> Trainable<N> {
-    fn saving(&self) -> Saving<'_> {
-        Saving {
-            model: self.network.model(),
-            compiled: self.training.as_ref().map(Training::compiled),
-            class_names: self.class_names.as_deref(),
-        }
-    }
-
+impl Model {
     /// Saves the weights, with the optimizer's memory if the model is compiled. The ending says how:
     /// `.weights.h5`, `.h5` (legacy), `.safetensors`. Either the whole file is written or the one
     /// that was there stays.
@@ -41,7 +23,22 @@ impl<N: Network> Trainable<N> {
     /// # Errors
     /// An ending that is not known, and [`Error::Io`] if the file cannot be written.
     pub fn save_weights(&self, path: impl AsRef<Path>) -> Result<()> {
-        self.saving().save_weights(path.as_ref())
+        let path = path.as_ref();
+        let name = path.to_string_lossy();
+        match WeightsFile::of(&name)? {
+            WeightsFile::Keras => {
+                let checkpoint = self.checkpoint(Format::KERAS_3)?;
+                Ok(regraft_io::keras_weights::write(path, &checkpoint)?)
+            }
+            WeightsFile::Legacy => {
+                let checkpoint = self.checkpoint(Format::LegacyWeights)?;
+                Ok(regraft_io::legacy_h5::write(path, &checkpoint)?)
+            }
+            WeightsFile::Safetensors => {
+                let checkpoint = self.checkpoint(Format::Safetensors)?;
+                Ok(regraft_io::safetensors::write(path, &checkpoint)?)
+            }
+        }
     }
 
     /// Saves the weights as `.weights.json` with shards of at most `max_shard_size` bytes.
@@ -71,40 +68,7 @@ impl<N: Network> Trainable<N> {
     /// # Errors
     /// As [`save_weights`](Self::save_weights).
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        self.saving().save(path.as_ref())
-    }
-
-    /// What a file of this format holds of the model.
-    ///
-    /// # Errors
-    /// If the model is not built.
-    pub fn checkpoint(&self, format: Format) -> Result<Checkpoint> {
-        self.saving().checkpoint(format)
-    }
-}
-
-impl Saving<'_> {
-    /// [`Trainable::save_weights`].
-    pub fn save_weights(&self, path: &Path) -> Result<()> {
-        let name = path.to_string_lossy();
-        match WeightsFile::of(&name)? {
-            WeightsFile::Keras => {
-                let checkpoint = self.checkpoint(Format::KERAS_3)?;
-                Ok(regraft_io::keras_weights::write(path, &checkpoint)?)
-            }
-            WeightsFile::Legacy => {
-                let checkpoint = self.checkpoint(Format::LegacyWeights)?;
-                Ok(regraft_io::legacy_h5::write(path, &checkpoint)?)
-            }
-            WeightsFile::Safetensors => {
-                let checkpoint = self.checkpoint(Format::Safetensors)?;
-                Ok(regraft_io::safetensors::write(path, &checkpoint)?)
-            }
-        }
-    }
-
-    /// [`Trainable::save`].
-    pub fn save(&self, path: &Path) -> Result<()> {
+        let path = path.as_ref();
         match ModelFile::of(&path.to_string_lossy())? {
             ModelFile::Keras => {
                 let checkpoint = self.checkpoint(Format::KerasArchive(Dialect::Named))?;
@@ -117,9 +81,12 @@ impl Saving<'_> {
         }
     }
 
-    /// [`Trainable::checkpoint`].
+    /// What a file of this format holds of the model.
+    ///
+    /// # Errors
+    /// If the model is not built.
     pub fn checkpoint(&self, format: Format) -> Result<Checkpoint> {
-        let model = self.model;
+        let model = &self.network;
         if !model.is_built() {
             let detail = Detail::new(model.name(), "a model that is built", "one without weights");
             return Err(Error::Model(detail));
@@ -127,7 +94,7 @@ impl Saving<'_> {
         let mut checkpoint = Checkpoint::new(format);
         checkpoint.metadata.keras_version = Some(KERAS_VERSION.to_string());
         checkpoint.metadata.backend = Some("tensorflow".to_string());
-        if let Some(names) = self.class_names {
+        if let Some(names) = &self.class_names {
             let names = serde_json::json!(names).to_string();
             checkpoint
                 .metadata
@@ -142,9 +109,9 @@ impl Saving<'_> {
         if matches!(format, Format::KerasArchive(_) | Format::LegacyModel) {
             checkpoint.config = Some(model.to_config());
         }
-        if let Some(compiled) = &self.compiled {
-            checkpoint.optimizer = match compiled.unknown_optimizer {
-                None => Some(optimizer_state::saved(model, compiled.optimizer)),
+        if let Some(compiled) = &self.training {
+            checkpoint.optimizer = match &compiled.unknown_optimizer {
+                None => Some(optimizer_state::saved(model, &compiled.optimizer)),
                 Some(unknown) => unknown.memory.clone(),
             };
             let outputs = model.output_names().len();
@@ -220,14 +187,14 @@ fn unknown_ending(name: &str, expected: &str) -> Error {
     ))
 }
 
-fn saved_weight(model: &LayersModel, id: regraft_autograd::VariableId) -> Option<SavedWeight> {
+fn saved_weight(model: &Network, id: regraft_autograd::VariableId) -> Option<SavedWeight> {
     let weight = model.weights().get(id)?;
     Some(SavedWeight::new(weight.name(), weight.value().clone()))
 }
 
 /// Layers by container path, as Keras 3 stores them; `with_kept` weights of what wrappers contain are
 /// among their own, too.
-fn container_layers(model: &LayersModel, with_kept: bool) -> Vec<SavedLayer> {
+fn container_layers(model: &Network, with_kept: bool) -> Vec<SavedLayer> {
     let mut layers = vec![SavedLayer::new("", model.name())];
     layers.extend(keyed_places(model).into_iter().map(|(key, place)| {
         let mut layer = SavedLayer::new(key, place.name);
@@ -242,7 +209,7 @@ fn container_layers(model: &LayersModel, with_kept: bool) -> Vec<SavedLayer> {
 
 /// Layers by name, as Keras 1 and 2 store them: a nested model is one layer, whose trained weights
 /// come before the others.
-fn legacy_layers(model: &LayersModel) -> Vec<SavedLayer> {
+fn legacy_layers(model: &Network) -> Vec<SavedLayer> {
     let mut layers: Vec<SavedLayer> = Vec::new();
     let mut fixed: Vec<Vec<SavedWeight>> = Vec::new();
     let mut hides = false;

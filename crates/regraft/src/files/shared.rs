@@ -1,12 +1,12 @@
 //! Layers that a legacy file has in several places without saying that they are one.
 
-use regraft_layers::{Model as LayersModel, Place};
+use regraft_layers::{Model as Network, Place};
 
 /// The paths of layers that are one by all that the file has of them. Keras gives a name twice only where
 /// somebody chose it, and the weights of two layers are never the same by chance: so layers of one name, one
 /// class and the same settings, of which one stands in a nested model and the other around it, are one if
 /// their weights agree in every bit, and are not just where every layer begins.
-pub(crate) fn same_in_every_bit(model: &LayersModel) -> Vec<Vec<String>> {
+pub(crate) fn same_in_every_bit(model: &Network) -> Vec<Vec<String>> {
     let places = model.places();
     let with_weights = places.iter().filter(|place| !place.weights.is_empty());
     let candidates: Vec<&Place<'_>> = with_weights.collect();
@@ -26,7 +26,7 @@ pub(crate) fn same_in_every_bit(model: &LayersModel) -> Vec<Vec<String>> {
     groups
 }
 
-fn is_same(model: &LayersModel, a: &Place<'_>, b: &Place<'_>) -> bool {
+fn is_same(model: &Network, a: &Place<'_>, b: &Place<'_>) -> bool {
     if a.name != b.name || a.class_name != b.class_name || a.weights.len() != b.weights.len() {
         return false;
     }

@@ -7,10 +7,9 @@ use regraft_tensor::Detail;
 use serde_json::Value;
 
 use crate::registry::Registry;
-use crate::trainable::{Network, Trainable};
-use crate::{Error, LoadReport, Result};
+use crate::{Error, LoadReport, Model, Result};
 
-impl<N: Network> Trainable<N> {
+impl Model {
     /// As [`open_with`](Self::open_with), for samples of this shape, where the file leaves sizes open:
     /// `Model::open_sized("net.keras", [224, 224, 3], &Registry::new())`. Inputs of nested models that leave
     /// them open get the same sizes; where what reaches one has others, that is an error. Saved again, the

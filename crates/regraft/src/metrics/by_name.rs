@@ -63,7 +63,7 @@ pub(crate) fn following_confusion_matrix(names: &[String]) -> Result<Box<dyn Met
 }
 
 /// A metric that was given by its name.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct ByName {
     name: String,
     /// Keras' function, and its settings, if a file has it wrapped.

@@ -10,7 +10,7 @@
 //! use regraft::metrics::{Batch, Metric, Result};
 //!
 //! /// The share of predictions within `0.1` of their target.
-//! #[derive(Debug, Default)]
+//! #[derive(Clone, Debug, Default)]
 //! struct Close {
 //!     close: f64,
 //!     all: f64,
@@ -42,6 +42,7 @@ mod along;
 mod auc;
 mod batch;
 mod by_name;
+mod cloned;
 mod confusion_matrix;
 mod correlation;
 mod counts;
@@ -76,6 +77,7 @@ pub use auc::{Auc, Curve, Summation};
 pub use batch::{Batch, Targets};
 pub use by_name::by_name;
 pub(crate) use by_name::following_confusion_matrix;
+pub use cloned::CloneMetric;
 pub use confusion_matrix::ConfusionMatrix;
 pub use correlation::{ConcordanceCorrelation, PearsonCorrelation};
 pub use counts::{FalseNegatives, FalsePositives, TrueNegatives, TruePositives};
@@ -130,7 +132,7 @@ use keras_class;
     note = "a metric of your own implements `Metric`: name, reset, update and result; \
             a name such as \"accuracy\" becomes a metric with `metrics::by_name`"
 )]
-pub trait Metric: Debug + Send + Any {
+pub trait Metric: CloneMetric + Debug + Send + Sync + Any {
     /// The name it has in a history and a progress bar, in Keras' spelling (`"accuracy"`).
     fn name(&self) -> &str;
 

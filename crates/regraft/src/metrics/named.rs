@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::{Batch, Direction, Metric, Result};
 
 /// A metric under another name; see [`named`].
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Named<M> {
     name: String,
     metric: M,
@@ -27,7 +27,7 @@ pub fn named<M: Metric>(name: impl Into<String>, metric: M) -> Named<M> {
     }
 }
 
-impl<M: Metric> Metric for Named<M> {
+impl<M: Metric + Clone> Metric for Named<M> {
     fn name(&self) -> &str {
         &self.name
     }
@@ -136,7 +136,7 @@ impl Metric for Box<dyn Metric> {
 }
 
 /// A metric as a file has it: with its name, and the type that Keras would compute it in.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct AsRead {
     pub name: String,
     pub data_type: Option<Value>,

@@ -27,11 +27,10 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-use regraft_layers::{Model as LayersModel, near};
+use regraft_layers::{Model as Network, near};
 use regraft_tensor::{Detail, Tensor};
 
-use crate::trainable::{Network, Trainable};
-use crate::{Error, Result};
+use crate::{Error, Model, Result};
 
 /// Inputs, and what layers gave for them elsewhere.
 #[derive(Clone, Debug, Default)]
@@ -106,7 +105,7 @@ impl ParityReport {
     }
 }
 
-impl<N: Network> Trainable<N> {
+impl Model {
     /// Runs the model on the input of a reference and compares every layer that the reference has,
     /// all in one pass, in inference. A layer is the same if the largest difference is at most
     /// `tolerance` of the reference's largest number; 1e-5 to 1e-4 is what float32 leaves room for.
@@ -115,7 +114,7 @@ impl<N: Network> Trainable<N> {
     /// A name that is neither an input nor a layer, with the nearest names; a shape that differs from
     /// the layer's; no input, or no layer; and what the model refuses of the input.
     pub fn parity(&self, reference: &Reference, tolerance: f32) -> Result<ParityReport> {
-        let model = self.network.model();
+        let model = &self.network;
         let order = graph_order(model);
         let mut inputs: Vec<(&str, &Tensor)> = Vec::new();
         let mut layers: Vec<(usize, &str, &Tensor)> = Vec::new();
@@ -155,7 +154,7 @@ impl<N: Network> Trainable<N> {
             }
         }
         let inputs = in_order(model, inputs);
-        let features = Trainable::from(model.features(layers.iter().map(|(_, path, _)| *path))?);
+        let features = Model::from(model.features(layers.iter().map(|(_, path, _)| *path))?);
         let outputs = features.predict_all(inputs)?;
         let compare = |((_, path, reference), output): (&(usize, &str, &Tensor), &Tensor)| {
             if output.shape() != reference.shape() {
@@ -176,7 +175,7 @@ impl<N: Network> Trainable<N> {
 
 /// The position in the graph of every layer but inputs, by path; a nested model's output comes after
 /// its layers.
-fn graph_order(model: &LayersModel) -> HashMap<String, usize> {
+fn graph_order(model: &Network) -> HashMap<String, usize> {
     let mut order = HashMap::new();
     let mut open: Vec<String> = Vec::new();
     let close = |open: &mut Vec<String>, order: &mut HashMap<String, usize>, path: &str| {
@@ -199,7 +198,7 @@ fn graph_order(model: &LayersModel) -> HashMap<String, usize> {
 }
 
 /// The inputs in the model's order: by their names if these are the model's, else by the alphabet.
-fn in_order<'a>(model: &LayersModel, mut inputs: Vec<(&str, &'a Tensor)>) -> Vec<&'a Tensor> {
+fn in_order<'a>(model: &Network, mut inputs: Vec<(&str, &'a Tensor)>) -> Vec<&'a Tensor> {
     let names = model.input_names();
     let named: Option<Vec<&Tensor>> = names
         .iter()

@@ -5,18 +5,18 @@ use std::mem;
 use regraft_tensor::Detail;
 
 use crate::metrics::{self, ClassReport, ConfusionMatrix, Metric};
-use crate::trainable::{Network, Trainable, not_compiled};
+use crate::training::compile::not_compiled;
 use crate::training::compiled_metrics::CompiledMetrics;
 use crate::training::input::IntoInputs;
-use crate::{Error, Result};
+use crate::{Error, Model, Result};
 
-impl<N: Network> Trainable<N> {
+impl Model {
     /// Precision, recall, F1 and support of each class on samples `x` with targets `y`, under the
     /// [class names](Self::set_class_names) if they are known; it prints as a table.
     ///
     /// ```no_run
     /// # fn main() -> regraft::Result<()> {
-    /// # let (mut model, _) = regraft::Sequential::open("model.keras")?;
+    /// # let (mut model, _) = regraft::Model::open("model.keras")?;
     /// # let (x, y) = (regraft::Tensor::zeros([1, 2]), regraft::Tensor::zeros([1, 2]));
     /// println!("{}", model.classification_report(&x, &y)?);
     /// # Ok(())
@@ -44,7 +44,7 @@ impl<N: Network> Trainable<N> {
         x: impl IntoInputs<'a>,
         y: impl IntoInputs<'a>,
     ) -> Result<ConfusionMatrix> {
-        let shapes = self.network.model().output_shapes();
+        let shapes = self.network.output_shapes();
         let [shape] = shapes.as_slice() else {
             let expected = "a model with one output";
             let detail = Detail::new("confusion_matrix", expected, shapes.len());
@@ -90,7 +90,7 @@ impl<N: Network> Trainable<N> {
     ///
     /// ```no_run
     /// # fn main() -> regraft::Result<()> {
-    /// # let (mut model, _) = regraft::Sequential::open("model.keras")?;
+    /// # let (mut model, _) = regraft::Model::open("model.keras")?;
     /// # let (x, y) = (regraft::Tensor::zeros([1, 2]), regraft::Tensor::zeros([1, 2]));
     /// use regraft::metrics::ConfusionMatrix;
     ///

@@ -8,13 +8,13 @@ use crate::registry::Registry;
 use crate::{Error, Result};
 
 /// Metrics in the order in which they are reported.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct CompiledMetrics {
     list: Vec<CompiledMetric>,
 }
 
 /// A metric and the output that it looks at.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct CompiledMetric {
     /// `None` for one that was given in order: there is one of each output then.
     output: Option<usize>,

@@ -1,16 +1,16 @@
 //! Evaluation: loss and metrics on data, nothing trained.
 
 use regraft_autograd::Run;
-use regraft_layers::Model as LayersModel;
+use regraft_layers::Model as Network;
 
-use crate::Result;
 use crate::metrics;
-use crate::trainable::{Network, Trainable, Training, not_compiled};
 use crate::training::batches::{Batcher, Dataset, Rows};
+use crate::training::compile::{Training, not_compiled};
 use crate::training::feature_cache::{FeatureCache, keep_features};
 use crate::training::input::IntoInputs;
 use crate::training::prepare;
 use crate::training::steps::{Features, Purpose, Steps};
+use crate::{Model, Result};
 
 /// The loss and the metrics on some data.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,7 +52,7 @@ pub(crate) struct Evaluation {
 
 impl Evaluation {
     pub fn new(
-        model: &LayersModel,
+        model: &Network,
         training: &Training,
         data: &Dataset<'_>,
         cache: FeatureCache,
@@ -74,7 +74,7 @@ impl Evaluation {
     /// The loss and the metrics.
     pub fn run(
         &mut self,
-        model: &LayersModel,
+        model: &Network,
         training: &mut Training,
         data: &Dataset<'_>,
         batch_size: usize,
@@ -113,7 +113,7 @@ impl Evaluation {
     }
 }
 
-impl<N: Network> Trainable<N> {
+impl Model {
     /// The loss and the metrics on samples `x` with targets `y`: of a model of several inputs or
     /// outputs, a tuple or a list of arrays. With several outputs the scores have the loss of each.
     ///
@@ -129,7 +129,7 @@ impl<N: Network> Trainable<N> {
         /// Keras' own, which matters where masks say how many steps of a batch count.
         const MASKED: usize = 32;
         let training = self.training.as_mut().ok_or_else(not_compiled)?;
-        let model = self.network.model();
+        let model = &self.network;
         let (inputs, targets) = (x.into_inputs()?, y.into_inputs()?);
         training.fit_to(model)?;
         let data = prepare::dataset("x", "y", model, &training.objective, inputs, targets)?;

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use regraft_tensor::Detail;
 
-use crate::trainable::{Network, Trainable, not_compiled};
 use crate::training::callbacks::Callback;
+use crate::training::compile::not_compiled;
 use crate::training::feature_cache::FeatureCache;
 use crate::training::input::{Data, IntoData, IntoInputs};
 use crate::training::prepare;
 use crate::training::progress::Verbosity;
 use crate::training::session::Session;
 use crate::training::unoptimised;
-use crate::{Error, History, Result};
+use crate::{Error, History, Model, Result};
 
 /// How to train: `Fit::new().epochs(5).batch_size(32)`. The defaults are Keras': one epoch, batches
 /// of 32, samples in a new order in each epoch.
@@ -190,7 +190,7 @@ impl<'a> Fit<'a> {
     }
 }
 
-impl<N: Network> Trainable<N> {
+impl Model {
     /// Trains on samples `x` with targets `y` and returns the loss and metrics of every epoch. A model
     /// of several inputs or outputs takes a tuple or a list of arrays, in their order.
     ///
@@ -211,17 +211,22 @@ impl<N: Network> Trainable<N> {
         unoptimised::note(options.verbosity);
         let inputs = x.into_inputs()?;
         if let Some(first) = inputs.first() {
-            self.network
-                .ensure_built(first.shape().get(1..).unwrap_or_default())?;
+            self.ensure_built(first.shape().get(1..).unwrap_or_default())?;
         }
         let training = self.training.as_mut().ok_or_else(not_compiled)?;
-        let model = self.network.model_mut();
-        training.fit_to(model)?;
+        training.fit_to(&self.network)?;
         training.check_optimizer()?;
+        let targets = y.into_inputs()?;
         let (data, validation) =
-            prepare::datasets(model, training, inputs, y.into_inputs()?, &options)?;
-        let mut session = Session::new(model, training, &data, validation.as_ref(), &options)?;
-        session.class_names = self.class_names.as_deref();
-        session.train(&mut options)
+            prepare::datasets(&self.network, training, inputs, targets, &options)?;
+        Session::new(self, &data, validation.as_ref(), &options)?.train(&mut options)
+    }
+
+    /// Makes the weights for samples of this shape, if that has not been done.
+    fn ensure_built(&mut self, sample: &[usize]) -> Result<()> {
+        match self.is_built() {
+            true => Ok(()),
+            false => self.build(sample),
+        }
     }
 }

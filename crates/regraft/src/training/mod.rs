@@ -3,6 +3,7 @@
 pub(crate) mod batches;
 pub mod callbacks;
 mod classification;
+pub(crate) mod compile;
 pub(crate) mod compiled_metrics;
 #[cfg(feature = "plot")]
 pub mod curves;
@@ -12,7 +13,9 @@ pub(crate) mod feeds;
 pub(crate) mod fit;
 pub mod history;
 pub(crate) mod input;
+pub(crate) mod named;
 pub(crate) mod objective;
+pub(crate) mod parameters;
 pub(crate) mod plan;
 mod predict;
 pub(crate) mod prepare;

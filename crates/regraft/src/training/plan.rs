@@ -7,10 +7,10 @@ use std::fmt;
 use regraft_autograd::Nodes;
 use regraft_layers::Freezing;
 
-use crate::Result;
-use crate::trainable::{Network, Trainable, not_compiled};
+use crate::training::compile::not_compiled;
 use crate::training::feature_cache::FeatureCache;
 use crate::training::steps::{Purpose, Steps};
+use crate::{Model, Result};
 
 /// What training will run, keep and cost. It prints as a table.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,14 +70,14 @@ impl TrainingPlan {
     }
 }
 
-impl<N: Network> Trainable<N> {
+impl Model {
     /// What `fit` on `samples` samples in batches of `batch_size` would run, keep and cost.
     ///
     /// # Errors
     /// If the model is not built or not compiled.
     pub fn plan(&self, samples: usize, batch_size: usize) -> Result<TrainingPlan> {
         let training = self.training.as_ref().ok_or_else(not_compiled)?;
-        let model = self.network.model();
+        let model = &self.network;
         let purpose = Purpose::Train {
             objective: &training.objective,
             weighted: false,

@@ -3,13 +3,12 @@
 use regraft_autograd::{Feed, Run};
 use regraft_tensor::{Detail, Tensor};
 
-use crate::trainable::{Network, Trainable};
 use crate::training::input::{Data, IntoInputs};
 use crate::training::prepare;
 use crate::training::steps::{Purpose, Steps, chunk_size, tensor};
-use crate::{Error, Result};
+use crate::{Error, Model, Result};
 
-impl<N: Network> Trainable<N> {
+impl Model {
     /// The model's output for samples `x`, one row per sample. A model of several inputs takes a tuple
     /// or a list of arrays, `predict((&images, &sizes))`, or arrays by the inputs' names.
     ///
@@ -21,7 +20,7 @@ impl<N: Network> Trainable<N> {
             (Some(output), true) => Ok(output),
             _ => {
                 let received = format!("{} outputs", outputs.len() + 1);
-                let detail = Detail::new(self.network.model().name(), "1 output", received);
+                let detail = Detail::new(self.network.name(), "1 output", received);
                 Err(Error::Model(detail.help("call `predict_all`")))
             }
         }
@@ -34,7 +33,7 @@ impl<N: Network> Trainable<N> {
     /// # Errors
     /// As [`predict`](Self::predict), and a model whose output are numbers.
     pub fn predict_strings<'a>(&self, x: impl IntoInputs<'a>) -> Result<Vec<String>> {
-        let model = self.network.model();
+        let model = &self.network;
         let Some(layer) = model.spelling_layer(0) else {
             let expected = "a last layer `StringLookup` with `invert`";
             return Err(Error::Model(Detail::new(
@@ -53,7 +52,7 @@ impl<N: Network> Trainable<N> {
     /// # Errors
     /// Data that do not fit the model, NaN or infinity among them.
     pub fn predict_all<'a>(&self, x: impl IntoInputs<'a>) -> Result<Vec<Tensor>> {
-        let model = self.network.model();
+        let model = &self.network;
         let inputs = prepare::check_inputs("x", model, x.into_inputs()?)?;
         let mut steps = Steps::new(model, Purpose::Predict, false)?;
         let shapes = model.output_shapes();

@@ -5,12 +5,12 @@ use regraft_autograd::{DataType, Shape};
 use regraft_layers::{ElementType, Loss, Model};
 use regraft_tensor::Detail;
 
-use crate::files::named;
 use crate::metrics;
-use crate::trainable::Training;
 use crate::training::batches::Dataset;
+use crate::training::compile::Training;
 use crate::training::fit::{Fit, Validation};
 use crate::training::input::{Data, Values};
+use crate::training::named;
 use crate::training::objective::Objective;
 use crate::training::steps::targets_of;
 use crate::{Error, Result};

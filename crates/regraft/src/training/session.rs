@@ -3,27 +3,25 @@
 use std::collections::HashSet;
 
 use regraft_autograd::{Run, VariableId};
-use regraft_layers::{Model as LayersModel, TrainedWeights, WeightKind};
+use regraft_layers::{Model as Network, TrainedWeights, WeightKind};
 use regraft_optimizers::{ParameterInfo, ParameterSource, ParameterUpdate, Plan};
 use regraft_tensor::Detail;
 
-use crate::files::optimizer_state::parameter;
-use crate::trainable::Training;
 use crate::training::batches::{Batcher, Dataset, epoch_order};
-use crate::training::callbacks::{Callbacks, Context, Moment, Parts};
+use crate::training::callbacks::{Callbacks, Context, Moment};
+use crate::training::compile::{Training, not_compiled};
 use crate::training::evaluate::{Evaluation, update_metrics};
 use crate::training::feature_cache::keep_features;
 use crate::training::fit::Fit;
 use crate::training::history::Params;
+use crate::training::parameters::parameter;
 use crate::training::progress::Progress;
 use crate::training::steps::{Features, Purpose, Steps};
-use crate::{Error, History, Result};
+use crate::{Error, History, Model, Result};
 
 /// One `fit` under way.
 pub(crate) struct Session<'s, 'd> {
-    model: &'s mut LayersModel,
-    training: &'s mut Training,
-    pub class_names: Option<&'s [String]>,
+    model: &'s mut Model,
     data: &'s Dataset<'d>,
     validation: Option<(&'s Dataset<'d>, Evaluation)>,
     steps: Steps,
@@ -31,36 +29,41 @@ pub(crate) struct Session<'s, 'd> {
     constraints: Vec<VariableId>,
     features: Option<Features>,
     batcher: Batcher,
-    revision: u64,
+    /// Of the model and of what it was compiled with, when the programs were made.
+    made_of: (u64, u64),
 }
 
 impl<'s, 'd> Session<'s, 'd> {
     pub fn new(
-        model: &'s mut LayersModel,
-        training: &'s mut Training,
+        model: &'s mut Model,
         data: &'s Dataset<'d>,
         validation: Option<&'s Dataset<'d>>,
         options: &Fit<'_>,
     ) -> Result<Self> {
-        let mut steps = training_steps(model, training, data)?;
-        require_training(model, &steps)?;
+        let Model {
+            network, training, ..
+        } = &mut *model;
+        let training = training.as_mut().ok_or_else(not_compiled)?;
+        let mut steps = training_steps(network, training, data)?;
+        require_training(network, &steps)?;
         let epochs = options.epochs - options.initial_epoch;
-        let features = keep_features(&mut steps, model, data, options.feature_cache, epochs)?;
-        let plan = prepare_optimizer(model, training, &steps)?;
+        let features = keep_features(&mut steps, network, data, options.feature_cache, epochs)?;
+        let plan = prepare_optimizer(network, training, &steps)?;
         let validation = match validation {
             Some(data) => {
                 let cache = options.feature_cache;
-                Some((data, Evaluation::new(model, training, data, cache, epochs)?))
+                Some((
+                    data,
+                    Evaluation::new(network, training, data, cache, epochs)?,
+                ))
             }
             None => None,
         };
         Ok(Session {
             batcher: Batcher::new(steps.feed_plan(features.is_some())),
-            constraints: constraints(model, &steps),
-            revision: model.revision(),
+            constraints: constraints(network, &steps),
+            made_of: (network.revision(), training.number),
             model,
-            training,
-            class_names: None,
             data,
             validation,
             steps,
@@ -69,35 +72,43 @@ impl<'s, 'd> Session<'s, 'd> {
         })
     }
 
-    /// What callbacks see.
-    fn context(&mut self, options: &Fit<'_>) -> Context<'_> {
-        let parts = Parts {
-            model: self.model,
-            training: self.training,
-            class_names: self.class_names,
-            validates: self.validation.is_some(),
-            steps_per_epoch: self.data.len().div_ceil(options.batch_size),
-        };
-        Context::new(parts, options)
+    /// What the model was compiled with, looked at anew whenever a callback has had the model.
+    fn training(&mut self) -> &mut Training {
+        let training = self.model.training.as_mut();
+        training.expect("a model that is trained is compiled")
     }
 
-    /// Compiles everything anew if a callback has changed what is frozen or the layers.
+    /// What callbacks see.
+    fn context(&mut self, options: &Fit<'_>) -> Context<'_> {
+        let steps = self.data.len().div_ceil(options.batch_size);
+        Context::new(self.model, self.validation.is_some(), steps, options)
+    }
+
+    /// Compiles everything anew if a callback has changed the layers, what is frozen, or how the model is
+    /// compiled.
     fn refresh(&mut self, options: &Fit<'_>, epochs_left: usize) -> Result<()> {
-        if self.revision == self.model.revision() {
+        let Model {
+            network, training, ..
+        } = &mut *self.model;
+        let training = training.as_mut().ok_or_else(not_compiled)?;
+        let made_of = (network.revision(), training.number);
+        if self.made_of == made_of {
             return Ok(());
         }
-        self.revision = self.model.revision();
-        self.steps = training_steps(self.model, self.training, self.data)?;
+        self.made_of = made_of;
+        training.fit_to(network)?;
+        training.check_optimizer()?;
+        self.steps = training_steps(network, training, self.data)?;
         if epochs_left > 0 {
-            require_training(self.model, &self.steps)?;
+            require_training(network, &self.steps)?;
         }
         let cache = options.feature_cache;
-        self.features = keep_features(&mut self.steps, self.model, self.data, cache, epochs_left)?;
-        self.plan = prepare_optimizer(self.model, self.training, &self.steps)?;
-        self.constraints = constraints(self.model, &self.steps);
+        self.features = keep_features(&mut self.steps, network, self.data, cache, epochs_left)?;
+        self.plan = prepare_optimizer(network, training, &self.steps)?;
+        self.constraints = constraints(network, &self.steps);
         self.batcher = Batcher::new(self.steps.feed_plan(self.features.is_some()));
         if let Some((data, evaluation)) = &mut self.validation {
-            *evaluation = Evaluation::new(self.model, self.training, data, cache, epochs_left)?;
+            *evaluation = Evaluation::new(network, training, data, cache, epochs_left)?;
         }
         Ok(())
     }
@@ -123,13 +134,17 @@ impl<'s, 'd> Session<'s, 'd> {
                 self.epoch(options, epoch, &mut callbacks, &mut history, &mut progress)?;
             stop = logs.stop || stops;
             if let Some((data, evaluation)) = &mut self.validation {
-                let scores = evaluation.run(self.model, self.training, data, options.batch_size)?;
+                let Model {
+                    network, training, ..
+                } = &mut *self.model;
+                let training = training.as_mut().ok_or_else(not_compiled)?;
+                let scores = evaluation.run(network, training, data, options.batch_size)?;
                 logs.values.push(("val_loss".to_string(), scores.loss));
                 let metrics = scores.metrics.into_iter();
                 logs.values
                     .extend(metrics.map(|(name, value)| (format!("val_{name}"), value)));
             }
-            let rate = f64::from(self.training.optimizer.learning_rate());
+            let rate = f64::from(self.training().optimizer.learning_rate());
             let values = logs
                 .values
                 .iter()
@@ -146,11 +161,15 @@ impl<'s, 'd> Session<'s, 'd> {
             epoch += 1;
         }
         self.refresh(options, 0)?;
+        let Model {
+            network, training, ..
+        } = &mut *self.model;
+        let training = training.as_mut().ok_or_else(not_compiled)?;
         let mut source = Source {
-            weights: self.model.trained_weights(&self.steps.trained)?,
+            weights: network.trained_weights(&self.steps.trained)?,
             steps: &self.steps,
         };
-        self.training.optimizer.finalize(&self.plan, &mut source)?;
+        training.optimizer.finalize(&self.plan, &mut source)?;
         let mut context = self.context(options);
         callbacks.tell(Moment::TrainEnd, &mut context, &mut history)?;
         Ok(history)
@@ -170,9 +189,10 @@ impl<'s, 'd> Session<'s, 'd> {
             .shuffle
             .then(|| epoch_order(members, samples, options.seed, epoch));
         let order = shuffled.as_deref().or(members);
-        let mut losses = vec![0.0; self.training.output_names.len()];
-        self.training.metrics.reset();
-        self.training.weighted_metrics.reset();
+        let training = self.training();
+        let mut losses = vec![0.0; training.output_names.len()];
+        training.metrics.reset();
+        training.weighted_metrics.reset();
         let (mut loss, mut seen, mut stop) = (0.0, 0_usize, false);
         let steps_per_epoch = samples.div_ceil(options.batch_size);
         for step in 0..steps_per_epoch {
@@ -193,8 +213,9 @@ impl<'s, 'd> Session<'s, 'd> {
             }
             seen += count;
             progress.step(|| {
-                let rate = f64::from(self.training.optimizer.learning_rate());
-                let metrics = self.training.metrics.iter();
+                let training = self.training();
+                let rate = f64::from(training.optimizer.learning_rate());
+                let metrics = training.metrics.iter();
                 std::iter::once(("loss", loss / seen as f64))
                     .chain(metrics.map(|metric| (metric.name(), metric.result())))
                     .chain([("learning_rate", rate)])
@@ -204,23 +225,20 @@ impl<'s, 'd> Session<'s, 'd> {
                 let mut context = self.context(options);
                 context.loss = loss / seen as f64;
                 callbacks.tell(Moment::BatchEnd(epoch, step), &mut context, history)?;
-                if context.stops() {
-                    stop = true;
+                stop = context.stops();
+                let epochs_left = if stop { 0 } else { options.epochs - epoch };
+                self.refresh(options, epochs_left)?;
+                if stop {
                     break;
                 }
-                self.refresh(options, options.epochs - epoch)?;
             }
         }
         let mean = |sum: f64| sum / seen.max(1) as f64;
         let mut values = vec![("loss".to_string(), mean(loss))];
-        let metrics = self
-            .training
-            .metrics
-            .iter()
-            .chain(self.training.weighted_metrics.iter());
-        let results = metrics.map(|metric| metric.result());
+        let results = self.model.metrics().map(|metric| metric.result());
         let results = losses.into_iter().map(mean).chain(results);
-        values.extend(self.training.value_names().into_iter().zip(results));
+        let names = self.model.training.iter().flat_map(Training::value_names);
+        values.extend(names.zip(results));
         Ok(Logs { values, stop })
     }
 
@@ -228,18 +246,21 @@ impl<'s, 'd> Session<'s, 'd> {
     fn step(&mut self, order: Option<&[u32]>, range: (usize, usize), run: Run) -> Result<f64> {
         let Session {
             model,
-            training,
             data,
             steps,
             features,
             batcher,
             ..
         } = self;
+        let Model {
+            network, training, ..
+        } = &mut **model;
+        let training = training.as_mut().ok_or_else(not_compiled)?;
         let (batch, rows) = batcher.batch(data, features.as_ref(), order, range);
-        steps.run(&batch, model.weights(), run)?;
+        steps.run(&batch, network.weights(), run)?;
         update_metrics(training, steps, &rows)?;
         let loss = f64::from(steps.loss_value());
-        let mut weights = model.trained_weights(&steps.trained)?;
+        let mut weights = network.trained_weights(&steps.trained)?;
         for &(id, output) in &steps.updates {
             let value = weights.values_mut(id).expect("what is updated is written");
             value.copy_from_slice(steps.output(output));
@@ -262,7 +283,7 @@ struct Logs {
     stop: bool,
 }
 
-fn training_steps(model: &LayersModel, training: &Training, data: &Dataset<'_>) -> Result<Steps> {
+fn training_steps(model: &Network, training: &Training, data: &Dataset<'_>) -> Result<Steps> {
     let purpose = Purpose::Train {
         objective: &training.objective,
         weighted: data.weights.is_some(),
@@ -270,7 +291,7 @@ fn training_steps(model: &LayersModel, training: &Training, data: &Dataset<'_>) 
     Steps::new(model, purpose, true)
 }
 
-fn prepare_optimizer(model: &LayersModel, training: &mut Training, steps: &Steps) -> Result<Plan> {
+fn prepare_optimizer(model: &Network, training: &mut Training, steps: &Steps) -> Result<Plan> {
     let weights = model.weights();
     let known: HashSet<u64> = weights.iter().map(|it| parameter(it).id).collect();
     // The memory of weights that are gone, such as those of an old head, is of no use to others.
@@ -287,7 +308,7 @@ fn prepare_optimizer(model: &LayersModel, training: &mut Training, steps: &Steps
 }
 
 /// The trained weights that have a constraint.
-fn constraints(model: &LayersModel, steps: &Steps) -> Vec<VariableId> {
+fn constraints(model: &Network, steps: &Steps) -> Vec<VariableId> {
     let trained = steps.gradients.iter().map(|(id, _)| *id);
     let constrained = |id: &VariableId| {
         let weight = model.weights().get(*id);
@@ -297,7 +318,7 @@ fn constraints(model: &LayersModel, steps: &Steps) -> Vec<VariableId> {
 }
 
 /// Refuses to train nothing: no parameter that a gradient reaches, and no state that moves.
-fn require_training(model: &LayersModel, steps: &Steps) -> Result<()> {
+fn require_training(model: &Network, steps: &Steps) -> Result<()> {
     if !steps.gradients.is_empty() || !steps.updates.is_empty() {
         return Ok(());
     }

@@ -7,7 +7,7 @@ use regraft::callbacks::{
     ReduceLROnPlateau, SaveFrequency,
 };
 use regraft::ndarray::{Array1, Array2};
-use regraft::{Fit, History, Sequential, Tensor, Verbosity};
+use regraft::{Fit, History, Model, Sequential, Tensor, Verbosity};
 use regraft_layers::LossFunction;
 use regraft_layers::layers::{ActivationLayer, Dense, Input};
 use serde_json::{Value, json};
@@ -35,7 +35,7 @@ fn tensor(array: &Value) -> Tensor {
 }
 
 /// The dense layer of a case, with its values.
-fn model(case: &Value) -> Sequential {
+fn model(case: &Value) -> Model {
     let config = &case["config"];
     let weights = &case["inputs"]["weights"];
     let units = shape(&weights[0])[1];
@@ -103,7 +103,7 @@ fn metrics_by_name_are_of_the_probabilities_that_logits_stand_for() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("m.keras");
         model.save(&path).unwrap();
-        let (opened, report) = Sequential::open(&path).unwrap();
+        let (opened, report) = Model::open(&path).unwrap();
         assert!(report.unknown.is_empty(), "{report}");
         for (how, mut model) in [("compiled", model), ("opened", opened)] {
             let scores = match &y {
@@ -368,7 +368,7 @@ fn callbacks_of_two_fits_remember_what_they_do_in_keras() {
                 other => panic!("{other}"),
             };
             let watch = LambdaCallback::new().on_epoch_end(|_, context, _| {
-                rates.push(f64::from(context.optimizer.learning_rate()));
+                rates.push(f64::from(context.optimizer()?.learning_rate()));
                 Ok(())
             });
             let targets = if index == 0 { &y } else { &scaled };
@@ -376,7 +376,7 @@ fn callbacks_of_two_fits_remember_what_they_do_in_keras() {
             let losses = history.get("loss").unwrap();
             compare(&mut wrong, &at("losses"), losses, &theirs["losses"]);
             compare(&mut wrong, &at("rates"), &rates, &theirs["rates"]);
-            let kernel = |model: &Sequential| -> Vec<f64> {
+            let kernel = |model: &Model| -> Vec<f64> {
                 let weight = model
                     .weights()
                     .iter()

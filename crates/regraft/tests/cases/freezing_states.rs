@@ -34,14 +34,14 @@ fn open(case: &Value) -> Model {
     let mut model = Model::from_config(config, &Registry::new())
         .unwrap_or_else(|error| panic!("{}: {error}", name(case)));
     if case["config"]["saved_model"] == true {
-        model.hide_within_frozen();
+        model.as_mut().hide_within_frozen();
     }
     model
 }
 
 /// The paths of the weights that a step of training moves, and whether training was possible.
 fn moved(model: &Model) -> (Vec<String>, bool) {
-    let mut model: Model = regraft_layers::Model::clone(model).into();
+    let mut model = model.clone();
     model.compile(SGD::new(0.01), MeanSquaredError, ()).unwrap();
     let mut x = Array2::<f32>::zeros((16, 4));
     let mut y = x.clone();
@@ -206,7 +206,7 @@ fn base(name: &str) -> LayerSpec {
 fn states_set_here_are_those_that_keras_setter_leaves() {
     let stack = layers![Input::new([4]), base("base"), Dense::new(2)];
     let mut model = Sequential::new(stack).unwrap();
-    let says = |model: &Sequential, path: &str| {
+    let says = |model: &Model, path: &str| {
         let config = model.to_config();
         let mut value = &config;
         for name in path.split('/').filter(|name| !name.is_empty()) {
@@ -277,12 +277,12 @@ fn what_the_whole_hides_trains_as_a_part_of_another_model() {
     assert!(own > 0);
     let part = Sequential::new(layers![
         Input::new([4]),
-        regraft_layers::Model::clone(&model).named("part"),
+        model.clone().named("part"),
         Dense::new(2)
     ]);
     assert_eq!(part.unwrap().count_parameters().trainable, own + 10);
     // Unfreezing one layer leaves what the whole hid frozen, after saving too.
-    let mut thawed: Model = regraft_layers::Model::clone(&model).into();
+    let mut thawed = model.clone();
     let (path, _, _) = states(&model)
         .into_iter()
         .rfind(|(path, freezing, _)| *freezing == Freezing::Frozen && parameters(path) > 0)

@@ -5,6 +5,7 @@
 mod common;
 
 mod augmentation;
+mod clones;
 mod dictionaries;
 mod fitting;
 mod freezing_states;

@@ -15,8 +15,8 @@ use serde_json::{Map, Value, json};
 
 use crate::common::{case, npy};
 
-fn open(name: &str) -> (Sequential, LoadReport) {
-    Sequential::open(case(&format!("metric-objects/{name}"))).unwrap()
+fn open(name: &str) -> (Model, LoadReport) {
+    Model::open(case(&format!("metric-objects/{name}"))).unwrap()
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn data(width: usize) -> (Tensor, Array2<f32>) {
     (Tensor::new([20, 3], x).unwrap(), y)
 }
 
-fn classifier(width: usize) -> Sequential {
+fn classifier(width: usize) -> Model {
     let layers = vec![
         Input::new([3]).into(),
         Dense::new(width).activation("softmax").into(),
@@ -105,7 +105,7 @@ fn settings_survive_saving_in_both_formats() {
         model.fit(&x, &y, quiet().epochs(2)).unwrap();
         let path = folder.path().join(format!("model.{ending}"));
         model.save(&path).unwrap();
-        let (mut again, report) = Sequential::open(&path).unwrap();
+        let (mut again, report) = Model::open(&path).unwrap();
         assert_eq!(report.optimizer, OptimizerState::Restored { steps: 2 });
         assert!(report.unknown.is_empty(), "{report}");
         let (ours, theirs) = (
@@ -115,7 +115,7 @@ fn settings_survive_saving_in_both_formats() {
         assert_eq!(ours, theirs, "{ending}");
         assert!(again.metric::<ConfusionMatrix>().is_some());
         let serialized =
-            |model: &Sequential| -> Vec<Value> { model.metrics().map(Metric::serialize).collect() };
+            |model: &Model| -> Vec<Value> { model.metrics().map(Metric::serialize).collect() };
         assert_eq!(serialized(&model), serialized(&again), "{ending}");
         // Keras has no confusion matrix, so its part of the file has none.
         let bytes = regraft_io::read(&path).unwrap();
@@ -234,7 +234,7 @@ impl regraft_layers::InitializerFunction for Scaled {
 }
 
 /// Counts samples, `from` upwards.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Samples {
     from: f64,
     seen: usize,
@@ -353,16 +353,16 @@ fn what_is_of_ones_own_comes_back_through_the_registry() {
         let path = folder.path().join(format!("own.{ending}"));
         model.save(&path).unwrap();
 
-        let error = Sequential::open(&path).unwrap_err().to_string();
+        let error = Model::open(&path).unwrap_err().to_string();
         assert!(error.contains("register_"), "{error}");
-        let (mut again, report) = Sequential::open_with(&path, &registry()).unwrap();
+        let (mut again, report) = Model::open_with(&path, &registry()).unwrap();
         assert!(report.unknown.is_empty(), "{report}");
         assert_eq!(report.optimizer, OptimizerState::Restored { steps: 6 });
         assert_eq!(
             again.optimizer().unwrap().config(),
             model.optimizer().unwrap().config()
         );
-        let more = |model: &mut Sequential| {
+        let more = |model: &mut Model| {
             let history = model.fit(&x, &y, quiet().epochs(3).batch_size(8)).unwrap();
             let weights = model.weights().iter().map(|weight| weight.value().clone());
             (history, weights.collect::<Vec<_>>())

@@ -88,7 +88,7 @@ fn a_name_with_a_dot_is_found_in_safetensors() {
     let mut again = outer(2);
     let report = again.load_weights(&path).unwrap();
     assert_eq!(report.loaded.len(), 4);
-    let values = |model: &regraft::Sequential| -> Vec<Vec<f32>> {
+    let values = |model: &regraft::Model| -> Vec<Vec<f32>> {
         let weights = model.weights().iter();
         weights
             .map(|weight| weight.value().as_slice().to_vec())

@@ -5,7 +5,7 @@ use regraft::callbacks::{Callback, Context};
 use regraft::layers::{BatchNormalization, Dense, Input, LayerExt};
 use regraft::ndarray::Array2;
 use regraft::optimizers::{Adam, AdamW};
-use regraft::{Fit, Freezing, History, Sequential, Verbosity};
+use regraft::{Fit, Freezing, History, Model, Sequential, Verbosity};
 use regraft_autograd::{Forward, Gradient, Op, Output, Shape, Var, attributes};
 use regraft_layers::{Call, Initializer, Layer, Weights, layers};
 use regraft_tensor::Detail;
@@ -72,7 +72,7 @@ impl Layer for Formula {
     }
 }
 
-fn with(formula: Function) -> Sequential {
+fn with(formula: Function) -> Model {
     let mut model = Sequential::new(layers![
         Input::new([2]),
         Dense::new(3).named("below"),
@@ -87,7 +87,7 @@ fn forgetful(x: Var<'_>) -> Var<'_> {
     x.graph().apply(Forgetful, &[x])
 }
 
-fn fit(model: &mut Sequential, options: Fit<'_>) -> Result<History, regraft::Error> {
+fn fit(model: &mut Model, options: Fit<'_>) -> Result<History, regraft::Error> {
     let x = Array2::from_shape_fn((8, 2), |(i, j)| (i as f32 * 0.7 + j as f32).sin());
     let width = model.output_shapes()[0].sample().unwrap()[0];
     let y = Array2::from_shape_fn((8, width), |(i, j)| (i + j) as f32 * 0.1);
@@ -96,7 +96,7 @@ fn fit(model: &mut Sequential, options: Fit<'_>) -> Result<History, regraft::Err
 
 /// What training says, with every one of these words in it.
 #[track_caller]
-fn refused(model: &mut Sequential, words: &[&str]) {
+fn refused(model: &mut Model, words: &[&str]) {
     let before = bytes(model);
     let error = fit(model, Fit::new()).unwrap_err().to_string();
     for word in words {
@@ -105,7 +105,7 @@ fn refused(model: &mut Sequential, words: &[&str]) {
     assert_eq!(bytes(model), before);
 }
 
-fn bytes(model: &Sequential) -> Vec<Vec<u32>> {
+fn bytes(model: &Model) -> Vec<Vec<u32>> {
     let weights = model.weights().iter();
     let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect();
     weights

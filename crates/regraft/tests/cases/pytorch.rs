@@ -9,14 +9,13 @@ use regraft::layers::{
 use regraft::ndarray::ArrayD;
 use regraft::{Layout, Load, LoadReport, Model, Sequential};
 use regraft_autograd::{Shape, Var};
-use regraft_layers::{Call, Flow, Initializer, Layer, Model as LayersModel, WeightAxis, Weights};
+use regraft_layers::{Call, Flow, Initializer, Layer, WeightAxis, Weights};
 use regraft_tensor::Detail;
 
 use crate::common::{assert_close, case, npy, npz};
 
 fn sequential(layers: Vec<LayerSpec>) -> Model {
-    let model: LayersModel = regraft_layers::Sequential::new(layers).unwrap().into();
-    model.into()
+    Sequential::new(layers).unwrap()
 }
 
 /// A model with inputs of these shapes, from the layers that `build` applies.

@@ -36,7 +36,7 @@ impl Callback for RunningMean {
         self.epochs += 1;
         if self.epochs.is_multiple_of(7) {
             let rate = 0.01 / (1.0 + self.mean);
-            context.optimizer.set_learning_rate(rate)?;
+            context.optimizer_mut()?.set_learning_rate(rate)?;
         }
         let weight = context.model.weights().iter().next();
         self.weights = weight.map(|weight| weight.value().clone());

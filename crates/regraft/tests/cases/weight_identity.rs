@@ -7,9 +7,9 @@ use regraft::layers::{BatchNormalization, Dense, Dropout, Input, LayerExt, Layer
 use regraft::ndarray::{Array2, array};
 use regraft::optimizers::Adam;
 use regraft::random::{Key, normal};
-use regraft::{Fit, Sequential, Verbosity};
+use regraft::{Fit, Model, Sequential, Verbosity};
 use regraft_autograd::{Feed, Graph, Program, Run, Tensor, Var, VariableId};
-use regraft_layers::{Functional, Mode, Model, layers};
+use regraft_layers::{Functional, Mode, layers};
 
 const MODES: [Mode; 3] = [Mode::Training, Mode::Inference, Mode::Constant];
 
@@ -240,17 +240,18 @@ fn a_move_keeps_the_identity_and_a_copy_has_its_own() {
     let x = f.input([2]);
     let y = f.apply(model.clone().named("base"), &[x]).unwrap();
     let z = f.apply(Dense::new(2), &[y]).unwrap();
-    let (shorter, longer) = (f.model(&[x], &[y]).unwrap(), f.model(&[x], &[z]).unwrap());
+    let made = |output| Model::from(f.model(&[x], &[output]).unwrap());
+    let (shorter, longer) = (made(y), made(z));
     assert!(ids(&shorter).iter().all(|id| !ids(&longer).contains(id)));
     assert_eq!(
         together(&[&shorter], Mode::Training),
         together(&[&model], Mode::Training)
     );
     // Moved into another model, and that into a third.
-    let mut outer = regraft_layers::Sequential::new(layers![Input::new([2])]).unwrap();
+    let mut outer = Sequential::new(layers![Input::new([2])]).unwrap();
     outer.add(model.named("base")).unwrap();
     assert_eq!(ids(&outer), before);
-    let mut outermost = regraft_layers::Sequential::new(layers![Input::new([2])]).unwrap();
+    let mut outermost = Sequential::new(layers![Input::new([2])]).unwrap();
     outermost.add(outer.named("outer")).unwrap();
     assert_eq!(ids(&outermost), before);
     // Changed in place; a refused layer changes nothing.
@@ -272,7 +273,7 @@ fn data() -> (Array2<f32>, Array2<f32>) {
     (x, y)
 }
 
-fn classifier(seed: u64) -> Sequential {
+fn classifier(seed: u64) -> Model {
     let layers = layers![
         Input::new([2]),
         Dense::new(4).activation("tanh").named("body"),
@@ -284,7 +285,7 @@ fn classifier(seed: u64) -> Sequential {
 }
 
 /// As many updates as epochs.
-fn fit(model: &mut Sequential, epochs: usize) {
+fn fit(model: &mut Model, epochs: usize) {
     let (x, y) = data();
     let options = Fit::new()
         .epochs(epochs)
@@ -294,7 +295,7 @@ fn fit(model: &mut Sequential, epochs: usize) {
     model.fit(&x, &y, options).unwrap();
 }
 
-fn updates(model: &Sequential, path: &str) -> Option<u64> {
+fn updates(model: &Model, path: &str) -> Option<u64> {
     model.optimizer().unwrap().updates(path)
 }
 
@@ -368,7 +369,7 @@ fn the_memory_goes_through_a_file_to_a_model_of_the_same_layers() {
         let mut loaded = classifier(9);
         if file.ends_with(".keras") {
             model.save(&path).unwrap();
-            loaded = Sequential::open(&path).unwrap().0;
+            loaded = Model::open(&path).unwrap().0;
         } else {
             model.save_weights(&path).unwrap();
             let _ = loaded.load_weights(&path).unwrap();

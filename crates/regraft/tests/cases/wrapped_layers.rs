@@ -52,7 +52,7 @@ fn every_file_of_wrapped_layers_opens_and_goes_back() {
     assert_eq!(count, 25);
 }
 
-fn network() -> Sequential {
+fn network() -> Model {
     let stack = layers![
         Input::new([6, 3]),
         SpectralNormalization::new(Conv1D::new(4, 2).named("conv")).named("sn"),
@@ -66,7 +66,7 @@ fn network() -> Sequential {
     model
 }
 
-fn train(model: &mut Sequential) {
+fn train(model: &mut Model) {
     let x = regraft::ndarray::Array3::from_shape_fn((8, 6, 3), |(i, j, k)| {
         ((i * 7 + j * 3 + k * 5) % 11) as f32 / 5.0 - 1.0
     });
@@ -81,13 +81,13 @@ fn train(model: &mut Sequential) {
     }
 }
 
-fn bits(model: &Sequential, path: &str) -> Vec<u32> {
+fn bits(model: &Model, path: &str) -> Vec<u32> {
     let value = model.weight(path).unwrap().value().as_slice().iter();
     value.map(|x| x.to_bits()).collect()
 }
 
 /// What moves of `sn` when it is in this state.
-fn moved(state: impl Fn(&mut Sequential)) -> [bool; 3] {
+fn moved(state: impl Fn(&mut Model)) -> [bool; 3] {
     let mut model = network();
     state(&mut model);
     let paths = ["sn/vector_u", "sn/conv/kernel", "sn/conv/bias"];
@@ -103,13 +103,13 @@ fn moved(state: impl Fn(&mut Sequential)) -> [bool; 3] {
 #[test]
 fn nothing_of_a_frozen_spectral_normalization_moves() {
     let freezing = |path: &'static str, state| {
-        move |model: &mut Sequential| {
+        move |model: &mut Model| {
             model.set_freezing(path, state).unwrap();
         }
     };
     assert_eq!(moved(|_| {}), [true; 3]);
     assert_eq!(moved(|model| model.freeze("sn").unwrap()), [false; 3]);
-    let unfrozen = |model: &mut Sequential| {
+    let unfrozen = |model: &mut Model| {
         model.freeze("sn").unwrap();
         model.unfreeze("sn").unwrap();
     };

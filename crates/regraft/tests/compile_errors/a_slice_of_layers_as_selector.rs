@@ -1,6 +1,6 @@
-use regraft::Sequential;
+use regraft::Model;
 
-fn mistaken(model: &mut Sequential) {
+fn mistaken(model: &mut Model) {
     let _ = model.freeze(["dense", "dense_1"]);
 }
 

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
+use regraft::Model;
 use regraft::losses::LossFunction;
 use regraft::random::{Key, normal};
 use regraft_autograd::{
     DataType, Feed, Graph, Program, Run, Shape, Source, Var, VariableId, Variables, Workspace,
 };
-use regraft_layers::{Emission, Mode, Model, WeightKind, WeightStore};
+use regraft_layers::{Emission, Mode, WeightKind, WeightStore};
 
 use crate::masks::{self, Mask, layer_of};
 use crate::models::{Samples, Values};

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use regraft::Freezing;
-use regraft_layers::{Model, WeightKind};
+use regraft::{Freezing, Model};
+use regraft_layers::WeightKind;
 
 /// One of the four states.
 pub fn state() -> impl Strategy<Value = Freezing> {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use proptest::prelude::*;
-use regraft::Model;
 use regraft::layers::{
     ActivationLayer, Add, BatchNormalization, Call, Concatenate, Conv1D, Conv2D, Dense,
     DepthwiseConv2D, Dropout, Embedding, Flatten, Functional, GaussianNoise,
@@ -19,8 +18,9 @@ use regraft::losses::{
 };
 use regraft::ndarray::{ArrayD, IxDyn};
 use regraft::random::{Key, normal, uniform};
+use regraft::{Model, Sequential};
 use regraft_autograd::{DataType, Forward, Op, Output, Shape, Var};
-use regraft_layers::{Initializer, Model as LayersModel, Sequential};
+use regraft_layers::Initializer;
 use regraft_tensor::Detail;
 
 /// A layer, by numbers that mean something for whatever comes in.
@@ -240,19 +240,19 @@ impl Branch {
         f.apply(nested, &[x]).unwrap()
     }
 
-    fn sequential(&self, layers: Vec<LayerSpec>) -> LayersModel {
+    fn sequential(&self, layers: Vec<LayerSpec>) -> Model {
         let input: LayerSpec = self.kind.input().into();
         let layers = std::iter::once(input).chain(layers).collect();
-        Sequential::new(layers).unwrap().into()
+        Sequential::new(layers).unwrap()
     }
 
-    fn functional(&self, layers: Vec<LayerSpec>) -> LayersModel {
+    fn functional(&self, layers: Vec<LayerSpec>) -> Model {
         let mut f = Functional::new();
         let x = f.apply(self.kind.input(), &[]).unwrap();
         let y = layers
             .into_iter()
             .fold(x, |x, layer| f.apply(layer, &[x]).unwrap());
-        f.model(&[x], &[y]).unwrap()
+        f.model(&[x], &[y]).unwrap().into()
     }
 }
 
@@ -316,7 +316,7 @@ pub struct Samples {
 
 impl Plan {
     /// The model with first weights, all trainable. `counter` is put behind the first branch.
-    pub fn model(&self, counter: Option<Counter>) -> LayersModel {
+    pub fn model(&self, counter: Option<Counter>) -> Model {
         let mut f = Functional::with_seed(self.seed);
         let mut inputs = Vec::new();
         let mut features = Vec::new();
@@ -350,7 +350,7 @@ impl Plan {
             f.apply(layer, &[x]).unwrap()
         };
         let outputs: Vec<LayerOutput> = self.heads.iter().enumerate().map(head).collect();
-        let mut model = f.model(&inputs, &outputs).unwrap();
+        let mut model: Model = f.model(&inputs, &outputs).unwrap().into();
         draw(&mut model, self.seed);
         model
     }
@@ -359,7 +359,7 @@ impl Plan {
     pub fn build(&self, counter: Option<Counter>) -> Model {
         let chain = self.branches.len() == 1 && self.heads.len() == 1 && !self.shared;
         if !chain || counter.is_some() {
-            return self.model(counter).into();
+            return self.model(counter);
         }
         let branch = &self.branches[0];
         let layers = branch.layers("branch0", self.smooth);
@@ -377,9 +377,9 @@ impl Plan {
             stack.push(part.layer(1, self.smooth).named(format!("body_{index}")));
         }
         stack.push(self.heads[0].layer().named("head0"));
-        let mut model: LayersModel = Sequential::with_seed(stack, self.seed).unwrap().into();
+        let mut model = Sequential::with_seed(stack, self.seed).unwrap();
         draw(&mut model, self.seed);
-        model.into()
+        model
     }
 
     pub fn losses(&self) -> Vec<LossFunction> {
@@ -418,7 +418,7 @@ impl Plan {
 
 /// Gives every weight other values than those that initializers give, so that no two are alike and
 /// none is zero throughout.
-fn draw(model: &mut LayersModel, seed: u64) {
+fn draw(model: &mut Model, seed: u64) {
     let weights = model.weights().iter();
     let drawn: Vec<(String, Vec<usize>)> = weights
         .map(|weight| (weight.path().to_string(), weight.value().shape().to_vec()))

@@ -13,7 +13,7 @@ use std::collections::{HashMap, HashSet};
 
 use regraft_autograd::VariableId;
 use regraft_io::{Checkpoint, ContainerKeys, Format, SavedLayer, SavedWeight};
-use regraft_layers::{Model as LayersModel, Weight};
+use regraft_layers::{Model as Network, Weight};
 
 use crate::files::keys::keyed_places;
 pub(crate) use containers::is_optimizer_within;
@@ -72,7 +72,7 @@ fn last_name(path: &str) -> &str {
 }
 
 /// Every layer of the model that has weights.
-pub(crate) fn layers_of(model: &LayersModel) -> Vec<Wanted<'_>> {
+pub(crate) fn layers_of(model: &Network) -> Vec<Wanted<'_>> {
     keyed_places(model)
         .into_iter()
         .filter(|(_, place)| !place.weights.is_empty())

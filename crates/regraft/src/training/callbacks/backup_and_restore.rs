@@ -119,7 +119,7 @@ impl Callback for BackupAndRestore {
         history: &History,
     ) -> Result<()> {
         match (epoch + 1).is_multiple_of(self.save_every) {
-            true => Backup::of(epoch + 1, context, history).write(&self.path()),
+            true => Backup::of(epoch + 1, context, history)?.write(&self.path()),
             false => Ok(()),
         }
     }

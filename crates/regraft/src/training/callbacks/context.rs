@@ -1,27 +1,21 @@
 //! What a callback sees of training, and may change.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
-use regraft_layers::Model;
 use regraft_optimizers::Optimizer;
 
 use super::CallbackState;
-use crate::Result;
-use crate::files::save::Saving;
 use crate::metrics::Direction;
-use crate::trainable::{Compiled, Training, value_names};
-use crate::training::compiled_metrics::CompiledMetrics;
+use crate::training::compile::{Training, not_compiled};
 use crate::training::fit::Fit;
-use crate::training::objective::Objective;
+use crate::{Model, Result};
 
 /// What a callback sees of training, and may change.
 #[derive(Debug)]
 pub struct Context<'a> {
-    /// The model. What is frozen may be changed before an epoch.
+    /// The model that is trained. Whatever is changed of it, training goes on with the model as it is
+    /// then.
     pub model: &'a mut Model,
-    /// The optimizer.
-    pub optimizer: &'a mut Optimizer,
     /// The mean loss of the epoch so far, after a batch.
     pub loss: f64,
     /// The number of the last epoch.
@@ -30,11 +24,6 @@ pub struct Context<'a> {
     pub steps_per_epoch: usize,
     /// The seed of `fit`.
     pub seed: u64,
-    objective: &'a Objective,
-    output_names: &'a [String],
-    metrics: &'a CompiledMetrics,
-    weighted_metrics: &'a CompiledMetrics,
-    class_names: Option<&'a [String]>,
     validates: bool,
     next_epoch: usize,
     stop: bool,
@@ -44,44 +33,41 @@ pub struct Context<'a> {
     pub(super) resumed: Option<BTreeMap<String, CallbackState>>,
 }
 
-/// What a context is made of.
-#[derive(Debug)]
-pub(crate) struct Parts<'a> {
-    pub model: &'a mut Model,
-    pub training: &'a mut Training,
-    pub class_names: Option<&'a [String]>,
-    pub validates: bool,
-    pub steps_per_epoch: usize,
-}
-
 impl<'a> Context<'a> {
-    pub(crate) fn new(parts: Parts<'a>, options: &Fit<'_>) -> Self {
-        let Training {
-            optimizer,
-            objective,
-            metrics,
-            weighted_metrics,
-            output_names,
-            unknown_optimizer: _,
-        } = parts.training;
+    pub(crate) fn new(
+        model: &'a mut Model,
+        validates: bool,
+        steps: usize,
+        options: &Fit<'_>,
+    ) -> Self {
         Context {
-            model: parts.model,
-            optimizer,
+            model,
             loss: 0.0,
             epochs: options.epochs,
-            steps_per_epoch: parts.steps_per_epoch,
+            steps_per_epoch: steps,
             seed: options.seed,
-            objective,
-            output_names,
-            metrics,
-            weighted_metrics,
-            class_names: parts.class_names,
-            validates: parts.validates,
+            validates,
             next_epoch: options.initial_epoch,
             stop: false,
             states: BTreeMap::new(),
             resumed: None,
         }
+    }
+
+    /// The optimizer.
+    ///
+    /// # Errors
+    /// If another model was put in the place of the one that is trained, and it is not compiled.
+    pub fn optimizer(&self) -> Result<&Optimizer> {
+        self.model.optimizer().ok_or_else(not_compiled)
+    }
+
+    /// The optimizer, to be changed (its learning rate, say).
+    ///
+    /// # Errors
+    /// As [`optimizer`](Self::optimizer).
+    pub fn optimizer_mut(&mut self) -> Result<&mut Optimizer> {
+        self.model.optimizer_mut().ok_or_else(not_compiled)
     }
 
     /// Ends training after this epoch (or batch).
@@ -98,7 +84,8 @@ impl<'a> Context<'a> {
     /// same with `val_` in front.
     pub fn quantities(&self) -> Vec<String> {
         let mut names = vec!["loss".to_string()];
-        names.extend(self.value_names());
+        let training = self.model.training.iter();
+        names.extend(training.flat_map(Training::value_names));
         if self.validates {
             let validated: Vec<String> = names.iter().map(|name| format!("val_{name}")).collect();
             names.extend(validated);
@@ -113,47 +100,13 @@ impl<'a> Context<'a> {
         if name == "loss" {
             return Some(Direction::Down);
         }
-        let position = self.value_names().iter().position(|known| known == name)?;
-        let Some(metric) = position.checked_sub(self.output_names.len()) else {
+        let training = self.model.training.as_ref()?;
+        let names = training.value_names();
+        let position = names.iter().position(|known| known == name)?;
+        let Some(metric) = position.checked_sub(training.output_names.len()) else {
             return Some(Direction::Down);
         };
-        let mut metrics = self.metrics.iter().chain(self.weighted_metrics.iter());
-        metrics.nth(metric)?.direction()
-    }
-
-    fn value_names(&self) -> Vec<String> {
-        value_names(self.output_names, [self.metrics, self.weighted_metrics])
-    }
-
-    /// Saves the weights and the optimizer's memory, as
-    /// [`Trainable::save_weights`](crate::Trainable::save_weights).
-    ///
-    /// # Errors
-    /// As that.
-    pub fn save_weights(&self, path: impl AsRef<Path>) -> Result<()> {
-        self.saving().save_weights(path.as_ref())
-    }
-
-    /// Saves the whole model, as [`Trainable::save`](crate::Trainable::save).
-    ///
-    /// # Errors
-    /// As that.
-    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        self.saving().save(path.as_ref())
-    }
-
-    fn saving(&self) -> Saving<'_> {
-        Saving {
-            model: self.model,
-            compiled: Some(Compiled {
-                optimizer: self.optimizer,
-                unknown_optimizer: None,
-                objective: self.objective,
-                metrics: self.metrics,
-                weighted_metrics: self.weighted_metrics,
-            }),
-            class_names: self.class_names,
-        }
+        self.model.metrics().nth(metric)?.direction()
     }
 
     /// What each callback remembers, by its name: known [after an epoch](super::Callback::after_epoch).

@@ -117,7 +117,7 @@ impl EarlyStopping {
 
     /// Takes the value of an epoch into account.
     fn watch(&mut self, epoch: usize, value: f64, context: &Context<'_>) {
-        let snapshot = |keep: bool| keep.then(|| Snapshot::take(context.model));
+        let snapshot = |keep: bool| keep.then(|| Snapshot::take(&context.model.network));
         if self.best_weights.is_none() {
             self.best_weights = snapshot(self.restore_best_weights);
         }
@@ -169,7 +169,7 @@ impl Callback for EarlyStopping {
 
     fn on_train_end(&mut self, context: &mut Context<'_>, _history: &mut History) -> Result<()> {
         if let Some(best) = self.best_weights.take() {
-            best.restore(context.model)?;
+            best.restore(&mut context.model.network)?;
         }
         Ok(())
     }
@@ -191,7 +191,7 @@ impl Callback for EarlyStopping {
         self.stopped_epoch = state.get_count("stopped_epoch");
         self.best = state.get_number("best");
         self.best_epoch = state.get_count("best_epoch");
-        self.best_weights = Snapshot::from_state(state, context.model)?;
+        self.best_weights = Snapshot::from_state(state, &context.model.network)?;
         Ok(())
     }
 }

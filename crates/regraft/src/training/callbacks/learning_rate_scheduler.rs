@@ -42,7 +42,7 @@ impl<F: FnMut(usize, f64) -> f64> Callback for LearningRateScheduler<F> {
     /// # Errors
     /// A rate that is negative or no number, or an optimizer whose rate follows a schedule.
     fn on_epoch_begin(&mut self, epoch: usize, context: &mut Context<'_>) -> Result<()> {
-        let now = context.optimizer.learning_rate();
+        let now = context.optimizer()?.learning_rate();
         let rate = (self.schedule)(epoch, f64::from(now));
         if !(rate.is_finite() && rate >= 0.0) {
             return Err(Error::Setting(Detail::new(
@@ -51,7 +51,7 @@ impl<F: FnMut(usize, f64) -> f64> Callback for LearningRateScheduler<F> {
                 rate,
             )));
         }
-        context.optimizer.set_learning_rate(rate)?;
+        context.optimizer_mut()?.set_learning_rate(rate)?;
         Ok(())
     }
 }

@@ -40,7 +40,6 @@ use std::fmt::Debug;
 
 pub use backup_and_restore::BackupAndRestore;
 pub use context::Context;
-pub(crate) use context::Parts;
 pub use csv_logger::CSVLogger;
 pub use early_stopping::EarlyStopping;
 pub use lambda_callback::LambdaCallback;

@@ -139,8 +139,8 @@ impl ModelCheckpoint {
             })?;
         }
         match self.save_weights_only {
-            true => context.save_weights(&path)?,
-            false => context.save(&path)?,
+            true => context.model.save_weights(&path)?,
+            false => context.model.save(&path)?,
         }
         self.last_path = Some(path);
         Ok(())

@@ -141,7 +141,7 @@ impl Callback for ReduceLROnPlateau {
             );
             return Err(Error::Setting(detail));
         }
-        if context.optimizer.is_scheduled() {
+        if context.optimizer()?.is_scheduled() {
             let detail = Detail::new(
                 "ReduceLROnPlateau",
                 "an optimizer whose learning rate is a number",
@@ -169,10 +169,10 @@ impl Callback for ReduceLROnPlateau {
         if !self.watch(value) {
             return Ok(());
         }
-        let rate = context.optimizer.learning_rate();
+        let rate = context.optimizer()?.learning_rate();
         if rate > self.min_lr as f32 {
             let reduced = (f64::from(rate) * self.factor).max(self.min_lr);
-            context.optimizer.set_learning_rate(reduced)?;
+            context.optimizer_mut()?.set_learning_rate(reduced)?;
             self.has_reduced(epoch);
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! The weights of a model as they were at some moment.
 
 use regraft_autograd::VariableId;
-use regraft_layers::{Model, Weight};
+use regraft_layers::{Model as Network, Weight};
 use regraft_tensor::{Detail, Tensor};
 
 use super::CallbackState;
@@ -13,7 +13,7 @@ use crate::{Error, Result};
 pub(crate) struct Snapshot(Vec<(VariableId, Tensor)>);
 
 impl Snapshot {
-    pub fn take(model: &Model) -> Self {
+    pub fn take(model: &Network) -> Self {
         let values = model.weights().iter();
         Snapshot(
             values
@@ -32,7 +32,7 @@ impl Snapshot {
 
     /// The weights that [`added_to`](Self::added_to) added, if it did. Those that are the model's
     /// own share its memory again.
-    pub fn from_state(state: &CallbackState, model: &Model) -> Result<Option<Self>> {
+    pub fn from_state(state: &CallbackState, model: &Network) -> Result<Option<Self>> {
         if state.tensors().next().is_none() {
             return Ok(None);
         }
@@ -55,7 +55,7 @@ impl Snapshot {
     }
 
     /// Puts back the weights that have changed since, of those that the model still has.
-    pub fn restore(&self, model: &mut Model) -> Result<()> {
+    pub fn restore(&self, model: &mut Network) -> Result<()> {
         let changed = self.0.iter().filter(|(id, then)| {
             // Weights that share memory, as frozen ones do, need no comparison.
             model.weights().get(*id).is_some_and(|weight| {

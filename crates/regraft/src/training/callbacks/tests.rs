@@ -11,7 +11,7 @@ use regraft_optimizers::Adam;
 use regraft_tensor::Detail;
 
 use super::*;
-use crate::{Error, FeatureCache, Fit, Sequential, Verbosity};
+use crate::{Error, FeatureCache, Fit, Model, Sequential, Verbosity};
 
 /// Two classes of points that overlap.
 static SAMPLES: LazyLock<(ndarray::Array2<f32>, Vec<i32>)> = LazyLock::new(|| {
@@ -22,7 +22,7 @@ static SAMPLES: LazyLock<(ndarray::Array2<f32>, Vec<i32>)> = LazyLock::new(|| {
     (x, y)
 });
 
-fn model() -> Sequential {
+fn model() -> Model {
     let layers = stack![
         Input::new([3]),
         Dense::new(5).activation("relu"),
@@ -43,12 +43,12 @@ fn options<'a>(epochs: usize) -> Fit<'a> {
         .verbosity(Verbosity::Silent)
 }
 
-fn fit(model: &mut Sequential, options: Fit<'_>) -> Result<History> {
+fn fit(model: &mut Model, options: Fit<'_>) -> Result<History> {
     let (x, y) = &*SAMPLES;
     model.fit(x, y, options)
 }
 
-fn bits(model: &regraft_layers::Model) -> Vec<(String, Vec<u32>)> {
+fn bits(model: &Model) -> Vec<(String, Vec<u32>)> {
     let bits = |value: &[f32]| value.iter().map(|value| value.to_bits()).collect();
     let weights = model.weights().iter();
     weights
@@ -247,7 +247,7 @@ fn rates_follow_the_scheduler_and_the_plateau() {
     let mut model = model();
     let mut rates = Vec::new();
     let watch = LambdaCallback::new().on_epoch_end(|_, context, _| {
-        rates.push(context.optimizer.learning_rate());
+        rates.push(context.optimizer()?.learning_rate());
         Ok(())
     });
     let halve = LearningRateScheduler::new(|epoch, rate| if epoch == 0 { 0.5 } else { rate / 2.0 });

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
 use regraft_io::{Checkpoint, Format, SavedWeight};
-use regraft_layers::{Freezing, Model, Selector};
+use regraft_layers::{Freezing, Model as Network, Selector};
 use regraft_optimizers::{ParameterInfo, State};
 use regraft_tensor::{Detail, Tensor};
 use serde::{Deserialize, Serialize};
@@ -62,9 +62,10 @@ struct Parameter {
 
 impl Backup {
     /// The state of training before `next_epoch`.
-    pub fn of(next_epoch: usize, context: &Context<'_>, history: &History) -> Self {
-        let parameters = context.optimizer.parameters();
-        let state = context.optimizer.state(&parameters);
+    pub fn of(next_epoch: usize, context: &Context<'_>, history: &History) -> Result<Self> {
+        let optimizer = context.optimizer()?;
+        let parameters = optimizer.parameters();
+        let state = optimizer.state(&parameters);
         let values = |epoch: usize| {
             let value = |name: &str| history.points(name).find(|(at, _)| *at == epoch);
             let names = history.names();
@@ -76,7 +77,7 @@ impl Backup {
             next_epoch,
             seed: context.seed,
             steps_per_epoch: context.steps_per_epoch,
-            optimizer: context.optimizer.name().to_string(),
+            optimizer: optimizer.name().to_string(),
             iteration: state.iteration,
             learning_rate: state.learning_rate.map(f32::to_bits),
             parameters: parameters
@@ -89,7 +90,7 @@ impl Backup {
                 })
                 .collect(),
             updates: state.updates,
-            freezing: freezing(context.model)
+            freezing: freezing(&context.model.network)
                 .map(|(path, freezing)| (path, freezing.to_string()))
                 .collect(),
             history: history
@@ -105,7 +106,7 @@ impl Backup {
                 .collect(),
         };
         let weights = context.model.weights().iter();
-        Backup {
+        Ok(Backup {
             facts,
             weights: weights
                 .map(|weight| (weight.path().to_string(), weight.value().clone()))
@@ -116,7 +117,7 @@ impl Backup {
                 .map(|(_, value)| value)
                 .collect(),
             callbacks: context.states().clone(),
-        }
+        })
     }
 
     /// Writes the whole file, or leaves the one that is there.
@@ -201,7 +202,7 @@ impl Backup {
         same("seed", seed, facts.seed.to_string())?;
         let steps = context.steps_per_epoch.to_string();
         same("steps per epoch", steps, facts.steps_per_epoch.to_string())?;
-        let optimizer = context.optimizer.name().to_string();
+        let optimizer = context.optimizer()?.name().to_string();
         same("optimizer", optimizer, facts.optimizer.clone())?;
 
         let mut values: HashMap<&str, &Tensor> = self
@@ -226,11 +227,11 @@ impl Backup {
         if let Some(name) = values.keys().min() {
             return Err(other_run(path, "the weights of the model alone", name));
         }
-        let frozen = self.freezing(path, context.model)?;
-        let mut optimizer = context.optimizer.clone();
-        optimizer.restore(&self.parameters(context.model), &self.state())?;
+        let frozen = self.freezing(path, &context.model.network)?;
+        let mut optimizer = context.optimizer()?.clone();
+        optimizer.restore(&self.parameters(&context.model.network), &self.state())?;
 
-        *context.optimizer = optimizer;
+        *context.optimizer_mut()? = optimizer;
         for (freezing, paths) in frozen {
             let picked = Selector::when(move |layer| paths.contains(layer.path()));
             // A layer whose statistics move is told to stop only by freezing it first.
@@ -259,7 +260,7 @@ impl Backup {
     }
 
     /// The layers whose state differs from the model's now, by the state they shall have.
-    fn freezing(&self, path: &Path, model: &Model) -> Result<Vec<(Freezing, BTreeSet<String>)>> {
+    fn freezing(&self, path: &Path, model: &Network) -> Result<Vec<(Freezing, BTreeSet<String>)>> {
         const STATES: [Freezing; 4] = [
             Freezing::Trainable,
             Freezing::FrozenStatistics,
@@ -288,7 +289,7 @@ impl Backup {
     }
 
     /// The parameters that the optimizer had met, known by the ids that they have in this process.
-    fn parameters(&self, model: &Model) -> Vec<ParameterInfo> {
+    fn parameters(&self, model: &Network) -> Vec<ParameterInfo> {
         let parameters = self.facts.parameters.iter();
         parameters
             .map(|parameter| {
@@ -315,7 +316,7 @@ impl Backup {
 }
 
 /// Every layer with its state. Models used as layers are left out: picking one picks its layers.
-fn freezing(model: &Model) -> impl Iterator<Item = (String, Freezing)> {
+fn freezing(model: &Network) -> impl Iterator<Item = (String, Freezing)> {
     let places = model.places().into_iter().filter(|place| !place.is_model);
     places.map(|place| (place.path, place.freezing))
 }

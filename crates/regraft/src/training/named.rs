@@ -9,12 +9,11 @@ use regraft_layers::near;
 use regraft_tensor::{Detail, Tensor};
 use serde_json::{Map, Value};
 
-use crate::trainable::{Network, Trainable};
 use crate::training::input::{Data, IntoInputs};
 use crate::training::objective::Objective;
-use crate::{Error, Result};
+use crate::{Error, Model, Result};
 
-impl<N: Network> Trainable<N> {
+impl Model {
     /// As [`predict_all`](Self::predict_all), with each output under its name.
     ///
     /// ```
@@ -34,7 +33,7 @@ impl<N: Network> Trainable<N> {
     /// As [`predict_all`](Self::predict_all).
     pub fn predict_named<'a>(&self, x: impl IntoInputs<'a>) -> Result<BTreeMap<String, Tensor>> {
         let outputs = self.predict_all(x)?;
-        let names = self.network.model().output_names();
+        let names = self.network.output_names();
         Ok(names.into_iter().zip(outputs).collect())
     }
 
@@ -73,7 +72,7 @@ impl<N: Network> Trainable<N> {
 
     /// What is given for each output, in the order of the outputs.
     fn by_outputs<T>(&self, at: &str, given: Vec<(String, T)>) -> Result<Vec<T>> {
-        let names = self.network.model().output_names();
+        let names = self.network.output_names();
         in_order(at, "output", &names, given).map_err(Error::Setting)
     }
 }

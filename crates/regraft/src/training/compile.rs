@@ -1,11 +1,9 @@
-//! A model that can be trained: the layers and, once compiled, the optimizer, the loss and the
-//! metrics.
+//! What `compile` gives a model: the optimizer, the loss and the metrics.
 
-use std::fmt::Debug;
-use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use regraft_io::SavedOptimizer;
-use regraft_layers::LayerSpec;
+use regraft_layers::Model as Network;
 use regraft_layers::losses::LossFunction;
 use regraft_optimizers::{IntoOptimizer, Optimizer};
 use regraft_tensor::Detail;
@@ -14,30 +12,14 @@ use serde_json::{Value, json};
 use crate::metrics::IntoMetrics;
 use crate::training::compiled_metrics::CompiledMetrics;
 use crate::training::objective::Objective;
-use crate::{Error, Result};
-
-/// A stack of layers that can be trained, loaded and saved; it dereferences to
-/// [`regraft_layers::Sequential`], and that to [`regraft_layers::Model`].
-pub type Sequential = Trainable<regraft_layers::Sequential>;
-
-/// A model of any topology that can be trained, loaded and saved; it dereferences to
-/// [`regraft_layers::Model`].
-pub type Model = Trainable<regraft_layers::Model>;
-
-/// A network (`N`) with what training needs.
-///
-/// There is nothing to recompile after layers have been frozen or unfrozen: what is trainable is
-/// read at every `fit`, and the optimizer's memory belongs to the parameters.
-#[derive(Debug)]
-pub struct Trainable<N> {
-    pub(crate) network: N,
-    pub(crate) training: Option<Training>,
-    pub(crate) class_names: Option<Vec<String>>,
-}
+use crate::{Error, Model, Result};
 
 /// What `compile` gave.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Training {
+    /// Another one after each change of what follows but the optimizer's own: programs that were made
+    /// before do not hold any more.
+    pub number: u64,
     pub optimizer: Optimizer,
     pub objective: Objective,
     /// What the file says of an optimizer that is not known here. [`optimizer`](Self::optimizer) only
@@ -60,6 +42,7 @@ pub(crate) struct UnknownOptimizer {
 impl Training {
     pub fn new(optimizer: Optimizer, objective: Objective, metrics: CompiledMetrics) -> Self {
         Training {
+            number: next_number(),
             optimizer,
             objective,
             unknown_optimizer: None,
@@ -70,7 +53,7 @@ impl Training {
     }
 
     /// Checks that losses and metrics go with the outputs of `model`.
-    pub fn fit_to(&mut self, model: &regraft_layers::Model) -> Result<()> {
+    pub fn fit_to(&mut self, model: &Network) -> Result<()> {
         self.objective.losses(model)?;
         self.output_names = match model.output_names() {
             names if names.len() > 1 => names,
@@ -91,40 +74,40 @@ impl Training {
         }
     }
 
-    /// The names that histories have: the losses of the outputs if there are several, and the metrics.
+    /// The names that histories have besides `loss`: of the metrics as they are if there is one
+    /// output; otherwise the loss of each output, and each metric with its output's name in front. Where
+    /// names would be the same, the later ones get a number, and weighted metrics the word in front, as in
+    /// Keras.
     pub fn value_names(&self) -> Vec<String> {
-        value_names(&self.output_names, [&self.metrics, &self.weighted_metrics])
-    }
-
-    /// What is saved of it.
-    pub fn compiled(&self) -> Compiled<'_> {
-        Compiled {
-            optimizer: &self.optimizer,
-            unknown_optimizer: self.unknown_optimizer.as_deref(),
-            objective: &self.objective,
-            metrics: &self.metrics,
-            weighted_metrics: &self.weighted_metrics,
+        let outputs = &self.output_names;
+        let all = [&self.metrics, &self.weighted_metrics];
+        let mut names: Vec<String> = outputs.iter().map(|name| format!("{name}_loss")).collect();
+        let from = names.len();
+        for (weighted, metrics) in [false, true].into_iter().zip(all) {
+            let plain = metrics.iter().map(|metric| metric.name().to_string());
+            for (mut name, plain) in metrics.names(outputs).zip(plain) {
+                if weighted && names[from..].contains(&name) {
+                    let output = name.strip_suffix(&plain).unwrap_or_default();
+                    name = format!("{output}weighted_{plain}");
+                }
+                let mut unique = name.clone();
+                let mut number = 0;
+                while names[from..].contains(&unique) {
+                    number += 1;
+                    unique = format!("{name}_{number}");
+                }
+                names.push(unique);
+            }
         }
+        names
     }
-}
 
-/// What `compile` gave, to be looked at: its parts may be borrowed from different places.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Compiled<'a> {
-    pub optimizer: &'a Optimizer,
-    pub unknown_optimizer: Option<&'a UnknownOptimizer>,
-    pub objective: &'a Objective,
-    pub metrics: &'a CompiledMetrics,
-    pub weighted_metrics: &'a CompiledMetrics,
-}
-
-impl Compiled<'_> {
     /// How Keras stores what `compile` was given, of a model with so many outputs. Metrics that Keras
     /// does not have are left out, so that it opens the file.
     pub fn config(&self, outputs: usize) -> Value {
         let (loss, loss_weights) = self.objective.config();
         json!({
-            "optimizer": match self.unknown_optimizer {
+            "optimizer": match &self.unknown_optimizer {
                 None => self.optimizer.config(),
                 Some(unknown) => unknown.config.clone(),
             },
@@ -166,93 +149,7 @@ impl Compiled<'_> {
     }
 }
 
-/// What the two kinds of network have in common.
-pub trait Network: Debug {
-    /// The model.
-    fn model(&self) -> &regraft_layers::Model;
-
-    /// The model, to be changed.
-    fn model_mut(&mut self) -> &mut regraft_layers::Model;
-
-    /// Makes the weights for samples of this shape, if that has not been done.
-    ///
-    /// # Errors
-    /// A layer that refuses the shape.
-    fn ensure_built(&mut self, sample: &[usize]) -> Result<()>;
-
-    /// This kind of network, from a model that was read from a file.
-    ///
-    /// # Errors
-    /// A model of another kind.
-    fn from_model(model: regraft_layers::Model) -> Result<Self>
-    where
-        Self: Sized;
-}
-
-impl Network for regraft_layers::Sequential {
-    fn model(&self) -> &regraft_layers::Model {
-        self
-    }
-
-    fn model_mut(&mut self) -> &mut regraft_layers::Model {
-        self
-    }
-
-    fn ensure_built(&mut self, sample: &[usize]) -> Result<()> {
-        if !self.is_built() {
-            self.build(sample)?;
-        }
-        Ok(())
-    }
-
-    fn from_model(model: regraft_layers::Model) -> Result<Self> {
-        Ok(model.try_into()?)
-    }
-}
-
-impl Network for regraft_layers::Model {
-    fn model(&self) -> &regraft_layers::Model {
-        self
-    }
-
-    fn model_mut(&mut self) -> &mut regraft_layers::Model {
-        self
-    }
-
-    fn ensure_built(&mut self, _sample: &[usize]) -> Result<()> {
-        Ok(())
-    }
-
-    fn from_model(model: regraft_layers::Model) -> Result<Self> {
-        Ok(model)
-    }
-}
-
-impl<N> From<N> for Trainable<N> {
-    fn from(network: N) -> Self {
-        Trainable {
-            network,
-            training: None,
-            class_names: None,
-        }
-    }
-}
-
-impl<N> Deref for Trainable<N> {
-    type Target = N;
-
-    fn deref(&self) -> &N {
-        &self.network
-    }
-}
-
-impl<N> DerefMut for Trainable<N> {
-    fn deref_mut(&mut self) -> &mut N {
-        &mut self.network
-    }
-}
-
-impl<N: Network> Trainable<N> {
+impl Model {
     /// Says how to train: the optimizer (`Adam::new(1e-3)` or `"adam"`), the loss (a
     /// value of [`losses`](crate::losses) or a name such as `"mse"`), and metrics
     /// (`["accuracy"]`, or values; `()` for none).
@@ -340,46 +237,17 @@ impl<N: Network> Trainable<N> {
         known.map(|training| &mut training.optimizer)
     }
 
-    /// The names of the classes, in the order of the outputs, if they are known.
-    pub fn class_names(&self) -> Option<&[String]> {
-        self.class_names.as_deref()
-    }
-
-    /// Gives the classes names. They are saved with the model, and weights of a head that was
-    /// trained for other classes are refused.
-    pub fn set_class_names<S: Into<String>>(&mut self, names: impl IntoIterator<Item = S>) {
-        self.class_names = Some(names.into_iter().map(Into::into).collect());
-    }
-
+    /// What `compile` gave, to be changed.
     pub(crate) fn training_mut(&mut self) -> Result<&mut Training> {
-        self.training.as_mut().ok_or_else(not_compiled)
+        let training = self.training.as_mut().ok_or_else(not_compiled)?;
+        training.number = next_number();
+        Ok(training)
     }
 }
 
-/// The names that histories have of these metrics, besides `loss`: as they are if there is one
-/// output; otherwise the loss of each output, and each metric with its output's name in front. Where
-/// names would be the same, the later ones get a number, and weighted metrics the word in front, as in
-/// Keras.
-pub(crate) fn value_names(outputs: &[String], metrics: [&CompiledMetrics; 2]) -> Vec<String> {
-    let mut names: Vec<String> = outputs.iter().map(|name| format!("{name}_loss")).collect();
-    let from = names.len();
-    for (weighted, metrics) in [false, true].into_iter().zip(metrics) {
-        let plain = metrics.iter().map(|metric| metric.name().to_string());
-        for (mut name, plain) in metrics.names(outputs).zip(plain) {
-            if weighted && names[from..].contains(&name) {
-                let output = name.strip_suffix(&plain).unwrap_or_default();
-                name = format!("{output}weighted_{plain}");
-            }
-            let mut unique = name.clone();
-            let mut number = 0;
-            while names[from..].contains(&unique) {
-                number += 1;
-                unique = format!("{name}_{number}");
-            }
-            names.push(unique);
-        }
-    }
-    names
+fn next_number() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 pub(crate) fn not_compiled() -> Error {
@@ -391,22 +259,4 @@ pub(crate) fn not_compiled() -> Error {
         )
         .help("call `compile(optimizer, loss, metrics)` first"),
     )
-}
-
-impl Trainable<regraft_layers::Sequential> {
-    /// A stack of these layers: `Sequential::new(layers![Input::new([784]), Dense::new(10)])`.
-    ///
-    /// # Errors
-    /// A layer that refuses its input, or a name that is there twice.
-    pub fn new(layers: Vec<LayerSpec>) -> Result<Self> {
-        Ok(regraft_layers::Sequential::new(layers)?.into())
-    }
-
-    /// As [`new`](Self::new), with first weights drawn from `seed`.
-    ///
-    /// # Errors
-    /// As [`new`](Self::new).
-    pub fn with_seed(layers: Vec<LayerSpec>, seed: u64) -> Result<Self> {
-        Ok(regraft_layers::Sequential::with_seed(layers, seed)?.into())
-    }
 }
