@@ -2,7 +2,8 @@
 
 use regraft_autograd::{Shape, Var};
 use regraft_layers::{
-    Call, Dense, Initializer, Input, Layer, Model, Registry, Sequential, Weights, layers,
+    Call, Configured, Dense, Initializer, Input, Layer, Model, Registry, Sequential, Weights,
+    layers,
 };
 use regraft_tensor::Detail;
 
@@ -10,11 +11,9 @@ use regraft_tensor::Detail;
 #[derive(Debug)]
 struct Scale;
 
-impl Layer for Scale {
-    fn class_name(&self) -> &str {
-        "Scale"
-    }
+impl Configured for Scale {}
 
+impl Layer for Scale {
     fn build(&self, inputs: &[Shape], weights: &mut Weights) -> Result<(), Detail> {
         let features = inputs[0].sample().unwrap_or_default();
         weights.parameter("scale", features, &Initializer::ones());

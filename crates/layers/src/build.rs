@@ -316,7 +316,8 @@ pub(crate) fn build_entry(
         let layer = layer.clone();
         let mut declared = Weights::default();
         layer
-            .build(inputs, &mut declared)
+            .check()
+            .and_then(|()| layer.build(inputs, &mut declared))
             .map_err(|detail| Error::Setting(detail.within(&entry.name)))?;
         if entry.input_shapes.is_empty() && entry.weights.is_empty() {
             for (index, spec) in declared.specs.into_iter().enumerate() {

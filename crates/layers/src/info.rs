@@ -170,7 +170,7 @@ impl<'m> LayerInfo<'m> {
 
     /// The settings with Keras' names; of a nested model, none.
     pub fn config(&self) -> Map<String, Value> {
-        self.layer().map(Layer::config).unwrap_or_default()
+        self.layer().map(|layer| layer.config()).unwrap_or_default()
     }
 
     /// The layers of a nested model, or those that a wrapper contains; none for other layers.

@@ -3,19 +3,20 @@
 //! your own has all of these without doing anything for them.
 
 use std::any::Any;
-use std::fmt;
 use std::sync::Arc;
 
 use regraft_autograd::{DataType, Shape, Var};
 use regraft_tensor::Detail;
-use serde_json::{Map, Value};
 
-use crate::{Call, ElementType, Flow, Freezing, Model, Weights};
+use crate::{Call, Configured, ElementType, Flow, Freezing, Model, Weights};
 
-/// A layer of a model.
+/// A layer of a model: a class with settings ([`Configured`], which [`settings!`](crate::settings!)
+/// implements for those that have some), and what it computes.
 ///
 /// ```
-/// use regraft_layers::{Call, Dense, Initializer, Input, Layer, Sequential, Weights, layers};
+/// use regraft_layers::{
+///     Call, Configured, Dense, Initializer, Input, Layer, Sequential, Weights, layers,
+/// };
 /// use regraft_autograd::{Shape, Var};
 /// use regraft_tensor::Detail;
 ///
@@ -23,10 +24,9 @@ use crate::{Call, ElementType, Flow, Freezing, Model, Weights};
 /// #[derive(Debug)]
 /// struct Scale;
 ///
+/// impl Configured for Scale {}
+///
 /// impl Layer for Scale {
-///     fn class_name(&self) -> &str {
-///         "Scale"
-///     }
 ///     fn build(&self, inputs: &[Shape], weights: &mut Weights) -> Result<(), Detail> {
 ///         let features = inputs[0].sample().unwrap_or_default();
 ///         weights.parameter("scale", features, &Initializer::ones());
@@ -44,12 +44,9 @@ use crate::{Call, ElementType, Flow, Freezing, Model, Weights};
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a layer",
-    note = "implement `regraft_layers::Layer`: `class_name`, `call` and, if it has weights, `build`"
+    note = "implement `regraft_layers::Layer` (and `Configured`): `call` and, if it has weights, `build`"
 )]
-pub trait Layer: Any + fmt::Debug + Send + Sync {
-    /// The name of its kind, as in Keras: `Dense`.
-    fn class_name(&self) -> &str;
-
+pub trait Layer: Any + Configured {
     /// Declares the weights for inputs of these shapes, in the order in which files store them.
     /// None by default.
     ///
@@ -77,17 +74,16 @@ pub trait Layer: Any + fmt::Debug + Send + Sync {
     ///
     /// ```
     /// use regraft_autograd::Var;
-    /// use regraft_layers::{Call, Input, Layer, Sequential, layers};
+    /// use regraft_layers::{Call, Configured, Input, Layer, Sequential, layers};
     /// use regraft_layers::layers::{GlobalAveragePooling1D, Masking};
     ///
     /// /// The differences of 5 steps, for those that count.
     /// #[derive(Debug)]
     /// struct Steps;
     ///
+    /// impl Configured for Steps {}
+    ///
     /// impl Layer for Steps {
-    ///     fn class_name(&self) -> &str {
-    ///         "Steps"
-    ///     }
     ///     fn call<'g>(&self, call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {
     ///         let x = inputs[0];
     ///         let difference = x.slice(1, 1..5) - x.slice(1, 0..4);
@@ -180,22 +176,6 @@ pub trait Layer: Any + fmt::Debug + Send + Sync {
     /// The string that an element of the layer's output stands for; by default it is a number.
     fn spell(&self, _number: i32) -> Option<String> {
         None
-    }
-
-    /// The settings, with Keras' names, as saved in a model's file. `name`, `trainable` and `dtype`
-    /// are added by the model.
-    fn config(&self) -> Map<String, Value> {
-        Map::new()
-    }
-
-    /// The Python module in which Keras finds the class; empty for one that Keras does not have.
-    fn module(&self) -> &str {
-        "keras.layers"
-    }
-
-    /// Whether Keras' constructor of the class takes `trainable`.
-    fn has_trainable_setting(&self) -> bool {
-        true
     }
 }
 

@@ -283,6 +283,7 @@ impl fmt::Debug for Registry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Configured;
 
     #[test]
     fn an_unknown_class_is_named_with_near_names_and_how_to_register_it() {
@@ -315,7 +316,7 @@ mod tests {
             }
         }
         let layer = crate::Dense::new(2).activation(Shift(0.5));
-        let config = Layer::config(&layer);
+        let config = layer.config();
         let mut registry = Registry::new();
         let unknown = registry.layer("Dense", &config).unwrap_err().to_string();
         assert!(

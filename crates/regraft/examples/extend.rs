@@ -43,11 +43,9 @@ impl Op for Cube {
 #[derive(Debug)]
 struct ScaledCube;
 
-impl Layer for ScaledCube {
-    fn class_name(&self) -> &str {
-        "ScaledCube"
-    }
+impl Configured for ScaledCube {}
 
+impl Layer for ScaledCube {
     fn build(&self, inputs: &[Shape], weights: &mut Weights) -> Result<(), Detail> {
         let features = inputs[0].sample().unwrap_or_default();
         weights.parameter("scale", features, &Initializer::ones());

@@ -3,7 +3,7 @@
 //!
 //! | of your own | implements | and is used |
 //! |---|---|---|
-//! | a layer | [`Layer`] | as any layer; opened from files once it is in a [`Registry`] |
+//! | a layer | [`Configured`] and [`Layer`] | as any layer; opened from files once it is in a [`Registry`] |
 //! | an op with its gradient | [`Op`] | by [`Graph::apply`]; checked by [`gradcheck`] |
 //! | a loss | [`Configured`] and [`Loss`] | by [`LossFunction::new`] |
 //! | an activation, initializer, regularizer, constraint | [`Configured`] and [`ActivationFunction`], [`InitializerFunction`], [`RegularizerFunction`], [`ConstraintFunction`] | by [`Activation::new`], [`Initializer::new`], … |
@@ -23,10 +23,9 @@
 //! #[derive(Debug)]
 //! struct Scale;
 //!
+//! impl Configured for Scale {}
+//!
 //! impl Layer for Scale {
-//!     fn class_name(&self) -> &str {
-//!         "Scale"
-//!     }
 //!     fn build(&self, inputs: &[Shape], weights: &mut Weights) -> Result<(), Detail> {
 //!         let features = inputs[0].sample().unwrap_or_default();
 //!         weights.parameter("scale", features, &Initializer::ones());

@@ -18,7 +18,7 @@ use crate::Activation;
 use crate::settings::{self, catalogue};
 
 catalogue! {
-    Activation:
+    Activation, Activation::make:
     celu: Celu ["celu"];
     elu: Elu ["elu"];
     exponential: Exponential ["exponential"];

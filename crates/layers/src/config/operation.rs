@@ -5,6 +5,7 @@ use regraft_tensor::Detail;
 use serde_json::{Map, Value, json};
 
 use super::graph::{Reference, read_history};
+use crate::Configured;
 use crate::layers::Operation;
 use crate::layers::operations::arguments::Argument;
 use crate::layers::operations::{Takes, find, find_function, functions};
@@ -425,18 +426,16 @@ fn read_node_definition<'v>(
 
 /// The configuration of an operation: Keras' constructors take the name and the settings alone.
 pub(super) fn write(operation: &Operation, name: &str) -> Value {
-    use crate::Layer;
-
     let mut config = operation.config();
     config.insert("name".into(), name.into());
-    let class_name = operation.class_name();
-    let (module, registered) = match operation.module() {
-        "" => (Value::Null, format!("Custom>{class_name}")),
-        module => (module.into(), class_name.to_string()),
+    let class = operation.class();
+    let (module, registered) = match class.module {
+        "" => (Value::Null, format!("Custom>{}", class.name)),
+        module => (module.into(), class.name.to_string()),
     };
     json!({
         "module": module,
-        "class_name": class_name,
+        "class_name": class.name,
         "config": config,
         "registered_name": registered,
     })

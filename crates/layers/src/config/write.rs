@@ -3,10 +3,10 @@
 use serde_json::{Map, Value, json};
 
 use super::{FREEZING, TAKES_A_LIST, operation};
-use crate::layers::{Operation, class_names, object};
+use crate::layers::{Operation, object};
 use crate::structure::Structure;
 use crate::topology::{Body, Container, Entry, LayerCall, Topology, ValueId};
-use crate::{Freezing, Layer};
+use crate::{Class, Freezing, Layer};
 
 /// A whole model.
 pub(super) fn model(name: &str, topology: &Topology) -> Value {
@@ -105,7 +105,7 @@ fn layer(entry: &Entry) -> Value {
     let own = config.entry("dtype");
     own.or_insert_with(|| policy(entry.policy.as_deref()));
     let mut expressed = Freezing::Trainable;
-    if layer.has_trainable_setting() {
+    if layer.class().lacks != Some("trainable") {
         let trains = freezing.trains_parameters();
         config.insert("trainable".into(), trains.into());
         if !trains {
@@ -130,12 +130,11 @@ fn layer(entry: &Entry) -> Value {
 /// The class of a layer as Keras finds it: in a module of its own, or registered by the user.
 fn class(layer: &dyn Layer, mut config: Map<String, Value>) -> Value {
     config.values_mut().for_each(shorten);
-    let name = layer.class_name();
-    let known = class_names().any(|known| known == name);
-    let (module, registered) = match (known, layer.module()) {
-        (true, "keras.layers") => (Value::from("keras.layers"), Value::Null),
-        (false, "" | "keras.layers") => (Value::Null, format!("Custom>{name}").into()),
-        (_, module) => (module.into(), name.into()),
+    let Class { name, module, .. } = layer.class();
+    let (module, registered) = match module {
+        "keras.layers" => (Value::from(module), Value::Null),
+        "" => (Value::Null, format!("Custom>{name}").into()),
+        module => (module.into(), name.into()),
     };
     json!({
         "module": module,

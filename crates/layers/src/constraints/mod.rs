@@ -9,7 +9,7 @@ use crate::Constraint;
 use crate::settings::{self, catalogue};
 
 catalogue! {
-    Constraint:
+    Constraint, Constraint::make:
     max_norm: MaxNorm ["max_norm"];
     min_max_norm: MinMaxNorm ["min_max_norm"];
     non_neg: NonNeg ["non_neg"];

@@ -16,7 +16,7 @@ use crate::Initializer;
 use crate::settings::{self, catalogue};
 
 catalogue! {
-    Initializer:
+    Initializer, Initializer::make:
     constant: Constant ["constant"], Ones ["ones", "one"], Zeros ["zeros", "zero"];
     identity: Identity ["identity", "identity_initializer"];
     named_scalings:

@@ -2,30 +2,27 @@
 
 use regraft_autograd::{Shape, Var};
 use regraft_tensor::Detail;
-use serde_json::{Map, Value, json};
 
-use super::support::{object, single};
-use crate::settings::{FromSettings, Settings, number, require_rate};
+use super::support::single;
+use crate::settings::require_rate;
 use crate::{Call, Flow, Layer, Weights};
 
-/// `y = x`, and adds `l1 · Σ |x| + l2 · Σ x²`, divided by the number of samples, to the loss while it
-/// is trained.
-///
-/// Input and output have the same shape, any; there are no weights. Frozen, it adds nothing.
-/// Keras: <https://keras.io/api/layers/regularization_layers/activity_regularization/>.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct ActivityRegularization {
-    /// The factor of the absolute values; 0 by default.
-    pub l1: f32,
-    /// The factor of the squares; 0 by default.
-    pub l2: f32,
+settings! {
+    /// `y = x`, and adds `l1 · Σ |x| + l2 · Σ x²`, divided by the number of samples, to the loss while it
+    /// is trained.
+    ///
+    /// Input and output have the same shape, any; there are no weights. Frozen, it adds nothing.
+    /// Keras: <https://keras.io/api/layers/regularization_layers/activity_regularization/>.
+    #[derive(Clone, Copy, Debug)]
+    pub struct ActivityRegularization as "keras.layers.ActivityRegularization" {
+        /// The factor of the absolute values; 0 by default.
+        pub l1: f32 = 0.0,
+        /// The factor of the squares; 0 by default.
+        pub l2: f32 = 0.0,
+    }
 }
 
 impl Layer for ActivityRegularization {
-    fn class_name(&self) -> &str {
-        "ActivityRegularization"
-    }
-
     fn flow(&self) -> Flow {
         Flow::Keeps
     }
@@ -52,18 +49,5 @@ impl Layer for ActivityRegularization {
 
     fn mask<'g>(&self, call: &Call<'g, '_>, _inputs: &[Var<'g>]) -> Option<Var<'g>> {
         call.mask(0)
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        object(json!({ "l1": number(self.l1), "l2": number(self.l2) }))
-    }
-}
-
-impl FromSettings for ActivityRegularization {
-    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        Ok(ActivityRegularization {
-            l1: settings.number("l1", 0.0)?,
-            l2: settings.number("l2", 0.0)?,
-        })
     }
 }

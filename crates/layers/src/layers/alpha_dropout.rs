@@ -2,62 +2,37 @@
 
 use regraft_autograd::{Shape, Var};
 use regraft_tensor::Detail;
-use serde_json::{Map, Value, json};
 
 use super::dropout::{check_noise_shape, mask_shape};
-use super::support::object;
-use crate::settings::{FromSettings, Settings, number, require};
+use crate::settings::require;
 use crate::{Call, Flow, Layer, Weights};
 
 /// The value that SELU has far to the left, −λα, which stands for "off".
 const OFF: f32 = -1.673_263_2 * 1.050_701;
 
-/// While it trains, sets each element with probability `rate` to SELU's lowest value and scales and
-/// shifts the result so that mean 0 and variance 1 stay: `y = a · (x · kept + off · (1 − kept)) + b`
-/// with `off = −λα`, `a = 1 / √((1 − rate)(1 + rate · off²))`, `b = −a · off · rate`; otherwise
-/// `y = x`.
-///
-/// Input and output have the same shape, any; there are no weights. Frozen, it drops nothing.
-/// Klambauer et al. 2017.
-/// Keras: <https://keras.io/api/layers/regularization_layers/alpha_dropout/>.
-#[derive(Clone, Debug)]
-pub struct AlphaDropout {
-    rate: f32,
-    noise_shape: Option<Vec<Option<usize>>>,
-    seed: Option<u64>,
-}
-
-impl AlphaDropout {
-    /// A layer that drops each element with probability `rate` (from 0 to below 1).
-    pub fn new(rate: f32) -> Self {
-        AlphaDropout {
-            rate,
-            noise_shape: None,
-            seed: None,
-        }
-    }
-
-    /// The shape of the random mask, `None` where it is the input's.
-    #[must_use]
-    pub fn noise_shape(mut self, noise_shape: impl Into<Vec<Option<usize>>>) -> Self {
-        self.noise_shape = Some(noise_shape.into());
-        self
-    }
-
-    /// Draws from stream `seed` of the training's seed, instead of one chosen by the layer's
-    /// position.
-    #[must_use]
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = Some(seed);
-        self
+settings! {
+    /// While it trains, sets each element with probability `rate` to SELU's lowest value and scales and
+    /// shifts the result so that mean 0 and variance 1 stay: `y = a · (x · kept + off · (1 − kept)) + b`
+    /// with `off = −λα`, `a = 1 / √((1 − rate)(1 + rate · off²))`, `b = −a · off · rate`; otherwise
+    /// `y = x`.
+    ///
+    /// Input and output have the same shape, any; there are no weights. Frozen, it drops nothing.
+    /// Klambauer et al. 2017.
+    /// Keras: <https://keras.io/api/layers/regularization_layers/alpha_dropout/>.
+    #[derive(Clone, Debug)]
+    pub struct AlphaDropout as "keras.layers.AlphaDropout" {
+        /// A layer that drops each element with probability `rate` (from 0 to below 1).
+        new(rate: f32 = 0.0)
+        rate: f32 = rate,
+        /// Draws from stream `seed` of the training's seed, instead of one chosen by the layer's
+        /// position.
+        seed: Option<u64> = None,
+        /// The shape of the random mask, `None` where it is the input's.
+        noise_shape: Option<Vec<Option<usize>>> = None,
     }
 }
 
 impl Layer for AlphaDropout {
-    fn class_name(&self) -> &str {
-        "AlphaDropout"
-    }
-
     fn flow(&self) -> Flow {
         Flow::Keeps
     }
@@ -85,23 +60,5 @@ impl Layer for AlphaDropout {
 
     fn mask<'g>(&self, call: &Call<'g, '_>, _inputs: &[Var<'g>]) -> Option<Var<'g>> {
         call.mask(0)
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        object(json!({
-            "rate": number(self.rate),
-            "seed": self.seed,
-            "noise_shape": self.noise_shape,
-        }))
-    }
-}
-
-impl FromSettings for AlphaDropout {
-    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        Ok(AlphaDropout {
-            rate: settings.number("rate", 0.0)?,
-            noise_shape: settings.noise_shape()?,
-            seed: settings.seed()?,
-        })
     }
 }

@@ -2,44 +2,36 @@
 
 use regraft_autograd::{Shape, Var};
 use regraft_tensor::Detail;
-use serde_json::{Map, Value, json};
 
 use super::interpolation::Interpolation;
 use super::resizing::crop_to_ratio;
-use super::spatial::{Borders, data_format, image, in_format, require_cells, spatial_sizes};
-use super::support::object;
-use crate::settings::{FromSettings, Settings};
+use super::spatial::{Borders, DataFormat, image, in_format, require_cells, spatial_sizes};
 use crate::{Call, Flow, Layer, Weights};
 
-/// The middle `height` rows and `width` columns of images; where an odd number is cut off, one more
-/// behind.
-///
-/// Input `(batch, rows, columns, channels)`, output `(batch, height, width, channels)`. There are no
-/// weights; being frozen changes nothing. Of images that are smaller along an axis, the largest part
-/// in the middle that has the ratio of the new size is [resized](crate::layers::Resizing), bilinearly.
-/// Keras: <https://keras.io/api/layers/preprocessing_layers/image_preprocessing/center_crop/>.
-#[derive(Clone, Copy, Debug)]
-pub struct CenterCrop {
-    height: usize,
-    width: usize,
-    channels_first: bool,
+settings! {
+    /// The middle `height` rows and `width` columns of images; where an odd number is cut off, one more
+    /// behind.
+    ///
+    /// Input `(batch, rows, columns, channels)`, output `(batch, height, width, channels)`. There are no
+    /// weights; being frozen changes nothing. Of images that are smaller along an axis, the largest part
+    /// in the middle that has the ratio of the new size is [resized](crate::layers::Resizing), bilinearly.
+    /// Keras: <https://keras.io/api/layers/preprocessing_layers/image_preprocessing/center_crop/>.
+    #[derive(Clone, Copy, Debug)]
+    pub struct CenterCrop as "keras.layers.CenterCrop" {
+        /// A layer that keeps this size.
+        new(height: usize, width: usize)
+        height: usize = height,
+        width: usize = width,
+        data_format: DataFormat = DataFormat::ChannelsLast,
+    }
 }
 
 impl CenterCrop {
-    /// A layer that keeps this size.
-    pub fn new(height: usize, width: usize) -> Self {
-        CenterCrop {
-            height,
-            width,
-            channels_first: false,
-        }
-    }
-
     /// Takes and gives images with the channels first, as Keras does with
     /// `data_format="channels_first"`.
     #[must_use]
     pub fn channels_first(mut self) -> Self {
-        self.channels_first = true;
+        self.data_format = DataFormat::ChannelsFirst;
         self
     }
 
@@ -55,45 +47,23 @@ impl CenterCrop {
 }
 
 impl Layer for CenterCrop {
-    fn class_name(&self) -> &str {
-        "CenterCrop"
-    }
-
     fn flow(&self) -> Flow {
         Flow::Keeps
     }
 
     fn build(&self, inputs: &[Shape], _weights: &mut Weights) -> Result<(), Detail> {
         require_cells("height, width", 1, &[self.height, self.width])?;
-        let (sizes, _) = image::<2>(inputs, self.channels_first)?;
+        let (sizes, _) = image::<2>(inputs, self.data_format.is_channels_first())?;
         require_cells("rows, columns", 1, &sizes)
     }
 
     fn call<'g>(&self, _call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {
-        in_format(inputs[0], self.channels_first, |x| {
+        in_format(inputs[0], self.data_format.is_channels_first(), |x| {
             let target = [self.height, self.width];
             match self.borders(spatial_sizes(x)) {
                 Some(borders) => x.crop(&borders.of_all_axes(false)),
                 None => Interpolation::Bilinear.resize(crop_to_ratio(x, target), target, false),
             }
-        })
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        object(json!({
-            "height": self.height,
-            "width": self.width,
-            "data_format": data_format(self.channels_first),
-        }))
-    }
-}
-
-impl FromSettings for CenterCrop {
-    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        Ok(CenterCrop {
-            height: settings.size("height")?,
-            width: settings.size("width")?,
-            channels_first: !settings.channels_last()?,
         })
     }
 }

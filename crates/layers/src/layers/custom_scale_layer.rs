@@ -2,41 +2,28 @@
 
 use regraft_autograd::{Shape, Var};
 use regraft_tensor::Detail;
-use serde_json::{Map, Value, json};
 
-use super::support::object;
-use crate::settings::{FromSettings, Settings, number, require_finite};
+use crate::settings::require_finite;
 use crate::{Call, Flow, Layer, Weights};
 
-/// `y = a + b · scale` of two inputs: the layer of InceptionResNetV2.
-///
-/// Input shapes are the same, or go together as NumPy's broadcasting has it. There are no weights;
-/// being frozen changes nothing.
-///
-/// Szegedy et al. 2016. Keras: <https://keras.io/api/applications/inceptionresnetv2/>.
-#[derive(Clone, Copy, Debug)]
-pub struct CustomScaleLayer {
-    scale: f32,
-}
-
-impl CustomScaleLayer {
-    /// A layer that multiplies its second input by `scale`.
-    pub fn new(scale: f32) -> Self {
-        CustomScaleLayer { scale }
+settings! {
+    /// `y = a + b · scale` of two inputs: the layer of InceptionResNetV2.
+    ///
+    /// Input shapes are the same, or go together as NumPy's broadcasting has it. There are no weights;
+    /// being frozen changes nothing.
+    ///
+    /// Szegedy et al. 2016. Keras: <https://keras.io/api/applications/inceptionresnetv2/>.
+    #[derive(Clone, Copy, Debug)]
+    pub struct CustomScaleLayer as "keras.src.applications.inception_resnet_v2.CustomScaleLayer" {
+        /// A layer that multiplies its second input by `scale`.
+        new(scale: f32)
+        scale: f32 = scale,
     }
 }
 
 impl Layer for CustomScaleLayer {
-    fn class_name(&self) -> &str {
-        "CustomScaleLayer"
-    }
-
     fn flow(&self) -> Flow {
         Flow::Keeps
-    }
-
-    fn module(&self) -> &str {
-        "keras.src.applications.inception_resnet_v2"
     }
 
     fn build(&self, inputs: &[Shape], _weights: &mut Weights) -> Result<(), Detail> {
@@ -46,17 +33,5 @@ impl Layer for CustomScaleLayer {
 
     fn call<'g>(&self, _call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {
         inputs[0] + inputs[1] * self.scale
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        object(json!({ "scale": number(self.scale) }))
-    }
-}
-
-impl FromSettings for CustomScaleLayer {
-    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        Ok(CustomScaleLayer {
-            scale: settings.required_number("scale")?,
-        })
     }
 }

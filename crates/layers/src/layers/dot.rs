@@ -2,40 +2,54 @@
 
 use regraft_autograd::{Dim, Shape, Var};
 use regraft_tensor::Detail;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::support::object;
 use crate::formulas::l2_normalize;
-use crate::settings::{FromSettings, Settings, resolve};
+use crate::settings::{Given, IntoSetting, Setting, resolve};
 use crate::{Call, Layer, Weights};
 
-/// For each sample, the sums of products of two inputs along one axis of each: with `(batch, …a, k)`
-/// and `(batch, …b, k)`, the output is `(batch, …a, …b)`, or `(batch, 1)` if nothing else is left.
-///
-/// There are no weights; being frozen changes nothing.
-/// Keras: <https://keras.io/api/layers/merging_layers/dot/>.
+/// An axis of each of two inputs; in files, and for setters, one may stand for both.
 #[derive(Clone, Copy, Debug)]
-pub struct Dot {
-    axes: [isize; 2],
-    normalize: bool,
-}
+pub struct AxisPair([isize; 2]);
 
-impl Dot {
-    /// A layer that sums along this axis of the first and of the second input, neither of which is
-    /// the batch; negative ones count from the end.
-    pub fn new(axes: [isize; 2]) -> Self {
-        Dot {
-            axes,
-            normalize: false,
+impl Setting for AxisPair {
+    fn read(given: Given<'_>) -> Result<Self, Detail> {
+        match Vec::<isize>::read(given)?[..] {
+            [axis] => Ok(AxisPair([axis; 2])),
+            [a, b] => Ok(AxisPair([a, b])),
+            _ => Err(given.wrong("one axis or two")),
         }
     }
 
-    /// Whether inputs are brought to length 1 along their axes first, which makes the result the
-    /// cosine of their angle.
-    #[must_use]
-    pub fn normalize(mut self, normalize: bool) -> Self {
-        self.normalize = normalize;
-        self
+    fn write(&self) -> Value {
+        match self.0 {
+            [a, b] if a == b => json!(a),
+            axes => json!(axes),
+        }
+    }
+}
+
+impl IntoSetting<AxisPair> for [isize; 2] {
+    fn into_setting(self) -> AxisPair {
+        AxisPair(self)
+    }
+}
+
+settings! {
+    /// For each sample, the sums of products of two inputs along one axis of each: with `(batch, …a, k)`
+    /// and `(batch, …b, k)`, the output is `(batch, …a, …b)`, or `(batch, 1)` if nothing else is left.
+    ///
+    /// There are no weights; being frozen changes nothing.
+    /// Keras: <https://keras.io/api/layers/merging_layers/dot/>.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Dot as "keras.layers.Dot" {
+        /// A layer that sums along this axis of the first and of the second input, neither of which is
+        /// the batch; negative ones count from the end.
+        new(axes: AxisPair)
+        axes: AxisPair = axes,
+        /// Whether inputs are brought to length 1 along their axes first, which makes the result the
+        /// cosine of their angle.
+        normalize: bool = false,
     }
 }
 
@@ -63,10 +77,6 @@ fn others(x: Var<'_>, axis: usize) -> Vec<Dim> {
 }
 
 impl Layer for Dot {
-    fn class_name(&self) -> &str {
-        "Dot"
-    }
-
     fn build(&self, inputs: &[Shape], _weights: &mut Weights) -> Result<(), Detail> {
         let [a, b] = inputs else {
             return Err(Detail::new("", "2 inputs", inputs.len()));
@@ -78,11 +88,11 @@ impl Layer for Dot {
                 _ => Err(Detail::new("axes", "an axis other than the batch", shape)),
             }
         };
-        match size(a, self.axes[0])? == size(b, self.axes[1])? {
+        match size(a, self.axes.0[0])? == size(b, self.axes.0[1])? {
             true => Ok(()),
             false => {
                 let expected = "axes of the same size";
-                let received = format!("{:?} of {a} and {b}", self.axes);
+                let received = format!("{:?} of {a} and {b}", self.axes.0);
                 Err(Detail::new("axes", expected, received))
             }
         }
@@ -91,7 +101,7 @@ impl Layer for Dot {
     fn call<'g>(&self, _call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {
         let (a, b) = (inputs[0], inputs[1]);
         let axis = |x: Var<'_>, axis: isize| resolve(&[axis], x.shape().rank());
-        let (Ok(of_a), Ok(of_b)) = (axis(a, self.axes[0]), axis(b, self.axes[1])) else {
+        let (Ok(of_a), Ok(of_b)) = (axis(a, self.axes.0[0]), axis(b, self.axes.0[1])) else {
             return a;
         };
         let (of_a, of_b) = (of_a[0], of_b[0]);
@@ -107,30 +117,5 @@ impl Layer for Dot {
         };
         let (a, b) = (rows(unit(a, of_a), of_a), rows(unit(b, of_b), of_b));
         a.batch_matmul(b, false, true).reshape(dims)
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        let axes = match self.axes {
-            [a, b] if a == b => json!(a),
-            axes => json!(axes),
-        };
-        object(json!({ "axes": axes, "normalize": self.normalize }))
-    }
-}
-
-impl FromSettings for Dot {
-    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        let axes = match settings.axes("axes")?.as_deref() {
-            Some([axis]) => [*axis; 2],
-            Some([a, b]) => [*a, *b],
-            other => {
-                let received = format!("{other:?}");
-                return Err(Detail::new("axes", "one axis or two", received));
-            }
-        };
-        Ok(Dot {
-            axes,
-            normalize: settings.flag("normalize", false)?,
-        })
     }
 }

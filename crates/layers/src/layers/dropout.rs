@@ -2,53 +2,33 @@
 
 use regraft_autograd::{Dim, Shape, Var};
 use regraft_tensor::Detail;
-use serde_json::{Map, Value, json};
 
-use super::support::{as_size, object, single};
-use crate::settings::{FromSettings, Settings, number, require};
+use super::support::single;
+use crate::settings::require;
 use crate::{Call, Flow, Layer, Weights};
 
-/// While it trains, sets each element to zero with probability `rate` and multiplies the others by
-/// `1 / (1 − rate)`, so that the sum is the same on average; otherwise `y = x`.
-///
-/// | | |
-/// |---|---|
-/// | input, output | any shape, the same |
-/// | weights | none |
-/// | frozen | `y = x`: it drops nothing, so that what is before it can be cached (Keras goes on dropping in a frozen base) |
-///
-/// Srivastava et al. 2014. Keras: <https://keras.io/api/layers/regularization_layers/dropout/>.
-#[derive(Clone, Debug)]
-pub struct Dropout {
-    rate: f32,
-    noise_shape: Option<Vec<Option<usize>>>,
-    seed: Option<u64>,
-}
-
-impl Dropout {
-    /// A layer that drops each element with probability `rate`.
-    pub fn new(rate: f32) -> Self {
-        Dropout {
-            rate,
-            noise_shape: None,
-            seed: None,
-        }
-    }
-
-    /// The shape of the random mask, `None` where it is the input's: with `[None, Some(1), None]`
-    /// all time steps of a sample lose the same features.
-    #[must_use]
-    pub fn noise_shape(mut self, noise_shape: impl Into<Vec<Option<usize>>>) -> Self {
-        self.noise_shape = Some(noise_shape.into());
-        self
-    }
-
-    /// Draws from stream `seed` of the training's seed, instead of one chosen by the layer's
-    /// position.
-    #[must_use]
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = Some(seed);
-        self
+settings! {
+    /// While it trains, sets each element to zero with probability `rate` and multiplies the others by
+    /// `1 / (1 − rate)`, so that the sum is the same on average; otherwise `y = x`.
+    ///
+    /// | | |
+    /// |---|---|
+    /// | input, output | any shape, the same |
+    /// | weights | none |
+    /// | frozen | `y = x`: it drops nothing, so that what is before it can be cached (Keras goes on dropping in a frozen base) |
+    ///
+    /// Srivastava et al. 2014. Keras: <https://keras.io/api/layers/regularization_layers/dropout/>.
+    #[derive(Clone, Debug)]
+    pub struct Dropout as "keras.layers.Dropout" {
+        /// A layer that drops each element with probability `rate`.
+        new(rate: f32 = 0.5)
+        rate: f32 = rate,
+        /// Draws from stream `seed` of the training's seed, instead of one chosen by the layer's
+        /// position.
+        seed: Option<u64> = None,
+        /// The shape of the random mask, `None` where it is the input's: with `[None, Some(1), None]`
+        /// all time steps of a sample lose the same features.
+        noise_shape: Option<Vec<Option<usize>>> = None,
     }
 }
 
@@ -103,32 +83,7 @@ pub(crate) fn check_noise_shape(
     require(fits, "noise_shape", &expected, shape)
 }
 
-impl Settings<'_> {
-    /// Keras' `noise_shape`.
-    pub(crate) fn noise_shape(&self) -> Result<Option<Vec<Option<usize>>>, Detail> {
-        let key = "noise_shape";
-        let Some(value) = self.value(key) else {
-            return Ok(None);
-        };
-        let size = |value: &Value| match value {
-            Value::Null => Some(None),
-            value => as_size(value).map(Some),
-        };
-        let sizes = value
-            .as_array()
-            .map(|sizes| sizes.iter().map(size).collect());
-        match sizes {
-            Some(Some(sizes)) => Ok(Some(sizes)),
-            _ => Err(self.wrong(key, "sizes or null in a list", value)),
-        }
-    }
-}
-
 impl Layer for Dropout {
-    fn class_name(&self) -> &str {
-        "Dropout"
-    }
-
     fn flow(&self) -> Flow {
         Flow::Keeps
     }
@@ -146,23 +101,5 @@ impl Layer for Dropout {
 
     fn mask<'g>(&self, call: &Call<'g, '_>, _inputs: &[Var<'g>]) -> Option<Var<'g>> {
         call.mask(0)
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        object(json!({
-            "rate": number(self.rate),
-            "seed": self.seed,
-            "noise_shape": self.noise_shape,
-        }))
-    }
-}
-
-impl FromSettings for Dropout {
-    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        Ok(Dropout {
-            rate: settings.number("rate", 0.5)?,
-            noise_shape: settings.noise_shape()?,
-            seed: settings.seed()?,
-        })
     }
 }

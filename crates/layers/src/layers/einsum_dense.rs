@@ -3,135 +3,105 @@
 use regraft_autograd::{Dim, Shape, Var};
 use regraft_tensor::kernels::random::Key;
 use regraft_tensor::{Detail, Tensor};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::support::{as_size, constraint, object, regularizer, single};
-use crate::settings::{FromSettings, Settings};
+use super::support::{as_size, single};
+use crate::settings::{Given, IntoSetting, Setting};
 use crate::{
     Activation, Call, Class, Configured, Constraint, Initializer, InitializerFunction, Layer,
     Regularizer, Weights,
 };
 
-/// `y = activation(einsum(equation, x, kernel) + bias)`: each letter of the equation is an axis; the products
-/// of elements whose axes agree are summed over the letters that the result does not have.
-///
-/// | | |
-/// |---|---|
-/// | input | as the first part of the equation says |
-/// | output | `(batch, …)` with the sizes `output_shape` |
-/// | weights | `kernel` with the sizes of the second part's letters, `bias` with those of `bias_axes` |
-/// | defaults | no activation, no bias, Glorot uniform kernel |
-/// | frozen | kernel and bias are constants, without gradient |
-///
-/// ```
-/// use regraft_layers::{Input, Sequential, layers, layers::EinsumDense};
-///
-/// // Each of 8 steps of 6 features to 2 heads of 3 features.
-/// let heads = EinsumDense::new("abc,cde->abde", [8, 2, 3]).bias_axes("de");
-/// let model = Sequential::new(layers![Input::new([8, 6]), heads])?;
-/// assert_eq!(model.weight("einsum_dense/kernel").unwrap().value().shape(), [6, 2, 3]);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-///
-/// Equations have the forms `ab,bc->ac`, `...b,bc->...c` and `ab...,bc->ac...`. Keras:
-/// <https://keras.io/api/layers/core_layers/einsum_dense/>.
+/// The sizes of a result, `None` where they are those of the input.
 #[derive(Clone, Debug)]
-pub struct EinsumDense {
-    equation: String,
-    output_shape: Vec<Option<usize>>,
-    activation: Option<Activation>,
-    bias_axes: Option<String>,
-    kernel_initializer: Initializer,
-    bias_initializer: Initializer,
-    kernel_regularizer: Option<Regularizer>,
-    bias_regularizer: Option<Regularizer>,
-    activity_regularizer: Option<Regularizer>,
-    kernel_constraint: Option<Constraint>,
-    bias_constraint: Option<Constraint>,
+pub struct OutputShape(Vec<Option<usize>>);
+
+impl Setting for OutputShape {
+    fn read(given: Given<'_>) -> Result<Self, Detail> {
+        let size = |value: &Value| match value {
+            Value::Null => Some(None),
+            value => as_size(value).map(Some),
+        };
+        let sizes = match given.value {
+            Value::Array(sizes) => sizes.iter().map(size).collect(),
+            one => as_size(one).map(|size| vec![Some(size)]),
+        };
+        sizes.map(OutputShape).ok_or_else(|| given.wrong("sizes"))
+    }
+
+    fn write(&self) -> Value {
+        json!(self.0)
+    }
+}
+
+impl<S: Into<Vec<usize>>> IntoSetting<OutputShape> for S {
+    fn into_setting(self) -> OutputShape {
+        OutputShape(self.into().into_iter().map(Some).collect())
+    }
+}
+
+settings! {
+    /// `y = activation(einsum(equation, x, kernel) + bias)`: each letter of the equation is an axis; the products
+    /// of elements whose axes agree are summed over the letters that the result does not have.
+    ///
+    /// | | |
+    /// |---|---|
+    /// | input | as the first part of the equation says |
+    /// | output | `(batch, …)` with the sizes `output_shape` |
+    /// | weights | `kernel` with the sizes of the second part's letters, `bias` with those of `bias_axes` |
+    /// | defaults | no activation, no bias, Glorot uniform kernel |
+    /// | frozen | kernel and bias are constants, without gradient |
+    ///
+    /// ```
+    /// use regraft_layers::{Input, Sequential, layers, layers::EinsumDense};
+    ///
+    /// // Each of 8 steps of 6 features to 2 heads of 3 features.
+    /// let heads = EinsumDense::new("abc,cde->abde", [8, 2, 3]).bias_axes("de");
+    /// let model = Sequential::new(layers![Input::new([8, 6]), heads])?;
+    /// assert_eq!(model.weight("einsum_dense/kernel").unwrap().value().shape(), [6, 2, 3]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// Equations have the forms `ab,bc->ac`, `...b,bc->...c` and `ab...,bc->ac...`. Keras:
+    /// <https://keras.io/api/layers/core_layers/einsum_dense/>.
+    #[derive(Clone, Debug)]
+    pub struct EinsumDense as "keras.layers.EinsumDense" {
+        /// A layer for this equation; `output_shape` has the sizes of the result without the batch and without
+        /// the axes that `...` stands for.
+        new(equation: String = "", output_shape: OutputShape)
+        output_shape: OutputShape = output_shape,
+        equation: String = equation,
+        /// What is applied to the sum.
+        activation: Option<Activation> = None,
+        /// The letters of the result along which there is a bias; there is none unless told otherwise.
+        bias_axes: Option<String> = None,
+        /// Where the kernel starts.
+        kernel_initializer: Initializer = "glorot_uniform",
+        /// Where the bias starts.
+        bias_initializer: Initializer = "zeros",
+        /// A penalty on the kernel.
+        kernel_regularizer: Option<Regularizer> = None,
+        /// A penalty on the bias.
+        bias_regularizer: Option<Regularizer> = None,
+        /// A penalty on the output, divided by the batch size as Keras does.
+        activity_regularizer: Option<Regularizer> = None,
+        /// What holds for the kernel after each update.
+        kernel_constraint: Option<Constraint> = None,
+        /// What holds for the bias after each update.
+        bias_constraint: Option<Constraint> = None,
+    }
+    reading |settings, it| {
+        it.bias_axes = it.bias_axes.take().filter(|axes| !axes.is_empty());
+        settings.unsupported(&[
+            "quantization_config",
+            "lora_rank",
+            "lora_alpha",
+            "gptq_unpacked_column_size",
+        ])?;
+    }
 }
 
 impl EinsumDense {
-    /// A layer for this equation; `output_shape` has the sizes of the result without the batch and without
-    /// the axes that `...` stands for.
-    pub fn new(equation: impl Into<String>, output_shape: impl Into<Vec<usize>>) -> Self {
-        EinsumDense {
-            equation: equation.into(),
-            output_shape: output_shape.into().into_iter().map(Some).collect(),
-            activation: None,
-            bias_axes: None,
-            kernel_initializer: "glorot_uniform".into(),
-            bias_initializer: "zeros".into(),
-            kernel_regularizer: None,
-            bias_regularizer: None,
-            activity_regularizer: None,
-            kernel_constraint: None,
-            bias_constraint: None,
-        }
-    }
-
-    /// What is applied to the sum.
-    #[must_use]
-    pub fn activation(mut self, activation: impl Into<Activation>) -> Self {
-        self.activation = Some(activation.into());
-        self
-    }
-
-    /// The letters of the result along which there is a bias; there is none unless told otherwise.
-    #[must_use]
-    pub fn bias_axes(mut self, axes: impl Into<String>) -> Self {
-        self.bias_axes = Some(axes.into());
-        self
-    }
-
-    /// Where the kernel starts.
-    #[must_use]
-    pub fn kernel_initializer(mut self, initializer: impl Into<Initializer>) -> Self {
-        self.kernel_initializer = initializer.into();
-        self
-    }
-
-    /// Where the bias starts.
-    #[must_use]
-    pub fn bias_initializer(mut self, initializer: impl Into<Initializer>) -> Self {
-        self.bias_initializer = initializer.into();
-        self
-    }
-
-    /// A penalty on the kernel.
-    #[must_use]
-    pub fn kernel_regularizer(mut self, regularizer: impl Into<Regularizer>) -> Self {
-        self.kernel_regularizer = Some(regularizer.into());
-        self
-    }
-
-    /// A penalty on the bias.
-    #[must_use]
-    pub fn bias_regularizer(mut self, regularizer: impl Into<Regularizer>) -> Self {
-        self.bias_regularizer = Some(regularizer.into());
-        self
-    }
-
-    /// A penalty on the output, divided by the batch size as Keras does.
-    #[must_use]
-    pub fn activity_regularizer(mut self, regularizer: impl Into<Regularizer>) -> Self {
-        self.activity_regularizer = Some(regularizer.into());
-        self
-    }
-
-    /// What holds for the kernel after each update.
-    #[must_use]
-    pub fn kernel_constraint(mut self, constraint: impl Into<Constraint>) -> Self {
-        self.kernel_constraint = Some(constraint.into());
-        self
-    }
-
-    /// What holds for the bias after each update.
-    #[must_use]
-    pub fn bias_constraint(mut self, constraint: impl Into<Constraint>) -> Self {
-        self.bias_constraint = Some(constraint.into());
-        self
-    }
-
     /// The equation for inputs of `rank` axes, with a letter (a number beyond the letters' ones) for each
     /// axis that `...` stands for.
     fn parts(&self, rank: usize) -> Result<Parts, Detail> {
@@ -192,7 +162,7 @@ impl EinsumDense {
     /// The sizes of the result's axes after the batch.
     fn output_sizes(&self, parts: &Parts, input: &Shape) -> Result<Vec<usize>, Detail> {
         let sample = input.sample().unwrap_or_default();
-        let mut sizes: Vec<Option<usize>> = self.output_shape.clone();
+        let mut sizes: Vec<Option<usize>> = self.output_shape.0.clone();
         let first = match parts.left {
             // The batch is one of the axes that the dots stand for.
             true => 0,
@@ -206,7 +176,11 @@ impl EinsumDense {
         let _ = sizes.splice(first..first, elided.iter().copied().map(Some));
         let wrong = || {
             let expected = format!("{} sizes for {:?}", parts.output.len() - 1, self.equation);
-            Detail::new("output_shape", expected, format!("{:?}", self.output_shape))
+            Detail::new(
+                "output_shape",
+                expected,
+                format!("{:?}", self.output_shape.0),
+            )
         };
         if sizes.len() + 1 != parts.output.len() {
             return Err(wrong());
@@ -317,10 +291,6 @@ impl Parts {
 }
 
 impl Layer for EinsumDense {
-    fn class_name(&self) -> &str {
-        "EinsumDense"
-    }
-
     fn build(&self, inputs: &[Shape], weights: &mut Weights) -> Result<(), Detail> {
         let input = single(inputs)?;
         if !input.is_batch_first() {
@@ -390,57 +360,6 @@ impl Layer for EinsumDense {
         }
         call.activity_penalty(&self.activity_regularizer, output);
         output
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        object(json!({
-            "output_shape": self.output_shape,
-            "equation": self.equation,
-            "activation": self.activation.as_ref().map_or("linear".into(), Activation::serialize),
-            "bias_axes": self.bias_axes,
-            "kernel_initializer": self.kernel_initializer.serialize(),
-            "bias_initializer": self.bias_initializer.serialize(),
-            "kernel_regularizer": regularizer(&self.kernel_regularizer),
-            "bias_regularizer": regularizer(&self.bias_regularizer),
-            "activity_regularizer": regularizer(&self.activity_regularizer),
-            "kernel_constraint": constraint(&self.kernel_constraint),
-            "bias_constraint": constraint(&self.bias_constraint),
-        }))
-    }
-}
-
-impl FromSettings for EinsumDense {
-    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        settings.unsupported(&[
-            "quantization_config",
-            "lora_rank",
-            "lora_alpha",
-            "gptq_unpacked_column_size",
-        ])?;
-        let key = "output_shape";
-        let value = settings.value(key).unwrap_or(&Value::Null);
-        let size = |value: &Value| match value {
-            Value::Null => Some(None),
-            value => as_size(value).map(Some),
-        };
-        let output_shape: Option<Vec<Option<usize>>> = match value {
-            Value::Array(sizes) => sizes.iter().map(size).collect(),
-            one => as_size(one).map(|size| vec![Some(size)]),
-        };
-        let bias_axes = settings.text("bias_axes", "")?;
-        Ok(EinsumDense {
-            equation: settings.text("equation", "")?.to_string(),
-            output_shape: output_shape.ok_or_else(|| settings.wrong(key, "sizes", value))?,
-            activation: settings.activation("activation")?,
-            bias_axes: (!bias_axes.is_empty()).then(|| bias_axes.to_string()),
-            kernel_initializer: settings.initializer("kernel_initializer", "glorot_uniform")?,
-            bias_initializer: settings.initializer("bias_initializer", "zeros")?,
-            kernel_regularizer: settings.regularizer("kernel_regularizer")?,
-            bias_regularizer: settings.regularizer("bias_regularizer")?,
-            activity_regularizer: settings.regularizer("activity_regularizer")?,
-            kernel_constraint: settings.constraint("kernel_constraint")?,
-            bias_constraint: settings.constraint("bias_constraint")?,
-        })
     }
 }
 

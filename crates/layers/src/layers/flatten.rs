@@ -2,45 +2,39 @@
 
 use regraft_autograd::{Dim, Shape, Var};
 use regraft_tensor::Detail;
-use serde_json::{Map, Value, json};
 
-use super::support::{object, single};
-use crate::settings::{FromSettings, Settings};
+use super::spatial::DataFormat;
+use super::support::single;
 use crate::{Call, Flow, Layer, Weights};
 
-/// Makes each sample one row: `(batch, …)` to `(batch, product of the sizes)`, the last axis fastest;
-/// `(batch,)` to `(batch, 1)`.
-///
-/// It has no weights; being frozen changes nothing.
-/// Keras: <https://keras.io/api/layers/reshaping_layers/flatten/>.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Flatten {
-    channels_first: bool,
+settings! {
+    /// Makes each sample one row: `(batch, …)` to `(batch, product of the sizes)`, the last axis fastest;
+    /// `(batch,)` to `(batch, 1)`.
+    ///
+    /// It has no weights; being frozen changes nothing.
+    /// Keras: <https://keras.io/api/layers/reshaping_layers/flatten/>.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Flatten as "keras.layers.Flatten" {
+        /// A layer for samples with the channels last.
+        new()
+        data_format: DataFormat = DataFormat::ChannelsLast,
+    }
 }
 
 impl Flatten {
-    /// A layer for samples with the channels last.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
     /// Takes samples with the channels first and moves them last before flattening, as Keras does
     /// with `data_format="channels_first"`.
     #[must_use]
     pub fn channels_first(mut self) -> Self {
-        self.channels_first = true;
+        self.data_format = DataFormat::ChannelsFirst;
         self
     }
 }
 
 impl Layer for Flatten {
-    fn class_name(&self) -> &str {
-        "Flatten"
-    }
-
     fn flow(&self) -> Flow {
         Flow::Flattens {
-            channels_first: self.channels_first,
+            channels_first: self.data_format.is_channels_first(),
         }
     }
 
@@ -59,28 +53,11 @@ impl Layer for Flatten {
     fn call<'g>(&self, _call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {
         let mut x = inputs[0];
         let rank = x.shape().rank();
-        if self.channels_first && rank > 2 {
+        if self.data_format.is_channels_first() && rank > 2 {
             let axes: Vec<usize> = std::iter::once(0).chain(2..rank).chain([1]).collect();
             x = x.permute(&axes);
         }
         let size = x.shape().sample().unwrap_or_default().iter().product();
         x.reshape([Dim::Batch, Dim::Fixed(size)])
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        let format = if self.channels_first {
-            "channels_first"
-        } else {
-            "channels_last"
-        };
-        object(json!({ "data_format": format }))
-    }
-}
-
-impl FromSettings for Flatten {
-    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        Ok(Flatten {
-            channels_first: !settings.channels_last()?,
-        })
     }
 }

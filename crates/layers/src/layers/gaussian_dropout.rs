@@ -2,45 +2,31 @@
 
 use regraft_autograd::{Shape, Var};
 use regraft_tensor::Detail;
-use serde_json::{Map, Value, json};
 
-use super::support::{object, single};
-use crate::settings::{FromSettings, Settings, number, require};
+use super::support::single;
+use crate::settings::require;
 use crate::{Call, Flow, Layer, Weights};
 
-/// While it trains, `y = x · n` with normally distributed `n` of mean 1 and standard deviation
-/// `√(rate / (1 − rate))`, as much as [`Dropout`](crate::layers::Dropout)'s mask has; otherwise
-/// `y = x`.
-///
-/// Input and output have the same shape, any; there are no weights. Frozen, it changes nothing.
-/// Srivastava et al. 2014.
-/// Keras: <https://keras.io/api/layers/regularization_layers/gaussian_dropout/>.
-#[derive(Clone, Debug)]
-pub struct GaussianDropout {
-    rate: f32,
-    seed: Option<u64>,
-}
-
-impl GaussianDropout {
-    /// A layer with as much noise as dropping with probability `rate` (from 0 to below 1).
-    pub fn new(rate: f32) -> Self {
-        GaussianDropout { rate, seed: None }
-    }
-
-    /// Draws from stream `seed` of the training's seed, instead of one chosen by the layer's
-    /// position.
-    #[must_use]
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = Some(seed);
-        self
+settings! {
+    /// While it trains, `y = x · n` with normally distributed `n` of mean 1 and standard deviation
+    /// `√(rate / (1 − rate))`, as much as [`Dropout`](crate::layers::Dropout)'s mask has; otherwise
+    /// `y = x`.
+    ///
+    /// Input and output have the same shape, any; there are no weights. Frozen, it changes nothing.
+    /// Srivastava et al. 2014.
+    /// Keras: <https://keras.io/api/layers/regularization_layers/gaussian_dropout/>.
+    #[derive(Clone, Debug)]
+    pub struct GaussianDropout as "keras.layers.GaussianDropout" {
+        /// A layer with as much noise as dropping with probability `rate` (from 0 to below 1).
+        new(rate: f32 = 0.0)
+        rate: f32 = rate,
+        /// Draws from stream `seed` of the training's seed, instead of one chosen by the layer's
+        /// position.
+        seed: Option<u64> = None,
     }
 }
 
 impl Layer for GaussianDropout {
-    fn class_name(&self) -> &str {
-        "GaussianDropout"
-    }
-
     fn flow(&self) -> Flow {
         Flow::Keeps
     }
@@ -63,18 +49,5 @@ impl Layer for GaussianDropout {
 
     fn mask<'g>(&self, call: &Call<'g, '_>, _inputs: &[Var<'g>]) -> Option<Var<'g>> {
         call.mask(0)
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        object(json!({ "rate": number(self.rate), "seed": self.seed }))
-    }
-}
-
-impl FromSettings for GaussianDropout {
-    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        Ok(GaussianDropout {
-            rate: settings.number("rate", 0.0)?,
-            seed: settings.seed()?,
-        })
     }
 }

@@ -2,43 +2,29 @@
 
 use regraft_autograd::{Shape, Var};
 use regraft_tensor::Detail;
-use serde_json::{Map, Value, json};
 
-use super::support::{object, single};
-use crate::settings::{FromSettings, Settings, number, require};
+use super::support::single;
+use crate::settings::require;
 use crate::{Call, Flow, Layer, Weights};
 
-/// While it trains, `y = x + n` with normally distributed `n` of mean 0 and standard deviation
-/// `stddev`; otherwise `y = x`.
-///
-/// Input and output have the same shape, any; there are no weights. Frozen, it adds nothing.
-/// Keras: <https://keras.io/api/layers/regularization_layers/gaussian_noise/>.
-#[derive(Clone, Debug)]
-pub struct GaussianNoise {
-    stddev: f32,
-    seed: Option<u64>,
-}
-
-impl GaussianNoise {
-    /// A layer that adds noise of standard deviation `stddev`, from 0 to 1 as in Keras.
-    pub fn new(stddev: f32) -> Self {
-        GaussianNoise { stddev, seed: None }
-    }
-
-    /// Draws from stream `seed` of the training's seed, instead of one chosen by the layer's
-    /// position.
-    #[must_use]
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = Some(seed);
-        self
+settings! {
+    /// While it trains, `y = x + n` with normally distributed `n` of mean 0 and standard deviation
+    /// `stddev`; otherwise `y = x`.
+    ///
+    /// Input and output have the same shape, any; there are no weights. Frozen, it adds nothing.
+    /// Keras: <https://keras.io/api/layers/regularization_layers/gaussian_noise/>.
+    #[derive(Clone, Debug)]
+    pub struct GaussianNoise as "keras.layers.GaussianNoise" {
+        /// A layer that adds noise of standard deviation `stddev`, from 0 to 1 as in Keras.
+        new(stddev: f32 = 0.0)
+        stddev: f32 = stddev,
+        /// Draws from stream `seed` of the training's seed, instead of one chosen by the layer's
+        /// position.
+        seed: Option<u64> = None,
     }
 }
 
 impl Layer for GaussianNoise {
-    fn class_name(&self) -> &str {
-        "GaussianNoise"
-    }
-
     fn flow(&self) -> Flow {
         Flow::Keeps
     }
@@ -62,18 +48,5 @@ impl Layer for GaussianNoise {
 
     fn mask<'g>(&self, call: &Call<'g, '_>, _inputs: &[Var<'g>]) -> Option<Var<'g>> {
         call.mask(0)
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        object(json!({ "stddev": number(self.stddev), "seed": self.seed }))
-    }
-}
-
-impl FromSettings for GaussianNoise {
-    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        Ok(GaussianNoise {
-            stddev: settings.number("stddev", 0.0)?,
-            seed: settings.seed()?,
-        })
     }
 }

@@ -2,11 +2,8 @@
 
 use regraft_autograd::{Shape, Var};
 use regraft_tensor::Detail;
-use serde_json::{Map, Value, json};
 
-use super::spatial::{data_format, image, of_rank};
-use super::support::object;
-use crate::settings::{FromSettings, Settings};
+use super::spatial::{DataFormat, image};
 use crate::{Call, Flow, Layer, Weights};
 
 /// A [`GlobalMaxPooling`] over `(batch, steps, channels)`.
@@ -24,53 +21,42 @@ pub type GlobalAveragePooling3D = GlobalAveragePooling<3>;
 
 /// Defines one of the two.
 macro_rules! global_pooling {
-    ($(#[$documentation:meta])* $name:ident, $class_names:expr, $apply:ident, $keeping:ident, $masked:expr) => {
-        $(#[$documentation])*
-        ///
-        /// Input `(batch, …spatial, channels)`, output `(batch, channels)`, or with
-        /// [`keep_dims`](Self::keep_dims) `(batch, 1, …, channels)`. There are no weights; being frozen
-        /// changes nothing.
-        ///
-        /// Keras: <https://keras.io/api/layers/pooling_layers/>.
-        #[derive(Clone, Copy, Debug, Default)]
-        pub struct $name<const RANK: usize> {
-            keep_dims: bool,
-            channels_first: bool,
+    ($(#[$documentation:meta])* $name:ident, $($class:literal),+; $apply:ident, $keeping:ident, $masked:expr) => {
+        settings! {
+            $(#[$documentation])*
+            ///
+            /// Input `(batch, …spatial, channels)`, output `(batch, channels)`, or with
+            /// [`keep_dims`](Self::keep_dims) `(batch, 1, …, channels)`. There are no weights; being frozen
+            /// changes nothing.
+            ///
+            /// Keras: <https://keras.io/api/layers/pooling_layers/>.
+            #[derive(Clone, Copy, Debug)]
+            pub struct $name<const RANK: usize> as $($class),+ {
+                /// A layer that leaves the spatial axes out.
+                new()
+                data_format: DataFormat = DataFormat::ChannelsLast,
+                /// Whether the spatial axes stay, with size 1 (Keras' `keepdims`).
+                keep_dims as "keepdims": bool = false,
+            }
         }
 
         impl<const RANK: usize> $name<RANK> {
-            /// A layer that leaves the spatial axes out.
-            pub fn new() -> Self {
-                Self::default()
-            }
-
-            /// Whether the spatial axes stay, with size 1 (Keras' `keepdims`).
-            #[must_use]
-            pub fn keep_dims(mut self, keep_dims: bool) -> Self {
-                self.keep_dims = keep_dims;
-                self
-            }
-
             /// Takes values with the channels first, as Keras does with
             /// `data_format="channels_first"`.
             #[must_use]
             pub fn channels_first(mut self) -> Self {
-                self.channels_first = true;
+                self.data_format = DataFormat::ChannelsFirst;
                 self
             }
         }
 
         impl<const RANK: usize> Layer for $name<RANK> {
-            fn class_name(&self) -> &str {
-                of_rank::<RANK>($class_names)
-            }
-
             fn flow(&self) -> Flow {
-                Flow::Image { channels_first: self.channels_first }
+                Flow::Image { channels_first: self.data_format.is_channels_first() }
             }
 
             fn build(&self, inputs: &[Shape], _weights: &mut Weights) -> Result<(), Detail> {
-                let (sizes, _) = image::<RANK>(inputs, self.channels_first)?;
+                let (sizes, _) = image::<RANK>(inputs, self.data_format.is_channels_first())?;
                 match sizes.contains(&0) {
                     false => Ok(()),
                     true => Err(Detail::new("", "at least 1 cell", &inputs[0])),
@@ -80,31 +66,15 @@ macro_rules! global_pooling {
             fn call<'g>(&self, call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {
                 let masked: Option<Masked> = $masked;
                 if let (1, Some(masked), Some(mask)) = (RANK, masked, call.mask(0)) {
-                    let steps = if self.channels_first { 2 } else { 1 };
+                    let steps = if self.data_format.is_channels_first() { 2 } else { 1 };
                     return masked(inputs[0], mask, steps, self.keep_dims);
                 }
-                let first = if self.channels_first { 2 } else { 1 };
+                let first = if self.data_format.is_channels_first() { 2 } else { 1 };
                 let axes: Vec<usize> = (first..first + RANK).collect();
                 match self.keep_dims {
                     true => inputs[0].$keeping(&axes),
                     false => inputs[0].$apply(&axes),
                 }
-            }
-
-            fn config(&self) -> Map<String, Value> {
-                object(json!({
-                    "data_format": data_format(self.channels_first),
-                    "keepdims": self.keep_dims,
-                }))
-            }
-        }
-
-        impl<const RANK: usize> FromSettings for $name<RANK> {
-            fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-                Ok($name {
-                    keep_dims: settings.flag("keepdims", false)?,
-                    channels_first: !settings.channels_last()?,
-                })
             }
         }
     };
@@ -113,13 +83,13 @@ macro_rules! global_pooling {
 global_pooling!(
     /// The largest number of each channel.
     GlobalMaxPooling,
-    ["GlobalMaxPooling1D", "GlobalMaxPooling2D", "GlobalMaxPooling3D"],
+    "keras.layers.GlobalMaxPooling1D", "keras.layers.GlobalMaxPooling2D", "keras.layers.GlobalMaxPooling3D";
     max, max_keeping, None
 );
 global_pooling!(
     /// The mean of each channel; over steps, of those that the mask says count.
     GlobalAveragePooling,
-    ["GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAveragePooling3D"],
+    "keras.layers.GlobalAveragePooling1D", "keras.layers.GlobalAveragePooling2D", "keras.layers.GlobalAveragePooling3D";
     mean, mean_keeping, Some(mean_of_counting)
 );
 

@@ -2,101 +2,55 @@
 
 use regraft_autograd::{Dim, Shape, Var};
 use regraft_tensor::Detail;
-use serde_json::{Map, Value, json};
 
-use super::convolution_options::{WeightOptions, weight_methods};
-use super::support::{along, axes_of, fixed_axes, object, single};
-use crate::settings::{FromSettings, Settings, number, require, require_rate};
+use super::support::{along, axes_of, fixed_axes, single};
+use crate::settings::{require, require_rate};
 use crate::{Call, Constraint, Flow, Initializer, Layer, Regularizer, Weights};
 
-/// `y = gamma · (x − mean) / √(variance + epsilon) + beta`, with the mean and the (population) variance
-/// of each sample over all axes, for each of `groups` groups of neighbouring channels.
-///
-/// | | |
-/// |---|---|
-/// | input, output | `(batch, …, channels)`, the same |
-/// | weights | `gamma`, `beta`, `(channels,)` each, 1 and 0 at first |
-/// | defaults | 32 groups, last axis, epsilon 0.001 |
-/// | frozen | computes the same; gamma and beta are constants |
-///
-/// With −1 groups every channel is one (instance normalization).
-///
-/// Wu and He 2018.
-/// Keras: <https://keras.io/api/layers/normalization_layers/group_normalization/>.
-#[derive(Clone, Debug)]
-pub struct GroupNormalization {
-    groups: isize,
-    axis: isize,
-    epsilon: f32,
-    center: bool,
-    scale: bool,
-    beta: WeightOptions,
-    gamma: WeightOptions,
-}
-
-impl Default for GroupNormalization {
-    fn default() -> Self {
-        GroupNormalization::new(32)
+settings! {
+    /// `y = gamma · (x − mean) / √(variance + epsilon) + beta`, with the mean and the (population) variance
+    /// of each sample over all axes, for each of `groups` groups of neighbouring channels.
+    ///
+    /// | | |
+    /// |---|---|
+    /// | input, output | `(batch, …, channels)`, the same |
+    /// | weights | `gamma`, `beta`, `(channels,)` each, 1 and 0 at first |
+    /// | defaults | 32 groups, last axis, epsilon 0.001 |
+    /// | frozen | computes the same; gamma and beta are constants |
+    ///
+    /// With −1 groups every channel is one (instance normalization).
+    ///
+    /// Wu and He 2018.
+    /// Keras: <https://keras.io/api/layers/normalization_layers/group_normalization/>.
+    #[derive(Clone, Debug)]
+    pub struct GroupNormalization as "keras.layers.GroupNormalization" {
+        /// A layer with this number of groups, or −1 for one per channel.
+        new(groups: isize = 32)
+        groups: isize = groups,
+        /// The axis of the channels; negative ones count from the end.
+        axis: isize = -1,
+        /// What is added to the variance.
+        epsilon: f32 = 1e-3 => require_rate,
+        /// Whether there is a `beta`.
+        center: bool = true,
+        /// Whether there is a `gamma`.
+        scale: bool = true,
+        /// Where beta starts.
+        beta_initializer: Initializer = "zeros",
+        /// A penalty on beta.
+        beta_regularizer: Option<Regularizer> = None,
+        /// What holds for beta after each update.
+        beta_constraint: Option<Constraint> = None,
+        /// Where gamma starts.
+        gamma_initializer: Initializer = "ones",
+        /// A penalty on gamma.
+        gamma_regularizer: Option<Regularizer> = None,
+        /// What holds for gamma after each update.
+        gamma_constraint: Option<Constraint> = None,
     }
 }
 
 impl GroupNormalization {
-    /// A layer with this number of groups, or −1 for one per channel.
-    pub fn new(groups: isize) -> Self {
-        GroupNormalization {
-            groups,
-            axis: -1,
-            epsilon: 1e-3,
-            center: true,
-            scale: true,
-            beta: WeightOptions::new("zeros"),
-            gamma: WeightOptions::new("ones"),
-        }
-    }
-
-    /// The axis of the channels; negative ones count from the end.
-    #[must_use]
-    pub fn axis(mut self, axis: isize) -> Self {
-        self.axis = axis;
-        self
-    }
-
-    /// What is added to the variance.
-    #[must_use]
-    pub fn epsilon(mut self, epsilon: f32) -> Self {
-        self.epsilon = epsilon;
-        self
-    }
-
-    /// Whether there is a `beta`.
-    #[must_use]
-    pub fn center(mut self, center: bool) -> Self {
-        self.center = center;
-        self
-    }
-
-    /// Whether there is a `gamma`.
-    #[must_use]
-    pub fn scale(mut self, scale: bool) -> Self {
-        self.scale = scale;
-        self
-    }
-
-    weight_methods!(
-        beta,
-        "beta",
-        beta_initializer,
-        beta_regularizer,
-        beta_constraint
-    );
-    weight_methods!(
-        gamma,
-        "gamma",
-        gamma_initializer,
-        gamma_regularizer,
-        gamma_constraint
-    );
-
     /// The number of groups of so many channels.
     fn count(&self, channels: usize) -> Option<usize> {
         match self.groups {
@@ -107,10 +61,6 @@ impl GroupNormalization {
 }
 
 impl Layer for GroupNormalization {
-    fn class_name(&self) -> &str {
-        "GroupNormalization"
-    }
-
     fn flow(&self) -> Flow {
         // Which channels make a group depends on their order.
         Flow::Image {
@@ -126,10 +76,18 @@ impl Layer for GroupNormalization {
         let expected = format!("a divisor of the {} channels, or -1", channels[0]);
         require(fits, "groups", &expected, self.groups)?;
         if self.scale {
-            self.gamma.declare("gamma", &channels, weights).along(&axes);
+            weights
+                .parameter("gamma", &channels, &self.gamma_initializer)
+                .regularizer(&self.gamma_regularizer)
+                .constraint(&self.gamma_constraint)
+                .along(&axes);
         }
         if self.center {
-            self.beta.declare("beta", &channels, weights).along(&axes);
+            weights
+                .parameter("beta", &channels, &self.beta_initializer)
+                .regularizer(&self.beta_regularizer)
+                .constraint(&self.beta_constraint)
+                .along(&axes);
         }
         Ok(())
     }
@@ -160,34 +118,5 @@ impl Layer for GroupNormalization {
 
     fn mask<'g>(&self, call: &Call<'g, '_>, _inputs: &[Var<'g>]) -> Option<Var<'g>> {
         call.mask(0)
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        let mut config = object(json!({
-            "groups": self.groups,
-            "axis": self.axis,
-            "epsilon": number(self.epsilon),
-            "center": self.center,
-            "scale": self.scale,
-        }));
-        self.beta.write("beta", &mut config);
-        self.gamma.write("gamma", &mut config);
-        config
-    }
-}
-
-impl FromSettings for GroupNormalization {
-    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        let beta = ["beta_initializer", "beta_regularizer", "beta_constraint"];
-        let gamma = ["gamma_initializer", "gamma_regularizer", "gamma_constraint"];
-        Ok(GroupNormalization {
-            groups: settings.axis("groups", 32)?,
-            axis: settings.axis("axis", -1)?,
-            epsilon: settings.number("epsilon", 1e-3)?,
-            center: settings.flag("center", true)?,
-            scale: settings.flag("scale", true)?,
-            beta: WeightOptions::from_settings(settings, beta, "zeros")?,
-            gamma: WeightOptions::from_settings(settings, gamma, "ones")?,
-        })
     }
 }

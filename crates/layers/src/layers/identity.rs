@@ -4,21 +4,18 @@ use regraft_autograd::{Shape, Var};
 use regraft_tensor::Detail;
 
 use super::support::single;
-use crate::settings::{FromSettings, Settings};
 use crate::{Call, Flow, Layer, Weights};
 
-/// `y = x`, of any shape: a place with a name, such as for cutting a model there.
-///
-/// It has no weights; being frozen changes nothing.
-/// Keras: <https://keras.io/api/layers/core_layers/identity/>.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Identity;
+settings! {
+    /// `y = x`, of any shape: a place with a name, such as for cutting a model there.
+    ///
+    /// It has no weights; being frozen changes nothing.
+    /// Keras: <https://keras.io/api/layers/core_layers/identity/>.
+    #[derive(Clone, Copy, Debug, Default)]
+    pub struct Identity as "keras.layers.Identity";
+}
 
 impl Layer for Identity {
-    fn class_name(&self) -> &str {
-        "Identity"
-    }
-
     fn flow(&self) -> Flow {
         Flow::Keeps
     }
@@ -37,11 +34,5 @@ impl Layer for Identity {
 
     fn mask<'g>(&self, call: &Call<'g, '_>, _inputs: &[Var<'g>]) -> Option<Var<'g>> {
         call.mask(0)
-    }
-}
-
-impl FromSettings for Identity {
-    fn from_settings(_settings: &Settings<'_>) -> Result<Self, Detail> {
-        Ok(Identity)
     }
 }

@@ -2,11 +2,11 @@
 
 use regraft_autograd::{DataType, Shape, Var};
 use regraft_tensor::Detail;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::support::as_size;
-use crate::settings::{FromSettings, Settings};
-use crate::{Call, ElementType, Layer, near};
+use crate::settings::{FromSettings, Map, Settings};
+use crate::{Call, Class, Configured, ElementType, Layer, near};
 
 /// The shape of a sample, without the batch: `Input::new([784])`.
 ///
@@ -71,24 +71,12 @@ impl Input {
     }
 }
 
-impl Layer for Input {
-    fn class_name(&self) -> &str {
-        "InputLayer"
+impl Configured for Input {
+    fn class(&self) -> Class<'_> {
+        Class::new("keras.layers.InputLayer").without("trainable")
     }
 
-    fn call<'g>(&self, _call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {
-        inputs[0]
-    }
-
-    fn input_type(&self) -> DataType {
-        self.element_type.data_type()
-    }
-
-    fn has_trainable_setting(&self) -> bool {
-        false
-    }
-
-    fn config(&self) -> Map<String, Value> {
+    fn config(&self) -> Map {
         let batch_shape: Vec<Value> = std::iter::once(Value::Null)
             .chain(self.shape.iter().map(|&size| json!(size)))
             .collect();
@@ -101,6 +89,16 @@ impl Layer for Input {
         config.insert("dtype".into(), dtype.into());
         config.insert("sparse".into(), false.into());
         config
+    }
+}
+
+impl Layer for Input {
+    fn call<'g>(&self, _call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {
+        inputs[0]
+    }
+
+    fn input_type(&self) -> DataType {
+        self.element_type.data_type()
     }
 }
 

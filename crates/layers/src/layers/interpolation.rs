@@ -4,6 +4,8 @@ use regraft_autograd::Var;
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::resize::{ResizeMethod, SamplingKernel};
 
+use crate::settings::by_name;
+
 /// How values between pixels are found: given by Keras' name (`"bilinear"`) or as a value. Pixels are
 /// squares with their values in the middle.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,6 +43,8 @@ const NAMES: [(Interpolation, &str); 8] = [
     (Interpolation::Gaussian, "gaussian"),
     (Interpolation::MitchellCubic, "mitchellcubic"),
 ];
+
+by_name!(Interpolation: "a text");
 
 impl From<&str> for Interpolation {
     /// By Keras' name; an unknown one is reported when the model is built.

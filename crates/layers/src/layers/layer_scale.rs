@@ -2,49 +2,34 @@
 
 use regraft_autograd::{Shape, Var};
 use regraft_tensor::Detail;
-use serde_json::{Map, Value, json};
 
-use super::support::{features, object};
-use crate::settings::{FromSettings, Settings, number, require};
+use super::support::features;
+use crate::settings::require;
 use crate::{Call, Flow, Layer, Weights, initializers};
 
-/// `y = x · gamma`, with a gamma for each index of the last axis: the layer of ConvNeXt.
-///
-/// | | |
-/// |---|---|
-/// | input, output | `(batch, …, projection_dim)`, the same |
-/// | weights | `gamma` `(projection_dim,)`, `init_values` at first (Keras gives it no name of its own) |
-/// | frozen | computes the same; gamma is a constant |
-///
-/// Touvron et al. 2021, "Going deeper with Image Transformers".
-/// Keras: <https://keras.io/api/applications/convnext/>.
-#[derive(Clone, Copy, Debug)]
-pub struct LayerScale {
-    init_values: f32,
-    projection_dim: usize,
-}
-
-impl LayerScale {
-    /// A layer for `projection_dim` channels whose factors begin as `init_values`.
-    pub fn new(init_values: f32, projection_dim: usize) -> Self {
-        LayerScale {
-            init_values,
-            projection_dim,
-        }
+settings! {
+    /// `y = x · gamma`, with a gamma for each index of the last axis: the layer of ConvNeXt.
+    ///
+    /// | | |
+    /// |---|---|
+    /// | input, output | `(batch, …, projection_dim)`, the same |
+    /// | weights | `gamma` `(projection_dim,)`, `init_values` at first (Keras gives it no name of its own) |
+    /// | frozen | computes the same; gamma is a constant |
+    ///
+    /// Touvron et al. 2021, "Going deeper with Image Transformers".
+    /// Keras: <https://keras.io/api/applications/convnext/>.
+    #[derive(Clone, Copy, Debug)]
+    pub struct LayerScale as "keras.src.applications.convnext.LayerScale" {
+        /// A layer for `projection_dim` channels whose factors begin as `init_values`.
+        new(init_values: f32, projection_dim: usize)
+        init_values: f32 = init_values,
+        projection_dim: usize = projection_dim,
     }
 }
 
 impl Layer for LayerScale {
-    fn class_name(&self) -> &str {
-        "LayerScale"
-    }
-
     fn flow(&self) -> Flow {
         Flow::Keeps
-    }
-
-    fn module(&self) -> &str {
-        "keras.src.applications.convnext"
     }
 
     fn build(&self, inputs: &[Shape], weights: &mut Weights) -> Result<(), Detail> {
@@ -65,21 +50,5 @@ impl Layer for LayerScale {
 
     fn call<'g>(&self, call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {
         inputs[0] * call.weight("gamma")
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        object(json!({
-            "init_values": number(self.init_values),
-            "projection_dim": self.projection_dim,
-        }))
-    }
-}
-
-impl FromSettings for LayerScale {
-    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        Ok(LayerScale {
-            init_values: settings.required_number("init_values")?,
-            projection_dim: settings.size("projection_dim")?,
-        })
     }
 }

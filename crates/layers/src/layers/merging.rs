@@ -2,12 +2,10 @@
 
 use regraft_autograd::{Dim, Shape, Var};
 use regraft_tensor::Detail;
-use serde_json::{Map, Value, json};
 
-use super::support::object;
 use crate::element_type::in_elements_of;
 use crate::masks::{along_features, either, either_of_all, joined};
-use crate::settings::{FromSettings, Settings, resolve};
+use crate::settings::resolve;
 use crate::{Call, ElementType, Flow, Layer, Weights};
 
 /// An error unless there are enough inputs and their shapes go together.
@@ -31,21 +29,19 @@ pub(super) fn check(inputs: &[Shape], exactly: Option<usize>) -> Result<(), Deta
 
 /// Defines a layer that combines inputs element by element, from the left.
 macro_rules! merging {
-    ($(#[$documentation:meta])* $name:ident, $class_name:literal, $exactly:expr, |$call:pat_param, $inputs:ident| $value:expr) => {
-        $(#[$documentation])*
-        ///
-        /// Input shapes are the same, or go together as NumPy's broadcasting has it. There are no
-        /// weights; being frozen changes nothing. If all inputs have masks, a step of the output counts
-        /// where it does in one of them.
-        /// Keras: <https://keras.io/api/layers/merging_layers/>.
-        #[derive(Clone, Copy, Debug, Default)]
-        pub struct $name;
+    ($(#[$documentation:meta])* $name:ident, $class:literal, $exactly:expr, |$call:pat_param, $inputs:ident| $value:expr) => {
+        settings! {
+            $(#[$documentation])*
+            ///
+            /// Input shapes are the same, or go together as NumPy's broadcasting has it. There are no
+            /// weights; being frozen changes nothing. If all inputs have masks, a step of the output counts
+            /// where it does in one of them.
+            /// Keras: <https://keras.io/api/layers/merging_layers/>.
+            #[derive(Clone, Copy, Debug, Default)]
+            pub struct $name as $class;
+        }
 
         impl Layer for $name {
-            fn class_name(&self) -> &str {
-                $class_name
-            }
-
             fn flow(&self) -> Flow {
                 Flow::Keeps
             }
@@ -60,12 +56,6 @@ macro_rules! merging {
 
             fn mask<'g>(&self, call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Option<Var<'g>> {
                 either_of_all(call, inputs.len())
-            }
-        }
-
-        impl FromSettings for $name {
-            fn from_settings(_settings: &Settings<'_>) -> Result<Self, Detail> {
-                Ok($name)
             }
         }
     };
@@ -129,69 +119,50 @@ fn stretched<'g>(call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Vec<Option<Var<'g>>
 
 merging!(
     /// The sum of its inputs.
-    Add, "Add", None, |_, inputs| fold(inputs, |a, b| a + b)
+    Add, "keras.layers.Add", None, |_, inputs| fold(inputs, |a, b| a + b)
 );
 merging!(
     /// The first of two inputs minus the second.
-    Subtract, "Subtract", Some(2), |_, inputs| inputs[0] - inputs[1]
+    Subtract, "keras.layers.Subtract", Some(2), |_, inputs| inputs[0] - inputs[1]
 );
 merging!(
     /// The product of its inputs, element by element. An input is 1 in steps that its mask says do not
     /// count; if all have masks, the product is 0 where none counts.
-    Multiply, "Multiply", None, |call, inputs| multiply(call, inputs)
+    Multiply, "keras.layers.Multiply", None, |call, inputs| multiply(call, inputs)
 );
 merging!(
     /// The mean of its inputs.
-    Average, "Average", None,
+    Average, "keras.layers.Average", None,
     |_, inputs| fold(inputs, |a, b| a + b) * (1.0 / inputs.len() as f32)
 );
 merging!(
     /// The largest of its inputs, element by element; those whose masks say that a step does not count
     /// are left out there.
-    Maximum, "Maximum", None, |call, inputs| extreme(call, inputs, |a, b| a.maximum(b))
+    Maximum, "keras.layers.Maximum", None, |call, inputs| extreme(call, inputs, |a, b| a.maximum(b))
 );
 merging!(
     /// The smallest of its inputs, element by element; those whose masks say that a step does not count
     /// are left out there.
-    Minimum, "Minimum", None, |call, inputs| extreme(call, inputs, |a, b| a.minimum(b))
+    Minimum, "keras.layers.Minimum", None, |call, inputs| extreme(call, inputs, |a, b| a.minimum(b))
 );
 
-/// Its inputs one after the other along `axis` (the last unless told otherwise), which is not the
-/// batch; all other sizes are the same. The masks are joined likewise, where an input without mask counts
-/// throughout; along the last axis a step counts if it does in one of them.
-///
-/// There are no weights; being frozen changes nothing.
-/// Keras: <https://keras.io/api/layers/merging_layers/concatenate/>.
-#[derive(Clone, Copy, Debug)]
-pub struct Concatenate {
-    axis: isize,
-}
-
-impl Default for Concatenate {
-    fn default() -> Self {
-        Concatenate { axis: -1 }
-    }
-}
-
-impl Concatenate {
-    /// A layer that joins along the last axis.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// The axis joined along; negative ones count from the end.
-    #[must_use]
-    pub fn axis(mut self, axis: isize) -> Self {
-        self.axis = axis;
-        self
+settings! {
+    /// Its inputs one after the other along `axis` (the last unless told otherwise), which is not the
+    /// batch; all other sizes are the same. The masks are joined likewise, where an input without mask counts
+    /// throughout; along the last axis a step counts if it does in one of them.
+    ///
+    /// There are no weights; being frozen changes nothing.
+    /// Keras: <https://keras.io/api/layers/merging_layers/concatenate/>.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Concatenate as "keras.layers.Concatenate" {
+        /// A layer that joins along the last axis.
+        new()
+        /// The axis joined along; negative ones count from the end.
+        axis: isize = -1,
     }
 }
 
 impl Layer for Concatenate {
-    fn class_name(&self) -> &str {
-        "Concatenate"
-    }
-
     fn flow(&self) -> Flow {
         Flow::Joins { axis: self.axis }
     }
@@ -240,17 +211,5 @@ impl Layer for Concatenate {
     fn mask<'g>(&self, call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Option<Var<'g>> {
         let axis = super::support::axes_of(&[self.axis], inputs[0]);
         joined(call, inputs, axis.first().copied().unwrap_or(0))
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        object(json!({ "axis": self.axis }))
-    }
-}
-
-impl FromSettings for Concatenate {
-    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        Ok(Concatenate {
-            axis: settings.axis("axis", -1)?,
-        })
     }
 }

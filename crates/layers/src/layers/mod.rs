@@ -1,130 +1,182 @@
 //! The layers, one file each (small families share one).
 
-mod activation;
-mod activity_regularization;
-mod advanced_activations;
-mod alpha_dropout;
-mod augmentation;
-mod batch_normalization;
-mod center_crop;
-mod convolution;
 mod convolution_options;
-mod convolution_transposed;
-mod cropping;
-mod custom_scale_layer;
-mod dense;
-mod depthwise_convolution;
-mod dot;
-mod dropout;
-mod einsum_dense;
-mod embedding;
-mod flatten;
-mod gaussian_dropout;
-mod gaussian_noise;
-mod global_pooling;
-mod group_normalization;
-mod identity;
-mod input;
 mod interpolation;
-mod layer_normalization;
-mod layer_scale;
-mod masking;
-mod merging;
-mod normalization;
 pub(crate) mod operations;
 mod padding;
-mod permute;
-mod pooling;
-mod prelu;
-mod preprocessing;
-mod repeat_vector;
-mod rescaling;
-mod reshape;
-mod resizing;
-mod rms_normalization;
-mod separable_convolution;
 mod sliding;
 mod spatial;
-mod spatial_dropout;
 mod spectral_normalization;
-mod stochastic_depth;
 mod support;
-mod table;
 #[cfg(test)]
 mod tests;
 mod time_distributed;
-mod unit_normalization;
-mod up_sampling;
-mod zero_padding;
 
-pub use activation::ActivationLayer;
-pub use activity_regularization::ActivityRegularization;
-pub use advanced_activations::{ELU, LeakyReLU, ReLU, Softmax};
-pub use alpha_dropout::AlphaDropout;
-pub use augmentation::{
-    AugMix, AutoContrast, ContrastLimitedAdaptiveHistogramEqualization, CutMix, Equalization,
-    Factor, FillMode, MaxNumBoundingBoxes, MixUp, Pipeline, RandAugment, RandomBrightness,
-    RandomColorDegeneration, RandomColorJitter, RandomContrast, RandomCrop, RandomElasticTransform,
-    RandomErasing, RandomFlip, RandomGaussianBlur, RandomGrayscale, RandomHue, RandomInvert,
-    RandomPerspective, RandomPosterization, RandomRotation, RandomSaturation, RandomSharpness,
-    RandomShear, RandomTranslation, RandomZoom, Solarization,
-};
-pub use batch_normalization::BatchNormalization;
-pub use center_crop::CenterCrop;
-pub use convolution::{Conv1D, Conv2D, Conv3D, Convolution};
-pub use convolution_transposed::{
-    Conv1DTranspose, Conv2DTranspose, Conv3DTranspose, ConvolutionTransposed,
-};
-pub use cropping::{Cropping, Cropping1D, Cropping2D, Cropping3D};
-pub use custom_scale_layer::CustomScaleLayer;
-pub use dense::Dense;
-pub use depthwise_convolution::{DepthwiseConv1D, DepthwiseConv2D, DepthwiseConvolution};
-pub use dot::Dot;
-pub use dropout::Dropout;
-pub use einsum_dense::EinsumDense;
-pub use embedding::Embedding;
-pub use flatten::Flatten;
-pub use gaussian_dropout::GaussianDropout;
-pub use gaussian_noise::GaussianNoise;
-pub use global_pooling::{
-    GlobalAveragePooling, GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalAveragePooling3D,
-    GlobalMaxPooling, GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPooling3D,
-};
-pub use group_normalization::GroupNormalization;
-pub use identity::Identity;
-pub use input::Input;
+pub use augmentation::{Factor, FillMode};
+pub use convolution::Convolution;
+pub use convolution_transposed::ConvolutionTransposed;
+pub use cropping::Cropping;
+pub use depthwise_convolution::DepthwiseConvolution;
+pub use global_pooling::{GlobalAveragePooling, GlobalMaxPooling};
 pub use interpolation::Interpolation;
-pub use layer_normalization::LayerNormalization;
-pub use layer_scale::LayerScale;
-pub use masking::Masking;
-pub use merging::{Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract};
-pub use normalization::Normalization;
 pub use operations::Operation;
 pub use padding::Padding;
-pub use permute::Permute;
-pub use pooling::{
-    AveragePooling, AveragePooling1D, AveragePooling2D, AveragePooling3D, MaxPooling, MaxPooling1D,
-    MaxPooling2D, MaxPooling3D,
-};
-pub use prelu::PReLU;
-pub use preprocessing::{
-    CategoryEncoding, Discretization, Hashing, IntegerLookup, OutputMode, StringLookup,
-};
-pub use repeat_vector::RepeatVector;
-pub use rescaling::Rescaling;
-pub use reshape::Reshape;
-pub use resizing::Resizing;
-pub use rms_normalization::RMSNormalization;
-pub use separable_convolution::{SeparableConv1D, SeparableConv2D, SeparableConvolution};
+pub use pooling::{AveragePooling, MaxPooling};
+pub use preprocessing::OutputMode;
+pub use separable_convolution::SeparableConvolution;
 pub use spatial::{Borders, Sizes};
-pub use spatial_dropout::{SpatialDropout1D, SpatialDropout2D, SpatialDropout3D};
 pub use spectral_normalization::SpectralNormalization;
-pub use stochastic_depth::StochasticDepth;
 pub use time_distributed::TimeDistributed;
-pub use unit_normalization::UnitNormalization;
-pub use up_sampling::{UpSampling, UpSampling1D, UpSampling2D, UpSampling3D};
-pub use zero_padding::{ZeroPadding, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D};
+pub use up_sampling::UpSampling;
+pub use zero_padding::ZeroPadding;
 
 pub(crate) use input::sample_shape;
 pub(crate) use support::{as_size, features, object};
-pub(crate) use table::{TABLE, WRAPPERS, Wrap, class_names};
+
+use std::sync::Arc;
+
+use regraft_tensor::Detail;
+
+use crate::settings::{FromSettings, Settings, catalogue};
+use crate::{Layer, LayerSpec};
+
+fn make<L: Layer + FromSettings>(settings: &Settings<'_>) -> Result<Arc<dyn Layer>, Detail> {
+    Ok(Arc::new(L::from_settings(settings)?))
+}
+
+catalogue! {
+    Arc<dyn Layer>, make:
+    activation: ActivationLayer ["Activation"];
+    activity_regularization: ActivityRegularization ["ActivityRegularization"];
+    advanced_activations: ELU ["ELU"], LeakyReLU ["LeakyReLU"], ReLU ["ReLU"], Softmax ["Softmax"];
+    alpha_dropout: AlphaDropout ["AlphaDropout"];
+    augmentation:
+        AugMix ["AugMix"],
+        AutoContrast ["AutoContrast"],
+        ContrastLimitedAdaptiveHistogramEqualization ["ContrastLimitedAdaptiveHistogramEqualization"],
+        CutMix ["CutMix"],
+        Equalization ["Equalization"],
+        MaxNumBoundingBoxes ["MaxNumBoundingBoxes"],
+        MixUp ["MixUp"],
+        Pipeline ["Pipeline"],
+        RandAugment ["RandAugment"],
+        RandomBrightness ["RandomBrightness"],
+        RandomColorDegeneration ["RandomColorDegeneration"],
+        RandomColorJitter ["RandomColorJitter"],
+        RandomContrast ["RandomContrast"],
+        RandomCrop ["RandomCrop"],
+        RandomElasticTransform ["RandomElasticTransform"],
+        RandomErasing ["RandomErasing"],
+        RandomFlip ["RandomFlip"],
+        RandomGaussianBlur ["RandomGaussianBlur"],
+        RandomGrayscale ["RandomGrayscale"],
+        RandomHue ["RandomHue"],
+        RandomInvert ["RandomInvert"],
+        RandomPerspective ["RandomPerspective"],
+        RandomPosterization ["RandomPosterization"],
+        RandomRotation ["RandomRotation"],
+        RandomSaturation ["RandomSaturation"],
+        RandomSharpness ["RandomSharpness"],
+        RandomShear ["RandomShear"],
+        RandomTranslation ["RandomTranslation"],
+        RandomZoom ["RandomZoom"],
+        Solarization ["Solarization"];
+    // Keras 1 and 2 also wrote the classes of TensorFlow's two versions.
+    batch_normalization:
+        BatchNormalization ["BatchNormalization", "BatchNormalizationV1", "BatchNormalizationV2"];
+    center_crop: CenterCrop ["CenterCrop"];
+    convolution: Conv1D ["Conv1D"], Conv2D ["Conv2D"], Conv3D ["Conv3D"];
+    convolution_transposed:
+        Conv1DTranspose ["Conv1DTranspose"],
+        Conv2DTranspose ["Conv2DTranspose"],
+        Conv3DTranspose ["Conv3DTranspose"];
+    cropping: Cropping1D ["Cropping1D"], Cropping2D ["Cropping2D"], Cropping3D ["Cropping3D"];
+    // Keras 2 writes it as a class that somebody registered.
+    custom_scale_layer: CustomScaleLayer ["CustomScaleLayer", "Custom>CustomScaleLayer"];
+    dense: Dense ["Dense"];
+    depthwise_convolution: DepthwiseConv1D ["DepthwiseConv1D"], DepthwiseConv2D ["DepthwiseConv2D"];
+    dot: Dot ["Dot"];
+    dropout: Dropout ["Dropout"];
+    einsum_dense: EinsumDense ["EinsumDense"];
+    embedding: Embedding ["Embedding"];
+    flatten: Flatten ["Flatten"];
+    gaussian_dropout: GaussianDropout ["GaussianDropout"];
+    gaussian_noise: GaussianNoise ["GaussianNoise"];
+    global_pooling:
+        GlobalAveragePooling1D ["GlobalAveragePooling1D"],
+        GlobalAveragePooling2D ["GlobalAveragePooling2D"],
+        GlobalAveragePooling3D ["GlobalAveragePooling3D"],
+        GlobalMaxPooling1D ["GlobalMaxPooling1D"],
+        GlobalMaxPooling2D ["GlobalMaxPooling2D"],
+        GlobalMaxPooling3D ["GlobalMaxPooling3D"];
+    group_normalization: GroupNormalization ["GroupNormalization"];
+    identity: Identity ["Identity"];
+    input: Input ["InputLayer"];
+    layer_normalization: LayerNormalization ["LayerNormalization"];
+    layer_scale: LayerScale ["LayerScale"];
+    masking: Masking ["Masking"];
+    merging:
+        Add ["Add"],
+        Average ["Average"],
+        Concatenate ["Concatenate"],
+        Maximum ["Maximum"],
+        Minimum ["Minimum"],
+        Multiply ["Multiply"],
+        Subtract ["Subtract"];
+    normalization: Normalization ["Normalization"];
+    permute: Permute ["Permute"];
+    pooling:
+        AveragePooling1D ["AveragePooling1D"],
+        AveragePooling2D ["AveragePooling2D"],
+        AveragePooling3D ["AveragePooling3D"],
+        MaxPooling1D ["MaxPooling1D"],
+        MaxPooling2D ["MaxPooling2D"],
+        MaxPooling3D ["MaxPooling3D"];
+    prelu: PReLU ["PReLU"];
+    preprocessing:
+        CategoryEncoding ["CategoryEncoding"],
+        Discretization ["Discretization"],
+        Hashing ["Hashing"],
+        IntegerLookup ["IntegerLookup"],
+        StringLookup ["StringLookup"];
+    repeat_vector: RepeatVector ["RepeatVector"];
+    rescaling: Rescaling ["Rescaling"];
+    reshape: Reshape ["Reshape"];
+    resizing: Resizing ["Resizing"];
+    rms_normalization: RMSNormalization ["RMSNormalization"];
+    separable_convolution: SeparableConv1D ["SeparableConv1D"], SeparableConv2D ["SeparableConv2D"];
+    spatial_dropout:
+        SpatialDropout1D ["SpatialDropout1D"],
+        SpatialDropout2D ["SpatialDropout2D"],
+        SpatialDropout3D ["SpatialDropout3D"];
+    stochastic_depth: StochasticDepth ["StochasticDepth"];
+    unit_normalization: UnitNormalization ["UnitNormalization"];
+    up_sampling:
+        UpSampling1D ["UpSampling1D"],
+        UpSampling2D ["UpSampling2D"],
+        UpSampling3D ["UpSampling3D"];
+    zero_padding:
+        ZeroPadding1D ["ZeroPadding1D"],
+        ZeroPadding2D ["ZeroPadding2D"],
+        ZeroPadding3D ["ZeroPadding3D"];
+}
+
+/// Makes a wrapper of the layer that its configuration has, and its other settings.
+pub(crate) type Wrap = fn(LayerSpec, &Settings<'_>) -> Result<Arc<dyn Layer>, Detail>;
+
+/// Every built-in layer that contains another one, which its settings have under `layer`.
+pub(crate) const WRAPPERS: &[(&str, Wrap)] = &[
+    ("SpectralNormalization", |layer, settings| {
+        let made = SpectralNormalization::from_layer(layer, settings)?;
+        Ok(Arc::new(made))
+    }),
+    ("TimeDistributed", |layer, _| {
+        Ok(Arc::new(TimeDistributed::new(layer)))
+    }),
+];
+
+/// The class names in [`TABLE`] and [`WRAPPERS`].
+pub(crate) fn class_names() -> impl Iterator<Item = &'static str> {
+    let layers = TABLE.iter().flat_map(|(names, _)| names.iter().copied());
+    layers.chain(WRAPPERS.iter().map(|(name, _)| *name))
+}

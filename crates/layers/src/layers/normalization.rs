@@ -3,10 +3,10 @@
 use regraft_autograd::{Shape, Var};
 use regraft_tensor::kernels::random::Key;
 use regraft_tensor::{Detail, Tensor};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::support::{along, axes_of, fixed_axes, object, row, single};
-use crate::settings::{FromSettings, Settings, number, require, resolve};
+use crate::settings::{FromSettings, Map, Settings, number, require, resolve};
 use crate::{Call, Class, Configured, Flow, Initializer, InitializerFunction, Layer, Weights};
 
 /// The least standard deviation, so that a constant feature does not divide by zero.
@@ -165,11 +165,24 @@ fn cell(mut position: usize, shape: &[usize], axes: &[usize]) -> usize {
     cell
 }
 
-impl Layer for Normalization {
-    fn class_name(&self) -> &str {
-        "Normalization"
+impl Configured for Normalization {
+    fn class(&self) -> Class<'_> {
+        Class::new("keras.layers.Normalization")
     }
 
+    fn config(&self) -> Map {
+        let mean = self.given.as_ref().map(|(mean, _)| mean);
+        let variance = self.given.as_ref().map(|(_, variance)| variance);
+        object(json!({
+            "axis": self.axis,
+            "mean": mean.map(nested),
+            "variance": variance.map(nested),
+            "invert": self.invert,
+        }))
+    }
+}
+
+impl Layer for Normalization {
     fn flow(&self) -> Flow {
         Flow::Keeps
     }
@@ -219,17 +232,6 @@ impl Layer for Normalization {
 
     fn mask<'g>(&self, call: &Call<'g, '_>, _inputs: &[Var<'g>]) -> Option<Var<'g>> {
         call.mask(0)
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        let mean = self.given.as_ref().map(|(mean, _)| mean);
-        let variance = self.given.as_ref().map(|(_, variance)| variance);
-        object(json!({
-            "axis": self.axis,
-            "mean": mean.map(nested),
-            "variance": variance.map(nested),
-            "invert": self.invert,
-        }))
     }
 }
 

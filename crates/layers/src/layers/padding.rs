@@ -1,9 +1,8 @@
 //! What a convolution or pooling does at the borders of its input.
 
 use regraft_tensor::Detail;
-use serde_json::Value;
 
-use crate::settings::Settings;
+use crate::settings::by_name;
 
 /// Which cells are thought around the input: given by Keras' name (`"same"`) or as a value.
 ///
@@ -31,6 +30,8 @@ pub enum Padding {
     /// A name that means none of these, which is reported when the model is built.
     Unknown(String),
 }
+
+by_name!(Padding: "the name of a padding");
 
 impl From<&str> for Padding {
     /// By Keras' name; an unknown one is reported when the model is built.
@@ -71,17 +72,6 @@ impl Padding {
                     format!("{:?}", other.name()),
                 ))
             }
-        }
-    }
-}
-
-impl Settings<'_> {
-    /// A padding; what does not fit the layer is found when it is built.
-    pub(crate) fn padding(&self) -> Result<Padding, Detail> {
-        match self.value("padding") {
-            None => Ok(Padding::Valid),
-            Some(Value::String(name)) => Ok(name.as_str().into()),
-            Some(other) => Err(self.wrong("padding", "the name of a padding", other)),
         }
     }
 }

@@ -2,36 +2,26 @@
 
 use regraft_autograd::{Shape, Var};
 use regraft_tensor::Detail;
-use serde_json::{Map, Value, json};
 
-use super::support::{object, of_rank};
-use crate::settings::{FromSettings, Settings, require};
+use super::support::of_rank;
+use crate::settings::require;
 use crate::{Call, Flow, Layer, Weights};
 
-/// Puts the axes of each sample in another order: axis `i` of the output is axis `dims[i − 1]` of the
-/// input, counted from 1 because axis 0, the batch, stays.
-///
-/// It has no weights; being frozen changes nothing.
-/// Keras: <https://keras.io/api/layers/reshaping_layers/permute/>.
-#[derive(Clone, Debug)]
-pub struct Permute {
-    dims: Vec<usize>,
-}
-
-impl Permute {
-    /// A layer that puts axes in the order `dims`, which has each of 1, 2, … once.
-    pub fn new(dims: impl AsRef<[usize]>) -> Self {
-        Permute {
-            dims: dims.as_ref().to_vec(),
-        }
+settings! {
+    /// Puts the axes of each sample in another order: axis `i` of the output is axis `dims[i − 1]` of the
+    /// input, counted from 1 because axis 0, the batch, stays.
+    ///
+    /// It has no weights; being frozen changes nothing.
+    /// Keras: <https://keras.io/api/layers/reshaping_layers/permute/>.
+    #[derive(Clone, Debug)]
+    pub struct Permute as "keras.layers.Permute" {
+        /// A layer that puts axes in the order `dims`, which has each of 1, 2, … once.
+        new(dims: Vec<usize> = [])
+        dims: Vec<usize> = dims,
     }
 }
 
 impl Layer for Permute {
-    fn class_name(&self) -> &str {
-        "Permute"
-    }
-
     fn flow(&self) -> Flow {
         Flow::Permutes(self.dims.iter().map(|dim| dim.saturating_sub(1)).collect())
     }
@@ -53,20 +43,5 @@ impl Layer for Permute {
             .chain(self.dims.iter().copied())
             .collect();
         inputs[0].permute(&axes)
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        object(json!({ "dims": self.dims }))
-    }
-}
-
-impl FromSettings for Permute {
-    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        let dims = settings.axes("dims")?.unwrap_or_default();
-        let dims: Result<Vec<usize>, _> = dims.into_iter().map(usize::try_from).collect();
-        let wrong = |_| Detail::new("dims", "axes counted from 1", "a negative one");
-        Ok(Permute {
-            dims: dims.map_err(wrong)?,
-        })
     }
 }

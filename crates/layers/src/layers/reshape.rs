@@ -2,30 +2,25 @@
 
 use regraft_autograd::{Shape, Var};
 use regraft_tensor::Detail;
-use serde_json::{Map, Value, json};
 
-use super::support::{object, single};
-use crate::settings::{FromSettings, Settings};
+use super::support::single;
 use crate::{Call, Flow, Layer, Weights};
 
-/// Gives each sample another shape with as many elements: `(batch, …)` to `(batch, target…)`, the
-/// last axis fastest. One size may be −1: what is left for it.
-///
-/// It has no weights; being frozen changes nothing.
-/// Keras: <https://keras.io/api/layers/reshaping_layers/reshape/>.
-#[derive(Clone, Debug)]
-pub struct Reshape {
-    target: Vec<isize>,
+settings! {
+    /// Gives each sample another shape with as many elements: `(batch, …)` to `(batch, target…)`, the
+    /// last axis fastest. One size may be −1: what is left for it.
+    ///
+    /// It has no weights; being frozen changes nothing.
+    /// Keras: <https://keras.io/api/layers/reshaping_layers/reshape/>.
+    #[derive(Clone, Debug)]
+    pub struct Reshape as "keras.layers.Reshape" {
+        /// A layer that gives samples the shape `target`, in which one size may be −1.
+        new(target_shape: Vec<isize> = [])
+        target_shape: Vec<isize> = target_shape,
+    }
 }
 
 impl Reshape {
-    /// A layer that gives samples the shape `target`, in which one size may be −1.
-    pub fn new(target: impl AsRef<[isize]>) -> Self {
-        Reshape {
-            target: target.as_ref().to_vec(),
-        }
-    }
-
     /// The shape of a batch of shape `input` afterwards.
     pub(crate) fn output(&self, input: &Shape) -> Result<Shape, Detail> {
         Ok(Shape::batch_of(&self.sample(input)?))
@@ -37,7 +32,7 @@ impl Reshape {
             Detail::new(
                 "target_shape",
                 format!("as many elements as a sample of {input}, one size at most −1"),
-                format!("{:?}", self.target),
+                format!("{:?}", self.target_shape),
             )
         };
         let elements: usize = match (input.is_batch_first(), input.sample()) {
@@ -46,7 +41,7 @@ impl Reshape {
         };
         let mut known: usize = 1;
         let mut open = 0;
-        for &size in &self.target {
+        for &size in &self.target_shape {
             match size {
                 -1 => open += 1,
                 size => {
@@ -65,15 +60,11 @@ impl Reshape {
         };
         let left = left.ok_or_else(wrong)?;
         let size = |&size: &isize| usize::try_from(size).unwrap_or(left);
-        Ok(self.target.iter().map(size).collect())
+        Ok(self.target_shape.iter().map(size).collect())
     }
 }
 
 impl Layer for Reshape {
-    fn class_name(&self) -> &str {
-        "Reshape"
-    }
-
     fn flow(&self) -> Flow {
         Flow::Reshapes
     }
@@ -90,17 +81,5 @@ impl Layer for Reshape {
         // What does not fit was found when the layer was built.
         let sample = self.sample(&inputs[0].shape()).unwrap_or_default();
         inputs[0].reshape(Shape::batch_of(&sample))
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        object(json!({ "target_shape": self.target }))
-    }
-}
-
-impl FromSettings for Reshape {
-    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        Ok(Reshape {
-            target: settings.axes("target_shape")?.unwrap_or_default(),
-        })
     }
 }

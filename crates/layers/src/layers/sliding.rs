@@ -3,11 +3,9 @@
 use regraft_autograd::{Shape, Var};
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::window::Window;
-use serde_json::{Map, Value, json};
 
 use super::padding::Padding;
-use super::spatial::{data_format, image, require_sizes, spatial_sizes};
-use crate::settings::Settings;
+use super::spatial::{image, require_sizes, spatial_sizes};
 
 /// A window, how it moves, and where the channels are.
 #[derive(Clone, Debug)]
@@ -20,17 +18,6 @@ pub(crate) struct Sliding<const RANK: usize> {
 }
 
 impl<const RANK: usize> Sliding<RANK> {
-    /// A window of this size that moves by 1 and stays inside.
-    pub fn new(size: [usize; RANK]) -> Self {
-        Sliding {
-            size,
-            strides: [1; RANK],
-            padding: Padding::Valid,
-            dilation_rate: [1; RANK],
-            channels_first: false,
-        }
-    }
-
     /// Checks the settings, of which the size is called `size`.
     pub fn check_settings(&self, size: &str, may_be_causal: bool) -> Result<(), Detail> {
         require_sizes(size, &self.size)?;
@@ -93,36 +80,5 @@ impl<const RANK: usize> Sliding<RANK> {
                 Err(Detail::new("dilation_rate", expected, received))
             }
         }
-    }
-
-    /// Reads the window of a convolution.
-    pub fn of_convolution(settings: &Settings<'_>) -> Result<Self, Detail> {
-        Ok(Sliding {
-            size: settings.required_sizes("kernel_size")?,
-            strides: settings.sizes("strides")?.unwrap_or([1; RANK]),
-            padding: settings.padding()?,
-            dilation_rate: settings.sizes("dilation_rate")?.unwrap_or([1; RANK]),
-            channels_first: !settings.channels_last()?,
-        })
-    }
-
-    /// Reads the window of a pooling, which moves by its size unless told otherwise.
-    pub fn of_pooling(settings: &Settings<'_>) -> Result<Self, Detail> {
-        let size = settings.sizes("pool_size")?.unwrap_or([2; RANK]);
-        Ok(Sliding {
-            size,
-            strides: settings.sizes("strides")?.unwrap_or(size),
-            padding: settings.padding()?,
-            dilation_rate: [1; RANK],
-            channels_first: !settings.channels_last()?,
-        })
-    }
-
-    /// Adds the settings to a configuration, the size under its own name.
-    pub fn write(&self, size: &str, config: &mut Map<String, Value>) {
-        config.insert(size.into(), json!(self.size.as_slice()));
-        config.insert("strides".into(), json!(self.strides.as_slice()));
-        config.insert("padding".into(), self.padding.name().into());
-        config.insert("data_format".into(), data_format(self.channels_first));
     }
 }

@@ -5,7 +5,7 @@ use regraft_tensor::Detail;
 use serde_json::{Value, json};
 
 use super::support::{as_size, single};
-use crate::settings::Settings;
+use crate::settings::{Given, IntoSetting, Setting};
 
 /// A size for each of `RANK` spatial axes: `[3, 5]`, or `3` for the same along all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,19 +46,13 @@ impl<const RANK: usize> From<usize> for Borders<RANK> {
     }
 }
 
-/// The name that a class has for 1, 2 or 3 spatial axes.
-pub(crate) fn of_rank<const RANK: usize>(names: [&'static str; 3]) -> &'static str {
-    const { assert!(RANK >= 1 && RANK <= 3, "one to three spatial axes") }
-    names[RANK - 1]
-}
-
 /// The sizes of the spatial axes and of the channels of the only input.
 pub(crate) fn image<const RANK: usize>(
     inputs: &[Shape],
     channels_first: bool,
 ) -> Result<([usize; RANK], usize), Detail> {
     let input = single(inputs)?;
-    let axes = of_rank::<RANK>(["steps", "rows, columns", "depth, rows, columns"]);
+    let axes = ["steps", "rows, columns", "depth, rows, columns"][RANK - 1];
     let wrong = || {
         let expected = match channels_first {
             true => format!("an input (batch, channels, {axes})"),
@@ -112,14 +106,6 @@ pub(crate) fn in_format<'g>(
     }
 }
 
-/// Keras' name of where the channels are.
-pub(crate) fn data_format(channels_first: bool) -> Value {
-    match channels_first {
-        true => "channels_first".into(),
-        false => "channels_last".into(),
-    }
-}
-
 /// The largest window, stride, factor or border: products of two of them stay numbers.
 const LARGEST: usize = 1 << 14;
 
@@ -139,47 +125,34 @@ pub(crate) fn require_cells(at: &str, least: usize, sizes: &[usize]) -> Result<(
     }
 }
 
-impl Settings<'_> {
-    /// A size for each spatial axis: one number for all, or a list.
-    pub(crate) fn sizes<const RANK: usize>(
-        &self,
-        key: &'static str,
-    ) -> Result<Option<[usize; RANK]>, Detail> {
-        let read = |value: &Value| match value {
+impl<const RANK: usize> Setting for Sizes<RANK> {
+    fn read(given: Given<'_>) -> Result<Self, Detail> {
+        let sizes = match given.value {
             Value::Array(sizes) => {
                 let sizes: Option<Vec<usize>> = sizes.iter().map(as_size).collect();
-                sizes.and_then(|sizes| sizes.try_into().ok())
+                sizes.and_then(|sizes| sizes.try_into().ok()).map(Sizes)
             }
-            size => as_size(size).map(|size| [size; RANK]),
+            size => as_size(size).map(Sizes::from),
         };
-        let expected = format!("a size, or a list of {RANK}");
-        let read = |value: &Value| read(value).ok_or_else(|| self.wrong(key, &expected, value));
-        self.value(key).map(read).transpose()
+        sizes.ok_or_else(|| given.wrong(&format!("a size, or a list of {RANK}")))
     }
 
-    /// A size for each spatial axis that must be there.
-    pub(crate) fn required_sizes<const RANK: usize>(
-        &self,
-        key: &'static str,
-    ) -> Result<[usize; RANK], Detail> {
-        let expected = format!("a size, or a list of {RANK}");
-        self.sizes(key)?
-            .ok_or_else(|| self.wrong(key, &expected, &Value::Null))
+    fn write(&self) -> Value {
+        json!(self.0.as_slice())
     }
+}
 
-    /// The cells on both sides of each spatial axis, in each of Keras' three forms.
-    pub(crate) fn borders<const RANK: usize>(
-        &self,
-        key: &'static str,
-    ) -> Result<Option<Borders<RANK>>, Detail> {
+/// The cells on both sides of each spatial axis, in each of Keras' three forms.
+impl<const RANK: usize> Setting for Borders<RANK> {
+    fn read(given: Given<'_>) -> Result<Self, Detail> {
         let pair = |value: &Value| match value.as_array().map(Vec::as_slice) {
             Some([before, after]) => Some([as_size(before)?, as_size(after)?]),
             Some(_) => None,
             None => as_size(value).map(|cells| [cells; 2]),
         };
-        let read = |value: &Value| match value {
+        let borders = match given.value {
             // Of one axis, Keras writes the two sides without a list around them.
-            Value::Array(_) if RANK == 1 => pair(value).map(|sides| Borders([sides; RANK])),
+            value @ Value::Array(_) if RANK == 1 => pair(value).map(|sides| Borders([sides; RANK])),
             Value::Array(axes) => {
                 let axes: Option<Vec<[usize; 2]>> = axes.iter().map(pair).collect();
                 axes.and_then(|axes| axes.try_into().ok()).map(Borders)
@@ -187,20 +160,68 @@ impl Settings<'_> {
             cells => as_size(cells).map(Borders::from),
         };
         let expected = format!("a number of cells, or {RANK} of them, or {RANK} pairs");
-        let read = |value: &Value| read(value).ok_or_else(|| self.wrong(key, &expected, value));
-        self.value(key).map(read).transpose()
+        borders.ok_or_else(|| given.wrong(&expected))
     }
-}
 
-impl<const RANK: usize> Borders<RANK> {
-    /// As Keras writes them.
-    pub(crate) fn serialize(&self) -> Value {
+    fn write(&self) -> Value {
         match self.0.as_slice() {
             [one] => json!(one),
             axes => json!(axes),
         }
     }
+}
 
+/// What a setter of sizes or borders takes besides them.
+macro_rules! also_from {
+    ($type:ident: $($given:ty),+) => {$(
+        impl<const RANK: usize> IntoSetting<$type<RANK>> for $given {
+            fn into_setting(self) -> $type<RANK> {
+                self.into()
+            }
+        }
+
+        impl<const RANK: usize> IntoSetting<Option<$type<RANK>>> for $given {
+            fn into_setting(self) -> Option<$type<RANK>> {
+                Some(self.into())
+            }
+        }
+    )+};
+}
+also_from!(Sizes: usize, [usize; RANK]);
+also_from!(Borders: usize, [usize; RANK], [[usize; 2]; RANK]);
+
+/// Where the channels are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum DataFormat {
+    #[default]
+    ChannelsLast,
+    ChannelsFirst,
+}
+
+impl DataFormat {
+    pub fn is_channels_first(self) -> bool {
+        self == DataFormat::ChannelsFirst
+    }
+}
+
+impl Setting for DataFormat {
+    fn read(given: Given<'_>) -> Result<Self, Detail> {
+        match given.value.as_str().ok_or_else(|| given.wrong("a text"))? {
+            "channels_last" => Ok(DataFormat::ChannelsLast),
+            "channels_first" => Ok(DataFormat::ChannelsFirst),
+            _ => Err(given.wrong("\"channels_last\" or \"channels_first\"")),
+        }
+    }
+
+    fn write(&self) -> Value {
+        match self {
+            DataFormat::ChannelsLast => "channels_last".into(),
+            DataFormat::ChannelsFirst => "channels_first".into(),
+        }
+    }
+}
+
+impl<const RANK: usize> Borders<RANK> {
     /// For each axis of `(batch, …spatial, channels)`, or with the channels first, the cells in
     /// front of and behind it.
     pub(crate) fn of_all_axes(&self, channels_first: bool) -> Vec<(usize, usize)> {

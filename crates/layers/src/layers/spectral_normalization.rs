@@ -2,14 +2,14 @@
 
 use regraft_autograd::{Shape, Var};
 use regraft_tensor::Detail;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::support::{object, single};
 use crate::initializers::TruncatedNormal;
 use crate::layer::LayerKind;
-use crate::settings::Settings;
+use crate::settings::{Map, Settings};
 use crate::weight::WeightSpec;
-use crate::{Call, Initializer, Layer, LayerSpec, Weights};
+use crate::{Call, Class, Configured, Initializer, Layer, LayerSpec, Weights};
 
 /// `y = layer(x)`, where each training step first divides the layer's kernel (or embeddings) W by its
 /// largest singular value σ, as power iterations find it from what the step before found:
@@ -91,7 +91,7 @@ impl SpectralNormalization {
         let mut specs = declared.specs.into_iter();
         let kernel = specs.find(|spec| KERNELS.contains(&spec.name.as_str()));
         kernel.ok_or_else(|| {
-            let received = self.leaf().map_or("a model", Layer::class_name);
+            let received = self.leaf().map_or("a model", |layer| layer.class_name());
             Detail::new("layer", "a layer with a kernel or embeddings", received)
         })
     }
@@ -105,11 +105,17 @@ fn normalized(x: Var<'_>) -> Var<'_> {
     x * x.square().sum_all().rsqrt().minimum(1e7)
 }
 
-impl Layer for SpectralNormalization {
-    fn class_name(&self) -> &str {
-        "SpectralNormalization"
+impl Configured for SpectralNormalization {
+    fn class(&self) -> Class<'_> {
+        Class::new("keras.layers.SpectralNormalization")
     }
 
+    fn config(&self) -> Map {
+        object(json!({ "power_iterations": self.power_iterations }))
+    }
+}
+
+impl Layer for SpectralNormalization {
     fn build(&self, inputs: &[Shape], weights: &mut Weights) -> Result<(), Detail> {
         single(inputs)?;
         if self.power_iterations == 0 {
@@ -167,9 +173,5 @@ impl Layer for SpectralNormalization {
 
     fn mask<'g>(&self, call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Option<Var<'g>> {
         self.leaf()?.mask(call, inputs)
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        object(json!({ "power_iterations": self.power_iterations }))
     }
 }

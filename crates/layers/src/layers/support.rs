@@ -2,10 +2,9 @@
 
 use regraft_autograd::{Dim, Shape, Var};
 use regraft_tensor::{Detail, Tensor};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::settings::{Settings, resolve};
-use crate::{Activation, Constraint, Initializer, Regularizer};
+use crate::settings::{Given, IntoSetting, Map, Setting, Settings, resolve};
 
 /// The only input.
 pub(crate) fn single(inputs: &[Shape]) -> Result<&Shape, Detail> {
@@ -84,23 +83,34 @@ pub(crate) fn row(values: &[f32]) -> Tensor {
 }
 
 /// A configuration written with `json!`.
-pub(crate) fn object(value: Value) -> Map<String, Value> {
+pub(crate) fn object(value: Value) -> Map {
     match value {
         Value::Object(object) => object,
         _ => Map::new(),
     }
 }
 
-/// A regularizer as Keras serializes it, or null.
-pub(crate) fn regularizer(regularizer: &Option<Regularizer>) -> Value {
-    let serialize = |regularizer: &Regularizer| regularizer.serialize();
-    regularizer.as_ref().map_or(Value::Null, serialize)
+/// One axis, which older files have in a list.
+#[derive(Clone, Copy, Debug)]
+pub struct OneAxis(pub isize);
+
+impl Setting for OneAxis {
+    fn read(given: Given<'_>) -> Result<Self, Detail> {
+        match Vec::<isize>::read(given)?[..] {
+            [axis] => Ok(OneAxis(axis)),
+            _ => Err(given.wrong("one axis")),
+        }
+    }
+
+    fn write(&self) -> Value {
+        self.0.into()
+    }
 }
 
-/// A constraint as Keras serializes it, or null.
-pub(crate) fn constraint(constraint: &Option<Constraint>) -> Value {
-    let serialize = |constraint: &Constraint| constraint.serialize();
-    constraint.as_ref().map_or(Value::Null, serialize)
+impl IntoSetting<OneAxis> for isize {
+    fn into_setting(self) -> OneAxis {
+        OneAxis(self)
+    }
 }
 
 impl Settings<'_> {
@@ -110,39 +120,17 @@ impl Settings<'_> {
     pub(crate) fn optional_size(&self, key: &str) -> Result<Option<usize>, Detail> {
         self.get(key)
     }
-    pub(crate) fn activation(&self, key: &str) -> Result<Option<Activation>, Detail> {
-        self.get(key)
-    }
-    pub(crate) fn initializer(&self, key: &str, default: &str) -> Result<Initializer, Detail> {
-        self.or(key, default)
-    }
-    pub(crate) fn regularizer(&self, key: &str) -> Result<Option<Regularizer>, Detail> {
-        self.get(key)
-    }
-    pub(crate) fn constraint(&self, key: &str) -> Result<Option<Constraint>, Detail> {
-        self.get(key)
-    }
     pub(crate) fn seed(&self) -> Result<Option<u64>, Detail> {
         self.get("seed")
     }
 
-    /// Whether the channels are the last axis, which Keras' `data_format` says.
     pub(crate) fn channels_last(&self) -> Result<bool, Detail> {
-        match self.text("data_format", "channels_last")? {
-            "channels_last" => Ok(true),
-            "channels_first" => Ok(false),
-            other => {
-                let expected = "\"channels_last\" or \"channels_first\"";
-                Err(self.wrong("data_format", expected, &other.into()))
-            }
-        }
+        let last = crate::layers::spatial::DataFormat::ChannelsLast;
+        let format: crate::layers::spatial::DataFormat = self.or("data_format", last)?;
+        Ok(!format.is_channels_first())
     }
-
     pub(crate) fn number(&self, key: &str, default: f32) -> Result<f32, Detail> {
         self.or(key, default)
-    }
-    pub(crate) fn required_number(&self, key: &str) -> Result<f32, Detail> {
-        self.required(key)
     }
     pub(crate) fn optional_number(&self, key: &str) -> Result<Option<f32>, Detail> {
         self.get(key)

@@ -6,7 +6,7 @@ use regraft_tensor::Detail;
 use super::support::single;
 use super::{ActivationLayer, Dense};
 use crate::layer::LayerKind;
-use crate::{Call, Layer, LayerSpec, Weights};
+use crate::{Call, Class, Configured, Layer, LayerSpec, Weights};
 
 /// `y[:, t] = layer(x[:, t])`: the layer, or model, applied to every step with the same weights.
 ///
@@ -74,11 +74,13 @@ fn step<'g>(x: Var<'g>, index: usize) -> Var<'g> {
     x.slice(1, index..index + 1).squeeze(1)
 }
 
-impl Layer for TimeDistributed {
-    fn class_name(&self) -> &str {
-        "TimeDistributed"
+impl Configured for TimeDistributed {
+    fn class(&self) -> Class<'_> {
+        Class::new("keras.layers.TimeDistributed")
     }
+}
 
+impl Layer for TimeDistributed {
     fn build(&self, inputs: &[Shape], _weights: &mut Weights) -> Result<(), Detail> {
         let input = single(inputs)?;
         match steps(input) {

@@ -2,47 +2,30 @@
 
 use regraft_autograd::{Shape, Var};
 use regraft_tensor::Detail;
-use serde_json::{Map, Value, json};
 
-use super::support::{axes_of, fixed_axes, object, single};
-use crate::settings::{FromSettings, Settings, axes};
+use super::support::{axes_of, fixed_axes, single};
+use crate::settings::axes;
 use crate::{Call, Flow, Layer, Weights};
 
-/// `y = x / max(√(Σ x²), 1e-12)`, the sum of each sample over `axis` (the last unless told
-/// otherwise), so that its length there is 1; zero stays zero.
-///
-/// Input and output have the same shape, any; there are no weights; being frozen changes nothing.
-/// Keras: <https://keras.io/api/layers/normalization_layers/unit_normalization/>.
-#[derive(Clone, Debug)]
-pub struct UnitNormalization {
-    axis: Vec<isize>,
-}
-
-impl Default for UnitNormalization {
-    fn default() -> Self {
-        UnitNormalization { axis: vec![-1] }
+settings! {
+    /// `y = x / max(√(Σ x²), 1e-12)`, the sum of each sample over `axis` (the last unless told
+    /// otherwise), so that its length there is 1; zero stays zero.
+    ///
+    /// Input and output have the same shape, any; there are no weights; being frozen changes nothing.
+    /// Keras: <https://keras.io/api/layers/normalization_layers/unit_normalization/>.
+    #[derive(Clone, Debug)]
+    pub struct UnitNormalization as "keras.layers.UnitNormalization" {
+        /// A layer for the last axis.
+        new()
+        /// The axes normalized over; negative ones count from the end.
+        axis: Vec<isize> = [-1],
     }
-}
-
-impl UnitNormalization {
-    /// A layer for the last axis.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// The axes normalized over; negative ones count from the end.
-    #[must_use]
-    pub fn axis(mut self, axis: impl AsRef<[isize]>) -> Self {
-        self.axis = axis.as_ref().to_vec();
-        self
+    writing |it, config| {
+        config["axis"] = axes(&it.axis);
     }
 }
 
 impl Layer for UnitNormalization {
-    fn class_name(&self) -> &str {
-        "UnitNormalization"
-    }
-
     fn flow(&self) -> Flow {
         Flow::Keeps
     }
@@ -60,17 +43,5 @@ impl Layer for UnitNormalization {
 
     fn mask<'g>(&self, call: &Call<'g, '_>, _inputs: &[Var<'g>]) -> Option<Var<'g>> {
         call.mask(0)
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        object(json!({ "axis": axes(&self.axis) }))
-    }
-}
-
-impl FromSettings for UnitNormalization {
-    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        Ok(UnitNormalization {
-            axis: settings.axes("axis")?.unwrap_or_else(|| vec![-1]),
-        })
     }
 }

@@ -2,12 +2,9 @@
 
 use regraft_autograd::{Shape, Var};
 use regraft_tensor::Detail;
-use serde_json::{Map, Value, json};
 
 use super::interpolation::Interpolation;
-use super::spatial::{Sizes, data_format, image, in_format, of_rank, require_sizes, spatial_sizes};
-use super::support::object;
-use crate::settings::{FromSettings, Settings};
+use super::spatial::{DataFormat, Sizes, image, in_format, require_sizes, spatial_sizes};
 use crate::{Call, Flow, Layer, Weights};
 
 /// An [`UpSampling`] of `(batch, steps, channels)`.
@@ -17,40 +14,55 @@ pub type UpSampling2D = UpSampling<2>;
 /// An [`UpSampling`] of `(batch, depth, rows, columns, channels)`.
 pub type UpSampling3D = UpSampling<3>;
 
-/// Makes the spatial axes `size` times as long by repeating each cell; of images, also by
-/// interpolation.
-///
-/// Input and output `(batch, …spatial, channels)`; the factor is 2 by default. There are no weights;
-/// being frozen changes nothing.
-/// Keras: <https://keras.io/api/layers/reshaping_layers/up_sampling2d/>.
-#[derive(Clone, Debug)]
-pub struct UpSampling<const RANK: usize> {
-    size: [usize; RANK],
-    interpolation: Interpolation,
-    channels_first: bool,
+settings! {
+    /// Makes the spatial axes `size` times as long by repeating each cell; of images, also by
+    /// interpolation.
+    ///
+    /// Input and output `(batch, …spatial, channels)`; the factor is 2 by default. There are no weights;
+    /// being frozen changes nothing.
+    /// Keras: <https://keras.io/api/layers/reshaping_layers/up_sampling2d/>.
+    #[derive(Clone, Debug)]
+    pub struct UpSampling<const RANK: usize> as
+        "keras.layers.UpSampling1D", "keras.layers.UpSampling2D", "keras.layers.UpSampling3D"
+    {
+        /// A layer that repeats each cell `size` times along each axis.
+        new(size: Sizes<RANK> = 2)
+        size: Sizes<RANK> = size,
+        data_format: DataFormat = DataFormat::ChannelsLast,
+        interpolation: Interpolation = Interpolation::Nearest,
+    }
+    reading |settings, _it| {
+        // What Keras' classes take.
+        if RANK == 1 {
+            settings.forget("data_format");
+        }
+        if RANK != 2 {
+            settings.forget("interpolation");
+        }
+    }
+    writing |it, config| {
+        if let [size] = it.size.0.as_slice() {
+            config["size"] = (*size).into();
+            config.shift_remove("data_format");
+        }
+        if RANK != 2 {
+            config.shift_remove("interpolation");
+        }
+    }
 }
 
 impl<const RANK: usize> UpSampling<RANK> {
-    /// A layer that repeats each cell `size` times along each axis.
-    pub fn new(size: impl Into<Sizes<RANK>>) -> Self {
-        UpSampling {
-            size: size.into().0,
-            interpolation: Interpolation::Nearest,
-            channels_first: false,
-        }
-    }
-
     /// Takes and gives values with the channels first, as Keras does with
     /// `data_format="channels_first"` (which it has for two and three axes alone).
     #[must_use]
     pub fn channels_first(mut self) -> Self {
-        self.channels_first = true;
+        self.data_format = DataFormat::ChannelsFirst;
         self
     }
 
     /// The sizes that a spatial size of `input` gives.
     fn output(&self, input: [usize; RANK]) -> [usize; RANK] {
-        std::array::from_fn(|axis| input[axis].saturating_mul(self.size[axis]))
+        std::array::from_fn(|axis| input[axis].saturating_mul(self.size.0[axis]))
     }
 }
 
@@ -64,74 +76,35 @@ impl UpSampling<2> {
     }
 }
 
-impl<const RANK: usize> Default for UpSampling<RANK> {
-    fn default() -> Self {
-        UpSampling::new(2)
-    }
-}
-
 impl<const RANK: usize> Layer for UpSampling<RANK> {
-    fn class_name(&self) -> &str {
-        of_rank::<RANK>(["UpSampling1D", "UpSampling2D", "UpSampling3D"])
-    }
-
     fn flow(&self) -> Flow {
         Flow::Keeps
     }
 
     fn build(&self, inputs: &[Shape], _weights: &mut Weights) -> Result<(), Detail> {
-        require_sizes("size", &self.size)?;
+        require_sizes("size", &self.size.0)?;
         self.interpolation.check()?;
-        let (sizes, _) = image::<RANK>(inputs, self.channels_first)?;
+        let (sizes, _) = image::<RANK>(inputs, self.data_format.is_channels_first())?;
         match self.output(sizes).contains(&usize::MAX) {
             false => Ok(()),
             true => Err(Detail::new(
                 "size",
                 "a smaller factor",
-                format!("{:?}", self.size),
+                format!("{:?}", self.size.0),
             )),
         }
     }
 
     fn call<'g>(&self, _call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {
-        in_format(inputs[0], self.channels_first, |x| {
+        in_format(inputs[0], self.data_format.is_channels_first(), |x| {
             let size = self.output(spatial_sizes(x));
             match (&self.interpolation, size.as_slice()) {
-                (Interpolation::Nearest, _) => x.upsample(&self.size),
+                (Interpolation::Nearest, _) => x.upsample(&self.size.0),
                 (interpolation, [rows, columns]) => {
                     interpolation.resize(x, [*rows, *columns], false)
                 }
                 _ => x,
             }
-        })
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        // Keras' one-dimensional class has a plain number, and no format.
-        if let [size] = self.size.as_slice() {
-            return object(json!({ "size": size }));
-        }
-        let mut config = object(json!({
-            "size": self.size.as_slice(),
-            "data_format": data_format(self.channels_first),
-        }));
-        if RANK == 2 {
-            config.insert("interpolation".into(), self.interpolation.name().into());
-        }
-        config
-    }
-}
-
-impl<const RANK: usize> FromSettings for UpSampling<RANK> {
-    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        let interpolation = match RANK {
-            2 => settings.text("interpolation", "nearest")?.into(),
-            _ => Interpolation::Nearest,
-        };
-        Ok(UpSampling {
-            interpolation,
-            size: settings.sizes("size")?.unwrap_or([2; RANK]),
-            channels_first: RANK > 1 && !settings.channels_last()?,
         })
     }
 }

@@ -66,7 +66,7 @@ pub enum Link {
 }
 
 catalogue! {
-    LossFunction:
+    LossFunction, LossFunction::make:
     binary_crossentropy: BinaryCrossentropy ["binary_crossentropy", "bce"];
     binary_focal_crossentropy: BinaryFocalCrossentropy ["binary_focal_crossentropy"];
     categorical_crossentropy: CategoricalCrossentropy ["categorical_crossentropy"];

@@ -13,7 +13,7 @@ use crate::Regularizer;
 use crate::settings::{self, catalogue};
 
 catalogue! {
-    Regularizer:
+    Regularizer, Regularizer::make:
     l1: L1 ["l1"];
     l1_l2: L1L2 ["l1_l2", "l1l2"];
     l2: L2 ["l2"];

@@ -12,8 +12,8 @@ pub use regraft_tensor::Detail;
 use serde_json::Value;
 
 pub(crate) use catalogue::catalogue;
-pub(crate) use setting::named;
 pub use setting::{Given, IntoSetting, Setting};
+pub(crate) use setting::{by_name, named};
 
 use crate::Registry;
 use crate::names::{near, snake_case};
@@ -198,6 +198,20 @@ impl<'a> Settings<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Takes back that `key` was asked for: it is not known here.
+    pub(crate) fn forget(&self, key: &str) {
+        self.asked.borrow_mut().retain(|asked| asked != key);
+    }
+
+    /// Refuses another value of `key` than `only`.
+    pub(crate) fn only(&self, key: &str, only: &str) -> Result<(), Detail> {
+        let text = self.or::<String>(key, only)?.to_ascii_lowercase();
+        match text == only {
+            true => Ok(()),
+            false => Err(self.wrong(key, &format!("one of {:?}", [only]), &text.into())),
+        }
     }
 
     /// An error if there are settings that nobody asked for.

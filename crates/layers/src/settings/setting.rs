@@ -141,7 +141,12 @@ plain! {
     bool: "true or false", Value::as_bool, |&flag| flag.into();
     f32: "a number", |value| Some(value.as_f64()? as f32), |&value| number(value);
     f64: "a number", Value::as_f64, |&number| number.into();
-    usize: "a size", |value| value.as_u64()?.try_into().ok(), |&size| size.into();
+    // Sizes; one may stand for itself.
+    Vec<usize>: "a size or several", |value| match value {
+        Value::Array(sizes) => sizes.iter().map(size).collect(),
+        one => Some(vec![size(one)?]),
+    }, |sizes| sizes.as_slice().into();
+    usize: "a size", size, |&size| size.into();
     isize: "an axis", integer, |&axis| axis.into();
     i32: "a whole number", |value| value.as_i64()?.try_into().ok(), |&value| value.into();
     u64: "a whole number that is not negative", Value::as_u64, |&value| value.into();
@@ -151,6 +156,14 @@ plain! {
         Value::Array(axes) => axes.iter().map(integer).collect(),
         axis => Some(vec![integer(axis)?]),
     }, |axes| axes.as_slice().into();
+    // Sizes, some of which are those of the input.
+    Vec<Option<usize>>: "sizes or null in a list", |value| {
+        let one = |value: &Value| match value {
+            Value::Null => Some(None),
+            value => size(value).map(Some),
+        };
+        value.as_array()?.iter().map(one).collect()
+    }, |sizes| sizes.as_slice().into();
     // Also as Keras writes an array: `{"config": {"value": [...]}}`.
     Vec<f32>: "a number or a list of numbers", |value| {
         let inner = value.get("config").and_then(|config| config.get("value"));
@@ -160,6 +173,10 @@ plain! {
             number => Some(vec![one(number)?]),
         }
     }, |values| numbers(values);
+}
+
+fn size(value: &Value) -> Option<usize> {
+    value.as_u64()?.try_into().ok()
 }
 
 fn integer(value: &Value) -> Option<isize> {
@@ -180,13 +197,18 @@ macro_rules! also {
 
 also! {
     [] &str => String: str::to_string;
+    [] &str => Option<String>: |text| Some(text.to_string());
     [const N: usize] [isize; N] => Vec<isize>: |axes| axes.to_vec();
     [const N: usize] [isize; N] => Option<Vec<isize>>: |axes| Some(axes.to_vec());
     [] &[isize] => Vec<isize>: <[isize]>::to_vec;
     [] &Vec<isize> => Vec<isize>: Vec::clone;
+    [const N: usize] [usize; N] => Vec<usize>: |sizes| sizes.to_vec();
+    [] &[usize] => Vec<usize>: <[usize]>::to_vec;
+    [] &Vec<usize> => Vec<usize>: Vec::clone;
     [] f32 => Vec<f32>: |value| vec![value];
     [const N: usize] [f32; N] => Vec<f32>: |values| values.to_vec();
     [] &[f32] => Vec<f32>: <[f32]>::to_vec;
+    [const N: usize] [Option<usize>; N] => Option<Vec<Option<usize>>>: |sizes| Some(sizes.to_vec());
 }
 
 /// Settings that are functions: in files what they serialize to, for setters also a name or a value of
@@ -271,3 +293,27 @@ macro_rules! named {
     };
 }
 pub(crate) use named;
+
+/// Settings of a type that is made of a name, also of one that means nothing, which is reported later:
+/// the type, and what is expected.
+macro_rules! by_name {
+    ($type:ident: $expected:literal) => {
+        impl $crate::Setting for $type {
+            fn read(given: $crate::settings::Given<'_>) -> Result<Self, regraft_tensor::Detail> {
+                let name = given.value.as_str().ok_or_else(|| given.wrong($expected))?;
+                Ok(name.into())
+            }
+
+            fn write(&self) -> serde_json::Value {
+                self.name().into()
+            }
+        }
+
+        impl $crate::IntoSetting<$type> for &str {
+            fn into_setting(self) -> $type {
+                self.into()
+            }
+        }
+    };
+}
+pub(crate) use by_name;

@@ -9,7 +9,7 @@ use regraft::ndarray::Array2;
 use regraft::optimizers::Adam;
 use regraft::{Fit, Freezing, Load, Model, Result, Sequential, Tensor, Verbosity};
 use regraft_autograd::{Graph, Shape, Var};
-use regraft_layers::{Call, Initializer, Layer, Mode, Weights, layers};
+use regraft_layers::{Call, Configured, Initializer, Layer, Mode, Weights, layers};
 use regraft_tensor::Detail;
 
 /// The weights of `model()` that no training may touch.
@@ -461,11 +461,9 @@ fn a_model_put_in_the_place_of_another_is_trained_as_it_is() {
 #[derive(Debug)]
 struct Sneaks;
 
-impl Layer for Sneaks {
-    fn class_name(&self) -> &str {
-        "Sneaks"
-    }
+impl Configured for Sneaks {}
 
+impl Layer for Sneaks {
     fn build(&self, _inputs: &[Shape], weights: &mut Weights) -> std::result::Result<(), Detail> {
         weights.parameter("scale", [3], &Initializer::ones());
         Ok(())

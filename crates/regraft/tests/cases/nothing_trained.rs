@@ -7,7 +7,7 @@ use regraft::ndarray::Array2;
 use regraft::optimizers::{Adam, AdamW};
 use regraft::{Fit, Freezing, History, Model, Sequential, Verbosity};
 use regraft_autograd::{Forward, Gradient, Op, Output, Shape, Var, attributes};
-use regraft_layers::{Call, Initializer, Layer, Weights, layers};
+use regraft_layers::{Call, Configured, Initializer, Layer, Weights, layers};
 use regraft_tensor::Detail;
 
 /// y = sin(x), without a gradient: it was forgotten.
@@ -58,11 +58,9 @@ type Function = for<'g> fn(Var<'g>) -> Var<'g>;
 #[derive(Debug)]
 struct Formula(Function);
 
-impl Layer for Formula {
-    fn class_name(&self) -> &str {
-        "Formula"
-    }
+impl Configured for Formula {}
 
+impl Layer for Formula {
     fn build(&self, _inputs: &[Shape], _weights: &mut Weights) -> Result<(), Detail> {
         Ok(())
     }
@@ -239,11 +237,9 @@ fn freezing_everything_between_epochs_is_refused_but_not_after_the_last() {
 #[derive(Debug)]
 struct Rows(usize);
 
-impl Layer for Rows {
-    fn class_name(&self) -> &str {
-        "Rows"
-    }
+impl Configured for Rows {}
 
+impl Layer for Rows {
     fn build(&self, _inputs: &[Shape], weights: &mut Weights) -> Result<(), Detail> {
         weights.parameter("reduce", [2, self.0], &Initializer::ones());
         Ok(())

@@ -9,7 +9,7 @@ use regraft::layers::{
 use regraft::ndarray::ArrayD;
 use regraft::{Layout, Load, LoadReport, Model, Sequential};
 use regraft_autograd::{Shape, Var};
-use regraft_layers::{Call, Flow, Initializer, Layer, WeightAxis, Weights};
+use regraft_layers::{Call, Configured, Flow, Initializer, Layer, WeightAxis, Weights};
 use regraft_tensor::Detail;
 
 use crate::common::{assert_close, case, npy, npz};
@@ -382,11 +382,9 @@ struct Turned {
     says: bool,
 }
 
-impl Layer for Turned {
-    fn class_name(&self) -> &str {
-        "Turned"
-    }
+impl Configured for Turned {}
 
+impl Layer for Turned {
     fn flow(&self) -> Flow {
         match self.says {
             true => Flow::Keeps,
@@ -405,11 +403,9 @@ struct Own {
     says: bool,
 }
 
-impl Layer for Own {
-    fn class_name(&self) -> &str {
-        "Own"
-    }
+impl Configured for Own {}
 
+impl Layer for Own {
     fn flow(&self) -> Flow {
         Flow::Features
     }

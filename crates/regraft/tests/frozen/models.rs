@@ -20,7 +20,7 @@ use regraft::ndarray::{ArrayD, IxDyn};
 use regraft::random::{Key, normal, uniform};
 use regraft::{Model, Sequential};
 use regraft_autograd::{DataType, Forward, Op, Output, Shape, Var};
-use regraft_layers::Initializer;
+use regraft_layers::{Configured, Initializer};
 use regraft_tensor::Detail;
 
 /// A layer, by numbers that mean something for whatever comes in.
@@ -450,11 +450,9 @@ pub fn registry() -> Registry {
     registry
 }
 
-impl Layer for Tracker {
-    fn class_name(&self) -> &str {
-        "Tracker"
-    }
+impl Configured for Tracker {}
 
+impl Layer for Tracker {
     fn build(&self, inputs: &[Shape], weights: &mut Weights) -> Result<(), Detail> {
         let features = inputs[0].sample().unwrap_or_default();
         weights.parameter("scale", features.clone(), &Initializer::ones());
@@ -480,11 +478,9 @@ impl Counter {
     }
 }
 
-impl Layer for Counter {
-    fn class_name(&self) -> &str {
-        "Counter"
-    }
+impl Configured for Counter {}
 
+impl Layer for Counter {
     fn call<'g>(&self, call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {
         call.graph().apply(Count(self.0.clone()), inputs)
     }

@@ -1,7 +1,7 @@
 //! Images mixed with changed versions of themselves.
 
 use regraft_tensor::Detail;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::common::{Common, ValueRange, require_gray_or_colour};
 use super::factor::{Factor, pair};
@@ -9,7 +9,7 @@ use super::fill::check_interpolation;
 use super::rand_augment::Changes;
 use super::transformation::{Draws, Images, Transformation, augmentation};
 use crate::layers::{Interpolation, object};
-use crate::settings::{FromSettings, Settings, number, require};
+use crate::settings::{FromSettings, Map, Settings, number, require};
 
 /// While it trains, makes `num_chains` versions of the images, each by up to `chain_depth` of the changes of
 /// [`RandAugment`](super::RandAugment) one after the other, and gives `w x + (1 − w) Σ vᵢ xᵢ`, cut off at the
@@ -112,7 +112,7 @@ impl Transformation for AugMix {
         &self.common
     }
 
-    fn settings(&self) -> Map<String, Value> {
+    fn settings(&self) -> Map {
         object(json!({
             "value_range": self.value_range.serialize(),
             "num_chains": self.num_chains,

@@ -2,12 +2,12 @@
 
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::samples::each_sample;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::common::{Common, ValueRange};
 use super::transformation::{Draws, Images, Transformation, augmentation};
 use crate::layers::object;
-use crate::settings::{FromSettings, Settings, require};
+use crate::settings::{FromSettings, Map, Settings, require};
 
 /// Moves and stretches each channel of each image so that its smallest and its largest value are those of
 /// the range; a channel of one value stays.
@@ -55,7 +55,7 @@ impl Transformation for AutoContrast {
         &self.common
     }
 
-    fn settings(&self) -> Map<String, Value> {
+    fn settings(&self) -> Map {
         object(json!({ "value_range": self.value_range.serialize() }))
     }
 

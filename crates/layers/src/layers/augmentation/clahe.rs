@@ -2,13 +2,13 @@
 
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::samples::each_sample;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::common::{Common, ValueRange};
 use super::transformation::{Draws, Images, Transformation, augmentation};
 use crate::layers::object;
 use crate::layers::spatial::{Sizes, require_cells};
-use crate::settings::{FromSettings, Settings, number, require};
+use crate::settings::{FromSettings, Map, Settings, number, require};
 
 /// Equalizes the levels of each channel of each image by tiles: each tile has a table from levels to levels
 /// made of its histogram, which is cut off at `clip_limit` times its mean and the rest spread evenly;
@@ -119,7 +119,7 @@ impl Transformation for ContrastLimitedAdaptiveHistogramEqualization {
         &self.common
     }
 
-    fn settings(&self) -> Map<String, Value> {
+    fn settings(&self) -> Map {
         object(json!({
             "value_range": self.value_range.serialize(),
             "clip_limit": number(self.clip_limit),
@@ -189,7 +189,7 @@ impl FromSettings for ContrastLimitedAdaptiveHistogramEqualization {
     fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
         Ok(ContrastLimitedAdaptiveHistogramEqualization {
             clip_limit: settings.number("clip_limit", 4.0)?,
-            tile_grid_size: settings.sizes("tile_grid_size")?.unwrap_or([8; 2]),
+            tile_grid_size: settings.or::<Sizes<2>>("tile_grid_size", 8)?.0,
             value_range: settings.value_range()?,
             common: Common::from_settings(settings)?,
         })

@@ -1,10 +1,10 @@
 //! What all layers that change images are told, and small things that many of them need.
 
 use regraft_tensor::Detail;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::layers::spatial::data_format;
-use crate::settings::{Settings, number, require};
+use crate::layers::spatial::DataFormat;
+use crate::settings::{Map, Setting, Settings, number, require};
 
 /// What all of them are told.
 #[derive(Clone, Debug, Default)]
@@ -18,9 +18,12 @@ pub(crate) struct Common {
 }
 
 impl Common {
-    pub fn write(&self, config: &mut Map<String, Value>) {
-        let format = data_format(self.channels_first);
-        config.insert("data_format".into(), format);
+    pub fn write(&self, config: &mut Map) {
+        let format = match self.channels_first {
+            true => DataFormat::ChannelsFirst,
+            false => DataFormat::ChannelsLast,
+        };
+        config.insert("data_format".into(), format.write());
         if let Some(format) = &self.bounding_box_format {
             config.insert("bounding_box_format".into(), format.as_str().into());
         }

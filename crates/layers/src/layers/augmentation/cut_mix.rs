@@ -2,14 +2,14 @@
 
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::samples::each_sample;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::common::Common;
 use super::factor::{Factor, pair};
 use super::rectangle::Rectangle;
 use super::transformation::{Draws, Images, Transformation, augmentation};
 use crate::layers::object;
-use crate::settings::{FromSettings, Settings};
+use crate::settings::{FromSettings, Map, Settings};
 
 /// While it trains, puts a rectangle of another image of the batch in its place into each image. Its share of the
 /// image is of a beta distribution, both of whose parameters are a number drawn from `factor` for the
@@ -46,7 +46,7 @@ impl Transformation for CutMix {
         &self.common
     }
 
-    fn settings(&self) -> Map<String, Value> {
+    fn settings(&self) -> Map {
         object(json!({
             "factor": pair(self.factor.range(0.0)),
             "seed": self.common.seed,

@@ -1,12 +1,12 @@
 //! All levels of brightness used equally often.
 
 use regraft_tensor::Detail;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::common::{Common, ValueRange};
 use super::transformation::{Draws, Images, Transformation, augmentation};
 use crate::layers::object;
-use crate::settings::{FromSettings, Settings, require};
+use crate::settings::{FromSettings, Map, Settings, require};
 
 /// While it trains, gives each pixel the level that goes with the share of darker pixels in its channel, over
 /// all images of the batch (as Keras does).
@@ -63,7 +63,7 @@ impl Transformation for Equalization {
         &self.common
     }
 
-    fn settings(&self) -> Map<String, Value> {
+    fn settings(&self) -> Map {
         object(json!({
             "bins": self.bins,
             "value_range": self.value_range.serialize(),

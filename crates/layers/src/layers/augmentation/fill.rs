@@ -2,11 +2,10 @@
 
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::projective::{Outside, Projection, Resampling, projective};
-use serde_json::{Map, Value};
 
 use super::transformation::Images;
 use crate::layers::Interpolation;
-use crate::settings::{Settings, number, require, require_finite};
+use crate::settings::{Map, Settings, by_name, number, require, require_finite};
 
 /// What is seen where there is no image: given by Keras' name (`"reflect"`) or as a value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,6 +23,8 @@ pub enum FillMode {
     /// A name that means none of these, which is reported when the model is built.
     Unknown(String),
 }
+
+by_name!(FillMode: "a text");
 
 impl From<&str> for FillMode {
     /// By Keras' name; an unknown one is reported when the model is built.
@@ -90,7 +91,7 @@ impl Fill {
         projective(x, images.size(), maps, resampling, y);
     }
 
-    pub fn write(&self, config: &mut Map<String, Value>) {
+    pub fn write(&self, config: &mut Map) {
         config.insert("fill_mode".into(), self.mode.name().into());
         config.insert("fill_value".into(), number(self.value));
         config.insert("interpolation".into(), self.interpolation.name().into());

@@ -2,13 +2,13 @@
 
 use regraft_autograd::{Shape, Var};
 use regraft_tensor::Detail;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::common::Common;
 use crate::layers::object;
 use crate::layers::spatial::image;
-use crate::settings::{FromSettings, Settings};
-use crate::{Call, Layer, Weights};
+use crate::settings::{FromSettings, Map, Settings};
+use crate::{Call, Class, Configured, Layer, Weights};
 
 /// `y = x`. In Keras, boxes that go through the layer beside their images are cut off after `max_number`, or
 /// filled up; images stay as they are.
@@ -31,23 +31,25 @@ impl MaxNumBoundingBoxes {
     }
 }
 
-impl Layer for MaxNumBoundingBoxes {
-    fn class_name(&self) -> &str {
-        "MaxNumBoundingBoxes"
+impl Configured for MaxNumBoundingBoxes {
+    fn class(&self) -> Class<'_> {
+        Class::new("keras.layers.MaxNumBoundingBoxes")
     }
 
+    fn config(&self) -> Map {
+        let mut config = object(json!({ "max_number": self.max_number }));
+        self.common.write(&mut config);
+        config
+    }
+}
+
+impl Layer for MaxNumBoundingBoxes {
     fn build(&self, inputs: &[Shape], _weights: &mut Weights) -> Result<(), Detail> {
         image::<2>(inputs, self.common.channels_first).map(|_| ())
     }
 
     fn call<'g>(&self, _call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {
         inputs[0]
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        let mut config = object(json!({ "max_number": self.max_number }));
-        self.common.write(&mut config);
-        config
     }
 }
 

@@ -2,12 +2,12 @@
 
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::samples::each_sample;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::common::Common;
 use super::transformation::{Draws, Images, Transformation, augmentation};
 use crate::layers::object;
-use crate::settings::{FromSettings, Settings, number, require};
+use crate::settings::{FromSettings, Map, Settings, number, require};
 
 /// While it trains, `y = w x + (1 − w) x'`, with another image `x'` of the batch and `w` of a beta distribution
 /// with both parameters `alpha`, for each image. Targets are not mixed (Keras mixes them only where images and
@@ -43,7 +43,7 @@ impl Transformation for MixUp {
         &self.common
     }
 
-    fn settings(&self) -> Map<String, Value> {
+    fn settings(&self) -> Map {
         object(json!({ "alpha": number(self.alpha), "seed": self.common.seed }))
     }
 

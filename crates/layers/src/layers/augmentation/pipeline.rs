@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use regraft_autograd::{Dim, Shape, Var};
 use regraft_tensor::Detail;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::layers::{TABLE, as_size, object};
-use crate::settings::{FromSettings, Settings, make};
-use crate::{Call, Layer, Weights};
+use crate::settings::{FromSettings, Map, Settings, make};
+use crate::{Call, Class, Configured, Layer, Weights};
 
 /// Applies layers without weights one after the other.
 ///
@@ -59,7 +59,7 @@ impl Pipeline {
             let name = crate::names::snake_case(layer.class_name());
             config.insert("name".into(), format!("{name}_{number}").into());
             json!({
-                "module": layer.module(),
+                "module": layer.class().module,
                 "class_name": layer.class_name(),
                 "config": config,
                 "registered_name": null,
@@ -70,11 +70,17 @@ impl Pipeline {
     }
 }
 
-impl Layer for Pipeline {
-    fn class_name(&self) -> &str {
-        "Pipeline"
+impl Configured for Pipeline {
+    fn class(&self) -> Class<'_> {
+        Class::new("keras.layers.Pipeline").without("trainable")
     }
 
+    fn config(&self) -> Map {
+        object(json!({ "layers": self.written }))
+    }
+}
+
+impl Layer for Pipeline {
     fn build(&self, inputs: &[Shape], _weights: &mut Weights) -> Result<(), Detail> {
         let mut shapes = inputs.to_vec();
         for layer in &self.layers {
@@ -94,14 +100,6 @@ impl Layer for Pipeline {
     fn call<'g>(&self, call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {
         let apply = |x, layer: &Arc<dyn Layer>| layer.call(call, &[x]);
         self.layers.iter().fold(inputs[0], apply)
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        object(json!({ "layers": self.written }))
-    }
-
-    fn has_trainable_setting(&self) -> bool {
-        false
     }
 }
 

@@ -2,7 +2,7 @@
 
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::random::Key;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::common::{Common, ValueRange, require_gray_or_colour};
 use super::factor::{Factor, pair};
@@ -14,7 +14,7 @@ use super::{
     Solarization,
 };
 use crate::layers::{Interpolation, object};
-use crate::settings::{FromSettings, Settings, require};
+use crate::settings::{FromSettings, Map, Settings, require};
 
 /// While it trains, does `num_ops` of eleven changes one after the other, chosen for the whole batch (one may be
 /// chosen again): shear, translation, rotation, brightness, colour degeneration, contrast, sharpness,
@@ -147,7 +147,7 @@ impl Transformation for RandAugment {
         &self.common
     }
 
-    fn settings(&self) -> Map<String, Value> {
+    fn settings(&self) -> Map {
         object(json!({
             "value_range": self.value_range.serialize(),
             "num_ops": self.num_ops,

@@ -2,13 +2,13 @@
 
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::samples::each_sample;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::common::{Common, ValueRange, gray, require_gray_or_colour};
 use super::factor::{Factor, pair};
 use super::transformation::{Draws, Images, Transformation, augmentation};
 use crate::layers::object;
-use crate::settings::{FromSettings, Settings};
+use crate::settings::{FromSettings, Map, Settings};
 
 /// While it trains, `y = x + f · (gray − x)` with `f` drawn evenly from `factor` for each image; then cut off
 /// at the range. With 0 nothing changes, with 1 the image is gray.
@@ -53,7 +53,7 @@ impl Transformation for RandomColorDegeneration {
         &self.common
     }
 
-    fn settings(&self) -> Map<String, Value> {
+    fn settings(&self) -> Map {
         object(json!({
             "factor": pair(self.factor.range(-1.0)),
             "value_range": self.value_range.serialize(),

@@ -1,14 +1,14 @@
 //! Brightness, contrast, saturation and hue changed at random, one after the other.
 
 use regraft_tensor::Detail;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::common::{Common, ValueRange, require_colour};
 use super::factor::Factor;
 use super::transformation::{Draws, Images, Transformation, augmentation};
 use super::{RandomBrightness, RandomContrast, RandomHue, RandomSaturation};
 use crate::layers::object;
-use crate::settings::{FromSettings, Settings, require};
+use crate::settings::{FromSettings, Map, Settings, require};
 
 /// While it trains, what [`RandomBrightness`], [`RandomContrast`], [`RandomSaturation`] and [`RandomHue`] do,
 /// in this order, each of them only if its factor is given.
@@ -115,7 +115,7 @@ impl Transformation for RandomColorJitter {
         &self.common
     }
 
-    fn settings(&self) -> Map<String, Value> {
+    fn settings(&self) -> Map {
         object(json!({
             "value_range": self.value_range.serialize(),
             "brightness_factor": self.brightness.map(Factor::serialize),

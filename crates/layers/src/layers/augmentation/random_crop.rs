@@ -3,15 +3,15 @@
 use regraft_autograd::{Shape, Var};
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::samples::each_sample;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::common::Common;
 use super::transformation::{self, Draws, Images, Transformation};
 use crate::layers::resizing::crop_to_ratio;
 use crate::layers::spatial::{in_format, require_cells, spatial_sizes};
 use crate::layers::{Interpolation, object};
-use crate::settings::{FromSettings, Settings};
-use crate::{Call, Layer, Weights};
+use crate::settings::{FromSettings, Map, Settings};
+use crate::{Call, Class, Configured, Layer, Weights};
 
 /// While it trains, takes `height` rows and `width` columns at a place that is drawn for the whole
 /// batch; images that are not larger in both directions are brought to that size (bilinear).
@@ -73,7 +73,7 @@ impl Transformation for RandomCrop {
         &self.common
     }
 
-    fn settings(&self) -> Map<String, Value> {
+    fn settings(&self) -> Map {
         object(json!({
             "height": self.height,
             "width": self.width,
@@ -106,11 +106,17 @@ impl Transformation for RandomCrop {
     }
 }
 
-impl Layer for RandomCrop {
-    fn class_name(&self) -> &str {
-        "RandomCrop"
+impl Configured for RandomCrop {
+    fn class(&self) -> Class<'_> {
+        Class::new("keras.layers.RandomCrop")
     }
 
+    fn config(&self) -> Map {
+        transformation::config(self)
+    }
+}
+
+impl Layer for RandomCrop {
     fn build(&self, inputs: &[Shape], _weights: &mut Weights) -> Result<(), Detail> {
         transformation::check(self, inputs)
     }
@@ -138,10 +144,6 @@ impl Layer for RandomCrop {
             // brought to the size.
             Interpolation::Bilinear.resize(self.middle(x), size, false)
         })
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        transformation::config(self)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::samples::each_sample;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::common::{Common, ValueRange};
 use super::factor::{Factor, pair};
@@ -10,7 +10,7 @@ use super::fill::{Fill, FillMode, filling};
 use super::random_gaussian_blur::bell;
 use super::transformation::{Draws, Images, Transformation, augmentation};
 use crate::layers::{Interpolation, object};
-use crate::settings::{FromSettings, Settings};
+use crate::settings::{FromSettings, Map, Settings};
 
 /// While it trains, moves the pixels of an image with a probability that is drawn evenly from `factor` for
 /// each. How far is smoothed noise, the same in both directions as in Keras; `s`, drawn from `scale` for the
@@ -122,7 +122,7 @@ impl Transformation for RandomElasticTransform {
         &self.common
     }
 
-    fn settings(&self) -> Map<String, Value> {
+    fn settings(&self) -> Map {
         let mut config = object(json!({
             "factor": pair(self.factor.range(0.0)),
             "scale": pair(self.scale.range(0.0)),

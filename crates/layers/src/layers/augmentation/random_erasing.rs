@@ -2,14 +2,14 @@
 
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::samples::each_sample;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::common::{Common, ValueRange};
 use super::factor::{Factor, pair};
 use super::rectangle::Rectangle;
 use super::transformation::{Draws, Images, Transformation, augmentation};
 use crate::layers::object;
-use crate::settings::{FromSettings, Settings, require};
+use crate::settings::{FromSettings, Map, Settings, require};
 
 /// While it trains, takes away a rectangle of an image with a probability that is drawn evenly from
 /// `factor` for each. Its rows are a share `√s` of the image's, and its columns too, each with an `s` of its
@@ -73,7 +73,7 @@ impl Transformation for RandomErasing {
         &self.common
     }
 
-    fn settings(&self) -> Map<String, Value> {
+    fn settings(&self) -> Map {
         let fill = self.fill_value.as_deref().map(crate::settings::numbers);
         object(json!({
             "factor": pair(self.factor.range(0.0)),

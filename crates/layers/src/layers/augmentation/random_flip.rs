@@ -2,12 +2,12 @@
 
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::samples::each_sample;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::common::Common;
 use super::transformation::{Draws, Images, Transformation, augmentation};
 use crate::layers::object;
-use crate::settings::{FromSettings, Settings, require};
+use crate::settings::{FromSettings, Map, Settings, require};
 
 /// While it trains, mirrors each image with probability one half: left and right, top and bottom, or
 /// both (then always both together, as Keras 3 does; read from a file of Keras 2, each on its own).
@@ -50,7 +50,7 @@ impl Transformation for RandomFlip {
         &self.common
     }
 
-    fn settings(&self) -> Map<String, Value> {
+    fn settings(&self) -> Map {
         object(json!({ "mode": self.mode, "seed": self.common.seed }))
     }
 

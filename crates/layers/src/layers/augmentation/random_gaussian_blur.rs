@@ -2,7 +2,7 @@
 
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::samples::each_sample;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::common::{Common, ValueRange};
 use super::factor::{Factor, pair};
@@ -10,7 +10,7 @@ use super::random_sharpness::weighted_sums;
 use super::transformation::{Draws, Images, Transformation, augmentation};
 use crate::layers::object;
 use crate::layers::spatial::Sizes;
-use crate::settings::{FromSettings, Settings, require};
+use crate::settings::{FromSettings, Map, Settings, require};
 
 /// While it trains, blurs an image with a probability that is drawn evenly from `factor` for each, with a
 /// bell of `kernel_size` pixels; its widths in both directions are drawn from `sigma` for the whole
@@ -85,7 +85,7 @@ impl Transformation for RandomGaussianBlur {
         &self.common
     }
 
-    fn settings(&self) -> Map<String, Value> {
+    fn settings(&self) -> Map {
         object(json!({
             "factor": pair(self.factor.range(0.0)),
             "kernel_size": self.kernel_size,
@@ -140,7 +140,7 @@ impl FromSettings for RandomGaussianBlur {
     fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
         Ok(RandomGaussianBlur {
             factor: settings.factor("factor", 1.0)?,
-            kernel_size: settings.sizes("kernel_size")?.unwrap_or([3; 2]),
+            kernel_size: settings.or::<Sizes<2>>("kernel_size", 3)?.0,
             sigma: settings.factor("sigma", 1.0)?,
             value_range: settings.value_range()?,
             common: Common::from_settings(settings)?,

@@ -2,12 +2,12 @@
 
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::samples::each_sample;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::common::{Common, gray, require_gray_or_colour};
 use super::transformation::{Draws, Images, Transformation, augmentation};
 use crate::layers::object;
-use crate::settings::{FromSettings, Settings, number, require_share};
+use crate::settings::{FromSettings, Map, Settings, number, require_share};
 
 /// While it trains, makes each image gray with probability `factor`:
 /// `0.2989 red + 0.5870 green + 0.1140 blue` in all channels.
@@ -42,7 +42,7 @@ impl Transformation for RandomGrayscale {
         &self.common
     }
 
-    fn settings(&self) -> Map<String, Value> {
+    fn settings(&self) -> Map {
         let mut config = object(json!({ "factor": number(self.factor) }));
         // Keras leaves it out.
         if let Some(seed) = self.common.seed {

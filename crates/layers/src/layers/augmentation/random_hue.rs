@@ -2,14 +2,14 @@
 
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::samples::each_sample;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::common::{Common, ValueRange, require_colour};
 use super::factor::{Factor, pair};
 use super::hsv;
 use super::transformation::{Draws, Images, Transformation, augmentation};
 use crate::layers::object;
-use crate::settings::{FromSettings, Settings};
+use crate::settings::{FromSettings, Map, Settings};
 
 /// While it trains, turns the hue of each image by half of a number drawn evenly from `factor`, in a
 /// direction that is drawn too (1 is a full turn).
@@ -56,7 +56,7 @@ impl Transformation for RandomHue {
         &self.common
     }
 
-    fn settings(&self) -> Map<String, Value> {
+    fn settings(&self) -> Map {
         object(json!({
             "factor": pair(self.factor.range(0.0)),
             "value_range": self.value_range.serialize(),

@@ -2,14 +2,14 @@
 
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::projective::Projection;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::common::Common;
 use super::factor::{Factor, pair};
 use super::fill::{Fill, FillMode, check_interpolation};
 use super::transformation::{Draws, Images, Transformation, augmentation};
 use crate::layers::{Interpolation, object};
-use crate::settings::{FromSettings, Settings, number, require_finite, require_share};
+use crate::settings::{FromSettings, Map, Settings, number, require_finite, require_share};
 
 /// While it trains, moves the corners of an image, with a probability that is drawn evenly from
 /// `factor` for each: each coordinate of a corner is multiplied by a number from `1 − scale / 2` to
@@ -101,7 +101,7 @@ impl Transformation for RandomPerspective {
         &self.common
     }
 
-    fn settings(&self) -> Map<String, Value> {
+    fn settings(&self) -> Map {
         object(json!({
             "factor": pair(self.factor.range(0.0)),
             "scale": number(self.scale),

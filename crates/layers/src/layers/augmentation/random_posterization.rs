@@ -2,13 +2,13 @@
 
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::samples::each_sample;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::common::{Common, ValueRange};
 use super::factor::Factor;
 use super::transformation::{Draws, Images, Transformation, augmentation};
 use crate::layers::object;
-use crate::settings::{FromSettings, Settings};
+use crate::settings::{FromSettings, Map, Settings};
 
 /// While it trains, keeps the upper bits of each pixel as a byte; how many is drawn for each image from the
 /// whole numbers of `factor`, without the upper end (as Keras does) if there are two.
@@ -53,7 +53,7 @@ impl Transformation for RandomPosterization {
         &self.common
     }
 
-    fn settings(&self) -> Map<String, Value> {
+    fn settings(&self) -> Map {
         let (low, high) = self.factor.range(1.0);
         object(json!({
             // Keras takes nothing else than whole numbers.

@@ -1,14 +1,14 @@
 //! Images turned at random.
 
 use regraft_tensor::Detail;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::common::Common;
 use super::factor::{Factor, pair};
 use super::fill::{Fill, filling};
 use super::transformation::{Draws, Images, Transformation, augmentation};
 use crate::layers::object;
-use crate::settings::{FromSettings, Settings};
+use crate::settings::{FromSettings, Map, Settings};
 
 /// While it trains, turns each image around its middle by a share of a full turn that is drawn evenly
 /// from `factor`; positive is counter-clockwise.
@@ -47,7 +47,7 @@ impl Transformation for RandomRotation {
         &self.common
     }
 
-    fn settings(&self) -> Map<String, Value> {
+    fn settings(&self) -> Map {
         let mut config = object(json!({
             "factor": pair(self.factor.range(-1.0)),
             "seed": self.common.seed,

@@ -2,14 +2,14 @@
 
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::samples::each_sample;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::common::{Common, ValueRange, require_colour};
 use super::factor::{Factor, pair};
 use super::hsv;
 use super::transformation::{Draws, Images, Transformation, augmentation};
 use crate::layers::object;
-use crate::settings::{FromSettings, Settings};
+use crate::settings::{FromSettings, Map, Settings};
 
 /// While it trains, multiplies the saturation of each image by `f / (1 − f)`, with `f` drawn evenly from
 /// `factor`: 0 makes it gray, 0.5 changes nothing, 1 makes all colours pure. As in Keras, saturations are
@@ -58,7 +58,7 @@ impl Transformation for RandomSaturation {
         &self.common
     }
 
-    fn settings(&self) -> Map<String, Value> {
+    fn settings(&self) -> Map {
         object(json!({
             "factor": pair(self.factor.range(-1.0)),
             "value_range": self.value_range.serialize(),

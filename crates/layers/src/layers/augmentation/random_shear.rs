@@ -1,14 +1,14 @@
 //! Images slanted at random.
 
 use regraft_tensor::Detail;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::common::Common;
 use super::factor::{Factor, pair};
 use super::fill::{Fill, filling};
 use super::transformation::{Draws, Images, Transformation, augmentation};
 use crate::layers::object;
-use crate::settings::{FromSettings, Settings};
+use crate::settings::{FromSettings, Map, Settings};
 
 /// While it trains, slants each image: column `x` and row `y` show what was at `x + s_x y` and
 /// `y + s_y x`, with `s_x` and `s_y` drawn evenly from the factors, and, with probability one half, both
@@ -50,7 +50,7 @@ impl Transformation for RandomShear {
         &self.common
     }
 
-    fn settings(&self) -> Map<String, Value> {
+    fn settings(&self) -> Map {
         let mut config = object(json!({
             "x_factor": pair(self.x_factor.range(-1.0)),
             "y_factor": pair(self.y_factor.range(-1.0)),

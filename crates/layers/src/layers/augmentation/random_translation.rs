@@ -1,14 +1,14 @@
 //! Images moved at random.
 
 use regraft_tensor::Detail;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::common::Common;
 use super::factor::Factor;
 use super::fill::{Fill, filling};
 use super::transformation::{Draws, Images, Transformation, augmentation};
 use crate::layers::object;
-use crate::settings::{FromSettings, Settings};
+use crate::settings::{FromSettings, Map, Settings};
 
 /// While it trains, moves each image down by a share of its height and to the right by a share of its
 /// width, drawn evenly from the factors; negative is up and left.
@@ -49,7 +49,7 @@ impl Transformation for RandomTranslation {
         &self.common
     }
 
-    fn settings(&self) -> Map<String, Value> {
+    fn settings(&self) -> Map {
         let mut config = object(json!({
             "height_factor": self.height_factor.serialize(),
             "width_factor": self.width_factor.serialize(),

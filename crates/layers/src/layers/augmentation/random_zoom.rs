@@ -1,14 +1,14 @@
 //! Images made larger or smaller at random.
 
 use regraft_tensor::Detail;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::common::Common;
 use super::factor::Factor;
 use super::fill::{Fill, filling};
 use super::transformation::{Draws, Images, Transformation, augmentation};
 use crate::layers::object;
-use crate::settings::{FromSettings, Settings};
+use crate::settings::{FromSettings, Map, Settings};
 
 /// While it trains, shows of each image `1 + f` times as many rows and columns around its middle, with `f`
 /// drawn evenly from the factors: 0.2 shows a fifth more (so that things become smaller), −0.2 a
@@ -60,7 +60,7 @@ impl Transformation for RandomZoom {
         &self.common
     }
 
-    fn settings(&self) -> Map<String, Value> {
+    fn settings(&self) -> Map {
         let mut config = object(json!({
             "height_factor": self.height_factor.serialize(),
             "width_factor": self.width_factor.map(Factor::serialize),

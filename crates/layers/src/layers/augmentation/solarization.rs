@@ -2,13 +2,13 @@
 
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::samples::each_sample;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::common::{Common, ValueRange};
 use super::factor::{Factor, pair};
 use super::transformation::{Draws, Images, Transformation, augmentation};
 use crate::layers::object;
-use crate::settings::{FromSettings, Settings};
+use crate::settings::{FromSettings, Map, Settings};
 
 /// While it trains, with pixels from 0 to 255: `z = x + a`, cut off at 0 and 255, then `y = z` below `t` and
 /// `255 − z` otherwise. For each image `a` is drawn evenly from `l` to `255 u` for an `addition_factor`
@@ -55,7 +55,7 @@ impl Transformation for Solarization {
         &self.common
     }
 
-    fn settings(&self) -> Map<String, Value> {
+    fn settings(&self) -> Map {
         object(json!({
             "value_range": self.value_range.serialize(),
             "addition_factor": pair(self.addition_factor.range(0.0)),

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use regraft_autograd::{Dim, Forward, Op, Output, Shape, Var};
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::random::{self, Key};
-use serde_json::{Map, Value};
 
 use super::common::Common;
 use crate::Call;
 use crate::layers::spatial::{image, in_format, require_cells};
+use crate::settings::Map;
 
 /// The sizes of a batch of images, channels last.
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +40,7 @@ pub(crate) trait Transformation: fmt::Debug + Send + Sync + 'static {
     fn common(&self) -> &Common;
 
     /// The settings with Keras' names, without those that all have.
-    fn settings(&self) -> Map<String, Value>;
+    fn settings(&self) -> Map;
 
     /// What is wrong with the settings, or with images of `channels`.
     fn check(&self, channels: usize) -> Result<(), Detail>;
@@ -269,7 +269,7 @@ pub(crate) fn apply<'g>(
 }
 
 /// The configuration of a layer.
-pub(crate) fn config(transformation: &impl Transformation) -> Map<String, Value> {
+pub(crate) fn config(transformation: &impl Transformation) -> Map {
     let mut config = transformation.settings();
     transformation.common().write(&mut config);
     config
@@ -292,10 +292,6 @@ macro_rules! augmentation {
     };
     ($layer:ident, |$call:ident| $active:expr) => {
         impl $crate::Layer for $layer {
-            fn class_name(&self) -> &str {
-                stringify!($layer)
-            }
-
             fn build(
                 &self,
                 inputs: &[regraft_autograd::Shape],
@@ -316,8 +312,14 @@ macro_rules! augmentation {
                     false => inputs[0],
                 }
             }
+        }
 
-            fn config(&self) -> serde_json::Map<String, serde_json::Value> {
+        impl $crate::Configured for $layer {
+            fn class(&self) -> $crate::Class<'_> {
+                $crate::Class::new(concat!("keras.layers.", stringify!($layer)))
+            }
+
+            fn config(&self) -> $crate::settings::Map {
                 $crate::layers::augmentation::transformation::config(self)
             }
         }

@@ -25,7 +25,7 @@ use regraft_tensor::{Detail, Tensor};
 use serde_json::{Map, Value, json};
 
 use crate::settings::{Settings, number};
-use crate::{Activation, Call, ElementType, Flow, Layer, Weights, activations};
+use crate::{Activation, Call, Class, Configured, ElementType, Flow, Layer, Weights, activations};
 use arguments::{Argument, Arguments, constants};
 pub(crate) use declaration::{Declared, Function, Takes};
 use declaration::{NN, X};
@@ -411,18 +411,31 @@ fn activation(class_name: &str, config: &Map<String, Value>) -> Result<Activatio
     activations::from_config(class_name, &config)
 }
 
-impl Layer for Operation {
-    fn class_name(&self) -> &str {
-        &self.class_name
-    }
-
-    fn module(&self) -> &str {
-        match &self.kind {
+impl Configured for Operation {
+    fn class(&self) -> Class<'_> {
+        let module = match &self.kind {
             Ok(Kind::Declared(declared)) => declared.module,
             _ => NN,
+        };
+        Class {
+            module,
+            ..Class::new(&self.class_name).without("trainable")
         }
     }
 
+    fn config(&self) -> Map<String, Value> {
+        let settings = constants(&self.arguments).into_iter();
+        let mut settings: Map<String, Value> = settings
+            .filter(|(name, _)| !self.is_argument(name))
+            .collect();
+        if self.class_name == "Gelu" {
+            settings.entry("approximate").or_insert(true.into());
+        }
+        settings
+    }
+}
+
+impl Layer for Operation {
     fn build(&self, inputs: &[Shape], _weights: &mut Weights) -> Result<(), Detail> {
         self.check()?;
         match inputs.is_empty() {
@@ -507,21 +520,6 @@ impl Layer for Operation {
                 vec![inputs[0]]
             }
         }
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        let settings = constants(&self.arguments).into_iter();
-        let mut settings: Map<String, Value> = settings
-            .filter(|(name, _)| !self.is_argument(name))
-            .collect();
-        if self.class_name == "Gelu" {
-            settings.entry("approximate").or_insert(true.into());
-        }
-        settings
-    }
-
-    fn has_trainable_setting(&self) -> bool {
-        false
     }
 }
 

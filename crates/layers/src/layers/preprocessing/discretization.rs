@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use regraft_autograd::{DataType, Forward, Op, Output, Shape, Var};
 use regraft_tensor::{Detail, Tensor};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::encoding::OutputMode;
 use crate::layers::object;
 use crate::layers::support::single;
-use crate::settings::{FromSettings, Settings, number, require};
-use crate::{Call, Layer, Weights};
+use crate::settings::{FromSettings, Map, Settings, number, require};
+use crate::{Call, Class, Configured, Layer, Weights};
 
 /// The number of the bin that each element is in: how many of the boundaries it is not below; then in one of
 /// the forms of [`OutputMode`].
@@ -196,11 +196,25 @@ impl Op for Bucketize {
     }
 }
 
-impl Layer for Discretization {
-    fn class_name(&self) -> &str {
-        "Discretization"
+impl Configured for Discretization {
+    fn class(&self) -> Class<'_> {
+        Class::new("keras.layers.Discretization").without("trainable")
     }
 
+    fn config(&self) -> Map {
+        let boundaries = self.boundaries.as_ref();
+        object(json!({
+            "bin_boundaries": boundaries.map(|b| b.iter().copied().map(number).collect::<Value>()),
+            "num_bins": self.num_bins,
+            "epsilon": number(self.epsilon),
+            "output_mode": self.output_mode.name(),
+            "sparse": false,
+            "dtype": "float32",
+        }))
+    }
+}
+
+impl Layer for Discretization {
     fn build(&self, inputs: &[Shape], _weights: &mut Weights) -> Result<(), Detail> {
         single(inputs)?;
         let Some(boundaries) = &self.boundaries else {
@@ -222,22 +236,6 @@ impl Layer for Discretization {
         let bins = call.graph().apply(bucketize, &[inputs[0]]);
         self.output_mode.encode(bins, self.depth())
     }
-
-    fn config(&self) -> Map<String, Value> {
-        let boundaries = self.boundaries.as_ref();
-        object(json!({
-            "bin_boundaries": boundaries.map(|b| b.iter().copied().map(number).collect::<Value>()),
-            "num_bins": self.num_bins,
-            "epsilon": number(self.epsilon),
-            "output_mode": self.output_mode.name(),
-            "sparse": false,
-            "dtype": "float32",
-        }))
-    }
-
-    fn has_trainable_setting(&self) -> bool {
-        false
-    }
 }
 
 impl FromSettings for Discretization {
@@ -247,7 +245,7 @@ impl FromSettings for Discretization {
             boundaries: settings.numbers("bin_boundaries")?,
             num_bins: settings.optional_size("num_bins")?,
             epsilon: settings.number("epsilon", 0.01)?,
-            output_mode: settings.output_mode("int")?,
+            output_mode: settings.or("output_mode", OutputMode::Int)?,
         })
     }
 }

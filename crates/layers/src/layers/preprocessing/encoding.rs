@@ -3,7 +3,7 @@
 use regraft_autograd::{DataType, Dim, Forward, Op, Output, Shape, Var};
 use regraft_tensor::Detail;
 
-use crate::settings::Settings;
+use crate::settings::by_name;
 
 /// What a layer makes of the numbers of categories: given by Keras' name (`"one_hot"`) or as a value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub enum OutputMode {
     /// A name that means none of these, which is reported when the model is built.
     Unknown(String),
 }
+
+by_name!(OutputMode: "a text");
 
 impl From<&str> for OutputMode {
     /// By Keras' name; an unknown one is reported when the model is built.
@@ -76,13 +78,6 @@ impl OutputMode {
                 numbers.graph().apply(Encode { mode, depth }, &[numbers])
             }
         }
-    }
-}
-
-impl Settings<'_> {
-    /// The form of the output.
-    pub(super) fn output_mode(&self, default: &'static str) -> Result<OutputMode, Detail> {
-        Ok(self.text("output_mode", default)?.into())
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use regraft_autograd::{DataType, Shape, Var};
 use regraft_tensor::Detail;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::encoding::OutputMode;
 use super::fingerprint::fingerprint;
@@ -12,8 +12,8 @@ use super::map_integers::{IntegerMap, map_integers};
 use super::sip_hash::sip_hash;
 use crate::layers::object;
 use crate::layers::support::single;
-use crate::settings::{FromSettings, Settings, require};
-use crate::{Call, Layer, Weights};
+use crate::settings::{FromSettings, Map, Settings, require};
+use crate::{Call, Class, Configured, Layer, Weights};
 
 /// The bin of each string (of integers: of its decimal digits): FarmHash's fingerprint, or with a salt SipHash,
 /// modulo the number of bins, as in TensorFlow; then in one of the forms of [`OutputMode`].
@@ -98,11 +98,40 @@ impl IntegerMap for Hashing {
     }
 }
 
-impl Layer for Hashing {
-    fn class_name(&self) -> &str {
-        "Hashing"
+impl Configured for Hashing {
+    fn class(&self) -> Class<'_> {
+        Class::new("keras.layers.Hashing")
     }
 
+    fn config(&self) -> Map {
+        let mask = self
+            .mask_value
+            .as_ref()
+            .map(|mask| match mask.parse::<i64>() {
+                Ok(number) if self.mask_is_number => number.into(),
+                _ => Value::from(mask.as_str()),
+            });
+        let data_type = match self.output_mode {
+            OutputMode::Int => "int64",
+            _ => "float32",
+        };
+        object(json!({
+            "num_bins": self.num_bins,
+            "salt": self.salt,
+            "mask_value": mask,
+            "output_mode": self.output_mode.name(),
+            "sparse": false,
+            "dtype": {
+                "module": "keras",
+                "class_name": "DTypePolicy",
+                "config": { "name": data_type },
+                "registered_name": null,
+            },
+        }))
+    }
+}
+
+impl Layer for Hashing {
     fn build(&self, inputs: &[Shape], _weights: &mut Weights) -> Result<(), Detail> {
         single(inputs)?;
         let fits = (1..=i32::MAX as usize).contains(&self.num_bins);
@@ -136,33 +165,6 @@ impl Layer for Hashing {
 
     fn look_up(&self, text: &str) -> Result<i32, Detail> {
         Ok(self.bin(text))
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        let mask = self
-            .mask_value
-            .as_ref()
-            .map(|mask| match mask.parse::<i64>() {
-                Ok(number) if self.mask_is_number => number.into(),
-                _ => Value::from(mask.as_str()),
-            });
-        let data_type = match self.output_mode {
-            OutputMode::Int => "int64",
-            _ => "float32",
-        };
-        object(json!({
-            "num_bins": self.num_bins,
-            "salt": self.salt,
-            "mask_value": mask,
-            "output_mode": self.output_mode.name(),
-            "sparse": false,
-            "dtype": {
-                "module": "keras",
-                "class_name": "DTypePolicy",
-                "config": { "name": data_type },
-                "registered_name": null,
-            },
-        }))
     }
 }
 
@@ -211,7 +213,7 @@ impl FromSettings for Hashing {
             mask_is_number: mask.is_some_and(Value::is_number),
             mask_value,
             salt: settings.salt()?,
-            output_mode: settings.output_mode("int")?,
+            output_mode: settings.or("output_mode", OutputMode::Int)?,
             of_strings: false,
         })
     }

@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use regraft_autograd::{DataType, Shape, Var};
 use regraft_tensor::Detail;
-use serde_json::{Map, Value};
 
 use super::map_integers::{IntegerMap, map_integers};
 use super::vocabulary::{Vocabulary, vocabulary_layer};
 use crate::layers::support::single;
-use crate::settings::{FromSettings, Settings};
-use crate::{Call, Layer, Weights};
+use crate::settings::{FromSettings, Map, Settings};
+use crate::{Call, Class, Configured, Layer, Weights};
 
 /// The number of each integer in a vocabulary, then in one of the forms of
 /// [`OutputMode`](super::OutputMode); with [`invert`](Self::invert) the integer of each number.
@@ -40,11 +39,19 @@ impl IntegerMap for IntegerLookup {
     }
 }
 
-impl Layer for IntegerLookup {
-    fn class_name(&self) -> &str {
-        "IntegerLookup"
+impl Configured for IntegerLookup {
+    fn class(&self) -> Class<'_> {
+        Class::new("keras.layers.IntegerLookup")
     }
 
+    fn config(&self) -> Map {
+        let mut config = self.0.config();
+        config.insert("vocabulary_dtype".into(), "int64".into());
+        config
+    }
+}
+
+impl Layer for IntegerLookup {
     fn build(&self, inputs: &[Shape], _weights: &mut Weights) -> Result<(), Detail> {
         single(inputs)?;
         self.0.check()
@@ -57,12 +64,6 @@ impl Layer for IntegerLookup {
 
     fn input_type(&self) -> DataType {
         DataType::I32
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        let mut config = self.0.config();
-        config.insert("vocabulary_dtype".into(), "int64".into());
-        config
     }
 }
 

@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use regraft_autograd::{DataType, Shape, Var};
 use regraft_tensor::Detail;
-use serde_json::{Map, Value};
 
 use super::vocabulary::{Vocabulary, vocabulary_layer};
 use crate::layers::support::single;
-use crate::settings::{FromSettings, Settings};
-use crate::{Call, Layer, Weights};
+use crate::settings::{FromSettings, Map, Settings};
+use crate::{Call, Class, Configured, Layer, Weights};
 
 /// The number of each string in a vocabulary, then in one of the forms of
 /// [`OutputMode`](super::OutputMode); with [`invert`](Self::invert) the string of each number.
@@ -40,11 +39,19 @@ pub struct StringLookup(Vocabulary<String>);
 
 vocabulary_layer!(StringLookup, String);
 
-impl Layer for StringLookup {
-    fn class_name(&self) -> &str {
-        "StringLookup"
+impl Configured for StringLookup {
+    fn class(&self) -> Class<'_> {
+        Class::new("keras.layers.StringLookup")
     }
 
+    fn config(&self) -> Map {
+        let mut config = self.0.config();
+        config.insert("encoding".into(), "utf-8".into());
+        config
+    }
+}
+
+impl Layer for StringLookup {
     fn build(&self, inputs: &[Shape], _weights: &mut Weights) -> Result<(), Detail> {
         single(inputs)?;
         self.0.check()
@@ -73,17 +80,11 @@ impl Layer for StringLookup {
         let token = || self.0.token(i64::from(number)).cloned().unwrap_or_default();
         self.0.invert.then(token)
     }
-
-    fn config(&self) -> Map<String, Value> {
-        let mut config = self.0.config();
-        config.insert("encoding".into(), "utf-8".into());
-        config
-    }
 }
 
 impl FromSettings for StringLookup {
     fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        settings.one_of("encoding", &[((), "utf-8")])?;
+        settings.only("encoding", "utf-8")?;
         Vocabulary::from_settings(settings).map(StringLookup)
     }
 }

@@ -142,7 +142,7 @@ fn adapting_learns_what_keras_learns() {
                     .collect();
                 assert_eq!(layer.tokens(), expected, "{}", name(&case));
                 if let Some(weights) = case["outputs"]["weights"].as_array() {
-                    let config = crate::Layer::config(&layer);
+                    let config = crate::Configured::config(&layer);
                     let ours = config["idf_weights"].as_array().unwrap();
                     // Keras has those of the special tokens in front.
                     let weights = &weights[weights.len() - ours.len()..];

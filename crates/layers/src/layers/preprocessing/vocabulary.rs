@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use regraft_autograd::Var;
 use regraft_tensor::{Detail, Tensor};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::encoding::OutputMode;
 use super::hashing::bin;
 use crate::Call;
 use crate::layers::object;
-use crate::settings::{Settings, number, require};
+use crate::settings::{Map, Settings, number, require};
 
 /// What stands in a vocabulary.
 pub(super) trait Token:
@@ -295,7 +295,7 @@ impl<T: Token> Vocabulary<T> {
         }
     }
 
-    pub fn config(&self) -> Map<String, Value> {
+    pub fn config(&self) -> Map {
         let weighted = self.output_mode == OutputMode::TfIdf;
         let front = if self.with_special { self.first() } else { 0 };
         let special = self.mask_token.iter().take(self.first_unknown());
@@ -346,7 +346,7 @@ impl<T: Token> Vocabulary<T> {
             oov_token: token("oov_token")?,
             mask_token: token("mask_token")?,
             invert: settings.flag("invert", false)?,
-            output_mode: settings.output_mode("int")?,
+            output_mode: settings.or("output_mode", OutputMode::Int)?,
             pad_to_max_tokens: settings.flag("pad_to_max_tokens", false)?,
             by_hash: settings.one_of("oov_method", &choices)?,
             salt: settings.salt()?,
