@@ -13,7 +13,7 @@ use regraft::{
     Callback, Context, Fit, History, Model, Result as RegraftResult, Verbosity, applications,
 };
 use regraft_tensor::kernels::convolution::{
-    Convolution, convolution, input_gradient, weight_gradient,
+    ConvolutionSizes, KernelShape, convolution, input_gradient, weight_gradient,
 };
 use regraft_tensor::kernels::window::Window;
 use serde_json::{Value, json};
@@ -175,21 +175,19 @@ impl Callback for Stopwatch {
 /// The kernels themselves, 3×3, 64 channels to 64 at 56×56; backward is both gradients.
 fn one_convolution(batch: usize, rounds: usize) {
     let window = Window::new(&[3, 3]).same_padding(&[56, 56]);
-    let sizes = Convolution {
-        samples: batch,
-        input: [1, 56, 56],
-        output: [1, 56, 56],
+    let kernel = KernelShape {
         channels: 64,
         filters: 64,
         groups: 1,
         window,
     };
+    let sizes = ConvolutionSizes::new(batch, [1, 56, 56], kernel).expect("the window fits");
     let random = |stream: u64, length: usize| {
         let mut values = vec![0.0; length];
         uniform(Key::new(1, stream), 0, &mut values);
         values
     };
-    let (x, kernel) = (random(0, sizes.input_len()), random(1, sizes.kernel_len()));
+    let (x, kernel) = (random(0, sizes.input_len()), random(1, sizes.kernel.len()));
     let dy = random(2, sizes.output_len());
     let (mut y, mut dx, mut dk) = (dy.clone(), x.clone(), kernel.clone());
     let (mut forward, mut backward) = (Vec::new(), Vec::new());

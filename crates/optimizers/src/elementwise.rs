@@ -17,14 +17,7 @@
 //! assert_eq!(value, [0.95, 2.95]);
 //! ```
 
-/// Whether the processor has what the `avx512` functions here are compiled for.
-#[cfg(target_arch = "x86_64")]
-fn has_avx512() -> bool {
-    is_x86_feature_detected!("avx512f")
-        && is_x86_feature_detected!("avx512vl")
-        && is_x86_feature_detected!("avx512dq")
-        && is_x86_feature_detected!("avx512bw")
-}
+use regraft_tensor::kernels::isa::Isa;
 
 /// Writes one pass for each number of slots. Each slice is an argument of its own so that the
 /// compiler knows that they do not overlap.
@@ -52,43 +45,12 @@ macro_rules! passes {
                 }
             }
 
-            #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw")]
-            fn avx512<F: Fn(f32, f32 $(, $number)*) -> (f32, $($number,)*)>(
-                value: &mut [f32],
-                gradient: &[f32],
-                $($slot: &mut [f32],)*
-                formula: F,
-            ) {
-                pass(value, gradient, $($slot,)* formula);
-            }
-
-            #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx2")]
-            fn avx2<F: Fn(f32, f32 $(, $number)*) -> (f32, $($number,)*)>(
-                value: &mut [f32],
-                gradient: &[f32],
-                $($slot: &mut [f32],)*
-                formula: F,
-            ) {
-                pass(value, gradient, $($slot,)* formula);
-            }
-
             assert_eq!(value.len(), gradient.len(), "one gradient per element");
             $(assert_eq!(value.len(), $slot.len(), "one slot value per element");)*
-
-            #[cfg(target_arch = "x86_64")]
-            {
-                if has_avx512() {
-                    // SAFETY: `has_avx512` asks the processor for what `avx512` is compiled for.
-                    return unsafe { avx512(value, gradient, $($slot,)* formula) };
-                }
-                if is_x86_feature_detected!("avx2") {
-                    // SAFETY: the processor has just been asked for AVX2.
-                    return unsafe { avx2(value, gradient, $($slot,)* formula) };
-                }
-            }
-            pass(value, gradient, $($slot,)* formula);
+            Isa::detect().run(
+                #[inline(always)]
+                || pass(value, gradient, $($slot,)* formula),
+            );
         }
     )*};
 }
@@ -193,31 +155,11 @@ pub(crate) fn sum_of(
         lanes.iter().sum()
     }
 
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw")]
-    fn avx512<F: Fn(f32, f32) -> f32>(first: &[f32], second: &[f32], formula: F) -> f64 {
-        block(first, second, formula)
-    }
-
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2")]
-    fn avx2<F: Fn(f32, f32) -> f32>(first: &[f32], second: &[f32], formula: F) -> f64 {
-        block(first, second, formula)
-    }
-
     assert_eq!(first.len(), second.len(), "one number for each");
-    #[cfg(target_arch = "x86_64")]
-    {
-        if has_avx512() {
-            // SAFETY: `has_avx512` asks the processor for what `avx512` is compiled for.
-            return unsafe { avx512(first, second, formula) };
-        }
-        if is_x86_feature_detected!("avx2") {
-            // SAFETY: the processor has just been asked for AVX2.
-            return unsafe { avx2(first, second, formula) };
-        }
-    }
-    block(first, second, formula)
+    Isa::detect().run(
+        #[inline(always)]
+        || block(first, second, formula),
+    )
 }
 
 #[cfg(test)]

@@ -22,6 +22,8 @@
 //! [`Optimizer::apply`] (`apply.rs`) does what is common, and [`UpdateRule::update`] (`rules/`)
 //! moves the numbers.
 
+#![forbid(unsafe_code)]
+
 mod apply;
 mod builder;
 mod clip;

@@ -2,7 +2,7 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use regraft_tensor::kernels::convolution::{
-    Convolution, convolution, input_gradient, weight_gradient,
+    ConvolutionSizes, KernelShape, convolution, input_gradient, weight_gradient,
 };
 use regraft_tensor::kernels::window::Window;
 
@@ -37,27 +37,24 @@ fn convolutions(c: &mut Criterion) {
     for &(name, size, channels, filters, groups, window, stride) in LAYERS {
         let window = Window::new(&[window, window]).strides(&[stride, stride]);
         let window = window.same_padding(&[size, size]);
-        let output = window.output_size(2, size).unwrap_or(0);
-        let sizes = Convolution {
-            samples: 32,
-            input: [1, size, size],
-            output: [1, output, output],
+        let kernel = KernelShape {
             channels,
             filters,
             groups,
             window,
         };
+        let sizes = ConvolutionSizes::new(32, [1, size, size], kernel).unwrap();
         let fill = |length: usize| -> Vec<f32> {
             (0..length)
                 .map(|i| ((i * 7919) % 997) as f32 / 997.0 - 0.5)
                 .collect()
         };
-        let (x, kernel) = (fill(sizes.input_len()), fill(sizes.kernel_len()));
+        let (x, kernel) = (fill(sizes.input_len()), fill(sizes.kernel.len()));
         let dy = fill(sizes.output_len());
         let (mut y, mut dx, mut dk) = (dy.clone(), x.clone(), kernel.clone());
         let mut group = c.benchmark_group(name);
         // Multiply-adds count twice; elements per second are operations per second.
-        let work = 2 * sizes.output_len() * sizes.window.cells() * channels / groups;
+        let work = 2 * sizes.output_len() * window.cells() * channels / groups;
         group.throughput(Throughput::Elements(work as u64));
         group.sample_size(10);
         group.bench_function("forward", |b| {

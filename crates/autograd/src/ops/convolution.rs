@@ -3,7 +3,7 @@
 
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::convolution::{
-    Convolution as Sizes, convolution, input_gradient, weight_gradient,
+    ConvolutionSizes, KernelShape, convolution, input_gradient, weight_gradient,
 };
 use regraft_tensor::kernels::window::Window;
 
@@ -100,16 +100,18 @@ pub(super) fn concrete(shape: &[usize]) -> (usize, [usize; 3], usize) {
 }
 
 /// The sizes for the kernels.
-pub(super) fn sizes(window: Window, groups: usize, x: &[usize], y: &[usize]) -> Sizes {
+pub(super) fn sizes(window: Window, groups: usize, x: &[usize], y: &[usize]) -> ConvolutionSizes {
     let ((samples, input, channels), (_, output, filters)) = (concrete(x), concrete(y));
-    Sizes {
+    ConvolutionSizes {
         samples,
         input,
         output,
-        channels,
-        filters,
-        groups,
-        window,
+        kernel: KernelShape {
+            channels,
+            filters,
+            groups,
+            window,
+        },
     }
 }
 

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use regraft_tensor::kernels::convolution::{PackedKernel, convolution_fused};
+use regraft_tensor::kernels::convolution::{KernelShape, PackedKernel, convolution_fused};
 use regraft_tensor::kernels::matmul::{Epilogue, EpilogueActivation};
 use regraft_tensor::kernels::window::Window;
 use regraft_tensor::{Detail, Tensor};
@@ -40,19 +40,14 @@ impl FusedConvolution {
                 [.., channels, filters] => (channels * groups, filters),
                 _ => (groups, 1),
             };
-            let sizes = regraft_tensor::kernels::convolution::Convolution {
-                samples: 0,
-                input: [0; 3],
-                output: [0; 3],
+            let shape = KernelShape {
                 channels,
                 filters,
                 groups,
                 window,
             };
-            (
-                Arc::new(PackedKernel::new(&sizes, kernel.as_slice())),
-                filters,
-            )
+            let packed = PackedKernel::new(&shape, kernel.as_slice());
+            (Arc::new(packed), filters)
         };
         FusedConvolution {
             window,
@@ -132,7 +127,7 @@ impl Op for FusedConvolution {
         match &self.packed {
             Some((kernel, _)) => convolution_fused(&sizes, x, kernel, output.f32(), &epilogue),
             None => {
-                let kernel = PackedKernel::new(&sizes, operands.f32(1));
+                let kernel = PackedKernel::new(&sizes.kernel, operands.f32(1));
                 convolution_fused(&sizes, x, &kernel, output.f32(), &epilogue);
             }
         }

@@ -1,44 +1,108 @@
-//! Which vector instructions this machine has, and a macro that compiles a loop for each of them.
+//! Which vector instructions this machine has, and how a loop is compiled for each of them.
 
 use std::sync::OnceLock;
 
-/// A set of vector instructions that the kernels are compiled for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// A set of vector instructions that the kernels are compiled for, with the proof that this machine has
+/// them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Isa {
     /// What the compilation target guarantees: SSE2, NEON, WebAssembly with or without `simd128`.
     Portable,
     /// x86-64 with AVX2 and FMA.
-    Avx2,
+    Avx2(Avx2),
     /// x86-64 with AVX-512 (F, BW, DQ, VL).
-    Avx512,
+    Avx512(Avx512),
 }
+
+/// A token: whoever holds one may use the instructions.
+macro_rules! token {
+    ($(#[$meta:meta])* $name:ident, $features:tt, $($feature:tt)*) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub struct $name {
+            _private: (),
+        }
+
+        impl $name {
+            /// The token, if this machine has the instructions.
+            pub fn new() -> Option<Self> {
+                #[cfg(all(target_arch = "x86_64", not(miri)))]
+                if $(is_x86_feature_detected!($feature))&&* {
+                    return Some($name { _private: () });
+                }
+                None
+            }
+
+            /// The token in a function that is itself compiled for the instructions, as the compiler checks.
+            #[cfg(target_arch = "x86_64")]
+            #[inline]
+            #[target_feature(enable = $features)]
+            pub(in crate::kernels) fn here() -> Self {
+                $name { _private: () }
+            }
+
+            /// Runs `work`, compiled for the instructions.
+            #[inline]
+            pub(in crate::kernels) fn run<R>(self, work: impl FnOnce() -> R) -> R {
+                #[cfg(target_arch = "x86_64")]
+                #[target_feature(enable = $features)]
+                fn compiled<R>(work: impl FnOnce() -> R) -> R {
+                    work()
+                }
+                // SAFETY: there is a token, so the machine has the instructions.
+                #[cfg(target_arch = "x86_64")]
+                return unsafe { compiled(work) };
+                #[cfg(not(target_arch = "x86_64"))]
+                work()
+            }
+        }
+    };
+}
+
+token!(
+    /// Proof that this machine has AVX2 and FMA.
+    Avx2, "avx2,fma", "avx2" "fma"
+);
+token!(
+    /// Proof that this machine has AVX-512 (F, BW, DQ, VL), AVX2 and FMA.
+    Avx512, "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma",
+    "avx512f" "avx512bw" "avx512dq" "avx512vl" "avx2" "fma"
+);
 
 impl Isa {
     /// The widest set that this machine runs; looked up once per process.
     #[inline]
     pub fn detect() -> Isa {
         static FOUND: OnceLock<Isa> = OnceLock::new();
-        *FOUND.get_or_init(Isa::look_up)
+        *FOUND.get_or_init(|| {
+            let narrower = || Avx2::new().map_or(Isa::Portable, Isa::Avx2);
+            Avx512::new().map_or_else(narrower, Isa::Avx512)
+        })
     }
 
-    #[cfg(all(target_arch = "x86_64", not(miri)))]
-    fn look_up() -> Isa {
-        let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-        let avx512 = is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx512dq")
-            && is_x86_feature_detected!("avx512vl");
-        match (avx2, avx512) {
-            (true, true) => Isa::Avx512,
-            (true, false) => Isa::Avx2,
-            _ => Isa::Portable,
+    /// Runs `work`, compiled for these instructions if it is inlined.
+    ///
+    /// The work is ordinary scalar Rust that the compiler turns into vector code; it does not contract or
+    /// reorder floating-point operations, so every version gives the same bits.
+    ///
+    /// ```
+    /// use regraft_tensor::kernels::isa::Isa;
+    ///
+    /// let (x, mut y) = ([1.0, 2.0, 3.0], [0.5; 3]);
+    /// Isa::detect().run(
+    ///     #[inline(always)]
+    ///     || y.iter_mut().zip(x).for_each(|(y, x)| *y += 2.0 * x),
+    /// );
+    /// assert_eq!(y, [2.5, 4.5, 6.5]);
+    /// ```
+    #[inline]
+    pub fn run<R>(self, work: impl FnOnce() -> R) -> R {
+        match self {
+            Isa::Portable => work(),
+            Isa::Avx2(token) => token.run(work),
+            Isa::Avx512(token) => token.run(work),
         }
-    }
-
-    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-    fn look_up() -> Isa {
-        Isa::Portable
     }
 
     /// Whether matrix products round once per multiply-add on this machine (fused), or after the
@@ -49,41 +113,22 @@ impl Isa {
     }
 }
 
-/// Defines a function whose body is compiled for every [`Isa`] and run for the one that is there.
-///
-/// The body is ordinary scalar Rust that the compiler turns into vector code; it does not contract
-/// or reorder floating-point operations, so every version gives the same bits. Generic parameters
-/// stand in square brackets.
+/// Defines a function whose body is compiled for every [`Isa`] and [run](Isa::run) for the one that is
+/// there. Generic parameters stand in square brackets.
 macro_rules! vectorised {
     ($(#[$meta:meta])* $visibility:vis fn $name:ident [$($generics:tt)*]
         ($($argument:ident : $type:ty),* $(,)?) $(-> $output:ty)? $body:block) => {
         $(#[$meta])*
         #[allow(clippy::too_many_arguments)]
         $visibility fn $name<$($generics)*>($($argument: $type),*) $(-> $output)? {
+            // A function of its own: the compiler then knows that mutable slices do not overlap.
             #[inline(always)]
             fn body<$($generics)*>($($argument: $type),*) $(-> $output)? $body
 
-            #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-            fn avx512<$($generics)*>($($argument: $type),*) $(-> $output)? {
-                body($($argument),*)
-            }
-
-            #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx2,fma")]
-            fn avx2<$($generics)*>($($argument: $type),*) $(-> $output)? {
-                body($($argument),*)
-            }
-
-            #[cfg(target_arch = "x86_64")]
-            match $crate::kernels::isa::Isa::detect() {
-                // SAFETY: `detect` returns `Avx512` only where all of these features were found.
-                $crate::kernels::isa::Isa::Avx512 => return unsafe { avx512($($argument),*) },
-                // SAFETY: `detect` returns `Avx2` only where AVX2 and FMA were found.
-                $crate::kernels::isa::Isa::Avx2 => return unsafe { avx2($($argument),*) },
-                $crate::kernels::isa::Isa::Portable => {}
-            }
-            body($($argument),*)
+            $crate::kernels::isa::Isa::detect().run(
+                #[inline(always)]
+                move || body($($argument),*),
+            )
         }
     };
 }

@@ -1,9 +1,16 @@
-//! When to use more than one thread, and how to cut work so that the cut cannot change a result.
+//! When to use more than one thread, how to cut work so that the cut cannot change a result, and what
+//! threads write together.
+
+use std::marker::PhantomData;
+use std::ops::Range;
 
 use rayon::prelude::*;
 
 /// Elements of cheap per-element work below which a second thread costs more than it saves.
 pub(crate) const ELEMENTS: usize = 1 << 18;
+
+/// Multiply-adds, of operands in cache, below which it does (about 20 µs).
+const MULTIPLY_ADDS: usize = 1 << 21;
 
 /// Elements that one task of a split loop takes.
 const TASK: usize = 1 << 16;
@@ -31,5 +38,90 @@ pub(crate) fn parts<T: Send>(
             .for_each(|(part, out)| work(part * task, out));
     } else {
         work(0, out);
+    }
+}
+
+/// How many threads `multiply_adds` are worth.
+pub(crate) fn threads(multiply_adds: usize) -> usize {
+    if multiply_adds < MULTIPLY_ADDS {
+        1
+    } else {
+        rayon::current_num_threads()
+    }
+}
+
+/// Calls `work` with every number below `count`, on that many threads; each takes at least `together`
+/// numbers in a row.
+pub(crate) fn each(
+    count: usize,
+    together: usize,
+    threads: usize,
+    work: impl Fn(usize) + Send + Sync,
+) {
+    if threads == 1 {
+        (0..count).for_each(work);
+    } else {
+        let numbers = (0..count).into_par_iter().with_min_len(together);
+        numbers.for_each(work);
+    }
+}
+
+/// A mutable borrow of which several threads write different elements.
+#[derive(Clone, Copy)]
+pub(crate) struct SharedMut<'a> {
+    start: *mut f32,
+    length: usize,
+    borrow: PhantomData<&'a mut [f32]>,
+}
+
+// SAFETY: it gives access only to those who promise that nobody else has the same elements.
+unsafe impl Send for SharedMut<'_> {}
+// SAFETY: likewise.
+unsafe impl Sync for SharedMut<'_> {}
+
+impl<'a> SharedMut<'a> {
+    pub fn new(all: &'a mut [f32]) -> Self {
+        SharedMut {
+            start: all.as_mut_ptr(),
+            length: all.len(),
+            borrow: PhantomData,
+        }
+    }
+
+    /// The number of elements.
+    pub fn len(self) -> usize {
+        self.length
+    }
+
+    /// The elements from `first` on.
+    ///
+    /// # Panics
+    /// If there are fewer.
+    #[inline(always)]
+    pub fn from(self, first: usize) -> Self {
+        assert!(first <= self.length, "shared: beyond the end");
+        SharedMut {
+            start: self.start.wrapping_add(first),
+            length: self.length - first,
+            ..self
+        }
+    }
+
+    /// The first element; those that nobody else touches may be written through it.
+    #[inline(always)]
+    pub fn as_ptr(self) -> *mut f32 {
+        self.start
+    }
+
+    /// Some of the elements.
+    ///
+    /// # Safety
+    /// `range.start ≤ range.end ≤ len`, and nothing else touches them while the slice lives.
+    #[inline(always)]
+    pub unsafe fn slice(self, range: Range<usize>) -> &'a mut [f32] {
+        debug_assert!(range.start <= range.end && range.end <= self.length);
+        // SAFETY: `start` points to `length` borrowed values, `range.end ≤ length`, and nobody else has
+        // these: the caller's.
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(range.start), range.len()) }
     }
 }

@@ -1,248 +1,175 @@
 //! Depthwise convolutions: each channel has kernels of its own. Channels lie next to each other, so
-//! vectors run over them, and several cells of a row are computed at once.
+//! vectors run over them, and several pixels of a row are computed at once.
 //!
-//! Each element is one chain over the cells of the window in their order, without those outside the
-//! input.
+//! Each element is one chain over the taps in their order, without those outside the input.
 
 use std::ops::Range;
 
-use rayon::prelude::*;
-
-use super::band::seeing;
-use super::direct::Place;
-use super::input_gradient::{Phase, phases};
-use super::{Convolution, reference};
+use super::geometry::{Geometry, OutputLayout};
+use super::input_gradient::phases;
+use super::{ConvolutionSizes, reference};
 use crate::kernels::isa::Isa;
-use crate::kernels::matmul::lanes::{Lanes, Portable};
+use crate::kernels::matmul::lanes::{Lanes, with_lanes};
 use crate::kernels::matmul::tile::Rectifier;
 use crate::kernels::matmul::{Epilogue, EpilogueActivation};
+use crate::kernels::parallel::{self, SharedMut};
 
-/// Multiply-adds below which one thread does everything.
-const ALONE: usize = 1 << 18;
+/// How many multiply-adds of a matrix product one of these takes, as each needs operands of its own.
+const COST: usize = 8;
 
 /// A depthwise convolution with one kernel per channel.
 struct Depthwise<'a> {
-    samples: usize,
-    input: [usize; 3],
+    geometry: Geometry,
     channels: usize,
-    taps: [usize; 3],
-    strides: [usize; 3],
-    dilation: [usize; 3],
-    /// How far in front of the input the first window begins.
-    before: [isize; 3],
-    output: [usize; 3],
     /// `[taps, channels]`.
     kernel: &'a [f32],
-    place: Place,
+    layout: OutputLayout,
     epilogue: Epilogue<'a>,
 }
 
-/// The result's memory, of which tasks write different elements.
-#[derive(Clone, Copy)]
-struct Shared(*mut f32);
-
-// SAFETY: tasks are given different rows of the result, or different channels.
-unsafe impl Sync for Shared {}
+/// A few pixels of a row of the result.
+struct RowTile {
+    sample: usize,
+    /// The first of them.
+    pixel: [usize; 3],
+    pixels: usize,
+    /// The taps that are valid for each.
+    taps: [Range<usize>; 3],
+    /// Where the first one's values lie in the result.
+    first: usize,
+}
 
 /// See [`super::convolution_fused`].
 pub(super) fn convolution(
-    sizes: &Convolution,
+    sizes: &ConvolutionSizes,
     x: &[f32],
     kernel: &[f32],
     y: &mut [f32],
     epilogue: &Epilogue<'_>,
 ) {
-    if sizes.filters != sizes.channels {
+    let (channels, filters) = (sizes.kernel.channels, sizes.kernel.filters);
+    if filters != channels {
         reference::convolution(sizes, x, kernel, y);
-        for row in y.chunks_exact_mut(sizes.filters.max(1)) {
+        for row in y.chunks_exact_mut(filters.max(1)) {
             epilogue.apply_row(row, 0);
         }
         return;
     }
-    let [depth, height, width] = sizes.output;
     let depthwise = Depthwise {
-        samples: sizes.samples,
-        input: sizes.input,
-        channels: sizes.channels,
-        taps: sizes.window.size,
-        strides: sizes.window.strides,
-        dilation: sizes.window.dilation,
-        before: sizes.window.padding.map(|(before, _)| before as isize),
-        output: sizes.output,
+        geometry: Geometry::of(sizes),
+        channels,
         kernel,
-        place: Place {
-            first: 0,
-            sample: depth * height * width * sizes.channels,
-            axes: [height * width, width, 1].map(|cells| cells * sizes.channels),
-        },
+        layout: OutputLayout::dense(sizes.output, channels),
         epilogue: *epilogue,
     };
-    // SAFETY: the output's cells lie one after the other in `y`, which is as long as all of them.
-    unsafe { depthwise.run(x, y.as_mut_ptr()) };
+    depthwise.run(x, y);
 }
 
-/// See [`super::input_gradient`].
-pub(super) fn input_gradient(sizes: &Convolution, dy: &[f32], kernel: &[f32], dx: &mut [f32]) {
-    let strides = sizes.window.strides;
-    let both = (0..3).any(|axis| strides[axis] > 1 && sizes.window.dilation[axis] > 1);
-    if sizes.filters != sizes.channels || both {
-        return reference::input_gradient(sizes, dy, kernel, dx);
-    }
-    let of_axis: [Vec<Phase>; 3] = std::array::from_fn(|axis| phases(sizes, axis));
-    if of_axis.iter().flatten().any(|phase| phase.taps == 0) {
-        dx.fill(0.0);
-    }
-    let channels = sizes.channels;
-    let [_, height, width] = sizes.input;
-    let axes = [height * width, width, 1].map(|cells| cells * channels);
-    let mut reversed = Vec::with_capacity(kernel.len());
-    for &depth in &of_axis[0] {
-        for &row in &of_axis[1] {
-            for &column in &of_axis[2] {
-                let phase = [depth, row, column];
-                if phase
-                    .iter()
-                    .any(|phase| phase.taps == 0 || phase.cells == 0)
-                {
-                    continue;
-                }
-                reversed.clear();
-                for cell in Phase::kernel_cells(&phase, sizes) {
-                    reversed.extend_from_slice(&kernel[cell * channels..][..channels]);
-                }
-                let depthwise = Depthwise {
-                    samples: sizes.samples,
-                    input: sizes.output,
-                    channels,
-                    taps: phase.map(|phase| phase.taps),
-                    strides: [1; 3],
-                    dilation: std::array::from_fn(|axis| match strides[axis] {
-                        1 => sizes.window.dilation[axis],
-                        _ => 1,
-                    }),
-                    before: phase.map(|phase| phase.before),
-                    output: phase.map(|phase| phase.cells),
-                    kernel: &reversed,
-                    place: Place {
-                        first: (0..3).map(|axis| phase[axis].start * axes[axis]).sum(),
-                        sample: sizes.input.iter().product::<usize>() * channels,
-                        axes: std::array::from_fn(|axis| axes[axis] * strides[axis]),
-                    },
-                    epilogue: Epilogue::default(),
-                };
-                // SAFETY: the cells of a phase are different cells of `dx`, which is as long as the
-                // input.
-                unsafe { depthwise.run(dy, dx.as_mut_ptr()) };
-            }
-        }
+/// See [`super::input_gradient`]; there is one filter per channel.
+pub(super) fn input_gradient(sizes: &ConvolutionSizes, dy: &[f32], kernel: &[f32], dx: &mut [f32]) {
+    let channels = sizes.kernel.channels;
+    for phase in phases(sizes, dx) {
+        let taps = phase.taps.iter();
+        let taps: Vec<_> = taps
+            .map(|tap| &kernel[tap * channels..][..channels])
+            .collect();
+        let depthwise = Depthwise {
+            geometry: phase.geometry,
+            channels,
+            kernel: &taps.concat(),
+            layout: phase.layout,
+            epilogue: Epilogue::default(),
+        };
+        depthwise.run(dy, dx);
     }
 }
 
 impl Depthwise<'_> {
-    /// # Safety
-    /// `place` must lead to different elements within `y` for every sample, cell and channel, and
-    /// nothing else may touch them meanwhile.
-    unsafe fn run(&self, x: &[f32], y: *mut f32) {
-        let cells: usize = self.input.iter().product();
+    /// Computes into `y`.
+    ///
+    /// # Panics
+    /// If `x`, `y`, the kernel or the layout contradict the sizes.
+    fn run(&self, x: &[f32], y: &mut [f32]) {
+        let Geometry {
+            samples,
+            input,
+            output,
+            taps,
+            ..
+        } = self.geometry;
+        let (pixels, taps) = (
+            input.iter().product::<usize>(),
+            taps.iter().product::<usize>(),
+        );
         assert_eq!(
             x.len(),
-            self.samples * cells * self.channels,
+            samples * pixels * self.channels,
             "depthwise: input"
         );
-        let taps: usize = self.taps.iter().product();
         assert_eq!(self.kernel.len(), taps * self.channels, "depthwise: kernel");
-        let [depths, rows, columns] = self.output;
-        let shared = Shared(y);
-        let work = |row: usize| {
-            // SAFETY: rows are different; the instructions are there.
-            unsafe {
-                match Isa::detect() {
-                    #[cfg(target_arch = "x86_64")]
-                    Isa::Avx512 => row_avx512(self, x, shared, row),
-                    #[cfg(target_arch = "x86_64")]
-                    Isa::Avx2 => row_avx2(self, x, shared, row),
-                    _ => self.row::<Portable>(x, shared, row),
-                }
-            }
-        };
-        let all = self.samples * depths * rows;
-        if all * columns * self.channels * taps < ALONE {
-            (0..all).for_each(work);
-        } else {
-            let least = (rows / 4).max(1);
-            (0..all).into_par_iter().with_min_len(least).for_each(work);
+        let [depths, rows, columns] = output;
+        let all = samples * depths * rows;
+        if all * columns == 0 {
+            return;
         }
-    }
-
-    /// The cells of an output's window along `axis` that lie in the input.
-    fn inside(&self, axis: usize, output: usize) -> Range<usize> {
-        let first = (output * self.strides[axis]) as isize - self.before[axis];
-        let (dilation, size) = (self.dilation[axis] as isize, self.input[axis] as isize);
-        let start =
-            (-first).max(0).div_euclid(dilation) + isize::from((-first).max(0) % dilation > 0);
-        let end = ((size - first).max(0) + dilation - 1) / dilation;
-        let end = end.min(self.taps[axis] as isize).max(0) as usize;
-        (start as usize).min(end)..end
+        self.layout.check(&self.geometry, self.channels, y.len());
+        let y = SharedMut::new(y);
+        let threads = parallel::threads(COST * all * columns * self.channels * taps);
+        let isa = Isa::detect();
+        parallel::each(all, (rows / 4).max(1), threads, |row| {
+            // SAFETY: each row is computed once, and pixels do not overlap (`check`).
+            with_lanes!(isa, |lanes| unsafe { self.row(lanes, x, y, row) });
+        });
     }
 
     /// Computes row `row` of the result, counted over samples and slices.
     ///
     /// # Safety
-    /// As [`run`](Self::run), for that row; the machine must have the instructions of `L`.
+    /// Nothing else touches it meanwhile.
     #[inline(always)]
-    unsafe fn row<L: Lanes>(&self, x: &[f32], y: Shared, row: usize) {
-        let [depths, rows, columns] = self.output;
+    unsafe fn row<L: Lanes>(&self, lanes: L, x: &[f32], y: SharedMut<'_>, row: usize) {
+        let geometry = &self.geometry;
+        let [depths, rows, columns] = geometry.output;
         let (slice, row) = (row / rows, row % rows);
         let (sample, depth) = (slice / depths, slice % depths);
-        let (in_depth, in_height) = (self.inside(0, depth), self.inside(1, row));
-        // Columns whose windows lie inside along the width.
-        let whole = |column: &usize| self.inside(2, *column).len() == self.taps[2];
+        let (d, h) = (geometry.valid_taps(0, depth), geometry.valid_taps(1, row));
+        // Columns for which all taps along the width are valid.
+        let all = geometry.taps[2];
+        let whole = |column: &usize| geometry.valid_taps(2, *column).len() == all;
         let first_whole = (0..columns).find(whole).unwrap_or(columns);
         let end_whole = (first_whole..columns)
             .rfind(whole)
             .map_or(first_whole, |last| last + 1);
-        let c = self.place.first
-            + sample * self.place.sample
-            + depth * self.place.axes[0]
-            + row * self.place.axes[1];
-        let relu = self.epilogue.rectifier();
-        // Blocks of a few sizes along the row, the same for all channels.
-        let mut blocks = Vec::with_capacity(columns);
+        // Tiles of a few sizes along the row, the same for all channels.
+        let mut tiles = Vec::with_capacity(columns);
         let mut column = 0;
         while column < columns {
-            let (cells, in_width) = if column >= first_whole && column < end_whole {
-                (end_whole - column, 0..self.taps[2])
+            let (pixels, w) = if column >= first_whole && column < end_whole {
+                (end_whole - column, 0..all)
             } else {
-                (1, self.inside(2, column))
+                (1, geometry.valid_taps(2, column))
             };
-            let cells = [8, 4, 2, 1]
-                .into_iter()
-                .find(|&size| size <= cells)
-                .unwrap_or(1);
-            blocks.push((cells, column, in_width));
-            column += cells;
+            let mut sizes = [8, 4, 2].into_iter();
+            let pixels = sizes.find(|&size| size <= pixels).unwrap_or(1);
+            tiles.push(RowTile {
+                sample,
+                pixel: [depth, row, column],
+                pixels,
+                taps: [d.clone(), h.clone(), w],
+                first: self.layout.at(sample, [depth, row, column]),
+            });
+            column += pixels;
         }
+        let relu = self.epilogue.rectifier();
         for channel in (0..self.channels).step_by(L::COUNT) {
-            for (cells, column, in_width) in &blocks {
-                let block = Block {
-                    sample,
-                    depth,
-                    row,
-                    column: *column,
-                    channel,
-                    count: L::COUNT.min(self.channels - channel),
-                    in_depth: in_depth.clone(),
-                    in_height: in_height.clone(),
-                    in_width: in_width.clone(),
-                };
-                let to = y.0.wrapping_add(c + column * self.place.axes[2] + channel);
-                // SAFETY: the block's windows lie in the input, its cells in the result.
+            for tile in &tiles {
+                // SAFETY: the tile lies in the row, its taps are valid.
                 unsafe {
-                    match cells {
-                        8 => self.block::<L, 8>(x, &block, to, relu),
-                        4 => self.block::<L, 4>(x, &block, to, relu),
-                        2 => self.block::<L, 2>(x, &block, to, relu),
-                        _ => self.block::<L, 1>(x, &block, to, relu),
+                    match tile.pixels {
+                        8 => self.tile::<L, 8>(lanes, x, y, tile, channel, relu),
+                        4 => self.tile::<L, 4>(lanes, x, y, tile, channel, relu),
+                        2 => self.tile::<L, 2>(lanes, x, y, tile, channel, relu),
+                        _ => self.tile::<L, 1>(lanes, x, y, tile, channel, relu),
                     }
                 }
             }
@@ -253,105 +180,88 @@ impl Depthwise<'_> {
                 ..self.epilogue
             };
             for column in 0..columns {
-                let to = y.0.wrapping_add(c + column * self.place.axes[2]);
-                // SAFETY: a cell of the row has all channels.
-                let cell = unsafe { std::slice::from_raw_parts_mut(to, self.channels) };
-                late.apply_row(cell, 0);
+                let first = self.layout.at(sample, [depth, row, column]);
+                // SAFETY: a pixel of the row, which ends within `y` (`check`).
+                late.apply_row(unsafe { y.slice(first..first + self.channels) }, 0);
             }
         }
     }
 
-    /// Computes `CELLS` cells of a row for a vector of channels.
+    /// Computes `PIXELS` pixels of a row for the vector of channels from `channel` on.
     ///
     /// # Safety
-    /// As [`row`](Self::row); the cells of the window that `block` names must lie in the input for
-    /// each of the output cells.
+    /// The taps must be valid for each of the pixels, and nothing else touch these meanwhile.
     #[inline(always)]
-    unsafe fn block<L: Lanes, const CELLS: usize>(
+    unsafe fn tile<L: Lanes, const PIXELS: usize>(
         &self,
+        lanes: L,
         x: &[f32],
-        block: &Block,
-        to: *mut f32,
+        y: SharedMut<'_>,
+        tile: &RowTile,
+        channel: usize,
         relu: Option<Rectifier>,
     ) {
-        let step = self.strides[2] * self.channels;
-        let at = |axis: usize, output: usize, tap: usize| {
-            ((output * self.strides[axis] + tap * self.dilation[axis]) as isize - self.before[axis])
-                as usize
-        };
-        // SAFETY: what is read lies in input and kernel, what is written in the result.
-        unsafe {
-            let mask = L::mask(block.count);
-            let mut sums = [L::splat(0.0); CELLS];
-            for d in block.in_depth.clone() {
-                let slice = block.sample * self.input[0] + at(0, block.depth, d);
-                for h in block.in_height.clone() {
-                    let row = (slice * self.input[1] + at(1, block.row, h)) * self.input[2];
-                    for w in block.in_width.clone() {
-                        let from = (row + at(2, block.column, w)) * self.channels + block.channel;
-                        let mut from = x.as_ptr().add(from);
-                        let tap = (d * self.taps[1] + h) * self.taps[2] + w;
-                        let tap = tap * self.channels + block.channel;
-                        let tap = self.kernel.as_ptr().add(tap);
-                        if block.count == L::COUNT {
-                            let tap = L::load(tap);
+        let Geometry { input, taps, .. } = self.geometry;
+        let [depth, row, column] = tile.pixel;
+        let at = |axis, output, tap| self.geometry.input_pixel(axis, output, tap);
+        let count = L::COUNT.min(self.channels - channel);
+        let mask = lanes.mask(count);
+        let step = self.geometry.strides[2] * self.channels;
+        let mut sums = [lanes.splat(0.0); PIXELS];
+        for d in tile.taps[0].clone() {
+            let slice = tile.sample * input[0] + at(0, depth, d);
+            for h in tile.taps[1].clone() {
+                let row = (slice * input[1] + at(1, row, h)) * input[2];
+                for w in tile.taps[2].clone() {
+                    let from = (row + at(2, column, w)) * self.channels + channel;
+                    let tap = ((d * taps[1] + h) * taps[2] + w) * self.channels + channel;
+                    debug_assert!(from + (PIXELS - 1) * step + count <= x.len());
+                    debug_assert!(tap + count <= self.kernel.len());
+                    let mut from = x.as_ptr().wrapping_add(from);
+                    let tap = self.kernel.as_ptr().wrapping_add(tap);
+                    // SAFETY: the tap is valid for the last pixel, too: from + (PIXELS − 1) · step + count ≤
+                    // x.len(); d, h, w are within the window: tap + count ≤ kernel.len().
+                    unsafe {
+                        if count == L::COUNT {
+                            let tap = lanes.load(tap);
                             for sum in &mut sums {
-                                *sum = L::multiply_add(L::load(from), tap, *sum);
+                                *sum = lanes.multiply_add(lanes.load(from), tap, *sum);
                                 from = from.wrapping_add(step);
                             }
                         } else {
-                            let tap = L::load_masked(tap, mask);
+                            let tap = lanes.load_masked(tap, mask);
                             for sum in &mut sums {
-                                *sum = L::multiply_add(L::load_masked(from, mask), tap, *sum);
+                                let x = lanes.load_masked(from, mask);
+                                *sum = lanes.multiply_add(x, tap, *sum);
                                 from = from.wrapping_add(step);
                             }
                         }
                     }
                 }
             }
-            if let Some(bias) = self.epilogue.bias {
-                let bias = L::load_masked(bias.as_ptr().add(block.channel), mask);
-                for sum in &mut sums {
-                    *sum = L::add(*sum, bias);
-                }
-            }
-            for (cell, &sum) in sums.iter().enumerate() {
-                let sum = match relu {
-                    None => sum,
-                    Some(Rectifier::Relu) => L::relu(sum),
-                    Some(Rectifier::Relu6) => L::at_most(L::relu(sum), L::splat(6.0)),
-                };
-                L::store_masked(to.add(cell * self.place.axes[2]), sum, mask);
+        }
+        if let Some(bias) = self.epilogue.bias {
+            let bias = bias[channel..][..count].as_ptr();
+            // SAFETY: the mask has `count` lanes.
+            let bias = unsafe { lanes.load_masked(bias, mask) };
+            for sum in &mut sums {
+                *sum = lanes.add(*sum, bias);
             }
         }
+        let to = y.from(tile.first + channel);
+        for (pixel, &sum) in sums.iter().enumerate() {
+            let sum = match relu {
+                None => sum,
+                Some(Rectifier::Relu) => lanes.relu(sum),
+                Some(Rectifier::Relu6) => lanes.at_most(lanes.relu(sum), lanes.splat(6.0)),
+            };
+            let first = pixel * self.layout.axes[2];
+            debug_assert!(first + count <= to.len());
+            // SAFETY: column + PIXELS ≤ columns, channel + count ≤ channels, which `check` compared to the
+            // length of y.
+            unsafe { lanes.store_masked(to.as_ptr().wrapping_add(first), sum, mask) };
+        }
     }
-}
-
-/// A few cells of a row of the result and the cells of their windows that lie in the input.
-struct Block {
-    sample: usize,
-    depth: usize,
-    row: usize,
-    column: usize,
-    channel: usize,
-    count: usize,
-    in_depth: Range<usize>,
-    in_height: Range<usize>,
-    in_width: Range<usize>,
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-unsafe fn row_avx512(depthwise: &Depthwise<'_>, x: &[f32], y: Shared, row: usize) {
-    // SAFETY: the caller's; this function is compiled for AVX-512.
-    unsafe { depthwise.row::<crate::kernels::matmul::lanes::Avx512>(x, y, row) }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn row_avx2(depthwise: &Depthwise<'_>, x: &[f32], y: Shared, row: usize) {
-    // SAFETY: the caller's; this function is compiled for AVX2 and FMA.
-    unsafe { depthwise.row::<crate::kernels::matmul::lanes::Avx2>(x, y, row) }
 }
 
 /// Vectors of channels whose sums are kept at once.
@@ -359,225 +269,214 @@ const VECTORS: usize = 4;
 
 /// See [`super::weight_gradient`]; there is one filter per channel. Each element is the sum, over rows
 /// of the output, of one chain per row.
-pub(super) fn weight_gradient(sizes: &Convolution, x: &[f32], dy: &[f32], dkernel: &mut [f32]) {
+pub(super) fn weight_gradient(
+    sizes: &ConvolutionSizes,
+    x: &[f32],
+    dy: &[f32],
+    dkernel: &mut [f32],
+) {
     dkernel.fill(0.0);
-    let shared = Shared(dkernel.as_mut_ptr());
+    let geometry = Geometry::of(sizes);
+    let channels = sizes.kernel.channels;
     let isa = Isa::detect();
-    let lanes = match isa {
-        Isa::Avx512 => 16,
-        Isa::Avx2 => 8,
-        Isa::Portable => 4,
-    };
-    let threads = match dy.len() * sizes.window.cells() < ALONE {
-        true => 1,
-        false => rayon::current_num_threads(),
-    };
+    let lanes = with_lanes!(isa, |lanes| count(lanes));
+    let threads = parallel::threads(COST * dy.len() * sizes.kernel.window.cells());
     // Whole vectors for each thread, several at once where there are enough.
-    let vectors = sizes.channels.div_ceil(lanes);
+    let vectors = channels.div_ceil(lanes);
     let at_once = vectors.div_ceil(threads).clamp(1, 4 * VECTORS);
-    let parts = vectors.div_ceil(at_once);
-    let work = |part: usize| {
+    let result = SharedMut::new(dkernel);
+    parallel::each(vectors.div_ceil(at_once), 1, threads, |part| {
         let first = part * at_once * lanes;
-        let channels = first..sizes.channels.min(first + at_once * lanes);
-        // SAFETY: parts are different channels; the instructions are there.
-        unsafe {
-            match isa {
-                #[cfg(target_arch = "x86_64")]
-                Isa::Avx512 => weights_avx512(sizes, x, dy, shared, channels),
-                #[cfg(target_arch = "x86_64")]
-                Isa::Avx2 => weights_avx2(sizes, x, dy, shared, channels),
-                _ => weights::<Portable>(sizes, x, dy, shared, channels),
-            }
-        }
-    };
-    if threads == 1 {
-        (0..parts).for_each(work);
-    } else {
-        (0..parts).into_par_iter().for_each(work);
-    }
+        let part = first..channels.min(first + at_once * lanes);
+        let gradient = Weights {
+            geometry: &geometry,
+            channels,
+            part,
+            result,
+        };
+        // SAFETY: parts are different channels.
+        with_lanes!(isa, |lanes| unsafe { gradient.run(lanes, x, dy) });
+    });
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-unsafe fn weights_avx512(
-    s: &Convolution,
-    x: &[f32],
-    dy: &[f32],
-    to: Shared,
-    channels: Range<usize>,
-) {
-    // SAFETY: the caller's; this function is compiled for AVX-512.
-    unsafe { weights::<crate::kernels::matmul::lanes::Avx512>(s, x, dy, to, channels) }
+fn count<L: Lanes>(_: L) -> usize {
+    L::COUNT
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn weights_avx2(s: &Convolution, x: &[f32], dy: &[f32], to: Shared, channels: Range<usize>) {
-    // SAFETY: the caller's; this function is compiled for AVX2 and FMA.
-    unsafe { weights::<crate::kernels::matmul::lanes::Avx2>(s, x, dy, to, channels) }
+/// The weight gradient for some of the channels.
+struct Weights<'a> {
+    geometry: &'a Geometry,
+    channels: usize,
+    part: Range<usize>,
+    result: SharedMut<'a>,
 }
 
-/// The gradient for a range of channels.
-///
-/// # Safety
-/// The slices must have the lengths that the sizes say, nothing else may touch these channels of `to`,
-/// and the machine must have the instructions of `L`.
-#[inline(always)]
-unsafe fn weights<L: Lanes>(
-    sizes: &Convolution,
-    x: &[f32],
-    dy: &[f32],
-    to: Shared,
-    channels: Range<usize>,
-) {
-    let [depths, height, width] = sizes.output;
-    let [taps_depth, taps_height, taps_width] = sizes.window.size;
-    let window = &sizes.window;
-    let at = |axis: usize, output: usize, tap: usize| {
-        output * window.strides[axis] + tap * window.dilation[axis] - window.padding[axis].0
-    };
-    let columns: Vec<Range<usize>> = (0..taps_width).map(|w| seeing(sizes, 2, w)).collect();
-    for row in 0..sizes.samples * depths * height {
-        let (slice, row) = (row / height, row % height);
-        let (sample, depth) = (slice / depths, slice % depths);
-        for d in (0..taps_depth).filter(|&d| seeing(sizes, 0, d).contains(&depth)) {
-            for h in (0..taps_height).filter(|&h| seeing(sizes, 1, h).contains(&row)) {
-                let input =
-                    (sample * sizes.input[0] + at(0, depth, d)) * sizes.input[1] + at(1, row, h);
-                let line = Line {
-                    sizes,
-                    x: x.as_ptr()
-                        .wrapping_add(input * sizes.input[2] * sizes.channels),
-                    dy: dy
-                        .as_ptr()
-                        .wrapping_add((slice * height + row) * width * sizes.channels),
-                };
-                let tap = (d * taps_height + h) * taps_width;
-                let mut w = 0;
-                while w < taps_width {
-                    let taps = (taps_width - w).min(3);
-                    let ranges = &columns[w..w + taps];
-                    let start = ranges.iter().map(|r| r.start).max().unwrap_or(0);
-                    let end = ranges.iter().map(|r| r.end).min().unwrap_or(0).max(start);
-                    // SAFETY: for the columns of each range the input cell exists.
-                    unsafe {
-                        match taps {
-                            3 => line.add::<L, 3>(w, start..end, &channels, to, tap + w),
-                            2 => line.add::<L, 2>(w, start..end, &channels, to, tap + w),
-                            _ => line.add::<L, 1>(w, start..end, &channels, to, tap + w),
+/// A row of the output and the row of the input that it saw through one row of the window.
+struct RowPair<'a> {
+    x: &'a [f32],
+    dy: &'a [f32],
+}
+
+impl Weights<'_> {
+    /// # Safety
+    /// Nothing else may touch these channels of the result.
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(&self, lanes: L, x_all: &[f32], dy: &[f32]) {
+        let Geometry {
+            samples,
+            input,
+            output,
+            taps,
+            ..
+        } = *self.geometry;
+        let ([depths, height, width], geometry) = (output, self.geometry);
+        let (x_row, dy_row) = (input[2] * self.channels, width * self.channels);
+        let columns: Vec<Range<usize>> =
+            (0..taps[2]).map(|w| geometry.valid_outputs(2, w)).collect();
+        for row in 0..samples * depths * height {
+            let dy = &dy[row * dy_row..][..dy_row];
+            let (slice, row) = (row / height, row % height);
+            let (sample, depth) = (slice / depths, slice % depths);
+            for d in geometry.valid_taps(0, depth) {
+                for h in geometry.valid_taps(1, row) {
+                    let slice = sample * input[0] + geometry.input_pixel(0, depth, d);
+                    let x = (slice * input[1] + geometry.input_pixel(1, row, h)) * x_row;
+                    let rows = RowPair {
+                        x: &x_all[x..][..x_row],
+                        dy,
+                    };
+                    let tap = (d * taps[1] + h) * taps[2];
+                    let mut w = 0;
+                    while w < taps[2] {
+                        let count = (taps[2] - w).min(3);
+                        let ranges = &columns[w..w + count];
+                        let start = ranges.iter().map(|r| r.start).max().unwrap_or(0);
+                        let end = ranges.iter().map(|r| r.end).min().unwrap_or(0).max(start);
+                        // SAFETY: the taps are valid for the columns of each range.
+                        unsafe {
+                            match count {
+                                3 => self.add::<L, 3>(lanes, &rows, tap, w, start..end),
+                                2 => self.add::<L, 2>(lanes, &rows, tap, w, start..end),
+                                _ => self.add::<L, 1>(lanes, &rows, tap, w, start..end),
+                            }
+                            for (w, range) in (w..).zip(ranges) {
+                                // What is beside the columns that all of these taps share.
+                                let (left, right) = match start < end {
+                                    true => (range.start..start, end..range.end),
+                                    false => (range.clone(), 0..0),
+                                };
+                                self.add::<L, 1>(lanes, &rows, tap, w, left);
+                                self.add::<L, 1>(lanes, &rows, tap, w, right);
+                            }
                         }
-                        for (index, range) in ranges.iter().enumerate() {
-                            let w = w + index;
-                            // What is beside the columns that all of these cells share.
-                            let (left, right) = match start < end {
-                                true => (range.start..start, end..range.end),
-                                false => (range.clone(), 0..0),
-                            };
-                            line.add::<L, 1>(w, left, &channels, to, tap + w);
-                            line.add::<L, 1>(w, right, &channels, to, tap + w);
-                        }
+                        w += count;
                     }
-                    w += taps;
                 }
             }
         }
     }
-}
 
-/// A row of the output with the row of the input that it saw through one row of the window.
-struct Line<'a> {
-    sizes: &'a Convolution,
-    x: *const f32,
-    dy: *const f32,
-}
-
-impl Line<'_> {
-    /// Adds the products over `columns` for `TAPS` cells of the window from `w` on.
+    /// Adds the products over `columns` for `TAPS` taps from `w` on, of the row that begins with `tap`.
     ///
     /// # Safety
-    /// As [`weights`], and the input cells must exist.
+    /// As [`run`](Self::run), and the taps must be valid for the columns.
     #[inline(always)]
     unsafe fn add<L: Lanes, const TAPS: usize>(
         &self,
+        lanes: L,
+        rows: &RowPair<'_>,
+        tap: usize,
         w: usize,
         columns: Range<usize>,
-        channels: &Range<usize>,
-        to: Shared,
-        tap: usize,
     ) {
         if columns.is_empty() {
             return;
         }
-        let mut channel = channels.start;
-        // SAFETY: the caller's.
-        unsafe {
-            while channel + VECTORS * L::COUNT <= channels.end {
-                self.sums::<L, TAPS, VECTORS>(w, columns.clone(), channel, L::COUNT, to, tap);
-                channel += VECTORS * L::COUNT;
-            }
-            while channel < channels.end {
-                let count = L::COUNT.min(channels.end - channel);
-                self.sums::<L, TAPS, 1>(w, columns.clone(), channel, count, to, tap);
-                channel += count;
-            }
+        let mut channel = self.part.start;
+        while channel < self.part.end {
+            let rest = self.part.end - channel;
+            let (here, columns) = ((tap, w, channel), columns.clone());
+            // SAFETY: the caller's; channel + VECTORS · COUNT ≤ part.end, or one vector of what is there.
+            channel += unsafe {
+                match rest >= VECTORS * L::COUNT {
+                    true => self.sums::<L, TAPS, VECTORS>(lanes, rows, here, columns, L::COUNT),
+                    false => {
+                        self.sums::<L, TAPS, 1>(lanes, rows, here, columns, rest.min(L::COUNT))
+                    }
+                }
+            };
         }
     }
 
-    /// As [`add`](Self::add), for `VECTORS` vectors of channels, the last of `count` lanes.
+    /// As [`add`](Self::add), for `VECTORS` vectors of channels from `channel` on, the last of `count` lanes.
+    /// Returns how many channels these are.
     ///
     /// # Safety
-    /// As [`add`](Self::add).
+    /// As [`add`](Self::add), and these channels must be of the part.
     #[inline(always)]
     unsafe fn sums<L: Lanes, const TAPS: usize, const VECTORS: usize>(
         &self,
-        w: usize,
+        lanes: L,
+        rows: &RowPair<'_>,
+        (tap, w, channel): (usize, usize, usize),
         columns: Range<usize>,
-        channel: usize,
         count: usize,
-        to: Shared,
-        tap: usize,
-    ) {
-        let Convolution {
-            channels, window, ..
-        } = *self.sizes;
-        // SAFETY: columns and channels lie in the rows, taps and channels in the result.
-        unsafe {
-            let mask = L::mask(count);
-            let load = |from: *const f32| match VECTORS {
-                1 => L::load_masked(from, mask),
-                _ => L::load(from),
-            };
-            let mut sums = [[L::splat(0.0); VECTORS]; TAPS];
-            let first =
-                columns.start * window.strides[2] + w * window.dilation[2] - window.padding[2].0;
-            let mut x = self.x.add(first * channels + channel);
-            let mut dy = self.dy.add(columns.start * channels + channel);
-            for _ in columns {
-                let mut right = [L::splat(0.0); VECTORS];
-                for (vector, right) in right.iter_mut().enumerate() {
-                    *right = load(dy.add(vector * L::COUNT));
-                }
-                for (tap, sums) in sums.iter_mut().enumerate() {
-                    let x = x.add(tap * window.dilation[2] * channels);
-                    for (vector, sum) in sums.iter_mut().enumerate() {
-                        *sum = L::multiply_add(load(x.add(vector * L::COUNT)), right[vector], *sum);
-                    }
-                }
-                x = x.wrapping_add(window.strides[2] * channels);
-                dy = dy.wrapping_add(channels);
+    ) -> usize {
+        let (channels, geometry) = (self.channels, self.geometry);
+        let (stride, dilation) = (
+            geometry.strides[2] * channels,
+            geometry.dilation[2] * channels,
+        );
+        let width = (VECTORS - 1) * L::COUNT + count;
+        let mask = lanes.mask(count);
+        let first = geometry.input_pixel(2, columns.start, w) * channels + channel;
+        let first_dy = columns.start * channels + channel;
+        debug_assert!(
+            first + (columns.len() - 1) * stride + (TAPS - 1) * dilation + width <= rows.x.len()
+        );
+        debug_assert!(first_dy + (columns.len() - 1) * channels + width <= rows.dy.len());
+        // SAFETY: `vector` is below VECTORS, so that the vector ends `width` values behind the beginning: of
+        // x, for the last column and tap, first + (columns − 1) · stride + (TAPS − 1) · dilation + width ≤
+        // x.len(), as the taps are valid; of dy, first_dy + (columns − 1) · channels + width ≤ dy.len().
+        let load = |from: *const f32, vector: usize| unsafe {
+            let from = from.wrapping_add(vector * L::COUNT);
+            match VECTORS {
+                1 => lanes.load_masked(from, mask),
+                _ => lanes.load(from),
             }
-            for (index, sums) in sums.iter().enumerate() {
-                for (vector, &sum) in sums.iter().enumerate() {
-                    let to =
-                        to.0.add((tap + index) * channels + channel + vector * L::COUNT);
+        };
+        let mut sums = [[lanes.splat(0.0); VECTORS]; TAPS];
+        let mut x = rows.x.as_ptr().wrapping_add(first);
+        let mut dy = rows.dy.as_ptr().wrapping_add(first_dy);
+        for _ in columns {
+            let right: [L::Vector; VECTORS] = std::array::from_fn(|vector| load(dy, vector));
+            for (tap, sums) in sums.iter_mut().enumerate() {
+                let x = x.wrapping_add(tap * dilation);
+                for (vector, sum) in sums.iter_mut().enumerate() {
+                    *sum = lanes.multiply_add(load(x, vector), right[vector], *sum);
+                }
+            }
+            x = x.wrapping_add(stride);
+            dy = dy.wrapping_add(channels);
+        }
+        for (number, sums) in sums.iter().enumerate() {
+            let first = (tap + w + number) * channels + channel;
+            debug_assert!(first + width <= self.result.len());
+            let to = self.result.as_ptr().wrapping_add(first);
+            for (vector, &sum) in sums.iter().enumerate() {
+                let to = to.wrapping_add(vector * L::COUNT);
+                // SAFETY: as for reading: first + width ≤ the length of the kernel, and these channels are
+                // the caller's.
+                unsafe {
                     if VECTORS == 1 {
-                        let sum = L::add(L::load_masked(to, mask), sum);
-                        L::store_masked(to, sum, mask);
+                        let sum = lanes.add(lanes.load_masked(to, mask), sum);
+                        lanes.store_masked(to, sum, mask);
                     } else {
-                        L::store(to, L::add(L::load(to), sum));
+                        lanes.store(to, lanes.add(lanes.load(to), sum));
                     }
                 }
             }
         }
+        width
     }
 }

@@ -1,77 +1,122 @@
 //! The gradient of a convolution with respect to its input.
 //!
-//! Input cells with the same remainder of their place by the strides are seen through the same cells
-//! of the window. Each such set of cells is a convolution of `dy`, with steps of 1, with those
-//! cells of the kernel in reverse order and its channels and filters exchanged.
+//! Input pixels with the same remainder of their place by the strides, a *phase*, are seen through the same
+//! taps. The gradient of a phase is a convolution of `dy`, with strides of 1, with those taps of the kernel
+//! in reverse order and its channels and filters exchanged.
 
-use super::direct::{Direct, Place};
-use super::{Convolution, depthwise, reference};
+use super::direct::Direct;
+use super::geometry::{Geometry, OutputLayout};
+use super::{ConvolutionSizes, depthwise, reference};
 use crate::kernels::matmul::{Epilogue, Matrix, PackedMatrix};
 
-/// Cells along one axis that are seen through the same cells of the window.
-#[derive(Clone, Copy)]
+/// Input pixels whose gradient is one convolution of `dy`.
 pub(super) struct Phase {
-    /// The first cell.
-    pub start: usize,
-    /// How many there are, a stride apart.
-    pub cells: usize,
-    /// The first cell of the window through which they are seen; the others follow a stride apart.
-    pub tap: usize,
-    /// The number of those.
-    pub taps: usize,
-    /// How far before the first cell of `dy` the first one that matters is.
-    pub before: isize,
+    pub geometry: Geometry,
+    /// Where the phase's pixels lie in `dx`.
+    pub layout: OutputLayout,
+    /// The taps through which they are seen, the last first.
+    pub taps: Vec<usize>,
 }
 
-impl Phase {
-    /// The cells of the window through which the cells of three phases are seen, the last first.
-    pub fn kernel_cells(phase: &[Phase; 3], sizes: &Convolution) -> impl Iterator<Item = usize> {
-        let (size, strides, phase) = (sizes.window.size, sizes.window.strides, *phase);
-        let taps = phase.map(|phase| phase.taps);
-        let tap = move |axis: usize, number: usize| {
-            phase[axis].tap + (taps[axis] - 1 - number) * strides[axis]
-        };
-        (0..taps.iter().product()).map(move |cell| {
-            let row = cell / taps[2];
-            let (depth, row, column) = (row / taps[1], row % taps[1], cell % taps[2]);
-            (tap(0, depth) * size[1] + tap(1, row)) * size[2] + tap(2, column)
+/// A phase along one axis.
+#[derive(Clone, Copy)]
+struct AxisPhase {
+    /// The first pixel.
+    start: usize,
+    /// How many there are, a stride apart.
+    pixels: usize,
+    /// The first tap through which they are seen; the others follow a stride apart.
+    tap: usize,
+    /// The number of those.
+    taps: usize,
+    /// How many pixels before `dy` the first window begins.
+    before: isize,
+}
+
+impl AxisPhase {
+    /// The phases along `axis` that are seen at all.
+    fn all(sizes: &ConvolutionSizes, axis: usize) -> impl Iterator<Item = AxisPhase> {
+        let (input, window) = (sizes.input[axis], sizes.kernel.window);
+        let (stride, dilation) = (window.strides[axis], window.dilation[axis]);
+        let (size, (padding, _)) = (window.size[axis], window.padding[axis]);
+        (0..stride.min(input)).filter_map(move |start| {
+            // Pixel `i` is seen through `j` from `(i + padding − j · dilation) / stride`, if that is whole.
+            // With a dilation of 1 those are every stride-th; without strides, all.
+            let tap = match stride {
+                1 => 0,
+                _ => (0..size).find(|j| {
+                    (start + padding + stride * size * dilation - j * dilation)
+                        .is_multiple_of(stride)
+                })?,
+            };
+            let taps = (size - tap).div_ceil(stride);
+            // The last of these taps comes first.
+            let last = (tap + (taps - 1) * stride) * dilation;
+            let first = (start + padding) as isize - last as isize;
+            Some(AxisPhase {
+                start,
+                pixels: (input - start).div_ceil(stride),
+                tap,
+                taps,
+                before: -first.div_euclid(stride as isize),
+            })
         })
     }
 }
 
-pub(super) fn phases(sizes: &Convolution, axis: usize) -> Vec<Phase> {
-    let window = &sizes.window;
-    let (stride, dilation) = (window.strides[axis], window.dilation[axis]);
-    let (size, (padding, _)) = (window.size[axis], window.padding[axis]);
-    let mut phases = Vec::with_capacity(stride);
-    for start in 0..stride.min(sizes.input[axis]) {
-        let cells = (sizes.input[axis] - start).div_ceil(stride);
-        // Cell `i` is seen through `j` from `(i + padding − j · dilation) / stride`, if that is whole.
-        // With a dilation of 1 those are every stride-th; without strides, all.
-        let first = match stride {
-            1 => Some(0),
-            _ => (0..size).find(|j| {
-                (start + padding + stride * size * dilation - j * dilation).is_multiple_of(stride)
-            }),
+/// All phases; `dx` is zero where no window sees it.
+pub(super) fn phases(sizes: &ConvolutionSizes, dx: &mut [f32]) -> Vec<Phase> {
+    let axes: [Vec<AxisPhase>; 3] =
+        std::array::from_fn(|axis| AxisPhase::all(sizes, axis).collect());
+    let (window, dense) = (
+        sizes.kernel.window,
+        OutputLayout::dense(sizes.input, sizes.kernel.channels),
+    );
+    let [_, height, width] = window.size;
+    let phase = |phase: [AxisPhase; 3]| {
+        let taps = |axis: usize| {
+            let AxisPhase { tap, taps, .. } = phase[axis];
+            (0..taps)
+                .rev()
+                .map(move |number| tap + number * window.strides[axis])
         };
-        let (tap, taps) = match first {
-            Some(tap) if stride == 1 => (tap, size),
-            Some(tap) => (tap, (size - tap).div_ceil(stride)),
-            None => (0, 0),
-        };
-        // The last of these cells of the window comes first.
-        let last = match stride {
-            1 => (size - 1) as isize * dilation as isize,
-            _ => (tap + taps.saturating_sub(1) * stride) as isize,
-        };
-        let before = -(((start + padding) as isize - last).div_euclid(stride as isize));
-        phases.push(Phase {
-            start,
-            cells,
-            tap,
-            taps,
-            before,
-        });
+        let of_rows = taps(0).flat_map(|d| taps(1).map(move |h| d * height + h));
+        Phase {
+            geometry: Geometry {
+                samples: sizes.samples,
+                input: sizes.output,
+                output: phase.map(|phase| phase.pixels),
+                taps: phase.map(|phase| phase.taps),
+                strides: [1; 3],
+                dilation: std::array::from_fn(|axis| match window.strides[axis] {
+                    1 => window.dilation[axis],
+                    _ => 1,
+                }),
+                before: phase.map(|phase| phase.before),
+            },
+            layout: OutputLayout {
+                first: dense.at(0, phase.map(|phase| phase.start)),
+                axes: std::array::from_fn(|axis| dense.axes[axis] * window.strides[axis]),
+                ..dense
+            },
+            taps: of_rows
+                .flat_map(|row| taps(2).map(move |w| row * width + w))
+                .collect(),
+        }
+    };
+    let [depths, rows, columns] = &axes;
+    let rows = depths
+        .iter()
+        .flat_map(|&d| rows.iter().map(move |&h| (d, h)));
+    let all = rows.flat_map(|(d, h)| columns.iter().map(move |&w| [d, h, w]));
+    let phases: Vec<Phase> = all.map(phase).collect();
+    let pixels = |size: [usize; 3]| size.iter().product::<usize>();
+    let seen: usize = phases
+        .iter()
+        .map(|phase| pixels(phase.geometry.output))
+        .sum();
+    if seen < pixels(sizes.input) {
+        dx.fill(0.0);
     }
     phases
 }
@@ -81,89 +126,60 @@ pub(super) fn phases(sizes: &Convolution, axis: usize) -> Vec<Phase> {
 ///
 /// # Panics
 /// As [`convolution`](super::convolution).
-pub fn input_gradient(sizes: &Convolution, dy: &[f32], kernel: &[f32], dx: &mut [f32]) {
+pub fn input_gradient(sizes: &ConvolutionSizes, dy: &[f32], kernel: &[f32], dx: &mut [f32]) {
     sizes.check(dx.len(), kernel.len(), dy.len());
-    let window = &sizes.window;
-    if sizes.groups == sizes.channels && sizes.groups > 1 {
-        return depthwise::input_gradient(sizes, dy, kernel, dx);
-    }
-    if (0..3).any(|axis| window.strides[axis] > 1 && window.dilation[axis] > 1) {
-        // No layer of Keras has both.
+    let (shape, window) = (&sizes.kernel, sizes.kernel.window);
+    // No layer of Keras has both strides and dilation.
+    let both = (0..3).any(|axis| window.strides[axis] > 1 && window.dilation[axis] > 1);
+    if both || shape.is_depthwise() && shape.filters != shape.channels {
         return reference::input_gradient(sizes, dy, kernel, dx);
     }
-    let of_axis: [Vec<Phase>; 3] = std::array::from_fn(|axis| phases(sizes, axis));
-    if of_axis.iter().flatten().any(|phase| phase.taps == 0) {
-        // Cells that no window sees.
-        dx.fill(0.0);
+    if shape.is_depthwise() {
+        return depthwise::input_gradient(sizes, dy, kernel, dx);
     }
-    for &depth in &of_axis[0] {
-        for &row in &of_axis[1] {
-            for &column in &of_axis[2] {
-                phase(sizes, [depth, row, column], dy, kernel, dx);
-            }
-        }
-    }
-}
-
-fn phase(sizes: &Convolution, phase: [Phase; 3], dy: &[f32], kernel: &[f32], dx: &mut [f32]) {
-    if phase
-        .iter()
-        .any(|phase| phase.taps == 0 || phase.cells == 0)
+    let (channels, filters) = (shape.group_channels(), shape.group_filters());
+    for Phase {
+        geometry,
+        layout,
+        taps,
+    } in phases(sizes, dx)
     {
-        return;
-    }
-    let (channels, filters) = (sizes.channels / sizes.groups, sizes.filters / sizes.groups);
-    let taps = phase.map(|phase| phase.taps);
-    let [_, height, width] = sizes.input;
-    let axes = [height * width, width, 1].map(|cells| cells * sizes.channels);
-    let strides = sizes.window.strides;
-    let mut matrix = Vec::with_capacity(taps.iter().product::<usize>() * channels * filters);
-    for group in 0..sizes.groups {
-        matrix.clear();
-        for cell in Phase::kernel_cells(&phase, sizes) {
-            transpose(sizes, cell, group, kernel, &mut matrix);
+        let mut matrix = Vec::with_capacity(taps.len() * channels * filters);
+        for group in 0..shape.groups {
+            matrix.clear();
+            for &tap in &taps {
+                transpose(sizes, tap, group, kernel, &mut matrix);
+            }
+            let rows = taps.len() * filters;
+            let direct = Direct {
+                geometry,
+                pixel: shape.filters,
+                first_channel: group * filters,
+                channels: filters,
+                kernel: &PackedMatrix::new(Matrix::new(&matrix, rows, channels)),
+                layout: OutputLayout {
+                    first: layout.first + group * channels,
+                    ..layout
+                },
+                epilogue: Epilogue::default(),
+            };
+            direct.run(dy, dx);
         }
-        let rows = taps.iter().product::<usize>() * filters;
-        let packed = PackedMatrix::new(Matrix::new(&matrix, rows, channels));
-        let first: usize = (0..3).map(|axis| phase[axis].start * axes[axis]).sum();
-        let direct = Direct {
-            samples: sizes.samples,
-            input: sizes.output,
-            cell: sizes.filters,
-            first_channel: group * filters,
-            channels: filters,
-            taps,
-            strides: [1; 3],
-            dilation: std::array::from_fn(|axis| match strides[axis] {
-                1 => sizes.window.dilation[axis],
-                _ => 1,
-            }),
-            before: phase.map(|phase| phase.before),
-            output: phase.map(|phase| phase.cells),
-            kernel: &packed,
-            place: Place {
-                first: first + group * channels,
-                sample: sizes.input.iter().product::<usize>() * sizes.channels,
-                axes: std::array::from_fn(|axis| axes[axis] * strides[axis]),
-            },
-            epilogue: Epilogue::default(),
-        };
-        // SAFETY: the cells of a phase are different cells of `dx`, which is as long as the input.
-        unsafe { direct.run(dy, dx.as_mut_ptr()) };
     }
 }
 
-/// Appends a cell of a group's kernel, with a row for each filter and a column for each channel.
+/// Appends a tap of a group's kernel, with a row for each filter and a column for each channel.
 fn transpose(
-    sizes: &Convolution,
-    cell: usize,
+    sizes: &ConvolutionSizes,
+    tap: usize,
     group: usize,
     kernel: &[f32],
     matrix: &mut Vec<f32>,
 ) {
     const BLOCK: usize = 16;
-    let (channels, filters) = (sizes.channels / sizes.groups, sizes.filters / sizes.groups);
-    let from = &kernel[cell * channels * sizes.filters + group * filters..];
+    let (channels, filters) = (sizes.kernel.group_channels(), sizes.kernel.group_filters());
+    let all_filters = sizes.kernel.filters;
+    let from = &kernel[tap * channels * all_filters + group * filters..];
     let start = matrix.len();
     matrix.resize(start + filters * channels, 0.0);
     let to = &mut matrix[start..];
@@ -171,7 +187,7 @@ fn transpose(
         for channel0 in (0..channels).step_by(BLOCK) {
             for filter in filter0..filters.min(filter0 + BLOCK) {
                 for channel in channel0..channels.min(channel0 + BLOCK) {
-                    to[filter * channels + channel] = from[channel * sizes.filters + filter];
+                    to[filter * channels + channel] = from[channel * all_filters + filter];
                 }
             }
         }

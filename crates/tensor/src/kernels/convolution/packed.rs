@@ -1,8 +1,9 @@
 //! A kernel in the order in which the convolution reads it, and the choice of the way to compute.
 
-use super::Convolution;
 use super::depthwise;
-use super::direct::{Direct, Place};
+use super::direct::Direct;
+use super::geometry::{Geometry, OutputLayout};
+use super::{ConvolutionSizes, KernelShape};
 use crate::kernels::matmul::{Epilogue, Matrix, PackedMatrix};
 
 /// A kernel copied once into the order in which the convolution reads it, for one that stays: that
@@ -21,43 +22,42 @@ enum Packed {
 }
 
 impl PackedKernel {
-    /// Packs `kernel` for convolutions of these sizes; the number of samples and the spatial sizes
-    /// do not matter.
+    /// Packs `kernel`, which has this shape.
     ///
     /// # Panics
-    /// If its length contradicts the sizes.
-    pub fn new(sizes: &Convolution, kernel: &[f32]) -> Self {
+    /// If its length contradicts the shape.
+    pub fn new(shape: &KernelShape, kernel: &[f32]) -> Self {
         assert_eq!(
             kernel.len(),
-            sizes.kernel_len(),
+            shape.len(),
             "convolution: length of the kernel"
         );
-        if sizes.groups == sizes.channels && sizes.groups > 1 {
+        if shape.is_depthwise() {
             return PackedKernel(Packed::Depthwise(kernel.to_vec()));
         }
-        let groups = sizes.groups.max(1);
-        let filters = sizes.filters / groups;
-        let rows = sizes.window.cells() * sizes.channels / groups;
         let pack = |group: usize| {
             PackedMatrix::new(Matrix {
-                data: kernel.get(group * filters..).unwrap_or_default(),
-                rows,
-                columns: filters,
-                row_stride: sizes.filters,
+                data: kernel
+                    .get(group * shape.group_filters()..)
+                    .unwrap_or_default(),
+                rows: shape.window.cells() * shape.group_channels(),
+                columns: shape.group_filters(),
+                row_stride: shape.filters,
                 column_stride: 1,
             })
         };
-        PackedKernel(Packed::Groups((0..groups).map(pack).collect()))
+        PackedKernel(Packed::Groups((0..shape.groups.max(1)).map(pack).collect()))
     }
 
     /// See [`super::convolution_fused`], which has checked the sizes.
     pub(super) fn apply(
         &self,
-        sizes: &Convolution,
+        sizes: &ConvolutionSizes,
         x: &[f32],
         y: &mut [f32],
         epilogue: &Epilogue<'_>,
     ) {
+        let shape = &sizes.kernel;
         let groups = match &self.0 {
             Packed::Depthwise(kernel) => {
                 return depthwise::convolution(sizes, x, kernel, y, epilogue);
@@ -66,28 +66,20 @@ impl PackedKernel {
         };
         assert_eq!(
             groups.len(),
-            sizes.groups,
+            shape.groups,
             "convolution: groups of the packed kernel"
         );
-        let (channels, filters) = (sizes.channels / sizes.groups, sizes.filters / sizes.groups);
-        let [depth, height, width] = sizes.output;
+        let filters = shape.group_filters();
         for (group, kernel) in groups.iter().enumerate() {
             let direct = Direct {
-                samples: sizes.samples,
-                input: sizes.input,
-                cell: sizes.channels,
-                first_channel: group * channels,
-                channels,
-                taps: sizes.window.size,
-                strides: sizes.window.strides,
-                dilation: sizes.window.dilation,
-                before: sizes.window.padding.map(|(before, _)| before as isize),
-                output: sizes.output,
+                geometry: Geometry::of(sizes),
+                pixel: shape.channels,
+                first_channel: group * shape.group_channels(),
+                channels: shape.group_channels(),
                 kernel,
-                place: Place {
+                layout: OutputLayout {
                     first: group * filters,
-                    sample: depth * height * width * sizes.filters,
-                    axes: [height * width, width, 1].map(|cells| cells * sizes.filters),
+                    ..OutputLayout::dense(sizes.output, shape.filters)
                 },
                 epilogue: Epilogue {
                     bias: epilogue
@@ -96,9 +88,7 @@ impl PackedKernel {
                     ..*epilogue
                 },
             };
-            // SAFETY: the output's cells lie one after the other in `y`, which is as long as all of
-            // them, each with the filters of all groups.
-            unsafe { direct.run(x, y.as_mut_ptr()) };
+            direct.run(x, y);
         }
     }
 }

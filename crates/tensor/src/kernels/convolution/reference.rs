@@ -1,42 +1,42 @@
 //! Convolutions as their formula says, one product at a time: what the fast kernels are tested
 //! against.
 
-use super::Convolution;
+use super::{ConvolutionSizes, KernelShape};
 
 /// Calls `visit(x, kernel, y)` with the positions of every product of the sum.
-fn products(sizes: &Convolution, mut visit: impl FnMut(usize, usize, usize)) {
-    let Convolution {
+fn products(sizes: &ConvolutionSizes, mut visit: impl FnMut(usize, usize, usize)) {
+    let ConvolutionSizes {
         samples,
         input,
         output,
+        kernel,
+    } = *sizes;
+    let KernelShape {
         channels,
         filters,
-        groups,
         window,
-    } = *sizes;
-    if groups == 0 {
-        return;
-    }
-    let (group_channels, group_filters) = (channels / groups, filters / groups);
-    // The input cell that output cell `i` sees through cell `j` of the window, if it exists.
+        ..
+    } = kernel;
+    let (group_channels, group_filters) = (kernel.group_channels(), kernel.group_filters());
+    // The input pixel that tap `j` of output pixel `i` falls on, if it exists.
     let seen = |axis: usize, i: usize, j: usize| {
         (i * window.strides[axis] + j * window.dilation[axis])
             .checked_sub(window.padding[axis].0)
-            .filter(|&cell| cell < input[axis])
+            .filter(|&pixel| pixel < input[axis])
     };
     for sample in 0..samples {
-        for y_cell in 0..output.iter().product() {
+        for pixel in 0..output.iter().product() {
             let i = [
-                y_cell / (output[1] * output[2]),
-                y_cell / output[2] % output[1],
-                y_cell % output[2],
+                pixel / (output[1] * output[2]),
+                pixel / output[2] % output[1],
+                pixel % output[2],
             ];
-            for k_cell in 0..window.cells() {
+            for tap in 0..window.cells() {
                 let size = window.size;
                 let j = [
-                    k_cell / (size[1] * size[2]),
-                    k_cell / size[2] % size[1],
-                    k_cell % size[2],
+                    tap / (size[1] * size[2]),
+                    tap / size[2] % size[1],
+                    tap % size[2],
                 ];
                 let (Some(d), Some(h), Some(w)) = (
                     seen(0, i[0], j[0]),
@@ -46,9 +46,9 @@ fn products(sizes: &Convolution, mut visit: impl FnMut(usize, usize, usize)) {
                     continue;
                 };
                 let x = (((sample * input[0] + d) * input[1] + h) * input[2] + w) * channels;
-                let y = (sample * output.iter().product::<usize>() + y_cell) * filters;
+                let y = (sample * output.iter().product::<usize>() + pixel) * filters;
                 for channel in 0..group_channels {
-                    let kernel = (k_cell * group_channels + channel) * filters;
+                    let kernel = (tap * group_channels + channel) * filters;
                     for filter in 0..filters {
                         let group = filter / group_filters;
                         let x = x + group * group_channels + channel;
@@ -61,19 +61,19 @@ fn products(sizes: &Convolution, mut visit: impl FnMut(usize, usize, usize)) {
 }
 
 /// See [`super::convolution`].
-pub fn convolution(sizes: &Convolution, x: &[f32], kernel: &[f32], y: &mut [f32]) {
+pub fn convolution(sizes: &ConvolutionSizes, x: &[f32], kernel: &[f32], y: &mut [f32]) {
     y.fill(0.0);
     products(sizes, |i, j, o| y[o] += x[i] * kernel[j]);
 }
 
 /// See [`super::input_gradient`].
-pub fn input_gradient(sizes: &Convolution, dy: &[f32], kernel: &[f32], dx: &mut [f32]) {
+pub fn input_gradient(sizes: &ConvolutionSizes, dy: &[f32], kernel: &[f32], dx: &mut [f32]) {
     dx.fill(0.0);
     products(sizes, |i, j, o| dx[i] += dy[o] * kernel[j]);
 }
 
 /// See [`super::weight_gradient`].
-pub fn weight_gradient(sizes: &Convolution, x: &[f32], dy: &[f32], dkernel: &mut [f32]) {
+pub fn weight_gradient(sizes: &ConvolutionSizes, x: &[f32], dy: &[f32], dkernel: &mut [f32]) {
     dkernel.fill(0.0);
     products(sizes, |i, j, o| dkernel[j] += x[i] * dy[o]);
 }

@@ -18,7 +18,7 @@ fn close(a: &[f32], b: &[f32], terms: usize) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() <= tolerance)
 }
 
-fn geometry() -> impl Strategy<Value = Convolution> {
+fn geometry() -> impl Strategy<Value = ConvolutionSizes> {
     let axis = (
         1usize..4,
         1usize..4,
@@ -48,19 +48,13 @@ fn geometry() -> impl Strategy<Value = Convolution> {
                 padding: axes.map(|axis| (axis.3, axis.4)),
             };
             let input = axes.map(|axis| axis.5.max(1));
-            let mut output = [0; 3];
-            for axis in 0..3 {
-                output[axis] = window.output_size(axis, input[axis])?;
-            }
-            Some(Convolution {
-                samples,
-                input,
-                output,
+            let kernel = KernelShape {
                 channels,
                 filters,
                 groups,
                 window,
-            })
+            };
+            ConvolutionSizes::new(samples, input, kernel)
         },
     )
 }
@@ -71,9 +65,9 @@ proptest! {
     #[test]
     fn fast_convolutions_are_the_sums_of_their_formula(sizes in geometry()) {
         let x = numbers(sizes.input_len(), 0);
-        let kernel = numbers(sizes.kernel_len(), 1);
+        let kernel = numbers(sizes.kernel.len(), 1);
         let dy = numbers(sizes.output_len(), 2);
-        let terms = sizes.window.cells() * sizes.channels;
+        let terms = sizes.kernel.window.cells() * sizes.kernel.channels;
         let (mut fast, mut slow) = (vec![9.0; dy.len()], vec![9.0; dy.len()]);
         convolution(&sizes, &x, &kernel, &mut fast);
         reference(&sizes, &x, &kernel, &mut slow);
@@ -94,10 +88,10 @@ proptest! {
     ) {
         let sample = sample % sizes.samples;
         let x = numbers(sizes.input_len(), 0);
-        let kernel = numbers(sizes.kernel_len(), 1);
+        let kernel = numbers(sizes.kernel.len(), 1);
         let mut batch = vec![0.0; sizes.output_len()];
         convolution(&sizes, &x, &kernel, &mut batch);
-        let one = Convolution { samples: 1, ..sizes };
+        let one = ConvolutionSizes { samples: 1, ..sizes };
         let mut alone = vec![0.0; one.output_len()];
         let part = &x[sample * one.input_len()..][..one.input_len()];
         let threads = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
@@ -108,17 +102,17 @@ proptest! {
     #[test]
     fn a_fused_convolution_has_the_bits_of_its_parts(sizes in geometry(), six: bool) {
         let x = numbers(sizes.input_len(), 0);
-        let kernel = numbers(sizes.kernel_len(), 1);
-        let bias = numbers(sizes.filters, 2);
+        let kernel = numbers(sizes.kernel.len(), 1);
+        let bias = numbers(sizes.kernel.filters, 2);
         let mut parts = vec![0.0; sizes.output_len()];
         convolution(&sizes, &x, &kernel, &mut parts);
         let activation = if six { EpilogueActivation::Relu6 } else { EpilogueActivation::Silu };
         let epilogue = Epilogue { bias: Some(&bias), activation };
-        for row in parts.chunks_exact_mut(sizes.filters) {
+        for row in parts.chunks_exact_mut(sizes.kernel.filters) {
             epilogue.apply_row(row, 0);
         }
         let mut fused = vec![0.0; sizes.output_len()];
-        let packed = PackedKernel::new(&sizes, &kernel);
+        let packed = PackedKernel::new(&sizes.kernel, &kernel);
         convolution_fused(&sizes, &x, &packed, &mut fused, &epilogue);
         prop_assert_eq!(fused, parts);
     }
@@ -143,18 +137,15 @@ fn large_convolutions_have_the_same_bits_on_any_number_of_threads() {
             ..Window::new(&size)
         }
         .same_padding(&input);
-        let output = std::array::from_fn(|axis| window.output_size(axis, input[axis]).unwrap());
-        let sizes = Convolution {
-            samples: 3,
-            input,
-            output,
+        let kernel = KernelShape {
             channels,
             filters,
             groups,
             window,
         };
+        let sizes = ConvolutionSizes::new(3, input, kernel).unwrap();
         let x = numbers(sizes.input_len(), 0);
-        let kernel = numbers(sizes.kernel_len(), 1);
+        let kernel = numbers(sizes.kernel.len(), 1);
         let dy = numbers(sizes.output_len(), 2);
         let run = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new()
@@ -166,7 +157,7 @@ fn large_convolutions_have_the_same_bits_on_any_number_of_threads() {
                 convolution(&sizes, &x, &kernel, &mut y);
                 let mut dx = vec![0.0; sizes.input_len()];
                 input_gradient(&sizes, &dy, &kernel, &mut dx);
-                let mut dkernel = vec![0.0; sizes.kernel_len()];
+                let mut dkernel = vec![0.0; sizes.kernel.len()];
                 weight_gradient(&sizes, &x, &dy, &mut dkernel);
                 [y, dx, dkernel]
             })

@@ -1,12 +1,10 @@
 //! Stacks of products, as over the leading axes of a tensor.
 
+use super::tile::Kernels;
 use super::{Epilogue, Matrix, Right, run};
 use crate::kernels::isa::Isa;
-use crate::kernels::matmul::tile::Kernels;
+use crate::kernels::parallel;
 use rayon::prelude::*;
-
-/// Multiply-adds below which one thread does the whole stack.
-const ALONE: usize = 1 << 21;
 
 /// `c[i] = a[i] · b[i]` for `i` below `batch`: matrix `i` of an operand begins `i * stride` values
 /// after the first, which `a` and `b` describe (their `data` reach to the end of the stack). A
@@ -40,7 +38,7 @@ pub fn matmul_batched(
         run(kernels, a, Right::Matrix(b), c, false, &Epilogue::default());
     };
     let work = c.len().saturating_mul(a.columns);
-    if batch > 1 && work >= ALONE && rayon::current_num_threads() > 1 {
+    if batch > 1 && parallel::threads(work) > 1 {
         c.par_chunks_mut(size)
             .enumerate()
             .for_each(|(index, c)| one(index, c));

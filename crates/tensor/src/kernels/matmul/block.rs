@@ -1,18 +1,20 @@
 //! The loops around the tile kernel, on one thread: which part of the operands is in which cache.
 //!
-//! A stretch of `k` is chosen so that a panel of the right operand stays in the first-level cache
+//! A block of `k` is chosen so that a panel of the right operand stays in the first-level cache
 //! while all row tiles pass it, and a block of the left operand in the second. The chains resume
-//! from the result when the next stretch begins.
+//! from the result when the next block of `k` begins.
 
 use super::epilogue::{Epilogue, EpilogueActivation};
 use super::matrix::Strided;
-use super::pack::{Scratch, pack_right, pack_upright};
-use super::tile::{Kernels, Tile, WHOLE, tile_rows};
+use super::pack::{pack_column_major, pack_right};
+use super::scratch::{Scratch, Use};
+use super::tile::{Kernels, ONE_RUN, Tile, tile_rows};
+use crate::kernels::parallel::SharedMut;
 
-/// Stretch of `k` when operands are packed or lie close together.
+/// Block of `k` when operands are packed or lie close together.
 const DEPTH: usize = 256;
 
-/// Stretch of `k` when a wide right operand is read in place: few enough rows that their pages
+/// Block of `k` when a wide right operand is read in place: few enough rows that their pages
 /// and lines stay at hand while the columns pass.
 const DEPTH_IN_PLACE: usize = 64;
 
@@ -24,11 +26,11 @@ const RIGHT: usize = 128 * 1024;
 
 /// The right operand: as it lies, or in panels.
 #[derive(Clone, Copy)]
-pub(super) enum RightPart {
+pub(super) enum RightPart<'a> {
     /// As it lies.
-    InPlace(Strided),
-    /// In panels of two vectors: the first one's beginning and how far the next is.
-    Panels(*const f32, usize),
+    InPlace(Strided<'a>),
+    /// In panels of two vectors: from the first one on, and how far the next is.
+    Panels(&'a [f32], usize),
 }
 
 /// A product to be computed: sizes, operands, and what to do with the result.
@@ -37,9 +39,9 @@ pub(super) struct Product<'a> {
     pub rows: usize,
     pub columns: usize,
     pub depth: usize,
-    pub a: Strided,
-    pub b: RightPart,
-    pub c: *mut f32,
+    pub a: Strided<'a>,
+    pub b: RightPart<'a>,
+    pub c: SharedMut<'a>,
     pub c_row: usize,
     /// Whether to add to what the result holds.
     pub add: bool,
@@ -51,103 +53,85 @@ pub(super) struct Product<'a> {
 /// Computes a product on this thread.
 ///
 /// # Safety
-/// Operands and result must be valid for the sizes and strides, nothing else may touch the result
-/// meanwhile, and the machine must have the kernels' instructions.
+/// - `a` has `rows × depth` elements, `b` has `depth × columns` or whole panels of them,
+/// - `(rows − 1) · c_row + columns ≤ c.len()`, and nothing else touches these elements meanwhile.
 pub(super) unsafe fn product(kernels: &Kernels, p: &Product<'_>) {
     if p.rows == 0 || p.columns == 0 {
         return;
     }
-    // SAFETY: the blocks below partition rows, columns and k of the operands that the caller
-    // vouches for; scratch has the room that `room` was asked for.
-    unsafe {
-        if p.depth == 0 {
-            return empty(p);
+    if p.depth == 0 {
+        // SAFETY: the caller's.
+        return unsafe { empty(p) };
+    }
+    let panel = kernels.panel();
+    let tiles = p.rows.div_ceil(kernels.heights[1]);
+    let in_place = match p.b {
+        RightPart::Panels(..) => false,
+        RightPart::InPlace(b) => {
+            b.column_stride == 1
+                && (kernels.reads_part || p.columns.is_multiple_of(kernels.lanes))
+                && (b.row_stride <= 2 * panel || tiles <= 2)
         }
-        let panel = 2 * kernels.lanes;
-        let tiles = p.rows.div_ceil(kernels.heights[1]);
-        let in_place = match p.b {
-            RightPart::Panels(..) => false,
-            RightPart::InPlace(b) => {
-                b.column_stride == 1
-                    && (kernels.reads_part || p.columns.is_multiple_of(kernels.lanes))
-                    && (b.row_stride <= 2 * panel || tiles <= 2)
-            }
-        };
-        let depth_step = match p.b {
-            RightPart::InPlace(b) if in_place && b.row_stride > 2 * panel => DEPTH_IN_PLACE,
-            RightPart::InPlace(_) if in_place && p.columns <= panel => 1024,
-            _ => DEPTH,
-        };
-        // Stretches of equal length.
-        let depth_step = p.depth.div_ceil(p.depth.div_ceil(depth_step));
-        let pack_b = matches!(p.b, RightPart::InPlace(_)) && !in_place;
-        let column_step = if pack_b {
-            (RIGHT / depth_step / panel).max(1) * panel
-        } else {
-            p.columns
-        };
-        // Packing the left operand pays when enough panels read it.
-        let pack_a = p.a.row_stride != 1 && p.columns > 4 * panel && tiles > 1
-            || p.a.row_stride == 1 && p.columns > 8 * panel && p.a.column_stride > 64;
-        let row_step = (LEFT / depth_step / kernels.heights[1]).max(1) * kernels.heights[1];
+    };
+    let depth_step = match p.b {
+        RightPart::InPlace(b) if in_place && b.row_stride > 2 * panel => DEPTH_IN_PLACE,
+        RightPart::InPlace(_) if in_place && p.columns <= panel => 1024,
+        _ => DEPTH,
+    };
+    // Blocks of equal length.
+    let depth_step = p.depth.div_ceil(p.depth.div_ceil(depth_step));
+    let pack_b = matches!(p.b, RightPart::InPlace(_)) && !in_place;
+    let column_step = if pack_b {
+        (RIGHT / depth_step / panel).max(1) * panel
+    } else {
+        p.columns
+    };
+    // Packing the left operand pays when enough panels read it.
+    let pack_a = p.a.row_stride != 1 && p.columns > 4 * panel && tiles > 1
+        || p.a.row_stride == 1 && p.columns > 8 * panel && p.a.column_stride > 64;
+    let row_step = (LEFT / depth_step / kernels.heights[1]).max(1) * kernels.heights[1];
 
-        let mut left = pack_a.then(|| Scratch::take(0));
-        let mut right = pack_b.then(|| Scratch::take(1));
-        for column in (0..p.columns).step_by(column_step) {
-            let columns = column_step.min(p.columns - column);
-            for k in (0..p.depth).step_by(depth_step) {
-                let depth = depth_step.min(p.depth - k);
-                let last = k + depth == p.depth;
-                let (b, b_step, b_panel) = match (p.b, &mut right) {
-                    (RightPart::Panels(b, next), _) => {
-                        (b.add(column / panel * next + k * panel), panel, next)
-                    }
-                    (RightPart::InPlace(b), Some(right)) => {
-                        let to = right.room(depth * columns.next_multiple_of(panel));
-                        let from = Strided {
-                            data: b.at(k, column),
-                            ..b
-                        };
-                        pack_right(from, depth, columns, panel, to);
-                        (to.cast_const(), panel, depth * panel)
-                    }
-                    (RightPart::InPlace(b), None) => (b.at(k, column), b.row_stride, panel),
-                };
-                for row in (0..p.rows).step_by(row_step) {
-                    let rows = row_step.min(p.rows - row);
-                    let a = Strided {
-                        data: p.a.at(row, k),
-                        ..p.a
-                    };
-                    let packed = left.as_mut().map(|left| left.room(rows * depth));
-                    let block = Block {
-                        rows,
-                        columns,
-                        a,
-                        packed,
-                        b,
-                        b_step,
-                        b_panel,
-                        c: p.c.add(row * p.c_row + column),
-                        c_row: p.c_row,
-                        depth,
-                        resume: p.add || k > 0,
-                        epilogue: if last {
-                            p.epilogue
-                        } else {
-                            Epilogue::default()
-                        },
-                        first_column: p.first_column + column,
-                    };
-                    block.compute(kernels);
+    let mut left = pack_a.then(|| Scratch::take(Use::Left));
+    let mut right = pack_b.then(|| Scratch::take(Use::Right));
+    for column in (0..p.columns).step_by(column_step) {
+        let columns = column_step.min(p.columns - column);
+        for k in (0..p.depth).step_by(depth_step) {
+            let depth = depth_step.min(p.depth - k);
+            let (b, b_step, b_panel) = match (p.b, &mut right) {
+                (RightPart::Panels(b, next), _) => {
+                    (&b[column / panel * next + k * panel..], panel, next)
                 }
+                (RightPart::InPlace(b), Some(right)) => {
+                    let to = right.room(depth * columns.next_multiple_of(panel));
+                    pack_right(b.at(k, column), depth, columns, panel, to);
+                    (&*to, panel, depth * panel)
+                }
+                (RightPart::InPlace(b), None) => (b.at(k, column).data, b.row_stride, panel),
+            };
+            for row in (0..p.rows).step_by(row_step) {
+                let rows = row_step.min(p.rows - row);
+                let block = Block {
+                    rows,
+                    columns,
+                    a: p.a.at(row, k),
+                    b,
+                    b_step,
+                    b_panel,
+                    c: p.c.from(row * p.c_row + column),
+                    c_row: p.c_row,
+                    depth,
+                    resume: p.add || k > 0,
+                    epilogue: if k + depth == p.depth {
+                        p.epilogue
+                    } else {
+                        Epilogue::default()
+                    },
+                    first_column: p.first_column + column,
+                };
+                let packed = left.as_mut().map(|left| left.room(rows * depth));
+                // SAFETY: row + rows ≤ p.rows, column + columns ≤ p.columns, k + depth ≤ p.depth.
+                unsafe { block.compute(kernels, packed) };
             }
-        }
-        if let Some(left) = left {
-            left.give_back(0);
-        }
-        if let Some(right) = right {
-            right.give_back(1);
         }
     }
 }
@@ -158,8 +142,9 @@ pub(super) unsafe fn product(kernels: &Kernels, p: &Product<'_>) {
 /// As [`product`].
 unsafe fn empty(p: &Product<'_>) {
     for row in 0..p.rows {
-        // SAFETY: the result's rows are valid and nobody else's.
-        let c = unsafe { std::slice::from_raw_parts_mut(p.c.add(row * p.c_row), p.columns) };
+        let first = row * p.c_row;
+        // SAFETY: row ≤ rows − 1, and (rows − 1) · c_row + columns ≤ c.len().
+        let c = unsafe { p.c.slice(first..first + p.columns) };
         if !p.add {
             c.fill(0.0);
         }
@@ -171,13 +156,11 @@ unsafe fn empty(p: &Product<'_>) {
 struct Block<'a> {
     rows: usize,
     columns: usize,
-    a: Strided,
-    /// Where to pack the left operand.
-    packed: Option<*mut f32>,
-    b: *const f32,
+    a: Strided<'a>,
+    b: &'a [f32],
     b_step: usize,
     b_panel: usize,
-    c: *mut f32,
+    c: SharedMut<'a>,
     c_row: usize,
     depth: usize,
     resume: bool,
@@ -186,80 +169,69 @@ struct Block<'a> {
 }
 
 impl Block<'_> {
+    /// Computes it; `packed` is where to pack the left operand, if it shall be.
+    ///
     /// # Safety
     /// As [`product`].
-    unsafe fn compute(&self, kernels: &Kernels) {
-        let bias = self.epilogue.bias;
+    unsafe fn compute(&self, kernels: &Kernels, mut packed: Option<&mut [f32]>) {
         let relu = self.epilogue.rectifier();
         let widest = kernels.widest(self.rows);
         let tiles = self.rows.div_ceil(kernels.heights[1]);
-        // SAFETY: tiles partition the block, and a packed tile lies `depth` values per row after
-        // the beginning.
-        unsafe {
-            if let Some(packed) = self.packed {
-                for tile in 0..tiles {
-                    let (row, height) = tile_rows(self.rows, tiles, tile);
-                    let from = Strided {
-                        data: self.a.at(row, 0),
-                        ..self.a
-                    };
-                    pack_upright(
-                        from,
-                        height,
-                        self.depth,
-                        height,
-                        packed.add(row * self.depth),
-                    );
-                }
+        if let Some(packed) = &mut packed {
+            for tile in 0..tiles {
+                let (row, height) = tile_rows(self.rows, tiles, tile);
+                let to = &mut packed[row * self.depth..];
+                pack_column_major(self.a.at(row, 0), height, self.depth, height, to);
             }
-            for strip in kernels.strips(self.columns, widest) {
-                let column = strip.first;
-                let panel =
-                    column / (2 * kernels.lanes) * self.b_panel + column % (2 * kernels.lanes);
-                for tile in 0..tiles {
-                    let (row, height) = tile_rows(self.rows, tiles, tile);
-                    let (a, a_row, a_step) = match self.packed {
-                        Some(packed) => (packed.add(row * self.depth).cast_const(), 1, height),
-                        None => (self.a.at(row, 0), self.a.row_stride, self.a.column_stride),
-                    };
-                    let table = if a_row == 1 {
-                        &kernels.upright
-                    } else {
-                        &kernels.tiles
-                    };
-                    table[strip.width][height - 1](&Tile {
-                        a,
-                        a_row,
-                        a_step,
-                        b: self.b.add(panel),
-                        b_step: self.b_step,
-                        b_panel: self.b_panel,
-                        c: self.c.add(row * self.c_row + column),
-                        c_row: self.c_row,
-                        depth: self.depth,
-                        stretches: WHOLE,
-                        b_stretch: 0,
-                        last: strip.last,
-                        resume: self.resume,
-                        bias: match bias {
-                            Some(bias) => {
-                                bias[self.first_column + column..][..strip.columns].as_ptr()
-                            }
-                            None => std::ptr::null(),
-                        },
-                        relu,
-                    });
-                }
-            }
-            if relu.is_none() && self.epilogue.activation != EpilogueActivation::None {
-                let rest = Epilogue {
-                    bias: None,
-                    ..self.epilogue
+        }
+        for strip in kernels.strips(self.columns, widest) {
+            let column = strip.first;
+            let b = column / kernels.panel() * self.b_panel + column % kernels.panel();
+            let bias = self.epilogue.bias;
+            let bias = bias.map(|bias| &bias[self.first_column + column..][..strip.columns]);
+            for tile in 0..tiles {
+                let (row, height) = tile_rows(self.rows, tiles, tile);
+                let (a, a_row, a_step) = match &packed {
+                    Some(packed) => (&packed[row * self.depth..], 1, height),
+                    None => {
+                        let Strided {
+                            data,
+                            row_stride,
+                            column_stride,
+                        } = self.a.at(row, 0);
+                        (data, row_stride, column_stride)
+                    }
                 };
-                for row in 0..self.rows {
-                    let c = self.c.add(row * self.c_row);
-                    rest.apply_row(std::slice::from_raw_parts_mut(c, self.columns), 0);
-                }
+                let tile = Tile {
+                    a,
+                    a_row,
+                    a_step,
+                    b: &self.b[b..],
+                    b_step: self.b_step,
+                    b_panel: self.b_panel,
+                    c: self.c.from(row * self.c_row + column),
+                    c_row: self.c_row,
+                    depth: self.depth,
+                    runs: ONE_RUN,
+                    b_run: 0,
+                    last: strip.last,
+                    resume: self.resume,
+                    bias,
+                    relu,
+                };
+                // SAFETY: row + height ≤ rows, column + strip.columns ≤ columns; the packed tile is as
+                // long as height · depth.
+                unsafe { kernels.compute(strip.width, height, &tile) };
+            }
+        }
+        if relu.is_none() && self.epilogue.activation != EpilogueActivation::None {
+            let rest = Epilogue {
+                bias: None,
+                ..self.epilogue
+            };
+            for first in (0..self.rows).map(|row| row * self.c_row) {
+                // SAFETY: as in `empty`.
+                rest.apply_row(unsafe { self.c.slice(first..first + self.columns) }, 0);
             }
         }
     }

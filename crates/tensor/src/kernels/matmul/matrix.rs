@@ -58,9 +58,9 @@ impl<'a> Matrix<'a> {
         self.data[row * self.row_stride + column * self.column_stride]
     }
 
-    /// The matrix without its borrow, after a check that every element lies in the memory.
+    /// The matrix without its sizes, after a check that every element lies in the memory.
     #[inline]
-    pub(super) fn strided(&self) -> Strided {
+    pub(super) fn strided(&self) -> Strided<'a> {
         if self.rows > 0 && self.columns > 0 {
             let row = (self.rows - 1).checked_mul(self.row_stride);
             let column = (self.columns - 1).checked_mul(self.column_stride);
@@ -73,33 +73,40 @@ impl<'a> Matrix<'a> {
             );
         }
         Strided {
-            data: self.data.as_ptr(),
+            data: self.data,
             row_stride: self.row_stride,
             column_stride: self.column_stride,
         }
     }
 }
 
-/// Element `(i, j)` is at `data + i * row_stride + j * column_stride`; whoever holds one knows the
-/// sizes and that the memory is borrowed.
+/// Element `(i, j)` is `data[i * row_stride + j * column_stride]`; whoever holds one knows the sizes.
 #[derive(Clone, Copy)]
-pub(in crate::kernels) struct Strided {
-    pub data: *const f32,
+pub(in crate::kernels) struct Strided<'a> {
+    pub data: &'a [f32],
     pub row_stride: usize,
     pub column_stride: usize,
 }
 
-impl Strided {
-    /// Where element `(row, column)` is.
+impl Strided<'_> {
+    /// The matrix from element `(row, column)` on.
     ///
-    /// # Safety
-    /// It must lie in the matrix, or in its memory.
+    /// # Panics
+    /// If that lies outside the memory.
     #[inline(always)]
-    pub unsafe fn at(&self, row: usize, column: usize) -> *const f32 {
-        // SAFETY: the caller's.
-        unsafe {
-            self.data
-                .add(row * self.row_stride + column * self.column_stride)
+    pub fn at(self, row: usize, column: usize) -> Self {
+        Strided {
+            data: &self.data[row * self.row_stride + column * self.column_stride..],
+            ..self
+        }
+    }
+
+    /// The transpose, over the same memory.
+    pub fn transposed(self) -> Self {
+        Strided {
+            row_stride: self.column_stride,
+            column_stride: self.row_stride,
+            ..self
         }
     }
 }
@@ -126,10 +133,9 @@ impl PackedMatrix {
     }
 
     pub(super) fn for_kernels(kernels: &Kernels, b: Matrix<'_>) -> Self {
-        let panel = 2 * kernels.lanes;
+        let panel = kernels.panel();
         let mut data = vec![0.0; b.rows * b.columns.next_multiple_of(panel)];
-        // SAFETY: `strided` has checked the memory of `b`, and `data` has room for whole panels.
-        unsafe { pack_right(b.strided(), b.rows, b.columns, panel, data.as_mut_ptr()) };
+        pack_right(b.strided(), b.rows, b.columns, panel, &mut data);
         PackedMatrix {
             data,
             rows: b.rows,
@@ -137,9 +143,9 @@ impl PackedMatrix {
         }
     }
 
-    /// The first panel.
-    pub(in crate::kernels) fn panels(&self) -> *const f32 {
-        self.data.as_ptr()
+    /// The panels, one after the other.
+    pub(in crate::kernels) fn panels(&self) -> &[f32] {
+        &self.data
     }
 
     /// The number of rows.

@@ -23,6 +23,7 @@ pub(in crate::kernels) mod lanes;
 pub(in crate::kernels) mod matrix;
 pub(in crate::kernels) mod pack;
 mod reference;
+pub(in crate::kernels) mod scratch;
 mod split;
 #[cfg(test)]
 mod tests;
@@ -34,6 +35,7 @@ pub use matrix::{Matrix, PackedMatrix, Right};
 pub use reference::reference;
 
 use super::isa::Isa;
+use super::parallel::SharedMut;
 use block::{Product, RightPart};
 use tile::Kernels;
 
@@ -101,15 +103,15 @@ fn run(
         a: a.strided(),
         b: match b {
             Right::Matrix(b) => RightPart::InPlace(b.strided()),
-            Right::Packed(b) => RightPart::Panels(b.panels(), b.rows() * 2 * kernels.lanes),
+            Right::Packed(b) => RightPart::Panels(b.panels(), b.rows() * kernels.panel()),
         },
-        c: c.as_mut_ptr(),
+        c: SharedMut::new(c),
         c_row: columns,
         add,
         epilogue: *epilogue,
         first_column: 0,
     };
-    // SAFETY: `strided` checked the operands' memory, `c` is as long as the result and borrowed
-    // mutably, and the kernels are those of instructions that the machine has.
+    // SAFETY: `strided` checked the operands' memory, a packed one has whole panels of its rows, `c` is
+    // rows · columns long and borrowed mutably.
     unsafe { split::split(kernels, &product) };
 }

@@ -3,112 +3,62 @@
 //! The right operand is cut into panels of two vectors' width: `panel[k][column]`, the last one
 //! filled up with zeros. The left operand is cut into tiles of rows: `tile[k][row]`.
 
-use std::cell::Cell;
-
-#[cfg(target_arch = "x86_64")]
-use super::lanes::{Avx512, Lanes};
 use super::matrix::Strided;
 use crate::kernels::isa::Isa;
-
-/// Memory that begins at a cache line.
-#[derive(Clone, Copy)]
-#[repr(C, align(64))]
-struct Line([f32; 16]);
-
-/// A growing buffer, aligned to cache lines.
-#[derive(Default)]
-pub(in crate::kernels) struct Scratch {
-    lines: Vec<Line>,
-}
-
-/// Values beyond which a buffer is freed after use rather than kept for the next call.
-const KEPT: usize = 1 << 22;
-
-thread_local! {
-    /// The buffers of this thread: left operand, right operand, and three for convolutions.
-    static BUFFERS: [Cell<Scratch>; 5] = const { [const { Cell::new(Scratch { lines: Vec::new() }) }; 5] };
-}
-
-impl Scratch {
-    /// Room for `length` values, of any content.
-    pub fn room(&mut self, length: usize) -> *mut f32 {
-        let lines = length.div_ceil(16);
-        if self.lines.len() < lines {
-            self.lines.resize(lines, Line([0.0; 16]));
-        }
-        self.lines.as_mut_ptr().cast()
-    }
-
-    /// Takes this thread's buffer for operand 0 (left) or 1 (right), or one of a convolution's (2 to
-    /// 4); give it [back](Self::give_back) afterwards.
-    pub fn take(operand: usize) -> Self {
-        BUFFERS.with(|buffers| buffers[operand].take())
-    }
-
-    /// Keeps a buffer for the next call.
-    pub fn give_back(self, operand: usize) {
-        if self.lines.len() * 16 <= KEPT {
-            BUFFERS.with(|buffers| buffers[operand].set(self));
-        }
-    }
-}
 
 /// Rows of the right operand that are copied together: reading then follows few rows at a time,
 /// and writing fills whole pieces of a panel.
 const ROWS: usize = 8;
 
-/// Packs `depth × columns` of the right operand at `b` into panels of `width`; each panel takes
+/// Packs `depth × columns` of the right operand `b` into panels of `width`; each panel takes
 /// `depth * width` values.
 ///
-/// # Safety
-/// The part must be readable, and `to` have room for `depth * columns` rounded up to `width`.
-pub(in crate::kernels) unsafe fn pack_right(
-    b: Strided,
+/// # Panics
+/// If `b` is smaller, or `to` has no room for `depth * columns`, rounded up to `width`; likewise for
+/// [`pack_column_major`].
+pub(in crate::kernels) fn pack_right(
+    b: Strided<'_>,
     depth: usize,
     columns: usize,
     width: usize,
-    to: *mut f32,
+    to: &mut [f32],
 ) {
-    // SAFETY: rows below `depth` and columns below `columns` are readable; a panel's part of `to`
-    // ends `depth * width` after its beginning.
-    unsafe {
-        if b.column_stride == 1 {
-            for row0 in (0..depth).step_by(ROWS) {
-                let row1 = (row0 + ROWS).min(depth);
-                for column in (0..columns).step_by(width) {
-                    let here = width.min(columns - column);
-                    let runs = Runs {
-                        from: b.at(row0, column),
-                        from_step: b.row_stride,
-                        to: to.add(column * depth + row0 * width),
-                        to_step: width,
-                        length: here,
-                        count: row1 - row0,
-                    };
-                    runs.copy();
-                    if here < width {
-                        for row in 0..runs.count {
-                            runs.to.add(row * width + here).write_bytes(0, width - here);
-                        }
-                    }
-                }
-            }
-        } else {
+    if depth == 0 || columns == 0 {
+        return;
+    }
+    let to = &mut to[..depth * columns.next_multiple_of(width)];
+    if b.column_stride == 1 {
+        for row0 in (0..depth).step_by(ROWS) {
+            let row1 = (row0 + ROWS).min(depth);
             for column in (0..columns).step_by(width) {
                 let here = width.min(columns - column);
-                let panel = to.add(column * depth);
-                let from = Strided {
-                    data: b.at(0, column),
-                    row_stride: b.column_stride,
-                    column_stride: b.row_stride,
+                let to = &mut to[column * depth + row0 * width..][..(row1 - row0) * width];
+                let runs = Runs {
+                    from: b.at(row0, column).data,
+                    from_step: b.row_stride,
+                    to_step: width,
+                    length: here,
+                    count: row1 - row0,
                 };
-                pack_upright(from, here, depth, width, panel);
-                if here < width {
-                    for row in 0..depth {
-                        panel.add(row * width + here).write_bytes(0, width - here);
-                    }
-                }
+                runs.copy(to);
+                fill_rest(to, width, here);
             }
+        }
+    } else {
+        for (panel, to) in to.chunks_exact_mut(depth * width).enumerate() {
+            let here = width.min(columns - panel * width);
+            let from = b.at(0, panel * width).transposed();
+            pack_column_major(from, here, depth, width, to);
+            fill_rest(to, width, here);
+        }
+    }
+}
+
+/// Zeros behind the first `here` values of each row of `width`.
+fn fill_rest(panel: &mut [f32], width: usize, here: usize) {
+    if here < width {
+        for row in panel.chunks_exact_mut(width) {
+            row[here..].fill(0.0);
         }
     }
 }
@@ -122,15 +72,18 @@ pub(in crate::kernels) unsafe fn pack_right(
 unsafe fn copy(from: *const f32, to: *mut f32, length: usize) {
     use std::ptr::copy_nonoverlapping;
     /// `length` from `N` to twice that.
+    ///
+    /// # Safety
+    /// As [`std::ptr::copy_nonoverlapping`].
     #[inline(always)]
     unsafe fn twice<const N: usize>(from: *const f32, to: *mut f32, length: usize) {
-        // SAFETY: the first and the last `N` values are within the length.
+        // SAFETY: N ≤ length, so that the first and the last `N` values are among these.
         unsafe {
             copy_nonoverlapping(from, to, N);
             copy_nonoverlapping(from.add(length - N), to.add(length - N), N);
         }
     }
-    // SAFETY: the caller's.
+    // SAFETY: the caller's; each arm copies `length` values or, in `twice::<N>`, N ≤ length ≤ 2 N.
     unsafe {
         match length {
             16 => copy_nonoverlapping(from, to, 16),
@@ -145,11 +98,11 @@ unsafe fn copy(from: *const f32, to: *mut f32, length: usize) {
 }
 
 /// Runs of values that are copied to other places.
-struct Runs {
-    from: *const f32,
+#[derive(Clone, Copy)]
+struct Runs<'a> {
+    from: &'a [f32],
     /// How far apart runs begin.
     from_step: usize,
-    to: *mut f32,
     /// How far apart their places begin.
     to_step: usize,
     /// The values of a run.
@@ -157,19 +110,32 @@ struct Runs {
     count: usize,
 }
 
-impl Runs {
-    /// # Safety
-    /// The runs must be readable, their places writable, and these must not overlap.
-    unsafe fn copy(&self) {
-        // SAFETY: the caller's; the machine has AVX-512 where it was found.
-        unsafe {
-            #[cfg(target_arch = "x86_64")]
-            if Isa::detect() == Isa::Avx512 {
-                return self.copy_avx512();
-            }
-            for run in 0..self.count {
-                let (from, to) = (run * self.from_step, run * self.to_step);
-                copy(self.from.add(from), self.to.add(to), self.length);
+impl Runs<'_> {
+    /// # Panics
+    /// If the runs do not lie within `from`, or their places not within `to`.
+    fn copy(&self, to: &mut [f32]) {
+        if self.count == 0 {
+            return;
+        }
+        let end = |step: usize| (self.count - 1) * step + self.length;
+        assert!(
+            end(self.from_step) <= self.from.len() && end(self.to_step) <= to.len(),
+            "pack: length"
+        );
+        #[cfg(target_arch = "x86_64")]
+        if let Isa::Avx512(lanes) = Isa::detect() {
+            return lanes.run(
+                #[inline(always)]
+                // SAFETY: end(from_step) ≤ from.len(), end(to_step) ≤ to.len().
+                || unsafe { self.copy_vectors(lanes, to.as_mut_ptr()) },
+            );
+        }
+        let (from, to) = (self.from.as_ptr(), to.as_mut_ptr());
+        for run in 0..self.count {
+            // SAFETY: run ≤ count − 1, and (count − 1) · step + length ≤ len for both.
+            unsafe {
+                let to = to.add(run * self.to_step);
+                copy(from.add(run * self.from_step), to, self.length);
             }
         }
     }
@@ -177,151 +143,163 @@ impl Runs {
     /// [`copy`](Self::copy) in whole vectors and a part of one.
     ///
     /// # Safety
-    /// As for `copy`, on a machine with AVX-512.
+    /// `(count − 1) · from_step + length ≤ from.len()`, and with `to_step` as many values from `to` on
+    /// must be writable.
+    #[inline(always)]
     #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx512f")]
-    unsafe fn copy_avx512(&self) {
-        // Vectors before the last one, which has 1 to 16 values.
-        let whole = self.length.div_ceil(16).max(1) - 1;
-        // SAFETY: the caller's; the last, masked part has the rest of the values.
-        unsafe {
-            let mask = Avx512::mask(self.length - whole * 16);
-            for vector in 0..whole {
-                let (from, to) = (self.from.add(vector * 16), self.to.add(vector * 16));
-                for run in 0..self.count {
-                    let value = Avx512::load(from.add(run * self.from_step));
-                    Avx512::store(to.add(run * self.to_step), value);
-                }
+    unsafe fn copy_vectors<L: super::lanes::Lanes>(&self, lanes: L, to: *mut f32) {
+        let Runs {
+            from,
+            from_step,
+            to_step,
+            length,
+            count,
+        } = *self;
+        // Vectors before the last one, which has 1 to `COUNT` values.
+        let whole = length.div_ceil(L::COUNT).max(1) - 1;
+        let mask = lanes.mask(length - whole * L::COUNT);
+        for vector in 0..whole {
+            let mut from = from[vector * L::COUNT..].as_ptr();
+            let mut to = to.wrapping_add(vector * L::COUNT);
+            for _ in 0..count {
+                // SAFETY: in run r ≤ count − 1; (vector + 1) · COUNT ≤ whole · COUNT < length.
+                unsafe { lanes.store(to, lanes.load(from)) };
+                (from, to) = (from.wrapping_add(from_step), to.wrapping_add(to_step));
             }
-            let (from, to) = (self.from.add(whole * 16), self.to.add(whole * 16));
-            for run in 0..self.count {
-                let value = Avx512::load_masked(from.add(run * self.from_step), mask);
-                Avx512::store_masked(to.add(run * self.to_step), value, mask);
-            }
+        }
+        let mut from = from[whole * L::COUNT..].as_ptr();
+        let mut to = to.wrapping_add(whole * L::COUNT);
+        for _ in 0..count {
+            // SAFETY: in run r ≤ count − 1; whole · COUNT + the lanes of `mask` = length.
+            unsafe { lanes.store_masked(to, lanes.load_masked(from, mask), mask) };
+            (from, to) = (from.wrapping_add(from_step), to.wrapping_add(to_step));
         }
     }
 }
 
-/// Writes `rows × depth` at `a` with its rows next to each other: `to[k * step + row]`.
-///
-/// # Safety
-/// The part must be readable, and `to` have room for `depth` runs of `rows` values, `step` apart.
-pub(in crate::kernels) unsafe fn pack_upright(
-    a: Strided,
+/// Writes `rows × depth` of `a` with its rows next to each other: `to[k * step + row]`.
+pub(in crate::kernels) fn pack_column_major(
+    a: Strided<'_>,
     rows: usize,
     depth: usize,
     step: usize,
-    to: *mut f32,
+    to: &mut [f32],
 ) {
-    // SAFETY: the caller vouches for rows below `rows` and k below `depth`.
-    unsafe {
-        if a.row_stride == 1 {
-            let runs = Runs {
-                from: a.data,
-                from_step: a.column_stride,
-                to,
-                to_step: step,
-                length: rows,
-                count: depth,
-            };
-            return runs.copy();
-        }
-        let mut row = 0;
-        if a.column_stride == 1 {
-            #[cfg(target_arch = "x86_64")]
-            if Isa::detect() != Isa::Portable {
-                while row + 8 <= rows {
-                    transpose8(a.at(row, 0), a.row_stride, depth, step, to.add(row));
-                    row += 8;
-                }
-            }
-            while row + 4 <= rows {
-                transpose4(a.at(row, 0), a.row_stride, depth, step, to.add(row));
-                row += 4;
+    if a.row_stride == 1 {
+        let runs = Runs {
+            from: a.data,
+            from_step: a.column_stride,
+            to_step: step,
+            length: rows,
+            count: depth,
+        };
+        return runs.copy(to);
+    }
+    let mut row = 0;
+    if a.column_stride == 1 && depth > 0 {
+        #[cfg(target_arch = "x86_64")]
+        if Isa::detect() != Isa::Portable {
+            while row + 8 <= rows {
+                // SAFETY: every set of instructions but the portable one has AVX2.
+                unsafe { transpose8(a.at(row, 0), depth, step, &mut to[row..]) };
+                row += 8;
             }
         }
-        while row < rows {
-            for k in 0..depth {
-                *to.add(k * step + row) = *a.at(row, k);
-            }
-            row += 1;
+        while row + 4 <= rows {
+            transpose4(a.at(row, 0), depth, step, &mut to[row..]);
+            row += 4;
+        }
+    }
+    while row < rows {
+        for k in 0..depth {
+            to[k * step + row] = a.data[row * a.row_stride + k * a.column_stride];
+        }
+        row += 1;
+    }
+}
+
+/// `N` rows of `depth` values, one or more, transposed `N` by `N` by `square(from, to)`, which knows the strides.
+///
+/// # Panics
+/// As [`pack_column_major`].
+#[inline(always)]
+fn transpose<const N: usize>(
+    a: Strided<'_>,
+    depth: usize,
+    step: usize,
+    to: &mut [f32],
+    square: impl Fn(*const f32, *mut f32),
+) {
+    assert!(
+        (N - 1) * a.row_stride + depth <= a.data.len() && (depth - 1) * step + N <= to.len(),
+        "pack: length"
+    );
+    let whole = depth / N * N;
+    for k in (0..whole).step_by(N) {
+        square(a.data[k..].as_ptr(), to[k * step..].as_mut_ptr());
+    }
+    for k in whole..depth {
+        for i in 0..N {
+            to[k * step + i] = a.data[i * a.row_stride + k];
         }
     }
 }
 
-/// Four rows of `depth` values, transposed four by four.
-///
-/// # Safety
-/// As [`pack_upright`] with four rows.
-unsafe fn transpose4(from: *const f32, stride: usize, depth: usize, step: usize, to: *mut f32) {
-    let mut k = 0;
-    // SAFETY: k stays below `depth`.
-    unsafe {
-        while k + 4 <= depth {
-            let row = |i: usize| from.add(i * stride + k).cast::<[f32; 4]>().read();
+/// Four rows of `depth` values, one or more, transposed four by four.
+fn transpose4(a: Strided<'_>, depth: usize, step: usize, to: &mut [f32]) {
+    transpose::<4>(a, depth, step, to, |from, to| {
+        // SAFETY: `transpose` has asserted that i · row_stride + 4 values from `from` on are readable and
+        // i · step + 4 from `to` on writable, for i ≤ 3.
+        unsafe {
+            let row = |i: usize| from.add(i * a.row_stride).cast::<[f32; 4]>().read();
             let (a, b, c, d) = (row(0), row(1), row(2), row(3));
             for i in 0..4 {
-                let to = to.add((k + i) * step).cast::<[f32; 4]>();
-                to.write([a[i], b[i], c[i], d[i]]);
+                to.add(i * step)
+                    .cast::<[f32; 4]>()
+                    .write([a[i], b[i], c[i], d[i]]);
             }
-            k += 4;
         }
-        while k < depth {
-            for i in 0..4 {
-                *to.add(k * step + i) = *from.add(i * stride + k);
-            }
-            k += 1;
-        }
-    }
+    });
 }
 
-/// Eight rows of `depth` values, transposed eight by eight.
-///
-/// # Safety
-/// As [`pack_upright`] with eight rows, on a machine with AVX2.
+/// Eight rows of `depth` values, one or more, transposed eight by eight.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-unsafe fn transpose8(from: *const f32, stride: usize, depth: usize, step: usize, to: *mut f32) {
+fn transpose8(a: Strided<'_>, depth: usize, step: usize, to: &mut [f32]) {
     use std::arch::x86_64::*;
-    let mut k = 0;
-    // SAFETY: k stays below `depth`, and the machine has AVX2.
-    unsafe {
-        while k + 8 <= depth {
-            let row = |i: usize| _mm256_loadu_ps(from.add(i * stride + k));
-            let rows: [__m256; 8] = std::array::from_fn(row);
-            // Pairs of rows interleaved, then fours, then the halves exchanged.
-            let pairs: [__m256; 8] = std::array::from_fn(|i| {
-                let (a, b) = (rows[i / 2 * 2], rows[i / 2 * 2 + 1]);
-                if i % 2 == 0 {
-                    _mm256_unpacklo_ps(a, b)
-                } else {
-                    _mm256_unpackhi_ps(a, b)
-                }
-            });
-            let fours: [__m256; 8] = std::array::from_fn(|i| {
-                let (half, within) = (i / 4 * 4, i % 4);
-                let (a, b) = (pairs[half + within / 2], pairs[half + 2 + within / 2]);
-                if within % 2 == 0 {
-                    _mm256_shuffle_ps::<0b01_00_01_00>(a, b)
-                } else {
-                    _mm256_shuffle_ps::<0b11_10_11_10>(a, b)
-                }
-            });
-            for i in 0..4 {
-                let low = _mm256_permute2f128_ps::<0x20>(fours[i], fours[4 + i]);
-                let high = _mm256_permute2f128_ps::<0x31>(fours[i], fours[4 + i]);
-                _mm256_storeu_ps(to.add((k + i) * step), low);
-                _mm256_storeu_ps(to.add((k + 4 + i) * step), high);
+    transpose::<8>(a, depth, step, to, |from, to| {
+        // SAFETY: `transpose` has asserted that i · row_stride + 8 values from `from` on are readable, for
+        // i ≤ 7.
+        let row = |i: usize| unsafe { _mm256_loadu_ps(from.add(i * a.row_stride)) };
+        let rows: [__m256; 8] = std::array::from_fn(row);
+        // Pairs of rows interleaved, then fours, then the halves exchanged.
+        let pairs: [__m256; 8] = std::array::from_fn(|i| {
+            let (a, b) = (rows[i / 2 * 2], rows[i / 2 * 2 + 1]);
+            if i % 2 == 0 {
+                _mm256_unpacklo_ps(a, b)
+            } else {
+                _mm256_unpackhi_ps(a, b)
             }
-            k += 8;
-        }
-        while k < depth {
-            for i in 0..8 {
-                *to.add(k * step + i) = *from.add(i * stride + k);
+        });
+        let fours: [__m256; 8] = std::array::from_fn(|i| {
+            let (half, within) = (i / 4 * 4, i % 4);
+            let (a, b) = (pairs[half + within / 2], pairs[half + 2 + within / 2]);
+            if within % 2 == 0 {
+                _mm256_shuffle_ps::<0b01_00_01_00>(a, b)
+            } else {
+                _mm256_shuffle_ps::<0b11_10_11_10>(a, b)
             }
-            k += 1;
+        });
+        for i in 0..4 {
+            let low = _mm256_permute2f128_ps::<0x20>(fours[i], fours[4 + i]);
+            let high = _mm256_permute2f128_ps::<0x31>(fours[i], fours[4 + i]);
+            // SAFETY: likewise, i · step + 8 values from `to` on are writable, for i ≤ 7.
+            unsafe {
+                _mm256_storeu_ps(to.add(i * step), low);
+                _mm256_storeu_ps(to.add((4 + i) * step), high);
+            }
         }
-    }
+    });
 }
 
 #[cfg(test)]
@@ -336,12 +314,11 @@ mod tests {
             let step = rows + 1;
             let mut to = vec![-1.0; depth * step];
             let a = Strided {
-                data: from.as_ptr(),
+                data: &from,
                 row_stride: stride,
                 column_stride: 1,
             };
-            // SAFETY: `from` has `rows` rows of `stride ≥ depth`, `to` has `depth` of `step`.
-            unsafe { pack_upright(a, rows, depth, step, to.as_mut_ptr()) };
+            pack_column_major(a, rows, depth, step, &mut to);
             for k in 0..depth {
                 for row in 0..rows {
                     assert_eq!(to[k * step + row], from[row * stride + k]);

@@ -11,18 +11,18 @@ pub fn reference(a: Matrix<'_>, b: Matrix<'_>, c: &mut [f32]) {
     assert_eq!(a.columns, b.rows, "reference: columns of a and rows of b");
     assert_eq!(c.len(), a.rows * b.columns, "reference: length of c");
     let (left, right) = (a.strided(), b.strided());
-    // SAFETY: `strided` checked that every element lies in the operands' memory, and `c` is
-    // row-major, of the right length and borrowed mutably.
+    // SAFETY: `strided` checked (rows − 1) · row_stride + (columns − 1) · column_stride < len for both
+    // operands; `c` is row-major, of length rows · columns and borrowed mutably.
     unsafe {
         matrixmultiply::sgemm(
             a.rows,
             a.columns,
             b.columns,
             1.0,
-            left.data,
+            left.data.as_ptr(),
             left.row_stride as isize,
             left.column_stride as isize,
-            right.data,
+            right.data.as_ptr(),
             right.row_stride as isize,
             right.column_stride as isize,
             0.0,
