@@ -15,6 +15,8 @@ use regraft_autograd::{
     Shape, Tensor, Trace, Var, VariableId, attributes,
 };
 use regraft_tensor::Detail;
+use regraft_tensor::kernels::random::{self, Key};
+use regraft_tensor::kernels::window::Window;
 
 /// The ops that have no formula in the interpreter: random numbers are what their generator makes.
 const WITHOUT_FORMULA: [&str; 3] = ["random_uniform", "random_normal", "bernoulli"];
@@ -227,6 +229,114 @@ proptest! {
         prop_assume!(checked != Ok(false));
         prop_assert!(checked.is_ok(), "{}\n{nodes}", checked.unwrap_err());
     }
+}
+
+fn tensor(shape: &[usize], seed: u64) -> Tensor {
+    let mut tensor = Tensor::zeros(shape);
+    random::normal(Key::new(seed, 1), 0, tensor.as_mut_slice());
+    tensor
+}
+
+/// What layers write: products with a bias, a normalization, an activation, of which passes make one op, with
+/// weights that are constant or not, and their gradients.
+#[test]
+fn products_and_what_follows_them_are_what_the_formulas_say() {
+    type Formula = for<'g> fn(Var<'g>) -> Var<'g>;
+    let activations: [Formula; 8] = [
+        |x| x,
+        |x| x.relu(),
+        |x| x.leaky_relu(0.3),
+        |x| x.sigmoid(),
+        |x| x.tanh(),
+        |x| x.silu(),
+        |x| x.gelu(),
+        |x| x.gelu_tanh(),
+    ];
+    type Product = for<'g> fn(Var<'g>, Var<'g>) -> Var<'g>;
+    let products: [(&[usize], &[usize], usize, Product); 4] = [
+        (&[5], &[5, 3], 3, |x, w| x.matmul(w)),
+        (&[2, 5], &[5, 3], 3, |x, w| x.matmul(w)),
+        (&[4, 5, 2], &[3, 2, 2, 3], 3, |x, w| {
+            x.convolution(w, Window::new(&[3, 2]).same_padding(&[4, 5]), 1)
+        }),
+        (&[4, 5, 2], &[3, 3, 2, 2], 4, |x, w| {
+            x.depthwise_convolution(w, Window::new(&[3, 3]).strides(&[1, 2]))
+        }),
+    ];
+    // Bit by bit: a bias, a factor, an offset, constant weights.
+    for (number, (sample, kernel, features, product)) in products.into_iter().enumerate() {
+        for (kind, activation) in activations.into_iter().enumerate() {
+            for parts in 0..16 {
+                let has = |part: usize| parts & (1 << part) != 0;
+                let graph = Graph::new();
+                let x = graph.samples("x", sample);
+                let mut weights = Vec::new();
+                let mut weight = |shape: &[usize]| {
+                    let value = tensor(shape, 10 + weights.len() as u64);
+                    weights.push(value.clone());
+                    match has(3) {
+                        true => graph.constant(value),
+                        false => graph.variable(VariableId(weights.len() - 1), "w", shape),
+                    }
+                };
+                let mut vars = vec![x, weight(kernel)];
+                let mut y = product(x, vars[1]);
+                for part in (0..3).filter(|&part| has(part)) {
+                    let it = weight(&[features]);
+                    vars.push(it);
+                    y = if part == 1 { y * it } else { y + it };
+                }
+                let y = activation(y);
+                let loss = y.square().mean_all();
+                let mut asked = vec![y];
+                asked.extend(graph.grad(loss, &vars).unwrap());
+                let fed = tensor(&[&[2], sample].concat(), 5);
+                for asked in [&asked[..1], &asked] {
+                    let nodes = graph.nodes_for(asked);
+                    let feeds = [Feed::F32(fed.as_slice())];
+                    let checked = check_program(&nodes, 2, &feeds, &weights);
+                    // Only where rounding may decide a comparison, nothing is compared.
+                    let near_jump = checked == Ok(false) && (kind == 1 || kind == 2);
+                    assert!(
+                        checked == Ok(true) || near_jump,
+                        "product {number}, activation {kind}, parts {parts:04b}: {checked:?}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// A training step of a classifier with a normalization, and one of attention.
+#[test]
+fn training_steps_are_what_the_formulas_say() {
+    let graph = Graph::new();
+    let x = graph.samples("x", &[6, 4]);
+    let labels = graph.input("labels", Shape::batch_of(&[]), DataType::I32);
+    let values = [
+        tensor(&[4, 8], 1),
+        tensor(&[8], 2),
+        tensor(&[8], 3),
+        tensor(&[8, 3], 4),
+        tensor(&[3], 5),
+    ];
+    let w: Vec<Var<'_>> = (values.iter().enumerate())
+        .map(|(index, value)| graph.variable(VariableId(index), "w", value.shape()))
+        .collect();
+    let (normal, mean, variance) = x.matmul(w[0]).batch_normalize(w[1], w[2], 1e-3);
+    let scores = normal.batch_matmul(normal, false, true).softmax();
+    let mixed = (scores.matmul(normal) + normal).gelu();
+    let centred = mixed - mixed.mean_keeping(&[2]);
+    let scaled = centred * (mixed.variance_keeping(&[2]) + 1e-3).rsqrt();
+    let logits = scaled.max(&[1]).matmul(w[3]) + w[4];
+    let loss = logits.softmax_cross_entropy(labels).mean_all();
+    let mut asked = vec![loss, logits.softmax(), mean, variance];
+    asked.extend(graph.grad(loss, &w).unwrap());
+    let (fed, labels) = (tensor(&[5, 6, 4], 9), [0, 2, 1, 1, 0]);
+    let feeds = [Feed::F32(fed.as_slice()), Feed::I32(&labels)];
+    let trace = graph.trace(&asked, 5, &feeds, &values, STEP).unwrap();
+    check_nodes(&trace).unwrap();
+    assert!(check_program(&graph.nodes_for(&asked), 5, &feeds, &values).is_ok());
 }
 
 /// y = x³, which the interpreter does not know.
