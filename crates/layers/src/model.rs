@@ -81,6 +81,12 @@ impl Model {
         self.revision.number()
     }
 
+    /// As [`revision`](Self::revision), with how often values were opened to training since then: what
+    /// holds all values, such as a program for prediction, knows by it whether they are still these.
+    pub fn version(&self) -> (u64, u64) {
+        self.revision.version()
+    }
+
     /// The same model once more, with the identity of its weights: only to be put back in its place.
     pub(crate) fn same(&self) -> Self {
         Model {

@@ -44,13 +44,13 @@ impl Topology {
 
 impl Model {
     /// The layer that looks up the strings of input `index`; none for an input of numbers.
-    pub fn string_layer(&self, index: usize) -> Option<&dyn Layer> {
-        self.topology.looks_up(index).map(|layer| &**layer)
+    pub fn string_layer(&self, index: usize) -> Option<&Arc<dyn Layer>> {
+        self.topology.looks_up(index)
     }
 
     /// The layer that spells the numbers of output `index`; none where they are numbers.
-    pub fn spelling_layer(&self, index: usize) -> Option<&dyn Layer> {
+    pub fn spelling_layer(&self, index: usize) -> Option<&Arc<dyn Layer>> {
         let layer = self.topology.gives(index)?;
-        layer.spell(0).is_some().then(|| &**layer)
+        layer.spell(0).is_some().then_some(layer)
     }
 }

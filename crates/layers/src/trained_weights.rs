@@ -52,6 +52,7 @@ impl Model {
             let help = "write it into a graph again with `emit`";
             return Err(Error::Model(detail.help(help)));
         }
+        self.revision.opened();
         Ok(TrainedWeights {
             store: &mut self.store,
             ids: &trained.ids,

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::Result;
 use crate::training::compile::Training;
+use crate::training::predict::Kept;
 
 /// A network of layers that can be trained, loaded and saved. [`Sequential`](crate::Sequential) and
 /// [`Functional`](crate::Functional) make it, [`Model::open`] reads it from a file.
@@ -28,6 +29,8 @@ pub struct Model {
     pub(crate) network: Network,
     pub(crate) training: Option<Training>,
     pub(crate) class_names: Option<Vec<String>>,
+    /// What prediction has compiled.
+    pub(crate) kept: Kept,
 }
 
 impl Clone for Model {
@@ -51,6 +54,7 @@ impl Clone for Model {
             network,
             training,
             class_names: self.class_names.clone(),
+            kept: Kept::default(),
         }
     }
 }
@@ -61,6 +65,7 @@ impl From<Network> for Model {
             network,
             training: None,
             class_names: None,
+            kept: Kept::default(),
         }
     }
 }

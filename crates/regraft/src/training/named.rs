@@ -2,41 +2,16 @@
 //! [`input_names`](regraft_layers::Model::input_names) and
 //! [`output_names`](regraft_layers::Model::output_names) give: the keys where the model has a dictionary.
 
-use std::collections::BTreeMap;
-
 use regraft_layers::losses::LossFunction;
 use regraft_layers::near;
-use regraft_tensor::{Detail, Tensor};
+use regraft_tensor::Detail;
 use serde_json::{Map, Value};
 
-use crate::training::input::{Data, IntoInputs};
+use crate::training::input::Data;
 use crate::training::objective::Objective;
 use crate::{Error, Model, Result};
 
 impl Model {
-    /// As [`predict_all`](Self::predict_all), with each output under its name.
-    ///
-    /// ```
-    /// use regraft::{Model, ndarray::Array2};
-    /// use regraft_layers::{Dense, Functional};
-    ///
-    /// let mut f = Functional::new();
-    /// let x = f.input([2]);
-    /// let (a, b) = (f.apply(Dense::new(1), &[x])?, f.apply(Dense::new(3), &[x])?);
-    /// let model: Model = f.model(&[("x", x)], &[("score", a), ("kind", b)])?.into();
-    /// let outputs = model.predict_named([("x", &Array2::<f32>::zeros((4, 2)))])?;
-    /// assert_eq!(outputs["kind"].shape(), [4, 3]);
-    /// # Ok::<(), regraft::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// As [`predict_all`](Self::predict_all).
-    pub fn predict_named<'a>(&self, x: impl IntoInputs<'a>) -> Result<BTreeMap<String, Tensor>> {
-        let outputs = self.predict_all(x)?;
-        let names = self.network.output_names();
-        Ok(names.into_iter().zip(outputs).collect())
-    }
-
     /// As [`losses`](Self::losses), by the names of the outputs, in any order.
     ///
     /// # Errors

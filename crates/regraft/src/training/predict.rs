@@ -1,29 +1,82 @@
-//! Prediction: the model's output for samples.
+//! Prediction by the model itself: with a predictor that it keeps.
 
-use regraft_autograd::{Feed, Run};
-use regraft_tensor::{Detail, Tensor};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::training::input::{Data, IntoInputs};
-use crate::training::prepare;
-use crate::training::steps::{Purpose, Steps, chunk_size, tensor};
-use crate::{Error, Model, Result};
+use regraft_tensor::Tensor;
+
+use crate::predictor::{Compiled, Predictor};
+use crate::training::input::IntoInputs;
+use crate::{Model, Result};
+
+/// What prediction has compiled of a model, and of which [version](regraft_layers::Model::version) of it.
+#[derive(Debug, Default)]
+pub(crate) struct Kept(Mutex<Option<((u64, u64), Arc<Compiled>)>>);
+
+impl Kept {
+    /// Lets it go, so that values that are trained now are not shared, and need not be copied.
+    pub fn forget(&mut self) {
+        *self = Kept::default();
+    }
+}
 
 impl Model {
+    /// What predicts as this model does now, apart from it: a [`Predictor`] is cheap to clone, and any
+    /// number of threads predict with it at the same time.
+    ///
+    /// # Errors
+    /// A model whose input shape is not known.
+    pub fn predictor(&self) -> Result<Predictor> {
+        let version = self.network.version();
+        // Whoever panicked while holding the lock has left what was there before.
+        let mut kept = self.kept.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let compiled = match kept.take() {
+            Some((of, compiled)) if of == version => compiled,
+            _ => Arc::new(Compiled::of(&self.network)?),
+        };
+        *kept = Some((version, compiled.clone()));
+        Ok(Predictor::new(compiled, self.class_names.clone()))
+    }
+
     /// The model's output for samples `x`, one row per sample. A model of several inputs takes a tuple
     /// or a list of arrays, `predict((&images, &sizes))`, or arrays by the inputs' names.
+    ///
+    /// The first call compiles the model, later ones use what was compiled until something of the model
+    /// changes; [`predictor`](Self::predictor) gives it.
     ///
     /// # Errors
     /// Data that do not fit the model, NaN or infinity among them; a model of several outputs.
     pub fn predict<'a>(&self, x: impl IntoInputs<'a>) -> Result<Tensor> {
-        let mut outputs = self.predict_all(x)?;
-        match (outputs.pop(), outputs.is_empty()) {
-            (Some(output), true) => Ok(output),
-            _ => {
-                let received = format!("{} outputs", outputs.len() + 1);
-                let detail = Detail::new(self.network.name(), "1 output", received);
-                Err(Error::Model(detail.help("call `predict_all`")))
-            }
-        }
+        self.predictor()?.predict(x)
+    }
+
+    /// As [`predict`](Self::predict), all outputs of the model in order.
+    ///
+    /// # Errors
+    /// Data that do not fit the model, NaN or infinity among them.
+    pub fn predict_all<'a>(&self, x: impl IntoInputs<'a>) -> Result<Vec<Tensor>> {
+        self.predictor()?.predict_all(x)
+    }
+
+    /// As [`predict_all`](Self::predict_all), with each output under its name.
+    ///
+    /// ```
+    /// use regraft::{Model, ndarray::Array2};
+    /// use regraft_layers::{Dense, Functional};
+    ///
+    /// let mut f = Functional::new();
+    /// let x = f.input([2]);
+    /// let (a, b) = (f.apply(Dense::new(1), &[x])?, f.apply(Dense::new(3), &[x])?);
+    /// let model: Model = f.model(&[("x", x)], &[("score", a), ("kind", b)])?.into();
+    /// let outputs = model.predict_named([("x", &Array2::<f32>::zeros((4, 2)))])?;
+    /// assert_eq!(outputs["kind"].shape(), [4, 3]);
+    /// # Ok::<(), regraft::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`predict_all`](Self::predict_all).
+    pub fn predict_named<'a>(&self, x: impl IntoInputs<'a>) -> Result<BTreeMap<String, Tensor>> {
+        self.predictor()?.predict_named(x)
     }
 
     /// As [`predict`](Self::predict), of a model whose output is spelled by a
@@ -33,53 +86,6 @@ impl Model {
     /// # Errors
     /// As [`predict`](Self::predict), and a model whose output are numbers.
     pub fn predict_strings<'a>(&self, x: impl IntoInputs<'a>) -> Result<Vec<String>> {
-        let model = &self.network;
-        let Some(layer) = model.spelling_layer(0) else {
-            let expected = "a last layer `StringLookup` with `invert`";
-            return Err(Error::Model(Detail::new(
-                model.name(),
-                expected,
-                "another one",
-            )));
-        };
-        let numbers = self.predict(x)?;
-        let spell = |&number: &f32| layer.spell(number as i32).unwrap_or_default();
-        Ok(numbers.as_slice().iter().map(spell).collect())
-    }
-
-    /// As [`predict`](Self::predict), all outputs of the model in order.
-    ///
-    /// # Errors
-    /// Data that do not fit the model, NaN or infinity among them.
-    pub fn predict_all<'a>(&self, x: impl IntoInputs<'a>) -> Result<Vec<Tensor>> {
-        let model = &self.network;
-        let inputs = prepare::check_inputs("x", model, x.into_inputs()?)?;
-        let mut steps = Steps::new(model, Purpose::Predict, false)?;
-        let shapes = model.output_shapes();
-        let samples = inputs.first().map_or(0, Data::len);
-        let chunk = chunk_size(steps.rest(), samples);
-        let program = steps.rest_mut();
-        let mut predictions: Vec<Vec<f32>> = shapes
-            .iter()
-            .map(|shape| Vec::with_capacity(shape.len(samples)))
-            .collect();
-        let mut buffers = vec![Vec::new(); inputs.len()];
-        let mut from = 0;
-        while from < samples {
-            let to = (from + chunk).min(samples);
-            let inputs = inputs.iter().zip(&mut buffers);
-            let feeds: Vec<Feed<'_>> = inputs
-                .map(|(input, buffer)| input.feed(from, to, buffer))
-                .collect();
-            program.run(to - from, &feeds, model.weights(), Run::default())?;
-            for (output, rows) in predictions.iter_mut().enumerate() {
-                rows.extend_from_slice(program.output(output));
-            }
-            from = to;
-        }
-        let outputs = shapes.iter().zip(predictions);
-        outputs
-            .map(|(shape, rows)| tensor(shape, samples, rows))
-            .collect()
+        self.predictor()?.predict_strings(x)
     }
 }

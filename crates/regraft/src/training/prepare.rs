@@ -2,7 +2,7 @@
 //! at all? What is wrong is said here, with its place, not after an hour.
 
 use regraft_autograd::{DataType, Shape};
-use regraft_layers::{ElementType, Loss, Model};
+use regraft_layers::{Loss, Model};
 use regraft_tensor::Detail;
 
 use crate::metrics;
@@ -10,6 +10,7 @@ use crate::training::batches::Dataset;
 use crate::training::compile::Training;
 use crate::training::fit::{Fit, Validation};
 use crate::training::input::{Data, Values};
+use crate::training::inputs::{Inputs, check_finite};
 use crate::training::named;
 use crate::training::objective::Objective;
 use crate::training::steps::targets_of;
@@ -83,7 +84,7 @@ pub(crate) fn dataset<'a>(
     inputs: Vec<Data<'a>>,
     targets: Vec<Data<'a>>,
 ) -> Result<Dataset<'a>> {
-    let inputs = check_inputs(x, model, inputs)?;
+    let inputs = Inputs::of(model)?.check(x, inputs)?;
     let samples = inputs.first().map_or(0, Data::len);
     let targets = named::data_in_order(y, &model.output_names(), targets)?;
     let (losses, outputs) = (objective.losses(model)?, model.output_shapes());
@@ -122,127 +123,6 @@ pub(crate) fn dataset<'a>(
         weights: None,
         members: None,
     })
-}
-
-/// Inputs of the model's shapes and types, without NaN or infinity.
-pub(crate) fn check_inputs<'a>(
-    name: &str,
-    model: &Model,
-    inputs: Vec<Data<'a>>,
-) -> Result<Vec<Data<'a>>> {
-    if !model.is_built() {
-        return Err(Error::Model(
-            Detail::new(
-                model.name(),
-                "a model whose input shape is known",
-                "one without",
-            )
-            .help("begin it with `Input::new([…])`"),
-        ));
-    }
-    let (shapes, types) = (model.input_shapes(), model.input_element_types());
-    let names = model.input_names();
-    let inputs = named::data_in_order(name, &names, inputs)?;
-    if inputs.len() != shapes.len() {
-        let expected = format!("{} arrays, one per input of the model", shapes.len());
-        let detail = Detail::new(name, expected, inputs.len());
-        let help = format!("the inputs are {names:?}; pass a tuple or a list of arrays");
-        return Err(Error::Data(detail.help(help)));
-    }
-    let samples = inputs.first().map_or(0, Data::len);
-    let several = inputs.len() > 1;
-    let mut checked = Vec::with_capacity(inputs.len());
-    let expectations = shapes.into_iter().zip(types).zip(&names);
-    for (index, (input, ((shape, element_type), layer))) in
-        inputs.into_iter().zip(expectations).enumerate()
-    {
-        let at = match several {
-            true => format!("{name} of input {layer:?}"),
-            false => name.to_string(),
-        };
-        let name = at.as_str();
-        regraft_data::check_not_empty(name, input.shape())?;
-        regraft_data::check_same_samples(("x", samples), (name, input.len()))?;
-        let expected = shape.sample().unwrap_or_default();
-        if input.shape().get(1..) != Some(&expected[..]) {
-            let expected = format!("shape {shape} for the input layer {layer:?}");
-            let received = format!("shape {:?}", input.shape());
-            let help = shape_help(&shape.sample().unwrap_or_default(), input.shape());
-            return Err(Error::Data(
-                Detail::new(name, expected, received).help(help),
-            ));
-        }
-        let input = match (model.string_layer(index), &input.values) {
-            (Some(layer), _) => input.looked_up(name, layer)?,
-            (None, Values::Strings(_)) => {
-                let expected = format!("{} numbers", element_type.name());
-                let detail = Detail::new(name, expected, "strings");
-                let help = "strings go into `Input::strings`, and from there into a `StringLookup`";
-                return Err(Error::Data(detail.help(help)));
-            }
-            (None, _) => input,
-        };
-        check_finite(name, &input)?;
-        checked.push(of_type(name, input, element_type)?);
-    }
-    Ok(checked)
-}
-
-/// The same numbers as elements of the type that an input layer takes.
-fn of_type<'a>(name: &str, data: Data<'a>, element_type: ElementType) -> Result<Data<'a>> {
-    let row = data.row().max(1);
-    let refuse = |index: usize, received: &dyn std::fmt::Display| {
-        let at = format!("{name}, sample {}, element {}", index / row, index % row);
-        let expected = format!("numbers of {element_type}, which the model takes");
-        Err(Error::Data(Detail::new(at, expected, received)))
-    };
-    if element_type == ElementType::Bool {
-        return Ok(data.into_truths());
-    }
-    if element_type.is_float() {
-        return Ok(match data.values {
-            Values::Bytes(_) => data,
-            _ => data.into_floats(),
-        });
-    }
-    let data = data.widened();
-    let fits = |value: i64| element_type.range().contains(&value);
-    match &data.values {
-        Values::I32(values) => match values.iter().position(|&value| !fits(value.into())) {
-            Some(index) => refuse(index, &values[index]),
-            None => Ok(data),
-        },
-        Values::F32(values) => {
-            let fits = |value: f32| value.fract() == 0.0 && fits(value as i64);
-            match values.iter().position(|&value| !fits(value)) {
-                Some(index) => refuse(index, &values[index]),
-                None => Ok(data.into_integers()),
-            }
-        }
-        Values::Bytes(_) | Values::Strings(_) => {
-            unreachable!("strings have been looked up, and bytes widened")
-        }
-    }
-}
-
-/// What is probably wrong with an array of this shape where samples of shape `expected` belong.
-fn shape_help(expected: &[usize], received: &[usize]) -> String {
-    let sample = received.get(1..).unwrap_or_default();
-    match (expected, sample) {
-        (expected, _) if received == expected => {
-            "the first axis counts the samples; a single one needs an axis of size 1".to_string()
-        }
-        ([height, width, channels], [c, h, w]) if (h, w, c) == (height, width, channels) => {
-            "channels come last: permute the axes of (samples, channels, height, width)".to_string()
-        }
-        ([height, width, channels], [h, w, c]) if (h, w) == (height, width) => {
-            format!("the images have {c} channels where the model takes {channels}")
-        }
-        ([height, width, channels], [h, w, c]) if c == channels => {
-            format!("the images are {h}×{w} where the model takes {height}×{width}; resize them")
-        }
-        _ => "the first axis counts the samples".to_string(),
-    }
 }
 
 /// The class numbers of the samples, if they have one each.
@@ -318,27 +198,6 @@ fn check_classes(name: &str, labels: &[i32], classes: usize, ignored: Option<i32
             format!("a label in 0..{classes}, or {ignored}, which is ignored"),
             labels[row],
         ))),
-    }
-}
-
-fn check_finite(name: &str, data: &Data<'_>) -> Result<()> {
-    let Values::F32(values) = &data.values else {
-        return Ok(());
-    };
-    if regraft_data::all_finite(values) {
-        return Ok(());
-    }
-    let row = data.row().max(1);
-    match values.iter().position(|value| !value.is_finite()) {
-        None => Ok(()),
-        Some(index) => Err(Error::Data(
-            Detail::new(
-                format!("{name}, sample {}, element {}", index / row, index % row),
-                "a finite number",
-                values[index],
-            )
-            .help("remove or replace the sample"),
-        )),
     }
 }
 

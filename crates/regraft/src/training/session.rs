@@ -41,8 +41,12 @@ impl<'s, 'd> Session<'s, 'd> {
         options: &Fit<'_>,
     ) -> Result<Self> {
         let Model {
-            network, training, ..
+            network,
+            training,
+            kept,
+            ..
         } = &mut *model;
+        kept.forget();
         let training = training.as_mut().ok_or_else(not_compiled)?;
         let mut steps = training_steps(network, training, data)?;
         require_training(network, &steps)?;

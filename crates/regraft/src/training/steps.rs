@@ -10,6 +10,7 @@ use regraft_layers::{Mode, Model, Trained};
 
 use crate::training::feeds::Feeds;
 use crate::training::input::Data;
+use crate::training::inputs::Inputs;
 use crate::training::objective::Objective;
 use crate::{Error, Result};
 
@@ -56,7 +57,6 @@ pub(crate) enum Purpose<'a> {
         objective: &'a Objective,
         weighted: bool,
     },
-    Predict,
 }
 
 impl Steps {
@@ -65,71 +65,61 @@ impl Steps {
     /// With `keep_features`, the frozen prefix becomes a program of its own.
     pub fn new(model: &Model, purpose: Purpose<'_>, keep_features: bool) -> Result<Steps> {
         let graph = Graph::new();
-        let inputs: Vec<Var<'_>> = model
-            .input_shapes()
-            .into_iter()
-            .zip(model.input_types())
-            .map(|(shape, data_type)| graph.input("input", shape, data_type))
-            .collect();
+        let inputs = Inputs::of(model)?.in_graph(&graph);
         let mode = match purpose {
             Purpose::Train { .. } => Mode::Training,
             Purpose::Evaluate { .. } => Mode::Inference,
-            // The program is run once, now.
-            Purpose::Predict => Mode::Constant,
         };
         let (outputs, emission) = model.emit(&graph, &inputs, mode)?;
         let output_count = outputs.len();
         let mut asked = outputs;
         let mut steps = StepOutputs::default();
-        if let Purpose::Train {
+        let (Purpose::Train {
             objective,
             weighted,
         }
         | Purpose::Evaluate {
             objective,
             weighted,
-        } = purpose
-        {
-            let mut targets = Vec::with_capacity(output_count);
-            for (loss, predictions) in objective.losses(model)?.into_iter().zip(&asked) {
-                let (shape, data_type) = targets_of(loss, model, &predictions.shape())?;
-                targets.push(graph.input("targets", shape, data_type));
-                steps
-                    .links
-                    .push(loss.get().ok().and_then(|loss| loss.link(*predictions)));
-            }
-            let weights =
-                weighted.then(|| graph.input("sample_weight", [Dim::Batch], DataType::F32));
-            let (mut total, parts) =
-                objective.apply(model, &targets, &asked, &emission.masks, weights)?;
-            for &penalty in &emission.penalties {
-                total = total + penalty;
-            }
-            steps.loss = Some(asked.len());
-            asked.push(total.named("loss"));
-            if output_count > 1 {
-                steps.losses = (asked.len()..asked.len() + parts.len()).collect();
-                asked.extend(parts);
-            }
-            for mask in &emission.masks {
-                steps.masks.push(mask.is_some().then_some(asked.len()));
-                asked.extend(*mask);
-            }
-            if let Purpose::Train { .. } = purpose {
-                let wrt: Vec<Var<'_>> = emission.trainable.iter().map(|(_, var)| *var).collect();
-                let gradients = graph.gradients(total, &wrt)?;
-                // What no gradient reaches is left alone, weight decay included, as Keras leaves it.
-                for ((id, _), gradient) in emission.trainable.iter().zip(gradients.values) {
-                    if let Some(gradient) = gradient {
-                        steps.gradients.push((*id, asked.len()));
-                        asked.push(gradient);
-                    }
+        }) = purpose;
+        let mut targets = Vec::with_capacity(output_count);
+        for (loss, predictions) in objective.losses(model)?.into_iter().zip(&asked) {
+            let (shape, data_type) = targets_of(loss, model, &predictions.shape())?;
+            targets.push(graph.input("targets", shape, data_type));
+            steps
+                .links
+                .push(loss.get().ok().and_then(|loss| loss.link(*predictions)));
+        }
+        let weights = weighted.then(|| graph.input("sample_weight", [Dim::Batch], DataType::F32));
+        let (mut total, parts) =
+            objective.apply(model, &targets, &asked, &emission.masks, weights)?;
+        for &penalty in &emission.penalties {
+            total = total + penalty;
+        }
+        steps.loss = Some(asked.len());
+        asked.push(total.named("loss"));
+        if output_count > 1 {
+            steps.losses = (asked.len()..asked.len() + parts.len()).collect();
+            asked.extend(parts);
+        }
+        for mask in &emission.masks {
+            steps.masks.push(mask.is_some().then_some(asked.len()));
+            asked.extend(*mask);
+        }
+        if let Purpose::Train { .. } = purpose {
+            let wrt: Vec<Var<'_>> = emission.trainable.iter().map(|(_, var)| *var).collect();
+            let gradients = graph.gradients(total, &wrt)?;
+            // What no gradient reaches is left alone, weight decay included, as Keras leaves it.
+            for ((id, _), gradient) in emission.trainable.iter().zip(gradients.values) {
+                if let Some(gradient) = gradient {
+                    steps.gradients.push((*id, asked.len()));
+                    asked.push(gradient);
                 }
-                steps.stopped_at = gradients.stopped_at;
-                for &(id, value) in &emission.updates {
-                    steps.updates.push((id, asked.len()));
-                    asked.push(value);
-                }
+            }
+            steps.stopped_at = gradients.stopped_at;
+            for &(id, value) in &emission.updates {
+                steps.updates.push((id, asked.len()));
+                asked.push(value);
             }
         }
         graph.check()?;
@@ -168,11 +158,6 @@ impl Steps {
     /// The program that is run at every step.
     pub fn rest(&self) -> &Program {
         self.rest.program()
-    }
-
-    /// The program that is run at every step, to be run alone (if there is no prefix).
-    pub fn rest_mut(&mut self) -> &mut Workspace {
-        &mut self.rest
     }
 
     /// The program whose results can be kept, if there is one.

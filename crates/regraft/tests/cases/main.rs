@@ -20,6 +20,7 @@ mod no_weights;
 mod nothing_trained;
 mod operations;
 mod policies;
+mod predictor;
 mod pytorch;
 mod resizing;
 mod resuming;

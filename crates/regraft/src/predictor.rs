@@ -1,0 +1,187 @@
+//! A model made ready to predict: owned, shared by threads, its weights folded and packed once.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use regraft_autograd::{Feed, Graph, Program, Run, Shape, Workspace};
+use regraft_layers::{Layer, Mode, Model as Network};
+use regraft_tensor::{Detail, Tensor};
+
+use crate::training::input::{Data, IntoInputs};
+use crate::training::inputs::Inputs;
+use crate::training::steps::{chunk_size, tensor};
+use crate::{Error, Result};
+
+/// What predicts as a model did when [`Model::predictor`](crate::Model::predictor) made it, whatever becomes
+/// of the model.
+///
+/// A clone is the same predictor, and any number of threads predict with it at the same time: nothing is
+/// shared but what never changes, and nobody waits for anybody. Predictions are the model's own, bit for bit.
+///
+/// ```
+/// use regraft::prelude::*;
+///
+/// let model = Sequential::new(layers![Input::new([4]), Dense::new(3).activation("softmax")])?;
+/// let predictor = model.predictor()?;
+/// let x = Array2::<f32>::ones((2, 4));
+/// let expected = model.predict(&x)?;
+/// let server = std::thread::spawn(move || predictor.predict(&x));
+/// assert_eq!(server.join().expect("it predicts")?, expected);
+/// # Ok::<(), regraft::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Predictor {
+    compiled: Arc<Compiled>,
+    class_names: Option<Arc<[String]>>,
+}
+
+/// A model compiled for prediction: all its weights are constants.
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    /// The model's.
+    name: String,
+    program: Program,
+    inputs: Inputs,
+    shapes: Vec<Shape>,
+    output_names: Vec<String>,
+    /// What spells the numbers of the first output, if something does.
+    spelling: Option<Arc<dyn Layer>>,
+    pool: Pool,
+}
+
+impl Compiled {
+    pub fn of(model: &Network) -> Result<Self> {
+        let inputs = Inputs::of(model)?;
+        let graph = Graph::new();
+        let (outputs, _) = model.emit(&graph, &inputs.in_graph(&graph), Mode::Constant)?;
+        Ok(Compiled {
+            name: model.name().to_string(),
+            program: Program::compile(&graph, &outputs)?,
+            inputs,
+            shapes: model.output_shapes(),
+            output_names: model.output_names(),
+            spelling: model.spelling_layer(0).cloned(),
+            pool: Pool::new(),
+        })
+    }
+}
+
+impl Predictor {
+    pub(crate) fn new(compiled: Arc<Compiled>, class_names: Option<Vec<String>>) -> Self {
+        Predictor {
+            compiled,
+            class_names: class_names.map(Into::into),
+        }
+    }
+
+    /// The names of the classes, in the order of the outputs, if they are known.
+    pub fn class_names(&self) -> Option<&[String]> {
+        self.class_names.as_deref()
+    }
+
+    /// The model's output for samples `x`; see [`Model::predict`](crate::Model::predict).
+    ///
+    /// # Errors
+    /// As that.
+    pub fn predict<'a>(&self, x: impl IntoInputs<'a>) -> Result<Tensor> {
+        let mut outputs = self.predict_all(x)?;
+        match (outputs.pop(), outputs.is_empty()) {
+            (Some(output), true) => Ok(output),
+            _ => {
+                let received = format!("{} outputs", outputs.len() + 1);
+                let detail = Detail::new(&self.compiled.name, "1 output", received);
+                Err(Error::Model(detail.help("call `predict_all`")))
+            }
+        }
+    }
+
+    /// As [`predict_all`](Self::predict_all), with each output under its name.
+    ///
+    /// # Errors
+    /// As [`predict_all`](Self::predict_all).
+    pub fn predict_named<'a>(&self, x: impl IntoInputs<'a>) -> Result<BTreeMap<String, Tensor>> {
+        let outputs = self.predict_all(x)?;
+        let names = self.compiled.output_names.iter().cloned();
+        Ok(names.zip(outputs).collect())
+    }
+
+    /// As [`predict`](Self::predict), as strings; see
+    /// [`Model::predict_strings`](crate::Model::predict_strings).
+    ///
+    /// # Errors
+    /// As that.
+    pub fn predict_strings<'a>(&self, x: impl IntoInputs<'a>) -> Result<Vec<String>> {
+        let Some(layer) = &self.compiled.spelling else {
+            let expected = "a last layer `StringLookup` with `invert`";
+            let detail = Detail::new(&self.compiled.name, expected, "another one");
+            return Err(Error::Model(detail));
+        };
+        let numbers = self.predict(x)?;
+        let spell = |&number: &f32| layer.spell(number as i32).unwrap_or_default();
+        Ok(numbers.as_slice().iter().map(spell).collect())
+    }
+
+    /// As [`predict`](Self::predict), all outputs of the model in order.
+    ///
+    /// # Errors
+    /// Data that do not fit the model, NaN or infinity among them.
+    pub fn predict_all<'a>(&self, x: impl IntoInputs<'a>) -> Result<Vec<Tensor>> {
+        let Compiled {
+            program,
+            inputs,
+            shapes,
+            pool,
+            ..
+        } = &*self.compiled;
+        let inputs = inputs.check("x", x.into_inputs()?)?;
+        let samples = inputs.first().map_or(0, Data::len);
+        let chunk = chunk_size(program, samples);
+        let predictions = shapes
+            .iter()
+            .map(|shape| Vec::with_capacity(shape.len(samples)));
+        let mut predictions: Vec<Vec<f32>> = predictions.collect();
+        let mut buffers = vec![Vec::new(); inputs.len()];
+        let mut workspace = pool.take().unwrap_or_else(|| program.workspace());
+        let no_variables: [Tensor; 0] = [];
+        for from in (0..samples).step_by(chunk) {
+            let to = (from + chunk).min(samples);
+            let inputs = inputs.iter().zip(&mut buffers);
+            let feeds = inputs.map(|(input, buffer)| input.feed(from, to, buffer));
+            let feeds: Vec<Feed<'_>> = feeds.collect();
+            workspace.run(to - from, &feeds, &no_variables, Run::default())?;
+            for (output, rows) in predictions.iter_mut().enumerate() {
+                rows.extend_from_slice(workspace.output(output));
+            }
+        }
+        pool.put_back(workspace);
+        let outputs = shapes.iter().zip(predictions);
+        outputs
+            .map(|(shape, rows)| tensor(shape, samples, rows))
+            .collect()
+    }
+}
+
+/// Workspaces that nobody uses just now. Whoever finds a place locked goes on to the next one, and makes a
+/// new workspace, or drops one, where there is none: nobody ever waits.
+#[derive(Debug)]
+struct Pool(Box<[Mutex<Option<Workspace>>]>);
+
+impl Pool {
+    /// One place for each thread that can run at the same time.
+    fn new() -> Self {
+        let threads = std::thread::available_parallelism().map_or(8, usize::from);
+        Pool((0..threads).map(|_| Mutex::new(None)).collect())
+    }
+
+    fn take(&self) -> Option<Workspace> {
+        let mut places = self.0.iter().filter_map(|place| place.try_lock().ok());
+        places.find_map(|mut place| place.take())
+    }
+
+    fn put_back(&self, workspace: Workspace) {
+        let mut places = self.0.iter().filter_map(|place| place.try_lock().ok());
+        if let Some(mut place) = places.find(|place| place.is_none()) {
+            *place = Some(workspace);
+        }
+    }
+}
