@@ -249,13 +249,9 @@ impl Checkpoint {
             for variable in &mut optimizer.variables {
                 variable.path.clear();
             }
-            let outer = std::mem::take(&mut optimizer.loss_scale);
-            match target {
-                Family::Containers => optimizer.loss_scale = outer,
-                // Where Keras lists all variables in one.
-                Family::Legacy => drop(optimizer.variables.splice(..0, outer)),
-                Family::Names if outer.is_empty() => {}
-                Family::Names => dropped.push("the loss scaling's state".to_string()),
+            if target == Family::Names && !optimizer.loss_scale.is_empty() {
+                optimizer.loss_scale.clear();
+                dropped.push("the loss scaling's state".to_string());
             }
         }
         Ok(())

@@ -116,20 +116,25 @@ fn write_to(out: impl Write, checkpoint: &Checkpoint) -> Result<()> {
         put_weights(weights.group(TOP_LEVEL)?, &[])?;
     }
     if let (true, Some(optimizer)) = (is_model, &checkpoint.optimizer) {
-        put_weights(root.group(OPTIMIZER_WEIGHTS)?, &optimizer.variables)
-            .map_err(|error| error.in_file(OPTIMIZER_WEIGHTS))?;
+        let scaling = optimizer.loss_scale.iter();
+        put_weights(
+            root.group(OPTIMIZER_WEIGHTS)?,
+            scaling.chain(&optimizer.variables),
+        )
+        .map_err(|error| error.in_file(OPTIMIZER_WEIGHTS))?;
     }
     root.write_to(out)
 }
 
-fn put_weights<'a>(group: &mut NewGroup<'a>, weights: &'a [SavedWeight]) -> Result<()> {
-    let names: Vec<String> = weights
-        .iter()
-        .enumerate()
-        .map(|(i, weight)| weight.name.clone().unwrap_or_else(|| i.to_string()))
-        .collect();
-    for (name, weight) in names.iter().zip(weights) {
-        group.dataset(name, &weight.tensor)?;
+fn put_weights<'a>(
+    group: &mut NewGroup<'a>,
+    weights: impl IntoIterator<Item = &'a SavedWeight>,
+) -> Result<()> {
+    let mut names = Vec::new();
+    for (i, weight) in weights.into_iter().enumerate() {
+        let name = weight.name.clone().unwrap_or_else(|| i.to_string());
+        group.dataset(&name, &weight.tensor)?;
+        names.push(name);
     }
     group.texts("weight_names", &names)
 }
@@ -175,10 +180,15 @@ pub(crate) fn from_tree(root: &Group) -> Result<Checkpoint> {
         }
     }
     if let Some(group) = root.group(OPTIMIZER_WEIGHTS) {
+        let mut variables = weights(group, OPTIMIZER_WEIGHTS)?;
+        // A loss scaling lists its own variables before those of the optimizer within.
+        let scale = |weight: &SavedWeight| weight.variable() == Some("dynamic_scale");
+        let own = variables.iter().position(scale).map_or(0, |last| last + 1);
+        let loss_scale = variables.drain(..own).collect();
         checkpoint.optimizer = Some(SavedOptimizer {
             name: None,
-            variables: weights(group, OPTIMIZER_WEIGHTS)?,
-            loss_scale: Vec::new(),
+            variables,
+            loss_scale,
         });
     }
     let version = |name| group.text(name).or(root.text(name)).map(str::to_string);

@@ -5,6 +5,7 @@ mod keys;
 pub(crate) mod layout;
 pub(crate) mod load;
 pub(crate) mod load_report;
+pub(crate) mod loss_scaling;
 mod matching;
 pub(crate) mod name_map;
 mod open;

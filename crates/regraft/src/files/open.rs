@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use regraft_io::{Checkpoint, Format};
+use regraft_io::{Checkpoint, Format, SavedOptimizer};
 use regraft_layers::Model as Network;
 use regraft_optimizers::{Error as OptimizerError, Optimizer};
 use regraft_tensor::Detail;
@@ -12,6 +12,7 @@ use crate::files::keras2;
 use crate::files::keys::OWN_METRICS;
 use crate::files::load::{Load, saved_class_names};
 use crate::files::load_report::LoadReport;
+use crate::files::loss_scaling::LossScaling;
 use crate::files::vocabularies;
 use crate::registry::Registry;
 use crate::training::compile::{Training, UnknownOptimizer};
@@ -100,7 +101,15 @@ impl Model {
         if let Some(config) = compiled {
             let own = checkpoint.metadata.entries.get(OWN_METRICS);
             let own = own.and_then(|text| serde_json::from_str(text).ok());
-            let mut training = training(config, own.as_ref(), &outputs, registry, &mut unknown)?;
+            let memory = checkpoint.optimizer.as_ref();
+            let mut training = training(
+                config,
+                memory,
+                own.as_ref(),
+                &outputs,
+                registry,
+                &mut unknown,
+            )?;
             if let Some(unknown) = &mut training.unknown_optimizer {
                 unknown.memory = checkpoint.optimizer.clone();
                 // Without the folder that it lies in, which each kind of file has its own of.
@@ -161,6 +170,7 @@ fn is_empty(config: &Value) -> bool {
 /// of a legacy one. Each part that is known is there; why the others are not is added to `unknown`.
 fn training(
     config: &Value,
+    memory: Option<&SavedOptimizer>,
     own_metrics: Option<&Value>,
     outputs: &[String],
     registry: &Registry,
@@ -179,6 +189,7 @@ fn training(
         Value::Null => &config["optimizer_config"],
         optimizer => optimizer,
     };
+    let (optimizer, loss_scaling) = LossScaling::around(optimizer, memory);
     let (optimizer, unknown_optimizer) = match registry.optimizer(optimizer) {
         Ok(known) => (known, None),
         Err(error) => {
@@ -198,6 +209,7 @@ fn training(
     let mut training = Training::new(optimizer, objective, metrics("metrics"));
     training.weighted_metrics = metrics("weighted_metrics");
     training.unknown_optimizer = unknown_optimizer;
+    training.loss_scaling = loss_scaling;
     Ok(training)
 }
 

@@ -114,6 +114,11 @@ impl Model {
                 None => Some(optimizer_state::saved(model, &compiled.optimizer)),
                 Some(unknown) => unknown.memory.clone(),
             };
+            if let (Some(memory), Some(scaling)) =
+                (&mut checkpoint.optimizer, &compiled.loss_scaling)
+            {
+                memory.loss_scale = scaling.memory();
+            }
             let outputs = model.output_names().len();
             let mut config = match format {
                 Format::KerasArchive(_) => Some(compiled.config(outputs)),

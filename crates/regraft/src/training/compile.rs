@@ -9,6 +9,7 @@ use regraft_optimizers::{IntoOptimizer, Optimizer};
 use regraft_tensor::Detail;
 use serde_json::{Value, json};
 
+use crate::files::loss_scaling::LossScaling;
 use crate::metrics::IntoMetrics;
 use crate::training::compiled_metrics::CompiledMetrics;
 use crate::training::objective::Objective;
@@ -25,6 +26,8 @@ pub(crate) struct Training {
     /// What the file says of an optimizer that is not known here. [`optimizer`](Self::optimizer) only
     /// stands in its place then, and trains nothing.
     pub unknown_optimizer: Option<Box<UnknownOptimizer>>,
+    /// Around the optimizer, in files.
+    pub loss_scaling: Option<LossScaling>,
     pub metrics: CompiledMetrics,
     pub weighted_metrics: CompiledMetrics,
     /// The names of the outputs, if there are several: metrics and losses are told apart by them.
@@ -46,6 +49,7 @@ impl Training {
             optimizer,
             objective,
             unknown_optimizer: None,
+            loss_scaling: None,
             metrics,
             weighted_metrics: CompiledMetrics::default(),
             output_names: Vec::new(),
@@ -107,10 +111,7 @@ impl Training {
     pub fn config(&self, outputs: usize) -> Value {
         let (loss, loss_weights) = self.objective.config();
         json!({
-            "optimizer": match &self.unknown_optimizer {
-                None => self.optimizer.config(),
-                Some(unknown) => unknown.config.clone(),
-            },
+            "optimizer": self.optimizer_config(false),
             "loss": loss,
             "loss_weights": loss_weights,
             "metrics": self.metrics.config(outputs, false),
@@ -119,6 +120,17 @@ impl Training {
             "steps_per_execution": 1,
             "jit_compile": false,
         })
+    }
+
+    fn optimizer_config(&self, legacy: bool) -> Value {
+        let optimizer = match &self.unknown_optimizer {
+            None => self.optimizer.config(),
+            Some(unknown) => unknown.config.clone(),
+        };
+        match &self.loss_scaling {
+            None => optimizer,
+            Some(scaling) => scaling.config(optimizer, legacy),
+        }
     }
 
     /// All metrics, if there are some that Keras does not have.
@@ -135,7 +147,7 @@ impl Training {
     /// How Keras stores it in a legacy `.h5` model.
     pub fn legacy_config(&self, outputs: usize) -> Value {
         let config = self.config(outputs);
-        let optimizer = &config["optimizer"];
+        let optimizer = self.optimizer_config(true);
         json!({
             "loss": config["loss"],
             "metrics": config["metrics"],
@@ -219,6 +231,7 @@ impl Model {
         let training = self.training_mut()?;
         training.optimizer = optimizer;
         training.unknown_optimizer = None;
+        training.loss_scaling = None;
         Ok(self)
     }
 

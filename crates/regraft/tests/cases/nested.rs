@@ -110,6 +110,7 @@ fn written_for_keras() {
         "dict-outputs",
         "nested-h5/random",
         "wrapped-layers",
+        "mixed-precision",
     ];
     for of in of {
         for entry in std::fs::read_dir(case(of)).unwrap() {
