@@ -247,6 +247,35 @@ impl Own<'_> {
                 }
             }
         }
+        self.single_weights(training)
+    }
+
+    /// Trained and saved with weights that were frozen or trained alone, of which Keras knows nothing: it
+    /// opens the files, with the optimizer's memory where that is as long as it thinks.
+    fn single_weights(&mut self, training: &Value) -> Result<()> {
+        for (name, also_trained) in [("frozen alone", false), ("trained alone", true)] {
+            for format in ["keras", "h5"] {
+                let mut model = of_layers(layers![
+                    Input::new([12]),
+                    Dense::new(8).activation("relu"),
+                    BatchNormalization::new(),
+                    Dense::new(4),
+                ])?;
+                draw_weights(&mut model, 98)?;
+                model.freeze(["dense_1/kernel", "batch_normalization/moving_mean"])?;
+                if also_trained {
+                    model.freeze("dense")?;
+                    model.unfreeze("dense/bias")?;
+                }
+                let loss = SparseCategoricalCrossentropy::from_logits();
+                model.compile("adam", loss, ["accuracy"])?;
+                train(&mut model, training)?;
+                let file = format!("{}.{format}", name.replace(' ', "_"));
+                model.save(self.directory.join(&file))?;
+                let name = format!("{name}, {format}");
+                self.add(&name, &file, format, &model, &training["x"], Vec::new())?;
+            }
+        }
         Ok(())
     }
 

@@ -11,20 +11,20 @@ use crate::call::{Emission, Mode};
 use crate::emit::{Scene, Value};
 use crate::layer::{LayerKind, LayerSpec};
 use crate::layers::Input;
-use crate::names::{snake_case, unique_name};
+use crate::names::{near, snake_case, unique_name};
 use crate::topology::{Body, DEEPEST, Entry, LayerCall, Topology, ValueId, ValueSpec, join};
 use crate::weight::{Weight, WeightStore, Weights};
 use crate::{ElementType, Error, Freezing, Layer, Model, Result};
 
 impl Model {
     /// Adds a layer that is not connected yet, and returns its position.
-    pub(crate) fn insert(&mut self, spec: LayerSpec) -> Result<usize> {
+    pub(crate) fn insert(&mut self, mut spec: LayerSpec) -> Result<usize> {
         let class_name = match &spec.kind {
             LayerKind::Leaf(layer) => layer.class_name().to_string(),
             LayerKind::Nested(model) => model.class_name().to_string(),
         };
         let taken = |name: &str| self.topology.layers.iter().any(|entry| entry.name == name);
-        let name = match spec.name {
+        let name = match spec.name.take() {
             None => self.free_name(&snake_case(&class_name)),
             Some(name) if taken(&name) => {
                 return Err(Error::Name(
@@ -44,7 +44,7 @@ impl Model {
             Some(name) => name,
         };
         let (path, stream) = (name.clone(), self.next_stream());
-        let entry = self.entry(spec.kind, (spec.freezing, spec.policy), name, &path, stream)?;
+        let entry = self.entry(spec, name, &path, stream)?;
         self.topology.layers.push(entry);
         self.revision.renew();
         Ok(self.topology.layers.len() - 1)
@@ -53,15 +53,15 @@ impl Model {
     /// A layer at `path` with what it contains, which takes the weights of nested models over.
     pub(crate) fn entry(
         &mut self,
-        kind: LayerKind,
-        (freezing, policy): (Freezing, Option<String>),
+        spec: LayerSpec,
         name: String,
         path: &str,
         stream: u64,
     ) -> Result<Entry> {
+        let freezing = spec.freezing;
         let (mut wrapped, mut input_shapes, mut output_shapes) =
             (Vec::new(), Vec::new(), Vec::new());
-        let body = match kind {
+        let body = match spec.kind {
             LayerKind::Leaf(layer) => {
                 wrapped = self.wrapped(&*layer, path, freezing, stream)?;
                 Body::Leaf(layer)
@@ -79,12 +79,13 @@ impl Model {
             name,
             body,
             freezing,
+            alone: spec.alone,
             hidden: false,
             weights: Vec::new(),
             input_shapes,
             output_shapes,
             stream,
-            policy,
+            policy: spec.policy,
             changed_settings: serde_json::Map::new(),
             wrapped,
             attribute: None,
@@ -100,12 +101,12 @@ impl Model {
         stream: u64,
     ) -> Result<Vec<Entry>> {
         let mut entries: Vec<Entry> = Vec::new();
-        for (index, (attribute, spec)) in wrapper.wrapped().into_iter().enumerate() {
+        for (index, (attribute, mut spec)) in wrapper.wrapped().into_iter().enumerate() {
             let class_name = match &spec.kind {
                 LayerKind::Leaf(layer) => layer.class_name(),
                 LayerKind::Nested(model) => model.class_name(),
             };
-            let base = spec.name.unwrap_or_else(|| snake_case(class_name));
+            let base = spec.name.take().unwrap_or_else(|| snake_case(class_name));
             let name = unique_name(&base, |name| entries.iter().any(|entry| entry.name == name));
             if name.is_empty() || name.contains('/') {
                 let received = format!("{name:?}");
@@ -115,16 +116,13 @@ impl Model {
             // Far from the streams of the model's own layers, which are counted.
             let stream = (stream + index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
             let path = join(path, &name);
-            let mut entry =
-                self.entry(spec.kind, (spec.freezing, spec.policy), name, &path, stream)?;
+            let mut entry = self.entry(spec, name, &path, stream)?;
             entry.attribute = Some(attribute);
             if entry.nesting() + 1 > DEEPEST {
                 let expected = format!("at most {DEEPEST} models in each other");
                 return Err(Error::Model(Detail::new(path, expected, "more")));
             }
-            entry.visit_mut("", &mut |_, entry| {
-                entry.freezing = within(freezing, entry.freezing)
-            });
+            entry.visit_mut("", &mut |_, entry| keep_within(freezing, entry));
             entries.push(entry);
         }
         Ok(entries)
@@ -280,13 +278,13 @@ impl Model {
     }
 }
 
-/// The state of a layer in a wrapper that arrives in a state of its own.
-fn within(wrapper: Freezing, layer: Freezing) -> Freezing {
+/// Gives a layer in a wrapper what the wrapper's own state says, where that arrives in one.
+fn keep_within(wrapper: Freezing, entry: &mut Entry) {
     match wrapper {
-        Freezing::Trainable => layer,
-        Freezing::FrozenParams => layer.without_parameters(),
-        Freezing::FrozenStatistics => layer.as_in_inference(),
-        Freezing::Frozen => Freezing::Frozen,
+        Freezing::Trainable => {}
+        Freezing::FrozenParams => entry.fix_parameters(),
+        Freezing::FrozenStatistics => entry.freezing = entry.freezing.as_in_inference(),
+        Freezing::Frozen => entry.set_freezing(Freezing::Frozen),
     }
 }
 
@@ -294,7 +292,7 @@ fn within(wrapper: Freezing, layer: Freezing) -> Freezing {
 fn freeze_all(topology: &mut Topology) {
     topology.frozen = true;
     topology.visit_mut("", &mut |_, entry| {
-        entry.freezing = Freezing::Frozen;
+        entry.set_freezing(Freezing::Frozen);
         if let Body::Nested(nested) = &mut entry.body {
             nested.frozen = true;
         }
@@ -320,6 +318,7 @@ pub(crate) fn build_entry(
             .and_then(|()| layer.build(inputs, &mut declared))
             .map_err(|detail| Error::Setting(detail.within(&entry.name)))?;
         if entry.input_shapes.is_empty() && entry.weights.is_empty() {
+            check_alone(entry, &declared)?;
             for (index, spec) in declared.specs.into_iter().enumerate() {
                 let path = join(path, &spec.name);
                 if spec.shape.contains(&0) {
@@ -418,6 +417,22 @@ fn outputs_of(entry: &Entry, store: &WeightStore, inputs: &[ValueSpec]) -> Resul
         }
     };
     Ok(outputs.iter().enumerate().map(value).collect())
+}
+
+/// What has a state of its own must be a weight of the layer.
+fn check_alone(entry: &Entry, declared: &Weights) -> Result<()> {
+    let names = || declared.specs.iter().map(|spec| spec.name.as_str());
+    match entry
+        .alone
+        .keys()
+        .find(|&name| names().all(|known| known != name))
+    {
+        None => Ok(()),
+        Some(name) => {
+            let detail = Detail::new(&entry.name, "weights of the layer", format!("{name:?}"));
+            Err(Error::Config(detail.help(near(name, names()))))
+        }
+    }
 }
 
 /// A layer that has its weights must still fit the inputs it is now given.

@@ -216,7 +216,8 @@ impl<'g, 'm> Call<'g, 'm> {
     }
 
     /// Gives the state that was declared as `name` a new value after this training step. Outside
-    /// training, and for a frozen layer, nothing happens: statistics of a frozen layer cannot move.
+    /// training, and for a frozen layer or a state that is frozen alone, nothing happens: frozen
+    /// statistics cannot move.
     pub fn update(&self, name: &str, value: Var<'g>) {
         if !self.training() {
             return;
@@ -229,6 +230,7 @@ impl<'g, 'm> Call<'g, 'm> {
                 let error = regraft_autograd::Error::Shape(detail.help(help));
                 self.scene.graph.fail(error);
             }
+            Some(id) if !self.moves(id) => {}
             Some(id) => {
                 let mut emission = self.scene.emission.borrow_mut();
                 emission.moved.insert(id);
@@ -302,12 +304,7 @@ impl<'g, 'm> Call<'g, 'm> {
 
     /// Whether it is a variable: one that is trained, or that the layer updates.
     fn moves(&self, id: VariableId) -> bool {
-        let (spec, freezing) = (&self.scene.store[id].spec, self.entry.freezing);
-        self.scene.mode != Mode::Constant
-            && match spec.kind {
-                WeightKind::Parameter => freezing.trains_parameters(),
-                WeightKind::State => freezing.behaves_as_in_training() && !spec.fixed,
-            }
+        self.scene.mode != Mode::Constant && self.entry.moves(&self.scene.store[id].spec)
     }
 
     fn weight_var(&self, id: VariableId) -> Var<'g> {

@@ -1,10 +1,11 @@
 //! A number that stands for the bits of frozen weights, to show that none has changed.
 
-use crate::{Model, WeightKind};
+use crate::Model;
 
 impl Model {
     /// The FNV-1a hash (64 bits) of the paths and the bits of everything that training must not
-    /// change now: frozen parameters, and the state of layers that behave as in inference. If it is
+    /// change now: frozen parameters, the state of layers that behave as in inference, and states that
+    /// are frozen alone or that no layer updates. If it is
     /// the same before and after, no bit has changed (but for one chance in 2⁶⁴).
     pub fn frozen_digest(&self) -> u64 {
         let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
@@ -17,11 +18,7 @@ impl Model {
                 .iter()
                 .filter_map(|&id| self.weights().get(id))
             {
-                let moves = match weight.kind() {
-                    WeightKind::Parameter => place.freezing.trains_parameters(),
-                    WeightKind::State => place.freezing.behaves_as_in_training(),
-                };
-                if moves {
+                if place.moves(weight) {
                     continue;
                 }
                 weight.path().bytes().for_each(&mut add);

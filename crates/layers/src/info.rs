@@ -97,13 +97,20 @@ impl<'m> LayerInfo<'m> {
         self.entry.says_trainable()
     }
 
+    /// Whether any of its parameters is trained, if not all go by the state of the layer: if some were
+    /// frozen or unfrozen alone.
+    pub(crate) fn trains_in_part(&self) -> Option<bool> {
+        let own = self.entry.weights.iter().map(|id| self.store[*id].spec());
+        let parameters = own.filter(|spec| spec.kind == WeightKind::Parameter);
+        let trained: Vec<bool> = parameters.map(|spec| self.entry.moves(spec)).collect();
+        let apart = !self.entry.alone.is_empty() && trained.contains(&false);
+        apart.then(|| trained.contains(&true))
+    }
+
     /// Whether any parameter of it is trained.
     pub fn is_trainable(&self) -> bool {
         let mut trains = false;
-        self.visit(&mut |entry| {
-            let leaf = matches!(entry.body, Body::Leaf(_)) && !entry.is_input();
-            trains |= leaf && entry.freezing.trains_parameters();
-        });
+        self.visit(&mut |entry| trains |= entry.trains());
         trains
     }
 
@@ -118,6 +125,15 @@ impl<'m> LayerInfo<'m> {
                 .chain(entry.weights.iter().copied());
             weights.extend(ids.filter(|id| seen.insert(*id)).map(|id| &self.store[id]));
         });
+        weights
+    }
+
+    /// Those of its [`weights`](Self::weights) that are trained, as Keras' `trainable_weights`.
+    pub fn trainable_weights(&self) -> Vec<&'m Weight> {
+        let mut trained = HashSet::new();
+        self.visit(&mut |entry| trained.extend(entry.trained(self.store).map(Weight::id)));
+        let mut weights = self.weights();
+        weights.retain(|weight| trained.contains(&weight.id()));
         weights
     }
 
@@ -138,7 +154,7 @@ impl<'m> LayerInfo<'m> {
             }
             for id in &entry.weights {
                 let weight = &self.store[*id];
-                count.add(weight.kind(), entry.freezing, weight.value().len());
+                count.add(weight, entry.moves(weight.spec()));
             }
         });
         count
@@ -202,19 +218,39 @@ impl fmt::Debug for LayerInfo<'_> {
     }
 }
 
+impl Entry {
+    /// Its own parameters that are trained.
+    fn trained<'m>(&'m self, store: &'m WeightStore) -> impl Iterator<Item = &'m Weight> {
+        let weights = self.weights.iter().map(|id| &store[*id]);
+        weights.filter(|it| it.kind() == WeightKind::Parameter && self.moves(it.spec()))
+    }
+}
+
 impl ParameterCount {
-    /// Counts the elements of a weight.
-    pub(crate) fn add(&mut self, kind: WeightKind, freezing: Freezing, elements: usize) {
-        let slot = match kind {
+    /// Counts the elements of a weight that training changes or not.
+    pub(crate) fn add(&mut self, weight: &Weight, moves: bool) {
+        let slot = match weight.kind() {
             WeightKind::State => &mut self.state,
-            WeightKind::Parameter if freezing.trains_parameters() => &mut self.trainable,
+            WeightKind::Parameter if moves => &mut self.trainable,
             WeightKind::Parameter => &mut self.frozen,
         };
-        *slot += elements;
+        *slot += weight.value().len();
     }
 }
 
 impl Model {
+    /// The parameters that are trained, in the layers' order, as Keras' `trainable_weights`.
+    pub fn trainable_weights(&self) -> Vec<&Weight> {
+        let mut weights = Vec::new();
+        let mut met = Met::default();
+        self.topology.visit("", &mut |_, entry| {
+            if !met.again(entry) {
+                weights.extend(entry.trained(&self.store));
+            }
+        });
+        weights
+    }
+
     /// The layers in order; those of nested models are in [`LayerInfo::layers`]. As in Keras, the
     /// input layer of a `Sequential` is not among them.
     pub fn layers(&self) -> Vec<LayerInfo<'_>> {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use regraft_autograd::{DataType, Shape, Var};
 use regraft_tensor::Detail;
 
+use crate::topology::Alone;
 use crate::{Call, Configured, ElementType, Flow, Freezing, Model, Weights};
 
 /// A layer of a model: a class with settings ([`Configured`], which [`settings!`](crate::settings!)
@@ -186,6 +187,8 @@ pub struct LayerSpec {
     pub(crate) kind: LayerKind,
     pub(crate) name: Option<String>,
     pub(crate) freezing: Freezing,
+    /// See [`Entry::alone`](crate::topology::Entry::alone).
+    pub(crate) alone: Alone,
     /// See [`Entry::policy`](crate::topology::Entry::policy).
     pub(crate) policy: Option<String>,
 }
@@ -226,6 +229,7 @@ impl From<Arc<dyn Layer>> for LayerSpec {
             kind: LayerKind::Leaf(layer),
             name: None,
             freezing: Freezing::Trainable,
+            alone: Alone::new(),
             policy: None,
         }
     }
@@ -237,6 +241,7 @@ impl From<Model> for LayerSpec {
             name: Some(model.name().to_string()),
             kind: LayerKind::Nested(Box::new(model)),
             freezing: Freezing::Trainable,
+            alone: Alone::new(),
             policy: None,
         }
     }

@@ -17,6 +17,7 @@ mod emit;
 mod error;
 mod flow;
 mod formulas;
+mod freeze;
 mod freezing;
 mod functional;
 #[cfg(test)]

@@ -276,7 +276,7 @@ impl Model {
             }
             for id in &entry.weights {
                 let weight = &self.store[*id];
-                count.add(weight.spec.kind, entry.freezing, weight.value.len());
+                count.add(weight, entry.moves(&weight.spec));
             }
         });
         count

@@ -1,10 +1,8 @@
 //! Regularizers and constraints of a model that is there already, opened from a file say.
 
 use regraft_autograd::VariableId;
-use regraft_tensor::Detail;
 
 use crate::regularizers::L2SP;
-use crate::selector::glob;
 use crate::{
     Constraint, Error, IntoSelector, Model, Regularizer, RegularizerFunction, Result, Selector,
     WeightKind, WeightSpec,
@@ -40,19 +38,17 @@ impl From<L2SP> for WeightRegularizer {
 }
 
 impl Model {
-    /// Gives parameters of the picked layers a regularizer in the place of the one they had:
-    /// `model.set_regularizer("block*", "*kernel", L2 { l2: 1e-4 })`. `weight` is the parameter's name
-    /// within its layer, or a pattern with `*`. While a parameter is frozen its regularizer rests.
+    /// Gives the picked parameters a regularizer in the place of the one they had:
+    /// `model.set_regularizer("**/kernel", L2 { l2: 1e-4 })`. Of a layer that is picked as a whole these are
+    /// all its parameters. While a parameter is frozen its regularizer rests.
     ///
     /// It is saved as the layer's setting (`kernel_regularizer`) where Keras has one.
     ///
     /// # Errors
-    /// [`Error::NoMatch`] if `selector` picks no layer or none has such a parameter,
-    /// [`Error::Setting`] for a regularizer that has no meaning. The model is unchanged then.
+    /// [`Error::NoMatch`] if `selector` picks no parameter, [`Error::Setting`] for a regularizer that has no meaning. The model is unchanged then.
     pub fn set_regularizer(
         &mut self,
         selector: impl IntoSelector,
-        weight: &str,
         regularizer: impl Into<WeightRegularizer>,
     ) -> Result<()> {
         let regularizer = regularizer.into();
@@ -63,7 +59,7 @@ impl Model {
             };
             made.and_then(|regularizer| regularizer.get().map(|_| regularizer.clone()))
         };
-        let chosen = self.parameters(selector.into_selector(), weight)?;
+        let chosen = self.parameters(&selector.into_selector())?;
         let made = |(id, name): (VariableId, String)| {
             let regularizer = made(self.store[id].path()).map_err(Error::Setting)?;
             Ok((id, name, regularizer))
@@ -81,8 +77,8 @@ impl Model {
         Ok(())
     }
 
-    /// Gives parameters of the picked layers a constraint in the place of the one they had:
-    /// `model.set_constraint(.., "kernel", MaxNorm::default())`; otherwise as
+    /// Gives the picked parameters a constraint in the place of the one they had:
+    /// `model.set_constraint("**/kernel", MaxNorm::default())`; otherwise as
     /// [`set_regularizer`](Self::set_regularizer).
     ///
     /// # Errors
@@ -90,12 +86,11 @@ impl Model {
     pub fn set_constraint(
         &mut self,
         selector: impl IntoSelector,
-        weight: &str,
         constraint: impl Into<Constraint>,
     ) -> Result<()> {
         let constraint = constraint.into();
         constraint.get().map_err(Error::Setting)?;
-        for (id, name) in self.parameters(selector.into_selector(), weight)? {
+        for (id, name) in self.parameters(&selector.into_selector())? {
             let key = format!("{name}_constraint");
             self.change_setting(id, key, constraint.serialize());
             self.spec_mut(id).constraint = Some(constraint.clone());
@@ -104,35 +99,17 @@ impl Model {
         Ok(())
     }
 
-    /// The ids and names of the parameters called `weight` in the layers that `selector` picks.
-    fn parameters(&self, selector: Selector, weight: &str) -> Result<Vec<(VariableId, String)>> {
-        let shown = format!("{selector:?}");
-        let picked = self.select(selector)?;
-        let mut chosen = Vec::new();
-        let mut names = Vec::new();
-        self.topology.visit("", &mut |path, entry| {
-            if !picked.contains(&path) {
-                return;
-            }
-            for id in &entry.weights {
-                let declared = &self.store[*id].spec;
-                if declared.kind == WeightKind::Parameter {
-                    names.push(declared.name.clone());
-                    if glob(weight.as_bytes(), declared.name.as_bytes()) {
-                        chosen.push((*id, declared.name.clone()));
-                    }
-                }
-            }
-        });
-        if chosen.is_empty() {
-            names.sort();
-            names.dedup();
-            let expected = format!("a parameter of the layers that {shown} picks");
-            let detail = Detail::new(&self.name, expected, format!("{weight:?}"));
-            let help = format!("they have {}", names.join(", "));
-            return Err(Error::NoMatch(detail.help(help)));
+    /// The ids and names of the parameters that `selector` picks.
+    fn parameters(&self, selector: &Selector) -> Result<Vec<(VariableId, String)>> {
+        let picked = self.picked_weights(selector)?.into_iter();
+        let parameters = picked.filter(|weight| weight.kind() == WeightKind::Parameter);
+        let chosen: Vec<_> = parameters
+            .map(|weight| (weight.id(), weight.name().to_string()))
+            .collect();
+        match chosen.is_empty() {
+            false => Ok(chosen),
+            true => Err(self.no_match(selector, "at least one parameter")),
         }
-        Ok(chosen)
     }
 
     fn spec_mut(&mut self, id: VariableId) -> &mut WeightSpec {
@@ -187,7 +164,7 @@ mod tests {
         let kernel = Tensor::new([2, 2], vec![1.0, 2.0, 3.0, 4.0]).unwrap();
         model.set_weight("dense/kernel", kernel).unwrap();
         model
-            .set_regularizer("dense", "kernel", L2 { l2: 0.5 })
+            .set_regularizer("dense/kernel", L2 { l2: 0.5 })
             .unwrap();
         assert_eq!(penalty(&model), 15.0);
         // It rests while the layer is frozen.
@@ -204,7 +181,7 @@ mod tests {
     fn l2_sp_pulls_towards_the_start() {
         let mut model = model();
         let start = L2SP::towards(&model, 2.0);
-        model.set_regularizer(.., "*", start).unwrap();
+        model.set_regularizer(.., start).unwrap();
         assert_eq!(penalty(&model), 0.0);
         let moved = model.weight("dense_1/bias").unwrap().value().as_slice()[0] + 3.0;
         let moved = Tensor::new([1], vec![moved]).unwrap();
@@ -217,24 +194,24 @@ mod tests {
         let other = L2SP::towards(&super::tests::model(), 1.0);
         let mut named =
             Model::from(Sequential::new(layers![Input::new([2]), Dense::new(2)]).unwrap());
-        assert!(named.set_regularizer("dense", "kernel", other).is_ok());
+        assert!(named.set_regularizer("dense/kernel", other).is_ok());
         let layers = layers![
             Input::new([2]),
             crate::LayerExt::named(Dense::new(2), "own")
         ];
         let mut named = Sequential::new(layers).unwrap();
         let other = L2SP::towards(&model, 1.0);
-        assert!(named.set_regularizer("own", "kernel", other).is_err());
+        assert!(named.set_regularizer("own/kernel", other).is_err());
     }
 
     #[test]
     fn what_picks_nothing_is_an_error_that_lists_what_is_there() {
         let mut model = model();
-        let error = model.set_constraint("dense", "kernels", MaxNorm::default());
+        let error = model.set_constraint("dense/kernels", MaxNorm::default());
         let error = error.unwrap_err().to_string();
-        assert!(error.contains("bias, kernel"), "{error}");
+        assert!(error.contains("\"dense/kernel\""), "{error}");
         model
-            .set_constraint("dense", "kernel", MaxNorm::default())
+            .set_constraint("dense/kernel", MaxNorm::default())
             .unwrap();
         let constraint = &model.weight("dense/kernel").unwrap().spec().constraint;
         assert!(constraint.is_some());

@@ -1,11 +1,13 @@
 //! Every layer of a model with its place: what loading and saving walk over.
 
+use std::collections::BTreeMap;
+
 use regraft_autograd::VariableId;
 
-use crate::Freezing;
 use crate::model::Model;
 use crate::shared::Met;
-use crate::topology::Body;
+use crate::topology::{Body, moves};
+use crate::{Freezing, Weight};
 
 /// A layer, or a model used as one, and where it is.
 #[derive(Clone, Debug)]
@@ -30,6 +32,15 @@ pub struct Place<'a> {
     pub says_trainable: bool,
     /// Whether its weights are those of a layer that stands earlier too.
     pub is_repeated: bool,
+    /// Weights of it that were frozen (`false`) or unfrozen (`true`) alone, by name.
+    pub alone: &'a BTreeMap<String, bool>,
+}
+
+impl Place<'_> {
+    /// Whether training changes this weight of it: trains a parameter, or moves a state.
+    pub fn moves(&self, weight: &Weight) -> bool {
+        moves(self.freezing, self.alone, weight.spec())
+    }
 }
 
 impl Model {
@@ -49,6 +60,7 @@ impl Model {
                 freezing: entry.freezing,
                 says_trainable: entry.says_trainable(),
                 is_repeated: met.again(entry),
+                alone: &entry.alone,
             });
         });
         places

@@ -111,7 +111,7 @@ impl Model {
         topology: &mut Topology,
         prefix: &str,
         path: &str,
-        spec: LayerSpec,
+        mut spec: LayerSpec,
     ) -> Result<Vec<(String, Tensor)>> {
         let (position, rest) = find(topology, path)?;
         if let Some(rest) = rest {
@@ -124,10 +124,10 @@ impl Model {
             let detail = Detail::new(path, "a layer that computes something", "an input");
             return Err(Error::Model(detail));
         }
-        let name = spec.name.unwrap_or_else(|| old.name.clone());
+        let name = spec.name.take().unwrap_or_else(|| old.name.clone());
         check_name(topology, &name, Some(position))?;
         let (stream, at) = (old.stream, join(prefix, &name));
-        let new = self.entry(spec.kind, (spec.freezing, spec.policy), name, &at, stream)?;
+        let new = self.entry(spec, name, &at, stream)?;
         let old = std::mem::replace(&mut topology.layers[position], new);
         let weights = old.weights.iter().map(|id| &self.store[*id]);
         let value = |weight: &Weight| (join(&at, weight.name()), weight.value().clone());
@@ -139,7 +139,7 @@ impl Model {
         topology: &mut Topology,
         prefix: &str,
         path: &str,
-        spec: LayerSpec,
+        mut spec: LayerSpec,
     ) -> Result<()> {
         let (position, rest) = find(topology, path)?;
         if let Some(rest) = rest {
@@ -172,12 +172,12 @@ impl Model {
             let base = crate::names::snake_case(&class_name);
             crate::names::unique_name(&base, |name| taken.contains(&name))
         };
-        let name = spec.name.unwrap_or_else(free);
+        let name = spec.name.take().unwrap_or_else(free);
         check_name(topology, &name, None)?;
         let streams = topology.layers.iter().map(|entry| entry.stream);
         let stream = streams.max().map_or(0, |last| last + 64);
         let at = join(prefix, &name);
-        let entry = self.entry(spec.kind, (spec.freezing, spec.policy), name, &at, stream)?;
+        let entry = self.entry(spec, name, &at, stream)?;
         topology.layers.insert(position + 1, entry);
         // Later calls and layers move on by one, and what took the layer's output takes the new one's.
         let moved = |id: &mut ValueId| {

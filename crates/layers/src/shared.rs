@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use regraft_autograd::VariableId;
 use regraft_tensor::Detail;
 
-use crate::topology::Entry;
+use crate::topology::{Alone, Entry};
 use crate::{Error, Freezing, Model, Result};
 
 /// What is compared and taken over of a layer: the path from the shared one, the class, and what it has.
@@ -14,7 +14,7 @@ struct Part {
     path: String,
     class_name: String,
     weights: Vec<VariableId>,
-    freezing: Freezing,
+    freezing: (Freezing, Alone),
 }
 
 impl Model {
@@ -58,7 +58,7 @@ impl Model {
                         path: inner.to_string(),
                         class_name: entry.class_name().to_string(),
                         weights: entry.weights.clone(),
-                        freezing: entry.freezing,
+                        freezing: (entry.freezing, entry.alone.clone()),
                     });
                 }
                 count += 1;
@@ -67,7 +67,7 @@ impl Model {
         }
         shared.sort_by_key(|(place, _)| *place);
         let mut changes: HashMap<VariableId, VariableId> = HashMap::new();
-        let mut states: HashMap<VariableId, Freezing> = HashMap::new();
+        let mut states: HashMap<VariableId, &(Freezing, Alone)> = HashMap::new();
         let mut shared = shared.iter().map(|(_, parts)| parts);
         let first = shared.next().map_or(&[][..], Vec::as_slice);
         for other in shared {
@@ -81,15 +81,15 @@ impl Model {
             }
             for (a, b) in first.iter().zip(other) {
                 changes.extend(b.weights.iter().copied().zip(a.weights.iter().copied()));
-                states.extend(a.weights.iter().map(|&id| (id, a.freezing)));
+                states.extend(a.weights.iter().map(|&id| (id, &a.freezing)));
             }
         }
         self.topology.visit_mut("", &mut |_, entry| {
             for id in &mut entry.weights {
                 *id = changes.get(id).copied().unwrap_or(*id);
             }
-            if let Some(state) = entry.weights.first().and_then(|id| states.get(id)) {
-                entry.freezing = *state;
+            if let Some(&state) = entry.weights.first().and_then(|id| states.get(id)) {
+                (entry.freezing, entry.alone) = state.clone();
             }
         });
         self.compact();

@@ -54,10 +54,10 @@ impl Summary {
         self
     }
 
-    /// Whether a column says which layers are trained (`Y`), which are not (`N`) and which have no
-    /// weights (`-`). Unless told otherwise, it is there when a layer is frozen. As in Keras it is
-    /// what each layer or model says by itself: a nested model that was frozen as a whole has `N`,
-    /// also if some of its layers are trained.
+    /// Whether a column says which layers are trained (`Y`), which are not (`N`), of which only some
+    /// parameters are (`part`), and which have no weights (`-`). Unless told otherwise, it is there when
+    /// a layer is frozen. As in Keras it is what each layer or model says by itself: a nested model that
+    /// was frozen as a whole has `N`, also if some of its layers are trained.
     #[must_use]
     pub fn show_trainable(mut self, show_trainable: bool) -> Self {
         self.show_trainable = show_trainable;
@@ -202,10 +202,12 @@ fn push_rows(rows: &mut Vec<Row>, layer: &LayerInfo<'_>, depth: usize, connected
             false => "0 (unbuilt)".to_string(),
         },
         connected_to,
-        trainable: match (layer.weights().is_empty(), layer.says_trainable()) {
+        trainable: match (layer.weights().is_empty(), layer.trains_in_part()) {
             (true, _) => "-",
-            (false, true) => "Y",
-            (false, false) => "N",
+            (false, Some(true)) => "part",
+            (false, Some(false)) => "N",
+            (false, None) if layer.says_trainable() => "Y",
+            (false, None) => "N",
         },
     });
     for nested in layer.layers() {
@@ -256,7 +258,7 @@ impl Model {
         linear &= self.topology.inputs.len() <= 1 && self.topology.outputs.len() <= 1;
         Summary {
             name: self.name().to_string(),
-            show_trainable: rows.iter().any(|row| row.trainable == "N"),
+            show_trainable: rows.iter().any(|row| matches!(row.trainable, "N" | "part")),
             rows,
             linear,
             count: self.count_parameters(),

@@ -1,11 +1,13 @@
 //! The parts of a model: layers, and the calls that connect them.
 
+use std::collections::BTreeMap;
+
 use regraft_autograd::{DataType, Shape, VariableId};
 
 use crate::layers::Input;
 use crate::structure::Structure;
 use crate::weight::WeightStore;
-use crate::{ElementType, Freezing, Layer};
+use crate::{ElementType, Freezing, Layer, WeightKind, WeightSpec};
 
 /// How many models may be nested in each other.
 pub(crate) const DEEPEST: usize = 32;
@@ -106,6 +108,8 @@ pub(crate) struct Entry {
     pub name: String,
     pub body: Body,
     pub freezing: Freezing,
+    /// Weights that do not follow the layer, by name: whether each is trained.
+    pub alone: Alone,
     /// Whether its parameters are fixed only because the whole model was read as frozen, so that they
     /// are trained where the model becomes a part of another one.
     pub hidden: bool,
@@ -125,6 +129,10 @@ pub(crate) struct Entry {
     /// Settings that were changed after the layer was made, as a configuration has them.
     pub changed_settings: serde_json::Map<String, serde_json::Value>,
 }
+
+/// Weights of a layer that were frozen (`false`) or unfrozen (`true`) alone. A state is never unfrozen
+/// alone: it moves where its layer behaves as in training.
+pub(crate) type Alone = BTreeMap<String, bool>;
 
 #[derive(Clone, Debug)]
 pub(crate) enum Body {
@@ -159,6 +167,29 @@ impl Entry {
             true => self.freezing.with_parameters(),
             false => self.freezing,
         }
+    }
+
+    /// Whether training changes a weight of it: trains a parameter, or moves a state.
+    pub fn moves(&self, weight: &WeightSpec) -> bool {
+        moves(self.freezing, &self.alone, weight)
+    }
+
+    /// Whether it is a single layer of which any parameter is trained; it need not have one.
+    pub fn trains(&self) -> bool {
+        let leaf = matches!(self.body, Body::Leaf(_)) && !self.is_input();
+        leaf && (self.freezing.trains_parameters() || self.alone.values().any(|trained| *trained))
+    }
+
+    /// Gives it a state with all its weights.
+    pub fn set_freezing(&mut self, freezing: Freezing) {
+        self.freezing = freezing;
+        self.alone.clear();
+    }
+
+    /// Fixes its parameters, those that were unfrozen alone too.
+    pub fn fix_parameters(&mut self) {
+        self.freezing = self.freezing.without_parameters();
+        self.alone.retain(|_, trained| !*trained);
     }
 
     /// Keras' `trainable` of the layer or model by itself.
@@ -261,10 +292,7 @@ impl Topology {
     /// Whether parameters of any layer are trained.
     pub fn trains(&self) -> bool {
         let mut trains = false;
-        self.visit("", &mut |_, entry| {
-            let leaf = matches!(entry.body, Body::Leaf(_)) && !entry.is_input();
-            trains |= leaf && entry.freezing.trains_parameters();
-        });
+        self.visit("", &mut |_, entry| trains |= entry.trains());
         trains
     }
 
@@ -273,7 +301,7 @@ impl Topology {
     pub fn hide(&mut self) {
         self.change_leaves(&mut |entry| {
             entry.hidden = entry.freezing.trains_parameters();
-            entry.freezing = entry.freezing.without_parameters();
+            entry.fix_parameters();
         });
     }
 
@@ -283,9 +311,9 @@ impl Topology {
         for entry in &mut self.layers {
             match &mut entry.body {
                 Body::Nested(topology) => topology.hide_within_frozen(frozen),
-                Body::Leaf(_) if frozen => entry.visit_mut("", &mut |_, entry| {
-                    entry.freezing = entry.freezing.without_parameters();
-                }),
+                Body::Leaf(_) if frozen => {
+                    entry.visit_mut("", &mut |_, entry| entry.fix_parameters());
+                }
                 Body::Leaf(_) => {}
             }
         }
@@ -321,6 +349,17 @@ impl Topology {
         let element_type = |&id: &ValueId| self.value(id).map(|value| value.element_type);
         let types = values.iter().map(element_type);
         types.map(Option::unwrap_or_default).collect()
+    }
+}
+
+/// Whether training changes a weight of a layer in this state, some of whose weights have one of their own.
+pub(crate) fn moves(freezing: Freezing, alone: &Alone, weight: &WeightSpec) -> bool {
+    let own = alone.get(&weight.name).copied();
+    match weight.kind {
+        WeightKind::Parameter => own.unwrap_or(freezing.trains_parameters()),
+        WeightKind::State => {
+            freezing.behaves_as_in_training() && own.unwrap_or(true) && !weight.fixed
+        }
     }
 }
 

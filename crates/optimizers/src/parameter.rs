@@ -17,6 +17,9 @@ pub struct ParameterInfo {
     /// A factor on the learning rate of this parameter (and with it on its weight decay). 1 unless
     /// the caller sets it.
     pub learning_rate_scale: f32,
+    /// The weight decay of this parameter in the place of the optimizer's, whatever that excludes. `None`
+    /// unless the caller sets it.
+    pub weight_decay: Option<f32>,
 }
 
 impl ParameterInfo {
@@ -27,6 +30,7 @@ impl ParameterInfo {
             id: 0,
             shape: shape.as_ref().to_vec(),
             learning_rate_scale: 1.0,
+            weight_decay: None,
         }
     }
 
@@ -41,6 +45,13 @@ impl ParameterInfo {
     #[must_use]
     pub fn learning_rate_scale(mut self, scale: f32) -> Self {
         self.learning_rate_scale = scale;
+        self
+    }
+
+    /// The same parameter with a [`weight_decay`](Self::weight_decay) of its own; 0 for none.
+    #[must_use]
+    pub fn weight_decay(mut self, weight_decay: f32) -> Self {
+        self.weight_decay = Some(weight_decay);
         self
     }
 

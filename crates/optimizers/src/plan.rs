@@ -77,18 +77,21 @@ impl Optimizer {
     /// differ, it is another parameter that took the place, and starts with fresh slots.
     ///
     /// # Errors
-    /// [`Error::Parameters`] if a path occurs twice, a learning-rate scale is negative or not
-    /// finite, or the rule asks for more than [`MAX_SLOTS`] slots.
+    /// [`Error::Parameters`] if a path occurs twice, a learning-rate scale or a weight decay is negative or
+    /// not finite, or the rule asks for more than [`MAX_SLOTS`] slots.
     pub fn prepare(&mut self, parameters: &[ParameterInfo]) -> Result<Plan> {
         let mut seen = HashSet::new();
         for parameter in parameters {
-            let scale = parameter.learning_rate_scale;
-            if !(scale.is_finite() && scale >= 0.0) {
-                return Err(Error::Parameters(Detail::new(
-                    parameter.path.clone(),
-                    "a learning-rate scale that is finite and not negative",
-                    scale,
-                )));
+            let scale = Some(parameter.learning_rate_scale);
+            for (what, value) in [
+                ("learning-rate scale", scale),
+                ("weight decay", parameter.weight_decay),
+            ] {
+                if let Some(value) = value.filter(|value| !(value.is_finite() && *value >= 0.0)) {
+                    let expected = format!("a {what} that is finite and not negative");
+                    let detail = Detail::new(parameter.path.clone(), expected, value);
+                    return Err(Error::Parameters(detail));
+                }
             }
             if !seen.insert(&parameter.path) {
                 return Err(Error::Parameters(
@@ -102,11 +105,12 @@ impl Optimizer {
             .iter()
             .map(|parameter| {
                 let memory = self.memory_of(parameter);
-                let weight_decay = self
-                    .rule
-                    .weight_decay(parameter, self.options.weight_decay)
-                    .filter(|_| self.options.decays(parameter))
-                    .map(|weight_decay| weight_decay as f32);
+                let of_rule = self.rule.weight_decay(parameter, self.options.weight_decay);
+                let of_rule = of_rule.filter(|_| self.options.decays(parameter));
+                let weight_decay = match parameter.weight_decay {
+                    None => of_rule.map(|weight_decay| weight_decay as f32),
+                    Some(own) => Some(own).filter(|own| *own > 0.0),
+                };
                 Entry {
                     memory,
                     length: parameter.len(),
@@ -150,7 +154,7 @@ impl Optimizer {
             Some(&place) => {
                 let known = &mut self.memories[place];
                 if known.info.id == parameter.id && known.info.shape == parameter.shape {
-                    known.info.learning_rate_scale = parameter.learning_rate_scale;
+                    known.info.clone_from(parameter);
                 } else {
                     self.memories[place] = self.fresh_memory(parameter);
                     self.generation += 1;

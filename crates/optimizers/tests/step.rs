@@ -153,6 +153,30 @@ fn a_learning_rate_scale_scales_step_and_decay() {
 }
 
 #[test]
+fn a_parameter_decays_as_it_says_itself() {
+    let mut optimizer = SGD::new(0.1)
+        .weight_decay(0.5)
+        .exclude_from_weight_decay(["b"])
+        .build()
+        .unwrap();
+    for (info, decay) in [
+        (ParameterInfo::new("a", [1]), 0.5),
+        (ParameterInfo::new("a", [1]).weight_decay(0.2), 0.2),
+        (ParameterInfo::new("a", [1]).weight_decay(0.0), 0.0),
+        (ParameterInfo::new("b", [1]), 0.0),
+        (ParameterInfo::new("b", [1]).weight_decay(0.3), 0.3),
+        (ParameterInfo::new("b", [1]), 0.0),
+    ] {
+        let mut value = [2.0];
+        step(&mut optimizer, &info, &mut value, &[1.0]);
+        let expected: f32 = 2.0 - 2.0 * decay * 0.1 - 0.1;
+        assert!((value[0] - expected).abs() < 1e-6, "{info:?}: {value:?}");
+    }
+    let wrong = ParameterInfo::new("a", [1]).weight_decay(f32::NAN);
+    assert!(optimizer.prepare(&[wrong]).is_err());
+}
+
+#[test]
 fn a_schedule_counts_steps_from_zero_and_cannot_be_lost() {
     let schedule = PolynomialDecay::new(1.0, 2).end_learning_rate(0.0);
     let mut optimizer = SGD::new(schedule.clone()).build().unwrap();

@@ -209,7 +209,9 @@ impl Model {
         fn policies(&self) -> Vec<(String, usize)>;
         /// The paths of the picked layers.
         fn select(&self, selector: impl IntoSelector) -> Result<Vec<String>>;
-        /// Freezes the picked layers: `model.freeze(..-1)`.
+        /// The paths of the weights that a selector picks: `model.select_weights("**/bias")`.
+        fn select_weights(&self, selector: impl IntoSelector) -> Result<Vec<String>>;
+        /// Freezes the picked layers or single weights: `model.freeze(..-1)`.
         fn freeze(&mut self, selector: impl IntoSelector) -> Result<()>;
         /// Trains the picked layers again.
         fn unfreeze(&mut self, selector: impl IntoSelector) -> Result<()>;
@@ -219,6 +221,8 @@ impl Model {
         fn frozen_digest(&self) -> u64;
         /// All weights in order.
         fn weights(&self) -> &WeightStore;
+        /// The parameters that are trained, in order.
+        fn trainable_weights(&self) -> Vec<&Weight>;
         /// The weight at a path: `model.weight("dense_1/kernel")`.
         fn weight(&self, path: &str) -> Option<&Weight>;
         /// Sets the values of the weight at a path.
@@ -227,10 +231,10 @@ impl Model {
         fn set_weights(&mut self, values: impl IntoIterator<Item = (VariableId, Tensor)>) -> Result<()>;
         /// Sets all weights of a layer, in order.
         fn set_layer_weights(&mut self, layer: impl Into<LayerKey>, values: Vec<Tensor>) -> Result<()>;
-        /// Sets the regularizer of the picked layers' weights of a name.
-        fn set_regularizer(&mut self, selector: impl IntoSelector, weight: &str, regularizer: impl Into<WeightRegularizer>) -> Result<()>;
-        /// Sets the constraint of the picked layers' weights of a name.
-        fn set_constraint(&mut self, selector: impl IntoSelector, weight: &str, constraint: impl Into<Constraint>) -> Result<()>;
+        /// Sets the regularizer of the picked parameters.
+        fn set_regularizer(&mut self, selector: impl IntoSelector, regularizer: impl Into<WeightRegularizer>) -> Result<()>;
+        /// Sets the constraint of the picked parameters.
+        fn set_constraint(&mut self, selector: impl IntoSelector, constraint: impl Into<Constraint>) -> Result<()>;
         /// Makes one layer of those at these paths, which must be alike.
         fn share_layers(&mut self, paths: &[impl AsRef<str>]) -> Result<()>;
         /// The paths of layers that are one.

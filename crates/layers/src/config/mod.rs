@@ -2,7 +2,8 @@
 //!
 //! What is written is Keras 3's form, with the settings that every version of Keras 3 knows. What is
 //! read is that of Keras 3 and of Keras 1 and 2. A freezing state that Keras' `trainable` cannot
-//! express stands beside a layer's `config` under the key `freezing`, which Keras passes over.
+//! express stands beside a layer's `config` under the key `freezing`, which Keras passes over, and
+//! weights that were frozen or unfrozen alone under `trainable_weights`.
 
 mod graph;
 mod operation;
@@ -23,6 +24,9 @@ use crate::{Layer, Model, Registry, Result};
 
 /// The key of a layer's freezing state, beside `config`.
 const FREEZING: &str = "freezing";
+
+/// The key of weights that do not follow their layer, beside `config`: by name, whether each is trained.
+const ALONE: &str = "trainable_weights";
 
 /// Layers whose inputs Keras passes as one list.
 const TAKES_A_LIST: [&str; 9] = [

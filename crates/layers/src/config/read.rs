@@ -5,12 +5,12 @@ use std::sync::Arc;
 use regraft_tensor::Detail;
 use serde_json::{Map, Value};
 
-use super::FREEZING;
 use super::graph::written_by_keras2;
+use super::{ALONE, FREEZING};
 use crate::layer::{LayerKind, LayerSpec};
 use crate::layers::{Input, WRAPPERS, Wrap, sample_shape};
 use crate::settings::brief;
-use crate::topology::DEEPEST;
+use crate::topology::{Alone, DEEPEST};
 use crate::{Error, Freezing, Layer, LayerExt, Model, Registry, Result, Sequential};
 
 /// Settings that every layer has, or that Keras 2 gave the first one.
@@ -146,6 +146,7 @@ impl Reader<'_> {
         spec.name = name.map(without_slashes);
         spec.policy = policy;
         spec.freezing = freezing(config, &value[FREEZING]).map_err(|error| error.within(at))?;
+        spec.alone = alone(&value[ALONE]).map_err(|error| error.within(at))?;
         if spec.freezing == Freezing::Frozen && wrapped_trains(&spec) {
             // As in Keras 3, what is in a wrapper has states of its own.
             spec.freezing = Freezing::Trainable;
@@ -160,7 +161,10 @@ fn wrapped_trains(spec: &LayerSpec) -> bool {
         return false;
     };
     layer.wrapped().iter().any(|(_, inner)| match &inner.kind {
-        LayerKind::Leaf(_) => inner.freezing.trains_parameters() || wrapped_trains(inner),
+        LayerKind::Leaf(_) => {
+            let alone = inner.alone.values().any(|trained| *trained);
+            inner.freezing.trains_parameters() || alone || wrapped_trains(inner)
+        }
         LayerKind::Nested(model) => model.topology.trains(),
     })
 }
@@ -209,6 +213,15 @@ fn freezing(config: &Map<String, Value>, key: &Value) -> Result<Freezing> {
         }
         Some(_) => Ok(from_trainable),
     }
+}
+
+/// The weights that do not follow their layer.
+fn alone(key: &Value) -> Result<Alone> {
+    if key.is_null() {
+        return Ok(Alone::new());
+    }
+    let expected = "true or false for weights by their names";
+    serde_json::from_value(key.clone()).map_err(|_| wrong(ALONE, expected, brief(key)))
 }
 
 /// The input layer that Keras 1 and 2 keep in the settings of the first layer.

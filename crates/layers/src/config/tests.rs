@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 
 use crate::golden::{assert_close, cases, name, tensor};
 use crate::layers::*;
-use crate::{Freezing, Functional, LayerExt, LayerSpec, Mode, Model, Registry, Sequential, layers};
+use crate::{
+    Freezing, Functional, LayerExt, LayerSpec, Mode, Model, Registry, Selector, Sequential, layers,
+};
 
 fn read(config: &Value) -> crate::Result<Model> {
     Model::from_config(config, &Registry::new())
@@ -174,11 +176,11 @@ fn assert_round_trip(model: &Model) {
         model.weights().iter().map(weight).collect()
     };
     assert_eq!(weights(&again), weights(model));
-    let states = |model: &Model| -> Vec<(String, Freezing)> {
+    let states = |model: &Model| -> Vec<_> {
         let mut states = Vec::new();
         model.topology.visit("", &mut |path, entry| {
             if matches!(entry.body, crate::topology::Body::Leaf(_)) {
-                states.push((path, entry.freezing));
+                states.push((path, entry.freezing, entry.alone.clone()));
             }
         });
         states
@@ -413,7 +415,9 @@ fn any_freezing() -> impl Strategy<Value = Freezing> {
 /// Stacks of layers, each in any state, some of them in a model of their own.
 fn any_model() -> impl Strategy<Value = Model> {
     let stack = || prop::collection::vec((any_layer(), any_freezing()), 1..6);
-    (stack(), prop::option::of(stack()), 1..5_usize).prop_map(|(outer, inner, features)| {
+    let weights = prop::collection::vec((0..64_usize, any_freezing()), 0..6);
+    let parts = (stack(), prop::option::of(stack()), 1..5_usize, weights);
+    parts.prop_map(|(outer, inner, features, weights)| {
         let mut specs = layers![Input::new([features])];
         let with_states = |stack: Vec<(LayerSpec, Freezing)>| {
             stack.into_iter().map(|(mut spec, freezing)| {
@@ -427,7 +431,13 @@ fn any_model() -> impl Strategy<Value = Model> {
             specs.push(Sequential::new(nested).unwrap().named("base"));
         }
         specs.extend(with_states(outer));
-        Sequential::new(specs).unwrap().into()
+        let mut model: Model = Sequential::new(specs).unwrap().into();
+        let paths: Vec<String> = model.weights().iter().map(|it| it.path().into()).collect();
+        for (number, freezing) in weights.into_iter().filter(|_| !paths.is_empty()) {
+            let weight = Selector::weights(&paths[number % paths.len()]);
+            model.set_freezing(weight, freezing).unwrap();
+        }
+        model
     })
 }
 
@@ -460,13 +470,16 @@ proptest! {
         model.topology.visit("", &mut |_, entry| {
             for &id in &entry.weights {
                 let weight = model.weights().get(id).unwrap();
+                let alone = entry.alone.get(weight.name()).copied();
+                let (trains, moves) = (
+                    alone.unwrap_or(entry.freezing.trains_parameters()),
+                    entry.freezing.behaves_as_in_training() && alone != Some(false),
+                );
                 match weight.kind() {
-                    crate::WeightKind::Parameter if entry.freezing.trains_parameters() => {
+                    crate::WeightKind::Parameter if trains => {
                         expected_trainable.push(id);
                     }
-                    crate::WeightKind::State
-                        if entry.freezing.behaves_as_in_training() && !weight.spec().fixed =>
-                    {
+                    crate::WeightKind::State if moves && !weight.spec().fixed => {
                         expected_updates.push(id);
                     }
                     // Nothing in the graph could read or change it.

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{FREEZING, TAKES_A_LIST, operation};
+use super::{ALONE, FREEZING, TAKES_A_LIST, operation};
 use crate::layers::{Operation, object};
 use crate::structure::Structure;
 use crate::topology::{Body, Container, Entry, LayerCall, Topology, ValueId};
@@ -123,6 +123,9 @@ fn layer(entry: &Entry) -> Value {
     }
     if freezing != expressed {
         value[FREEZING] = freezing.key().into();
+    }
+    if !entry.alone.is_empty() {
+        value[ALONE] = json!(entry.alone);
     }
     value
 }

@@ -19,7 +19,7 @@ use crate::{Class, Configured, Model, Regularizer, RegularizerFunction, WeightKi
 ///
 /// let mut model = Sequential::new(layers![Input::new([4]), Dense::new(3), Dense::new(2)])?;
 /// let start = L2SP::towards(&model, 0.01);
-/// model.set_regularizer("dense", "*", start)?;
+/// model.set_regularizer("dense", start)?;
 /// # Ok::<(), regraft_layers::Error>(())
 /// ```
 ///

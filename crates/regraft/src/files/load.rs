@@ -61,14 +61,20 @@ impl Load {
         Self::default()
     }
 
-    /// The picked layers keep their weights: a new head, whose counterpart in the file has another
-    /// width or other classes.
+    /// The picked layers or single weights keep their values: a new head, whose counterpart in the file has
+    /// another width or other classes.
     pub fn keep(mut self, selector: impl IntoSelector) -> Self {
         self.keep = Some(match self.keep {
             Some(earlier) => earlier | selector,
             None => selector.into_selector(),
         });
         self
+    }
+
+    /// The picked layers or single weights are loaded and all others keep theirs: what
+    /// [`save_weights_of`](crate::Model::save_weights_of) saved.
+    pub fn only(selector: impl IntoSelector) -> Self {
+        Self::new().keep(!selector.into_selector())
     }
 
     /// Weights of the model that the file does not have keep their values.
@@ -185,8 +191,8 @@ impl Model {
             ));
         }
         let kept = match &load.keep {
-            Some(selector) => model.select(selector.clone())?.into_iter().collect(),
-            None => HashSet::new(),
+            Some(selector) => Kept::of(model, selector)?,
+            None => Kept::default(),
         };
         let layout = load.layout.unwrap_or(Layout::of(checkpoint.format));
         let checkpoint = match layout {
@@ -200,8 +206,8 @@ impl Model {
         };
         let wanted = layers_of(model);
         let sources = match (&load.names, layout) {
-            (None, Layout::Keras) => find_by_layers(&wanted, checkpoint, &kept),
-            (names, _) => find_by_names(&wanted, checkpoint, &kept, names.as_ref(), layout)?,
+            (None, Layout::Keras) => find_by_layers(&wanted, checkpoint, &kept.layers),
+            (names, _) => find_by_names(&wanted, checkpoint, &kept.layers, names.as_ref(), layout)?,
         };
         let (mut report, values) = plan(
             &wanted, checkpoint, source, &kept, &sources, layout, &orders,
@@ -211,7 +217,9 @@ impl Model {
             && (load.allow_missing || report.missing.is_empty())
             && (load.allow_unexpected || report.unexpected.is_empty());
         let changed_classes = match (&self.class_names, saved_class_names(checkpoint)) {
-            (Some(ours), Some(theirs)) if kept.is_empty() && *ours != theirs => Some(theirs),
+            (Some(ours), Some(theirs)) if kept.weights.is_empty() && *ours != theirs => {
+                Some(theirs)
+            }
             _ => None,
         };
         // A model may have no weights; but a file of others was not what was meant.
@@ -222,7 +230,7 @@ impl Model {
         }
         // Everything that can fail has been done; what follows cannot be half done.
         let restored = match (&self.training, &checkpoint.optimizer) {
-            (Some(_), Some(saved)) if !load.skip_optimizer && kept.is_empty() => {
+            (Some(_), Some(saved)) if !load.skip_optimizer && kept.weights.is_empty() => {
                 crate::files::optimizer_state::restored(self, saved)
             }
             (_, Some(_)) => Err("not asked for".to_string()),
@@ -238,6 +246,32 @@ impl Model {
             Err(reason) => OptimizerState::NotRestored { reason },
         };
         Ok(report)
+    }
+}
+
+/// What keeps its values.
+#[derive(Default)]
+struct Kept {
+    weights: HashSet<VariableId>,
+    /// Layers all of whose weights do, so that the file need not have them.
+    layers: HashSet<String>,
+}
+
+impl Kept {
+    fn of(model: &Network, selector: &Selector) -> Result<Self> {
+        // Layers without weights may be picked, too.
+        model.select(selector)?;
+        let paths = model.select_weights(selector).unwrap_or_default();
+        let paths: HashSet<&str> = paths.iter().map(String::as_str).collect();
+        let weights = model.weights().iter();
+        let weights = weights.filter(|weight| paths.contains(weight.path()));
+        let weights: HashSet<VariableId> = weights.map(|weight| weight.id()).collect();
+        let places = model.places().into_iter();
+        let whole = places.filter(|place| {
+            !place.weights.is_empty() && place.weights.iter().all(|id| weights.contains(id))
+        });
+        let layers = whole.map(|place| place.path).collect();
+        Ok(Kept { weights, layers })
     }
 }
 
@@ -280,7 +314,7 @@ fn plan(
     wanted: &[Wanted<'_>],
     checkpoint: &Checkpoint,
     source: &str,
-    kept: &HashSet<String>,
+    kept: &Kept,
     sources: &Sources<'_>,
     layout: Layout,
     orders: &HashMap<String, LayerOrders>,
@@ -299,13 +333,18 @@ fn plan(
     let mut used: HashSet<*const SavedWeight> =
         not_wanted.map(|w| std::ptr::from_ref(*w)).collect();
     for (layer, found) in wanted.iter().zip(&sources.weights) {
-        if kept.contains(&layer.path) {
+        if kept.layers.contains(&layer.path) {
             let weights = layer.weights.iter();
             let paths = weights.map(|(_, weight)| weight.path().to_string());
             report.kept.extend(paths);
             continue;
         }
         for ((id, weight), found) in layer.weights.iter().zip(found) {
+            if kept.weights.contains(id) {
+                report.kept.push(weight.path().to_string());
+                used.extend(found.map(std::ptr::from_ref));
+                continue;
+            }
             let Some(found) = found else {
                 if !found_somewhere.contains(id) {
                     report.missing.push(weight.path().to_string());

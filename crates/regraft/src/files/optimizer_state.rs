@@ -6,7 +6,7 @@ use regraft_optimizers::{Optimizer, State};
 use regraft_tensor::Tensor;
 
 use crate::Model;
-use crate::training::parameters::trained_parameters;
+use crate::training::parameters::parameters_with_memory;
 
 /// The optimizer with the file's memory, or why it cannot be.
 pub(crate) fn restored(model: &Model, saved: &SavedOptimizer) -> Result<Optimizer, String> {
@@ -37,7 +37,7 @@ pub(crate) fn restored(model: &Model, saved: &SavedOptimizer) -> Result<Optimize
         updates: Vec::new(),
     };
     let mut optimizer = training.optimizer.clone();
-    let parameters = trained_parameters(&model.network);
+    let parameters = parameters_with_memory(&model.network);
     match optimizer.restore(&parameters, &state) {
         Ok(()) => Ok(optimizer),
         Err(error) => Err(error.to_string()),
@@ -46,7 +46,7 @@ pub(crate) fn restored(model: &Model, saved: &SavedOptimizer) -> Result<Optimize
 
 /// The optimizer's memory as Keras stores it: iteration, learning rate, slots.
 pub(crate) fn saved(model: &Network, optimizer: &Optimizer) -> SavedOptimizer {
-    let state = optimizer.state(&trained_parameters(model));
+    let state = optimizer.state(&parameters_with_memory(model));
     let mut variables = vec![SavedWeight::new(
         "iteration",
         TensorData::scalar(i64::try_from(state.iteration).unwrap_or(i64::MAX)),

@@ -3,14 +3,18 @@
 use std::collections::HashSet;
 use std::path::Path;
 
+use regraft_autograd::VariableId;
 use regraft_io::{Checkpoint, Dialect, Format, SavedLayer, SavedWeight};
-use regraft_layers::{Model as Network, WeightKind};
+use regraft_layers::{IntoSelector, Model as Network, Weight, WeightKind};
 use regraft_tensor::Detail;
 
 use crate::files::keys::{CLASS_NAMES, OWN_METRICS, keyed_places};
 use crate::files::optimizer_state;
 use crate::training::named;
 use crate::{Error, Model, Result};
+
+/// Which weights are saved, if not all.
+type Only<'a> = Option<&'a HashSet<VariableId>>;
 
 /// The version of Keras whose files these are.
 const KERAS_VERSION: &str = "3.15.1";
@@ -23,19 +27,22 @@ impl Model {
     /// # Errors
     /// An ending that is not known, and [`Error::Io`] if the file cannot be written.
     pub fn save_weights(&self, path: impl AsRef<Path>) -> Result<()> {
-        let path = path.as_ref();
+        self.write_weights(path.as_ref(), None)
+    }
+
+    fn write_weights(&self, path: &Path, only: Only<'_>) -> Result<()> {
         let name = path.to_string_lossy();
         match WeightsFile::of(&name)? {
             WeightsFile::Keras => {
-                let checkpoint = self.checkpoint(Format::KERAS_3)?;
+                let checkpoint = self.checkpoint_of(Format::KERAS_3, only)?;
                 Ok(regraft_io::keras_weights::write(path, &checkpoint)?)
             }
             WeightsFile::Legacy => {
-                let checkpoint = self.checkpoint(Format::LegacyWeights)?;
+                let checkpoint = self.checkpoint_of(Format::LegacyWeights, only)?;
                 Ok(regraft_io::legacy_h5::write(path, &checkpoint)?)
             }
             WeightsFile::Safetensors => {
-                let checkpoint = self.checkpoint(Format::Safetensors)?;
+                let checkpoint = self.checkpoint_of(Format::Safetensors, only)?;
                 Ok(regraft_io::safetensors::write(path, &checkpoint)?)
             }
         }
@@ -62,6 +69,56 @@ impl Model {
         )?)
     }
 
+    /// Saves the weights that `selector` picks, without an optimizer's memory: what was trained of a large
+    /// network, say. [`Load::only`](crate::Load::only) loads them into the rest. Single weights of a layer go
+    /// into `.safetensors`, which names them; the other formats number the weights of a layer.
+    ///
+    /// ```no_run
+    /// # fn main() -> regraft::Result<()> {
+    /// # let mut model = regraft::Sequential::new(Vec::new())?;
+    /// use regraft::{Load, Selector};
+    ///
+    /// model.save_weights_of(Selector::weights("bias"), "biases.safetensors")?;
+    /// let _report = model.load_weights_with("biases.safetensors", Load::only(Selector::weights("bias")))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`save_weights`](Self::save_weights), and [`regraft_layers::Error::NoMatch`] if `selector` picks
+    /// no weight.
+    pub fn save_weights_of(
+        &self,
+        selector: impl IntoSelector,
+        path: impl AsRef<Path>,
+    ) -> Result<()> {
+        let (model, path) = (&self.network, path.as_ref());
+        let picked = model.select_weights(selector)?;
+        let picked: HashSet<&str> = picked.iter().map(String::as_str).collect();
+        let weights = model.weights().iter();
+        let weights = weights.filter(|weight| picked.contains(weight.path()));
+        let only: HashSet<VariableId> = weights.map(|weight| weight.id()).collect();
+        let places = model.places();
+        let in_part = places.iter().find(|place| {
+            let saved = place.weights.iter().filter(|id| only.contains(id)).count();
+            saved != 0 && saved != place.weights.len()
+        });
+        let name = path.to_string_lossy();
+        if let (Some(place), false) = (in_part, name.ends_with(".safetensors")) {
+            let expected = "a path that ends with `.safetensors` for single weights of a layer";
+            let detail = Detail::new(&place.path, expected, &name);
+            return Err(Error::File(detail.help("or pick the layer as a whole")));
+        }
+        match name.ends_with(".weights.json") {
+            true => {
+                let checkpoint =
+                    self.checkpoint_of(Format::Sharded(Dialect::Named), Some(&only))?;
+                Ok(regraft_io::sharded::write(path, &checkpoint, usize::MAX)?)
+            }
+            false => self.write_weights(path, Some(&only)),
+        }
+    }
+
     /// Saves the whole model: architecture, weights, and if compiled the optimizer with its memory,
     /// the loss and the metrics. The ending says how: `.keras`, or `.h5` (legacy).
     ///
@@ -86,6 +143,11 @@ impl Model {
     /// # Errors
     /// If the model is not built.
     pub fn checkpoint(&self, format: Format) -> Result<Checkpoint> {
+        self.checkpoint_of(format, None)
+    }
+
+    /// [`checkpoint`](Self::checkpoint), with some of the weights, and no memory of an optimizer then.
+    fn checkpoint_of(&self, format: Format, only: Only<'_>) -> Result<Checkpoint> {
         let model = &self.network;
         if !model.is_built() {
             let detail = Detail::new(model.name(), "a model that is built", "one without weights");
@@ -102,14 +164,14 @@ impl Model {
                 .insert(CLASS_NAMES.to_string(), names);
         }
         checkpoint.layers = match format {
-            Format::LegacyModel | Format::LegacyWeights => legacy_layers(model),
-            Format::Safetensors => container_layers(model, false),
-            _ => container_layers(model, true),
+            Format::LegacyModel | Format::LegacyWeights => legacy_layers(model, only),
+            Format::Safetensors => container_layers(model, false, only),
+            _ => container_layers(model, true, only),
         };
         if matches!(format, Format::KerasArchive(_) | Format::LegacyModel) {
             checkpoint.config = Some(model.to_config());
         }
-        if let Some(compiled) = &self.training {
+        if let Some(compiled) = self.training.as_ref().filter(|_| only.is_none()) {
             checkpoint.optimizer = match &compiled.unknown_optimizer {
                 None => Some(optimizer_state::saved(model, &compiled.optimizer)),
                 Some(unknown) => unknown.memory.clone(),
@@ -192,21 +254,24 @@ fn unknown_ending(name: &str, expected: &str) -> Error {
     ))
 }
 
-fn saved_weight(model: &Network, id: regraft_autograd::VariableId) -> Option<SavedWeight> {
-    let weight = model.weights().get(id)?;
-    Some(SavedWeight::new(weight.name(), weight.value().clone()))
+/// A weight, if it is to be saved.
+fn saved<'m>(model: &'m Network, id: VariableId, only: Only<'_>) -> Option<&'m Weight> {
+    let is_saved = only.is_none_or(|only| only.contains(&id));
+    model.weights().get(id).filter(|_| is_saved)
 }
 
 /// Layers by container path, as Keras 3 stores them; `with_kept` weights of what wrappers contain are
 /// among their own, too.
-fn container_layers(model: &Network, with_kept: bool) -> Vec<SavedLayer> {
+fn container_layers(model: &Network, with_kept: bool, only: Only<'_>) -> Vec<SavedLayer> {
+    let named = |it: &Weight| SavedWeight::new(it.name(), it.value().clone());
     let mut layers = vec![SavedLayer::new("", model.name())];
     layers.extend(keyed_places(model).into_iter().map(|(key, place)| {
         let mut layer = SavedLayer::new(key, place.name);
         // Of a layer that stands in several places, the first has them.
         let kept = place.kept.iter().filter(|_| with_kept);
         let weights = kept.chain(place.weights).filter(|_| !place.is_repeated);
-        layer.weights = weights.filter_map(|&id| saved_weight(model, id)).collect();
+        let weights = weights.filter_map(|&id| saved(model, id, only));
+        layer.weights = weights.map(named).collect();
         layer
     }));
     layers
@@ -214,7 +279,7 @@ fn container_layers(model: &Network, with_kept: bool) -> Vec<SavedLayer> {
 
 /// Layers by name, as Keras 1 and 2 store them: a nested model is one layer, whose trained weights
 /// come before the others.
-fn legacy_layers(model: &Network) -> Vec<SavedLayer> {
+fn legacy_layers(model: &Network, only: Only<'_>) -> Vec<SavedLayer> {
     let mut layers: Vec<SavedLayer> = Vec::new();
     let mut fixed: Vec<Vec<SavedWeight>> = Vec::new();
     let mut hides = false;
@@ -232,8 +297,7 @@ fn legacy_layers(model: &Network) -> Vec<SavedLayer> {
             continue;
         };
         for &id in place.weights {
-            let weight = model.weights().get(id);
-            let Some(weight) = weight.filter(|_| met.insert(id)) else {
+            let Some(weight) = saved(model, id, only).filter(|_| met.insert(id)) else {
                 continue;
             };
             let name = format!("{}/{}/{}", model.name(), place.path, weight.name());

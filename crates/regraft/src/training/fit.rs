@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use regraft_layers::IntoSelector;
 use regraft_tensor::Detail;
 
 use crate::training::callbacks::Callback;
@@ -10,6 +11,7 @@ use crate::training::feature_cache::FeatureCache;
 use crate::training::input::{Data, IntoData, IntoInputs};
 use crate::training::prepare;
 use crate::training::progress::Verbosity;
+use crate::training::rates::Rates;
 use crate::training::session::Session;
 use crate::training::unoptimised;
 use crate::{Error, History, Model, Result};
@@ -30,6 +32,7 @@ pub struct Fit<'a> {
     pub(crate) callbacks: Vec<Box<dyn Callback + 'a>>,
     pub(crate) verbosity: Verbosity,
     pub(crate) feature_cache: FeatureCache,
+    pub(crate) rates: Rates,
     /// The first thing that was wrong with an option.
     error: Option<Error>,
 }
@@ -57,6 +60,7 @@ impl Default for Fit<'_> {
             callbacks: Vec::new(),
             verbosity: Verbosity::default(),
             feature_cache: FeatureCache::Auto,
+            rates: Rates::default(),
             error: None,
         }
     }
@@ -156,6 +160,40 @@ impl<'a> Fit<'a> {
         self
     }
 
+    /// Multiplies the learning rate of the picked weights, and with it their decay:
+    /// `Fit::new().learning_rate_scale("base", 0.1)`. Factors of several selectors, and of
+    /// [`layer_decay`](Self::layer_decay), are multiplied. A factor of 0 leaves weights where they are and
+    /// computes their gradients all the same; freezing does not.
+    ///
+    /// # Errors
+    /// `fit` refuses a selector that picks no weight.
+    pub fn learning_rate_scale(mut self, selector: impl IntoSelector, factor: f32) -> Self {
+        self.rates.scales.push((selector.into_selector(), factor));
+        self
+    }
+
+    /// Gives the picked weights this weight decay in the place of the optimizer's: before each update
+    /// `w -= w · decay · learning_rate`. Where several selectors pick a weight, the last holds.
+    /// `Fit::new().weight_decay(!Selector::weights("kernel"), 0.0)` decays kernels alone.
+    ///
+    /// # Errors
+    /// As [`learning_rate_scale`](Self::learning_rate_scale).
+    pub fn weight_decay(mut self, selector: impl IntoSelector, decay: f32) -> Self {
+        self.rates.decays.push((selector.into_selector(), decay));
+        self
+    }
+
+    /// Lets layers learn the slower the farther they are from the head, as BEiT and timm do: the last
+    /// layer with parameters has the whole learning rate, and each before it `decay` times that of the
+    /// next, whether frozen or not.
+    ///
+    /// Layers of nested models are counted one by one. Those of a block, told by a name (`conv2_block1_1_conv`,
+    /// `block_3_expand`), count as one, and a normalization counts with the layer before it.
+    pub fn layer_decay(mut self, decay: f32) -> Self {
+        self.rates.layer_decay = Some(decay);
+        self
+    }
+
     fn fail(&mut self, error: Error) {
         self.error.get_or_insert(error);
     }
@@ -186,7 +224,7 @@ impl<'a> Fit<'a> {
                 weight,
             )));
         }
-        Ok(())
+        self.rates.check()
     }
 }
 

@@ -21,6 +21,7 @@ pub(crate) mod plan;
 pub(crate) mod predict;
 pub(crate) mod prepare;
 pub mod progress;
+pub(crate) mod rates;
 mod session;
 pub(crate) mod steps;
 mod unoptimised;

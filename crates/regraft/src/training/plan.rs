@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::fmt;
 
 use regraft_autograd::Nodes;
-use regraft_layers::Freezing;
+use regraft_layers::{Freezing, WeightKind};
 
 use crate::training::compile::not_compiled;
 use crate::training::feature_cache::FeatureCache;
@@ -46,6 +46,8 @@ pub struct PlannedLayer {
     pub parameters: usize,
     /// What training may change in it.
     pub freezing: Freezing,
+    /// The elements of its parameters that are trained, unless all go by its state.
+    pub trained_alone: Option<usize>,
     /// When it is computed.
     pub runs: Runs,
 }
@@ -118,9 +120,12 @@ impl Model {
                     .filter_map(|&id| model.weights().get(id));
                 let parameters = match place.is_repeated {
                     true => 0,
-                    false => weights.map(|weight| weight.value().len()).sum(),
+                    false => weights.clone().map(|weight| weight.value().len()).sum(),
                 };
-                above_trained |= parameters > 0 && place.freezing.trains_parameters();
+                let trained = weights
+                    .filter(|weight| weight.kind() == WeightKind::Parameter && place.moves(weight));
+                let trained: usize = trained.map(|weight| weight.value().len()).sum();
+                above_trained |= trained > 0;
                 let runs = match (
                     in_rest.contains(&place.path),
                     in_prefix.contains(&place.path),
@@ -136,6 +141,7 @@ impl Model {
                     path: place.path,
                     parameters,
                     freezing: place.freezing,
+                    trained_alone: (!place.alone.is_empty()).then_some(trained),
                     runs,
                 }
             });
@@ -182,18 +188,35 @@ impl fmt::Display for Runs {
 struct Line {
     name: String,
     parameters: usize,
-    freezing: Freezing,
+    state: String,
     runs: Runs,
+}
+
+impl PlannedLayer {
+    /// What is trained of it, and how it is run: layers where this is the same are alike.
+    fn treatment(&self) -> (Freezing, Option<usize>, Runs) {
+        (self.freezing, self.trained_alone, self.runs)
+    }
+
+    fn line(&self, name: String, parameters: usize) -> Line {
+        Line {
+            name,
+            parameters,
+            state: match self.trained_alone {
+                None => self.freezing.to_string(),
+                Some(trained) => format!("{trained} trained"),
+            },
+            runs: self.runs,
+        }
+    }
 }
 
 impl TrainingPlan {
     /// A line for each layer.
     fn lines(&self) -> Vec<Line> {
-        let line = |layer: &PlannedLayer| Line {
-            name: format!("{} ({})", layer.path, layer.class_name),
-            parameters: layer.parameters,
-            freezing: layer.freezing,
-            runs: layer.runs,
+        let line = |layer: &PlannedLayer| {
+            let name = format!("{} ({})", layer.path, layer.class_name);
+            layer.line(name, layer.parameters)
         };
         self.layers.iter().map(line).collect()
     }
@@ -211,9 +234,8 @@ impl TrainingPlan {
                 let decides = group.iter().find(|layer| !idle(layer));
                 model(group[0]).is_some()
                     && model(group[0]) == model(layer)
-                    && decides.is_none_or(|first| {
-                        idle(layer) || (first.freezing, first.runs) == (layer.freezing, layer.runs)
-                    })
+                    && decides
+                        .is_none_or(|first| idle(layer) || first.treatment() == layer.treatment())
             });
             match group {
                 Some(group) => group.push(layer),
@@ -231,12 +253,7 @@ impl TrainingPlan {
                 _ => format!("{} ({})", first.path, first.class_name),
             };
             let decides = group.iter().find(|layer| !idle(layer)).unwrap_or(&first);
-            Line {
-                name,
-                parameters: group.iter().map(|layer| layer.parameters).sum(),
-                freezing: decides.freezing,
-                runs: decides.runs,
-            }
+            decides.line(name, group.iter().map(|layer| layer.parameters).sum())
         };
         groups.iter().map(line).collect()
     }
@@ -259,11 +276,10 @@ impl fmt::Display for TrainingPlan {
         for Line {
             name,
             parameters,
-            freezing,
+            state,
             runs,
         } in &lines
         {
-            let state = freezing.to_string();
             writeln!(f, "  {name:<width$}  {parameters:>10}  {state:<17}  {runs}")?;
         }
         if self.features_per_sample > 0 {

@@ -16,6 +16,7 @@ use crate::training::fit::Fit;
 use crate::training::history::Params;
 use crate::training::parameters::parameter;
 use crate::training::progress::Progress;
+use crate::training::rates::Rates;
 use crate::training::steps::{Features, Purpose, Steps};
 use crate::{Error, History, Model, Result};
 
@@ -52,7 +53,7 @@ impl<'s, 'd> Session<'s, 'd> {
         require_training(network, &steps)?;
         let epochs = options.epochs - options.initial_epoch;
         let features = keep_features(&mut steps, network, data, options.feature_cache, epochs)?;
-        let plan = prepare_optimizer(network, training, &steps)?;
+        let plan = prepare_optimizer(network, training, &steps, &options.rates)?;
         let validation = match validation {
             Some(data) => {
                 let cache = options.feature_cache;
@@ -108,7 +109,7 @@ impl<'s, 'd> Session<'s, 'd> {
         }
         let cache = options.feature_cache;
         self.features = keep_features(&mut self.steps, network, self.data, cache, epochs_left)?;
-        self.plan = prepare_optimizer(network, training, &self.steps)?;
+        self.plan = prepare_optimizer(network, training, &self.steps, &options.rates)?;
         self.constraints = constraints(network, &self.steps);
         self.batcher = Batcher::new(self.steps.feed_plan(self.features.is_some()));
         if let Some((data, evaluation)) = &mut self.validation {
@@ -295,7 +296,12 @@ fn training_steps(model: &Network, training: &Training, data: &Dataset<'_>) -> R
     Steps::new(model, purpose, true)
 }
 
-fn prepare_optimizer(model: &Network, training: &mut Training, steps: &Steps) -> Result<Plan> {
+fn prepare_optimizer(
+    model: &Network,
+    training: &mut Training,
+    steps: &Steps,
+    rates: &Rates,
+) -> Result<Plan> {
     let weights = model.weights();
     let known: HashSet<u64> = weights.iter().map(|it| parameter(it).id).collect();
     // The memory of weights that are gone, such as those of an old head, is of no use to others.
@@ -304,9 +310,10 @@ fn prepare_optimizer(model: &Network, training: &mut Training, steps: &Steps) ->
             training.optimizer.forget(&gone.path);
         }
     }
+    let described = rates.of(model)?;
     let trained = steps.gradients.iter();
     let infos: Vec<ParameterInfo> = trained
-        .filter_map(|(id, _)| weights.get(*id).map(parameter))
+        .filter_map(|(id, _)| weights.get(*id).map(&described))
         .collect();
     Ok(training.optimizer.prepare(&infos)?)
 }
@@ -333,9 +340,8 @@ fn require_training(model: &Network, steps: &Steps) -> Result<()> {
                 .weights
                 .iter()
                 .filter_map(|&id| model.weights().get(id));
-            let mut kinds = weights.map(|weight| weight.kind());
-            place.freezing.trains_parameters() == trained
-                && kinds.any(|kind| kind == WeightKind::Parameter)
+            let mut parameters = weights.filter(|it| it.kind() == WeightKind::Parameter);
+            parameters.any(|weight| place.moves(weight) == trained)
         });
         of_kind.map(|place| place.path).collect()
     };

@@ -198,9 +198,9 @@ fn call(owner: &str, method: &str, model: &mut Model) -> bool {
                 .set_freezing("middle", Freezing::FrozenParams)
                 .unwrap();
         }
-        ("Model", "set_regularizer") => model.set_regularizer(.., "*", "l2").unwrap(),
+        ("Model", "set_regularizer") => model.set_regularizer(.., "l2").unwrap(),
         ("Model", "set_constraint") => {
-            model.set_constraint(.., "kernel", "unit_norm").unwrap();
+            model.set_constraint("**/kernel", "unit_norm").unwrap();
         }
         ("Model", "share_layers") => model.share_layers(&["moving", "norm"]).unwrap(),
         ("Model", "trained_weights") | ("TrainedWeights", "values_mut" | "constrain") => {

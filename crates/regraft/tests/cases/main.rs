@@ -25,6 +25,7 @@ mod pytorch;
 mod resizing;
 mod resuming;
 mod shared_layers;
+mod single_weights;
 mod sizes;
 mod strings;
 mod weight_identity;

@@ -43,7 +43,7 @@ pub fn act() -> impl Strategy<Value = Act> {
         any::<bool>(),
         0_usize..3,
         0_usize..5,
-        (0_usize..64, masks::state()),
+        (0_usize..256, masks::state()),
     );
     let fit = fit.prop_map(|(batch_size, cache, weights, callback, change)| Act::Fit {
         batch_size,
@@ -55,9 +55,9 @@ pub fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
         5 => fit,
         1 => Just(Act::Step),
-        2 => (0_usize..64, masks::state()).prop_map(|(target, state)| Act::Set(target, state)),
-        1 => (0_usize..64).prop_map(Act::Freeze),
-        1 => (0_usize..64).prop_map(Act::Unfreeze),
+        2 => (0_usize..256, masks::state()).prop_map(|(target, state)| Act::Set(target, state)),
+        1 => (0_usize..256).prop_map(Act::Freeze),
+        1 => (0_usize..256).prop_map(Act::Unfreeze),
         2 => (0_usize..FILES.len()).prop_map(Act::Save),
         1 => Just(Act::Load),
         1 => Just(Act::Open),
@@ -192,10 +192,16 @@ impl Sequence<'_> {
 
     /// The states are those that were given.
     fn assert_states(&self) {
-        for (path, state) in &self.mask.0 {
+        for (path, state) in &self.mask.layers {
             let layer = self.model.get_layer(path.as_str()).unwrap();
             assert_eq!(layer.freezing(), *state, "{path}");
         }
+        let trained = self.model.trainable_weights().into_iter();
+        let trained: Vec<&str> = trained.map(|weight| weight.path()).collect();
+        assert_eq!(trained, self.mask.trained(&self.model));
+        let elements = |path: &String| self.model.weight(path).unwrap().value().len();
+        let elements: usize = self.mask.trained(&self.model).iter().map(elements).sum();
+        assert_eq!(self.model.count_parameters().trainable, elements);
     }
 
     fn compile(&mut self, number: usize) {
@@ -359,7 +365,7 @@ impl Sequence<'_> {
             // Several outputs go into one layer that takes them all, which a dense one does not.
             0 if self.plan.heads.len() == 1 => self.model.with_head(head).unwrap(),
             _ => {
-                let layers: Vec<String> = self.mask.0.keys().cloned().collect();
+                let layers: Vec<String> = self.mask.layers.keys().cloned().collect();
                 let layer = &layers[number % layers.len()];
                 match self.model.cut_at(layer.as_str()) {
                     Ok(model) => model,
@@ -380,6 +386,13 @@ impl Sequence<'_> {
             assert_eq!(Some(bytes), before.0.get(path), "{path}");
             let layer = grafted.get_layer(masks::layer_of(path)).unwrap();
             assert_eq!(layer.freezing(), self.mask.state_of(path), "{path}");
+        }
+        for weight in grafted.weights().iter() {
+            if weight.kind() == WeightKind::Parameter && !weight.path().starts_with("grafted/") {
+                let mut trained = grafted.trainable_weights().into_iter();
+                let trained = trained.any(|it| it.path() == weight.path());
+                assert_eq!(trained, !self.mask.is_frozen(weight), "{}", weight.path());
+            }
         }
         assert_eq!(Bytes::of(&self.model), *before);
         let parameter = |weight: &&regraft_layers::Weight| weight.kind() == WeightKind::Parameter;

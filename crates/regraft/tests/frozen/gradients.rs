@@ -134,8 +134,8 @@ pub fn assert_zero(model: &Model, mask: &Mask, losses: &[LossFunction], samples:
     }
 }
 
-/// With the parameters of frozen layers trained, which changes nothing else, the loss is the same; the
-/// number of these layers, and of those whose gradient is zero even so.
+/// With frozen parameters trained, which changes nothing else, the loss is the same; the number of layers
+/// that have such parameters, and of those in which the gradients of all of them are zero even so.
 pub fn trained(
     model: &Model,
     mask: &Mask,
@@ -151,13 +151,28 @@ pub fn trained(
     let mut all = model.clone();
     let mut own = mask.clone();
     let mut frozen = Vec::new();
-    for (path, state) in &mask.0 {
+    let mut of_frozen = Vec::new();
+    for (path, state) in &mask.layers {
         let parameter = |weight: &&regraft_layers::Weight| {
             layer_of(weight.path()) == path && weight.kind() == WeightKind::Parameter
         };
-        if !masks::trains(*state) && model.weights().iter().any(|weight| parameter(&weight)) {
+        let parameters = model.weights().iter().filter(parameter);
+        let still: Vec<&str> = parameters
+            .clone()
+            .filter(|weight| mask.is_frozen(weight))
+            .map(|weight| weight.path())
+            .collect();
+        // The layer as a whole, or each weight alone.
+        if !still.is_empty() && still.len() == parameters.count() {
             own.set(&mut all, path, masks::trained(*state));
+        } else {
+            for weight in &still {
+                own.unfreeze(&mut all, weight);
+            }
+        }
+        if !still.is_empty() {
             frozen.push(path.clone());
+            of_frozen.extend(still.into_iter().map(str::to_string));
         }
     }
     let (before, after) = (loss_of(model), loss_of(&all));
@@ -166,10 +181,8 @@ pub fn trained(
     assert!(close, "loss {before} when frozen, {after} when trained");
     let graph = Graph::new();
     let (loss, _, emission) = write(&graph, &all, losses, samples);
-    let of_frozen = all.weights().iter().filter(|weight| {
-        let layer = layer_of(weight.path());
-        weight.kind() == WeightKind::Parameter && frozen.iter().any(|path| path == layer)
-    });
+    let weights = all.weights().iter();
+    let of_frozen = weights.filter(|weight| of_frozen.iter().any(|path| path == weight.path()));
     let (layers, vars): (Vec<&str>, Vec<Var<'_>>) = of_frozen
         .map(|weight| {
             let var = emission

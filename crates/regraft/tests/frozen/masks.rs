@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use regraft::{Freezing, Model};
+use regraft::{Freezing, Model, Selector};
 use regraft_layers::WeightKind;
 
 /// One of the four states.
@@ -17,9 +17,9 @@ pub fn state() -> impl Strategy<Value = Freezing> {
     ]
 }
 
-/// States given one after the other, to layers and to nested models, by their number.
+/// States given one after the other, to layers, nested models and single weights, by their number.
 pub fn choices() -> impl Strategy<Value = Vec<(usize, Freezing)>> {
-    prop::collection::vec((0_usize..64, state()), 0..16)
+    prop::collection::vec((0_usize..256, state()), 0..16)
 }
 
 /// Whether training may change parameters of a layer in this state.
@@ -46,26 +46,38 @@ pub fn trained(state: Freezing) -> Freezing {
     }
 }
 
-/// The state of each layer of a model, by path.
+/// What was given to a model, by paths.
 #[derive(Clone, Debug)]
-pub struct Mask(pub BTreeMap<String, Freezing>);
+pub struct Mask {
+    /// The state of each layer.
+    pub layers: BTreeMap<String, Freezing>,
+    /// Weights that were given one after their layer was, and whether training may change them.
+    pub alone: BTreeMap<String, bool>,
+    weights: BTreeMap<String, WeightKind>,
+}
 
 impl Mask {
     /// Of a model that was just built.
     pub fn of(model: &Model) -> Self {
         let layers = model.places().into_iter();
         let layers = layers.filter(|place| !place.is_model && place.class_name != "InputLayer");
-        Mask(
-            layers
+        let weights = model.weights().iter();
+        Mask {
+            layers: layers
                 .map(|place| (place.path, Freezing::Trainable))
                 .collect(),
-        )
+            alone: BTreeMap::new(),
+            weights: weights
+                .map(|weight| (weight.path().to_string(), weight.kind()))
+                .collect(),
+        }
     }
 
-    /// Layers and nested models, in an order that does not change.
+    /// Layers, nested models and single weights, in an order that does not change.
     pub fn targets(&self) -> Vec<String> {
-        let mut targets: Vec<String> = self.0.keys().cloned().collect();
-        for path in self.0.keys() {
+        let mut targets: Vec<String> = self.layers.keys().cloned().collect();
+        targets.extend(self.weights.keys().cloned());
+        for path in self.layers.keys() {
             for (end, _) in path.match_indices('/') {
                 targets.push(path[..end].to_string());
             }
@@ -75,34 +87,54 @@ impl Mask {
         targets
     }
 
-    /// The layer or nested model that a number stands for.
+    /// The layer, nested model or weight that a number stands for.
     pub fn target(&self, number: usize) -> String {
         let targets = self.targets();
         targets[number % targets.len()].clone()
     }
 
-    /// Gives a layer, or all layers of a nested model, a state, in the model and here.
+    /// Gives a layer, or all layers of a nested model, a state, in the model and here; or a weight what
+    /// the state says of its kind.
     pub fn set(&mut self, model: &mut Model, target: &str, state: Freezing) {
         model.set_freezing(target, state).unwrap();
-        for (_, own) in self.within(target) {
-            *own = state;
+        match self.weights.get(target) {
+            Some(WeightKind::Parameter) => self.set_alone(target, Some(trains(state))),
+            Some(WeightKind::State) => {
+                self.set_alone(target, Some(false).filter(|_| !moves(state)))
+            }
+            None => self.within(target, |_| state),
         }
     }
 
-    /// Unfreezes as `unfreeze` promises: statistics that do not move stay as they are.
-    pub fn unfreeze(&mut self, model: &mut Model, target: &str) {
-        model.unfreeze(target).unwrap();
-        let has_state = |path: &str| {
-            let within = |weight: &&regraft_layers::Weight| layer_of(weight.path()) == path;
-            let mut weights = model.weights().iter().filter(within);
-            weights.any(|weight| weight.kind() == WeightKind::State)
+    fn set_alone(&mut self, weight: &str, moves: Option<bool>) {
+        match moves {
+            Some(moves) => self.alone.insert(weight.to_string(), moves),
+            None => self.alone.remove(weight),
         };
-        for (path, own) in self.within(target) {
-            *own = match has_state(path) && *own != Freezing::Trainable {
-                true => Freezing::FrozenStatistics,
-                false => Freezing::Trainable,
-            };
+    }
+
+    /// Unfreezes as `unfreeze` promises: statistics that do not move stay as they are, of a layer and of a
+    /// single weight.
+    pub fn unfreeze(&mut self, model: &mut Model, target: &str) {
+        match self.weights.get(target) {
+            Some(kind) => {
+                model.unfreeze(Selector::weights(target)).unwrap();
+                return self.set_alone(
+                    target,
+                    Some(true).filter(|_| *kind == WeightKind::Parameter),
+                );
+            }
+            None => model.unfreeze(target).unwrap(),
         }
+        let states = self
+            .weights
+            .iter()
+            .filter(|(_, kind)| **kind == WeightKind::State);
+        let with_state: Vec<String> = states.map(|(path, _)| layer_of(path).to_string()).collect();
+        self.within(target, |(path, now)| match with_state.contains(path) {
+            true if now != Freezing::Trainable => Freezing::FrozenStatistics,
+            _ => Freezing::Trainable,
+        });
     }
 
     pub fn apply(&mut self, model: &mut Model, choices: &[(usize, Freezing)]) {
@@ -112,31 +144,45 @@ impl Mask {
         }
     }
 
-    fn within(&mut self, target: &str) -> impl Iterator<Item = (&String, &mut Freezing)> {
+    /// Gives a layer, or all of a nested model, a state; their weights have none of their own then.
+    fn within(&mut self, target: &str, state: impl Fn((&String, Freezing)) -> Freezing) {
         let inner = format!("{target}/");
-        let target = target.to_string();
-        let layers = self.0.iter_mut();
-        layers.filter(move |(path, _)| **path == target || path.starts_with(&inner))
+        for (path, own) in &mut self.layers {
+            if path == target || path.starts_with(&inner) {
+                *own = state((path, *own));
+            }
+        }
+        self.alone.retain(|path, _| !path.starts_with(&inner));
     }
 
     /// The state of the layer of a weight.
     pub fn state_of(&self, weight: &str) -> Freezing {
-        self.0[layer_of(weight)]
+        self.layers[layer_of(weight)]
     }
 
     /// Whether training must leave a weight alone.
     pub fn is_frozen(&self, weight: &regraft_layers::Weight) -> bool {
-        let state = self.state_of(weight.path());
-        match weight.kind() {
-            WeightKind::Parameter => !trains(state),
-            WeightKind::State => !moves(state),
+        let (state, alone) = (self.state_of(weight.path()), self.alone.get(weight.path()));
+        match (weight.kind(), alone) {
+            (WeightKind::Parameter, None) => !trains(state),
+            (WeightKind::State, None) => !moves(state),
+            (WeightKind::Parameter, Some(trained)) => !trained,
+            // It stands still alone, and moves with its layer only.
+            (WeightKind::State, Some(moved)) => !(*moved && moves(state)),
         }
+    }
+
+    /// The parameters that training may change.
+    pub fn trained(&self, model: &Model) -> Vec<String> {
+        let weights = model.weights().iter();
+        let trained =
+            weights.filter(|it| it.kind() == WeightKind::Parameter && !self.is_frozen(it));
+        trained.map(|weight| weight.path().to_string()).collect()
     }
 
     /// Whether there is a parameter that training may change.
     pub fn trains_any(&self, model: &Model) -> bool {
-        let mut weights = model.weights().iter();
-        weights.any(|weight| weight.kind() == WeightKind::Parameter && !self.is_frozen(weight))
+        !self.trained(model).is_empty()
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
 use regraft_io::{Checkpoint, Format, SavedWeight};
-use regraft_layers::{Freezing, Model as Network, Selector};
+use regraft_layers::{Freezing, Model as Network, Place, Selector};
 use regraft_optimizers::{ParameterInfo, State};
 use regraft_tensor::{Detail, Tensor};
 use serde::{Deserialize, Serialize};
@@ -44,6 +44,9 @@ struct Facts {
     updates: Vec<u64>,
     /// The state of each layer, by its path.
     freezing: BTreeMap<String, String>,
+    /// The weights that were frozen or unfrozen alone, by layer and name.
+    #[serde(default)]
+    alone: BTreeMap<String, BTreeMap<String, bool>>,
     /// The epochs with names and values.
     history: Vec<(usize, Vec<(String, u64)>)>,
     /// Whether training was to end after the last epoch.
@@ -58,6 +61,8 @@ struct Parameter {
     id: u64,
     shape: Vec<usize>,
     learning_rate_scale: u32,
+    #[serde(default)]
+    weight_decay: Option<u32>,
 }
 
 impl Backup {
@@ -87,11 +92,16 @@ impl Backup {
                     id: parameter.id,
                     shape: parameter.shape,
                     learning_rate_scale: parameter.learning_rate_scale.to_bits(),
+                    weight_decay: parameter.weight_decay.map(f32::to_bits),
                 })
                 .collect(),
             updates: state.updates,
-            freezing: freezing(&context.model.network)
-                .map(|(path, freezing)| (path, freezing.to_string()))
+            freezing: layers(&context.model.network)
+                .map(|place| (place.path, place.freezing.to_string()))
+                .collect(),
+            alone: layers(&context.model.network)
+                .filter(|place| !place.alone.is_empty())
+                .map(|place| (place.path, place.alone.clone()))
                 .collect(),
             history: history
                 .epochs()
@@ -233,12 +243,25 @@ impl Backup {
 
         *context.optimizer_mut()? = optimizer;
         for (freezing, paths) in frozen {
+            let alone = paths
+                .iter()
+                .filter_map(|path| facts.alone.get_key_value(path));
+            let alone: Vec<_> = alone.collect();
             let picked = Selector::when(move |layer| paths.contains(layer.path()));
             // A layer whose statistics move is told to stop only by freezing it first.
             context
                 .model
                 .set_freezing(picked.clone(), Freezing::Frozen)?;
             context.model.set_freezing(picked, freezing)?;
+            for (layer, weights) in alone {
+                for (name, trained) in weights {
+                    let weight = Selector::weights(format!("{layer}/{name}"));
+                    match trained {
+                        true => context.model.unfreeze(weight)?,
+                        false => context.model.freeze(weight)?,
+                    }
+                }
+            }
         }
         // Counts as a change of the model, so that training compiles everything anew.
         context.model.set_weights(weights)?;
@@ -268,11 +291,12 @@ impl Backup {
             Freezing::Frozen,
         ];
         let mut changed = STATES.map(|state| (state, BTreeSet::new()));
-        for (layer, now) in freezing(model) {
+        for place in layers(model) {
+            let layer = place.path;
             let saved = self.facts.freezing.get(&layer);
-            let place =
+            let state =
                 saved.and_then(|saved| STATES.iter().position(|state| state.to_string() == *saved));
-            let Some(place) = place else {
+            let Some(state) = state else {
                 let received = saved.map_or("no such layer", String::as_str);
                 return Err(other_run(
                     path,
@@ -280,8 +304,10 @@ impl Backup {
                     received,
                 ));
             };
-            if STATES[place] != now {
-                changed[place].1.insert(layer);
+            let alone = self.facts.alone.get(&layer);
+            let same = alone.map_or(place.alone.is_empty(), |alone| alone == place.alone);
+            if STATES[state] != place.freezing || !same {
+                changed[state].1.insert(layer);
             }
         }
         let changed = changed.into_iter().filter(|(_, layers)| !layers.is_empty());
@@ -295,9 +321,12 @@ impl Backup {
             .map(|parameter| {
                 let mut weights = model.weights().iter();
                 let weight = weights.find(|weight| weight.path() == parameter.path);
-                ParameterInfo::new(parameter.path.clone(), &parameter.shape)
-                    .id(weight.map_or(parameter.id, |weight| weight.id().0 as u64))
-                    .learning_rate_scale(f32::from_bits(parameter.learning_rate_scale))
+                ParameterInfo {
+                    weight_decay: parameter.weight_decay.map(f32::from_bits),
+                    ..ParameterInfo::new(parameter.path.clone(), &parameter.shape)
+                        .id(weight.map_or(parameter.id, |weight| weight.id().0 as u64))
+                        .learning_rate_scale(f32::from_bits(parameter.learning_rate_scale))
+                }
             })
             .collect()
     }
@@ -315,10 +344,9 @@ impl Backup {
     }
 }
 
-/// Every layer with its state. Models used as layers are left out: picking one picks its layers.
-fn freezing(model: &Network) -> impl Iterator<Item = (String, Freezing)> {
-    let places = model.places().into_iter().filter(|place| !place.is_model);
-    places.map(|place| (place.path, place.freezing))
+/// Every layer. Models used as layers are left out: picking one picks its layers.
+fn layers(model: &Network) -> impl Iterator<Item = Place<'_>> {
+    model.places().into_iter().filter(|place| !place.is_model)
 }
 
 fn damaged(path: &Path, expected: &str, received: &dyn std::fmt::Display) -> Error {

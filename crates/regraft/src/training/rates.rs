@@ -1,0 +1,143 @@
+//! How fast each weight learns and how much it decays, where `fit` is told: by selector, and from layer to
+//! layer.
+
+use std::collections::HashMap;
+
+use regraft_autograd::VariableId;
+use regraft_layers::{Model, Selector, Weight, WeightKind};
+use regraft_optimizers::ParameterInfo;
+use regraft_tensor::Detail;
+
+use crate::training::parameters::parameter;
+use crate::{Error, Result};
+
+/// What `fit` was told.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rates {
+    pub scales: Vec<(Selector, f32)>,
+    pub decays: Vec<(Selector, f32)>,
+    pub layer_decay: Option<f32>,
+}
+
+impl Rates {
+    /// Refuses numbers without meaning.
+    pub fn check(&self) -> Result<()> {
+        let scales = self
+            .scales
+            .iter()
+            .map(|(_, it)| ("learning_rate_scale", *it));
+        let decays = self.decays.iter().map(|(_, it)| ("weight_decay", *it));
+        let layers = self.layer_decay.iter().map(|it| ("layer_decay", *it));
+        let mut all = scales.chain(decays).chain(layers);
+        match all.find(|(_, value)| !(value.is_finite() && *value >= 0.0)) {
+            None => Ok(()),
+            Some((at, value)) => {
+                let detail = Detail::new(at, "a finite number ≥ 0", value);
+                Err(Error::Setting(detail))
+            }
+        }
+    }
+
+    /// The weights of a model as the optimizer knows them, with rates of their own where they have some.
+    pub fn of(&self, model: &Model) -> Result<impl Fn(&Weight) -> ParameterInfo + use<>> {
+        let mut scales: HashMap<VariableId, f32> = match self.layer_decay {
+            None => HashMap::new(),
+            Some(decay) => by_depth(model, decay),
+        };
+        let mut decays: HashMap<VariableId, f32> = HashMap::new();
+        let picked = |selector: &Selector| -> Result<Vec<VariableId>> {
+            let paths = model.select_weights(selector)?.into_iter();
+            let ids = paths.filter_map(|path| Some(model.weight(&path)?.id()));
+            Ok(ids.collect())
+        };
+        for (selector, scale) in &self.scales {
+            for id in picked(selector)? {
+                *scales.entry(id).or_insert(1.0) *= scale;
+            }
+        }
+        for (selector, decay) in &self.decays {
+            decays.extend(picked(selector)?.into_iter().map(|id| (id, *decay)));
+        }
+        Ok(move |weight: &Weight| ParameterInfo {
+            learning_rate_scale: scales.get(&weight.id()).copied().unwrap_or(1.0),
+            weight_decay: decays.get(&weight.id()).copied(),
+            ..parameter(weight)
+        })
+    }
+}
+
+/// A factor for each weight: 1 in the last block of layers, and `decay` times that of the next in each
+/// before it.
+fn by_depth(model: &Model, decay: f32) -> HashMap<VariableId, f32> {
+    let mut blocks: Vec<(String, Vec<VariableId>)> = Vec::new();
+    for place in model
+        .places()
+        .into_iter()
+        .filter(|place| !place.is_repeated)
+    {
+        let weights = place
+            .weights
+            .iter()
+            .filter_map(|&id| model.weights().get(id));
+        let parameters = weights.filter(|weight| weight.kind() == WeightKind::Parameter);
+        let ids: Vec<VariableId> = parameters.map(Weight::id).collect();
+        if ids.is_empty() {
+            continue;
+        }
+        let block = block_of(&place.path);
+        let belongs = block.is_none() && place.class_name.ends_with("Normalization");
+        let name = block.unwrap_or(&place.path);
+        match blocks
+            .last_mut()
+            .filter(|(last, _)| belongs || last == name)
+        {
+            Some((_, block)) => block.extend(ids),
+            None => blocks.push((name.to_string(), ids)),
+        }
+    }
+    let mut scales = HashMap::new();
+    for (depth, (_, ids)) in blocks.into_iter().rev().enumerate() {
+        let scale = f64::from(decay).powi(i32::try_from(depth).unwrap_or(i32::MAX)) as f32;
+        scales.extend(ids.into_iter().map(|id| (id, scale)));
+    }
+    scales
+}
+
+/// The beginning of a path that names a block: `base/conv2_block1` of `base/conv2_block1_1_conv`,
+/// `block2a` of `block2a_expand_conv`.
+fn block_of(path: &str) -> Option<&str> {
+    let start = path.find("block")? + "block".len();
+    let number = start + usize::from(path[start..].starts_with('_'));
+    let digits = path[number..]
+        .chars()
+        .take_while(char::is_ascii_digit)
+        .count();
+    let end = number + digits;
+    // The copies of a block of an EfficientNet have letters.
+    let rest = &path.as_bytes()[end..];
+    let letter = rest.first().is_some_and(u8::is_ascii_lowercase)
+        && rest.get(1).is_none_or(|next| matches!(next, b'_' | b'/'));
+    (digits > 0).then(|| &path[..end + usize::from(letter)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_are_those_of_kerass_names() {
+        for (path, block) in [
+            ("conv2_block1_1_conv", Some("conv2_block1")),
+            ("base/block_12_expand_BN", Some("base/block_12")),
+            ("block2a_expand_conv", Some("block2a")),
+            ("block1_conv2", Some("block1")),
+            ("net_stage_0_block_10_gamma", Some("net_stage_0_block_10")),
+            ("block_3/attention/query", Some("block_3")),
+            ("blocks", None),
+            ("block_add", None),
+            ("expanded_conv_project", None),
+        ] {
+            assert_eq!(block_of(path), block, "{path}");
+        }
+    }
+}
