@@ -249,10 +249,12 @@ impl FromSettings for Normalization {
             }
         };
         Ok(Normalization {
-            axis: settings.axes("axis")?.unwrap_or_else(|| vec![-1]),
+            axis: settings
+                .get::<Vec<isize>>("axis")?
+                .unwrap_or_else(|| vec![-1]),
             given,
             adapted: None,
-            invert: settings.flag("invert", false)?,
+            invert: settings.or::<bool>("invert", false)?,
         })
     }
 }

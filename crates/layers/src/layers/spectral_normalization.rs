@@ -71,7 +71,7 @@ impl SpectralNormalization {
     pub(super) fn from_layer(layer: LayerSpec, settings: &Settings<'_>) -> Result<Self, Detail> {
         Ok(SpectralNormalization {
             layer,
-            power_iterations: settings.optional_size("power_iterations")?.unwrap_or(1),
+            power_iterations: settings.get::<usize>("power_iterations")?.unwrap_or(1),
         })
     }
 

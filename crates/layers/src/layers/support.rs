@@ -4,7 +4,7 @@ use regraft_autograd::{Dim, Shape, Var};
 use regraft_tensor::{Detail, Tensor};
 use serde_json::Value;
 
-use crate::settings::{Given, IntoSetting, Map, Setting, Settings, resolve};
+use crate::settings::{Given, IntoSetting, Map, Setting, resolve};
 
 /// The only input.
 pub(crate) fn single(inputs: &[Shape]) -> Result<&Shape, Detail> {
@@ -110,58 +110,6 @@ impl Setting for OneAxis {
 impl IntoSetting<OneAxis> for isize {
     fn into_setting(self) -> OneAxis {
         OneAxis(self)
-    }
-}
-
-impl Settings<'_> {
-    pub(crate) fn size(&self, key: &str) -> Result<usize, Detail> {
-        self.required(key)
-    }
-    pub(crate) fn optional_size(&self, key: &str) -> Result<Option<usize>, Detail> {
-        self.get(key)
-    }
-    pub(crate) fn seed(&self) -> Result<Option<u64>, Detail> {
-        self.get("seed")
-    }
-
-    pub(crate) fn channels_last(&self) -> Result<bool, Detail> {
-        let last = crate::layers::spatial::DataFormat::ChannelsLast;
-        let format: crate::layers::spatial::DataFormat = self.or("data_format", last)?;
-        Ok(!format.is_channels_first())
-    }
-    pub(crate) fn number(&self, key: &str, default: f32) -> Result<f32, Detail> {
-        self.or(key, default)
-    }
-    pub(crate) fn optional_number(&self, key: &str) -> Result<Option<f32>, Detail> {
-        self.get(key)
-    }
-    pub(crate) fn flag(&self, key: &str, default: bool) -> Result<bool, Detail> {
-        self.or(key, default)
-    }
-    /// A text as it is.
-    pub(crate) fn text<'s>(&'s self, key: &str, default: &'s str) -> Result<&'s str, Detail> {
-        match self.value(key) {
-            None => Ok(default),
-            Some(Value::String(text)) => Ok(text),
-            Some(value) => Err(self.wrong(key, "a text", value)),
-        }
-    }
-    pub(crate) fn axis(&self, key: &str, default: isize) -> Result<isize, Detail> {
-        self.or(key, default)
-    }
-    pub(crate) fn axes(&self, key: &str) -> Result<Option<Vec<isize>>, Detail> {
-        self.get(key)
-    }
-    pub(crate) fn numbers(&self, key: &str) -> Result<Option<Vec<f32>>, Detail> {
-        self.get(key)
-    }
-    pub(crate) fn one_of<T: Copy>(&self, key: &str, choices: &[(T, &str)]) -> Result<T, Detail> {
-        let text = self.text(key, choices[0].1)?.to_ascii_lowercase();
-        let chosen = choices.iter().find(|(_, name)| *name == text);
-        chosen.map(|(choice, _)| *choice).ok_or_else(|| {
-            let names: Vec<&str> = choices.iter().map(|(_, name)| *name).collect();
-            self.wrong(key, &format!("one of {names:?}"), &text.as_str().into())
-        })
     }
 }
 

@@ -52,6 +52,8 @@
 /// then (`new(rate: f32 = 0.5)`); defaults of settings may refer to them. With a doc comment it is public.
 /// The class has a `Default` if nothing must be given.
 ///
+/// **State** that is no setting stands in `state { … }` behind the settings, with its first value.
+///
 /// **What does not fit** is plain code behind the declaration: `reading |settings, it| { … }` sees the
 /// settings and the new value (keys of older files, what must be off), `writing |it, config| { … }` the
 /// configuration, `checking |it| { … }` returns what is wrong with settings that depend on each other.
@@ -65,7 +67,7 @@ macro_rules! settings {
         $(#[$meta])*
         pub struct $name;
 
-        $crate::settings!(@traits ($name) ($class) () ($(without $lacks)?) [""] [] {} {} {} {});
+        $crate::settings!(@traits ($name) ($class) () ($(without $lacks)?) [""] [] {} {} {} {} {});
 
         impl $name {
             const fn with_defaults() -> Self {
@@ -100,7 +102,7 @@ macro_rules! settings {
         $crate::settings!(@default $name []);
         $crate::settings!(@traits ($name) ($class) ($(or $other)?) ()
             [$crate::Class::new($class).name] []
-            { $(($field []: $type $(=> $check)?))+ }
+            { $(($field []: $type $(=> $check)?))+ } {}
             { $(|$from, $made| $reading)? } { $(|$of, $config| $writing)? }
             { $(|$checked| $checking)? });
     };
@@ -118,6 +120,7 @@ macro_rules! settings {
                 $field:ident $(as $key:literal)?: $type:ty = $default:expr $(=> $check:expr)?,
             )*
         }
+        $(state { $($state:ident: $state_type:ty = $initial:expr),+ $(,)? })?
         $(reading |$from:ident, $made:ident| $reading:block)?
         $(writing |$of:ident, $config:ident| $writing:block)?
         $(checking |$checked:ident| $checking:block)?
@@ -125,6 +128,7 @@ macro_rules! settings {
         $(#[$meta])*
         pub struct $name $(<const $rank: usize>)? {
             $($field: $type,)*
+            $($($state: $state_type,)+)?
         }
 
         impl $(<const $rank: usize>)? $name $(<$rank>)? {
@@ -133,6 +137,7 @@ macro_rules! settings {
             fn with_defaults($($argument: $argument_type),*) -> Self {
                 $name {
                     $($field: $crate::IntoSetting::<$type>::into_setting($default),)*
+                    $($($state: $initial,)+)?
                 }
             }
 
@@ -143,7 +148,7 @@ macro_rules! settings {
             $($argument: $argument_type $(= $argument_default)?),*);
         $crate::settings!(@traits ($name $(<$rank>)?) ($($class),+) () ($(without $lacks)?) [""]
             [$($argument: $argument_type $(= $argument_default)?),*]
-            { $(($field [$($key)?]: $type $(=> $check)?))* }
+            { $(($field [$($key)?]: $type $(=> $check)?))* } { $($($state)+)? }
             { $(|$from, $made| $reading)? } { $(|$of, $config| $writing)? }
             { $(|$checked| $checking)? });
     };
@@ -180,7 +185,7 @@ macro_rules! settings {
     (@traits ($name:ident $(<$rank:ident>)?) ($($class:literal),+) ($(or $other:literal)?)
         ($(without $lacks:ident)?) [$owner:expr]
         [$($argument:ident: $argument_type:ty $(= $argument_default:expr)?),*]
-        { $(($field:ident $key:tt: $type:ty $(=> $check:expr)?))* }
+        { $(($field:ident $key:tt: $type:ty $(=> $check:expr)?))* } { $($state:ident)* }
         { $(|$from:ident, $made:ident| $reading:block)? }
         { $(|$of:ident, $config:ident| $writing:block)? }
         { $(|$checked:ident| $checking:block)? }
@@ -202,10 +207,10 @@ macro_rules! settings {
                     let _ = $other;
                     return config;
                 })?
-                $(
+                $(if $crate::Setting::is_written(&self.$field) {
                     let key = $crate::settings!(@key $field $key);
                     config.insert(key.to_string(), $crate::Setting::write(&self.$field));
-                )*
+                })*
                 $({
                     let ($of, $config) = (self, &mut config);
                     $writing
@@ -238,6 +243,7 @@ macro_rules! settings {
                 #[allow(unused_mut, reason = "there may be nothing behind the settings")]
                 let mut made = $name {
                     $($field: settings.or($crate::settings!(@key $field $key), made.$field)?,)*
+                    $($state: made.$state,)*
                 };
                 $({
                     let ($from, $made) = (settings, &mut made);

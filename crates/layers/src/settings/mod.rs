@@ -13,7 +13,7 @@ use serde_json::Value;
 
 pub(crate) use catalogue::catalogue;
 pub use setting::{Given, IntoSetting, Setting};
-pub(crate) use setting::{by_name, named};
+pub(crate) use setting::{also, by_name, named};
 
 use crate::Registry;
 use crate::names::{near, snake_case};
@@ -169,6 +169,25 @@ impl<'a> Settings<'a> {
     pub fn required<T: Setting>(&self, key: &str) -> Result<T, Detail> {
         let value = self.value(key).unwrap_or(&Value::Null);
         T::read(Given::new(value, key, self))
+    }
+
+    /// A text as it is.
+    pub(crate) fn text<'s>(&'s self, key: &str, default: &'s str) -> Result<&'s str, Detail> {
+        match self.value(key) {
+            None => Ok(default),
+            Some(Value::String(text)) => Ok(text),
+            Some(value) => Err(self.wrong(key, "a text", value)),
+        }
+    }
+
+    /// One of the names that `choices` gives to values; the first unless told otherwise.
+    pub(crate) fn one_of<T: Copy>(&self, key: &str, choices: &[(T, &str)]) -> Result<T, Detail> {
+        let text = self.text(key, choices[0].1)?.to_ascii_lowercase();
+        let chosen = choices.iter().find(|(_, name)| *name == text);
+        chosen.map(|(choice, _)| *choice).ok_or_else(|| {
+            let names: Vec<&str> = choices.iter().map(|(_, name)| *name).collect();
+            self.wrong(key, &format!("one of {names:?}"), &text.into())
+        })
     }
 
     /// What is wrong with `key`.

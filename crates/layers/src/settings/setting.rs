@@ -39,6 +39,11 @@ pub trait Setting: Sized {
     /// As configurations have it.
     fn write(&self) -> Value;
 
+    /// Whether configurations have the setting; some leave it out where it says nothing.
+    fn is_written(&self) -> bool {
+        true
+    }
+
     /// What is written where there is none, for a setting that is an `Option` of this type.
     fn write_none() -> Value {
         Value::Null
@@ -183,23 +188,30 @@ fn integer(value: &Value) -> Option<isize> {
     value.as_i64()?.try_into().ok()
 }
 
-/// Other types that a setter takes for a setting, their generic parameters in front.
+/// Other types that a setter takes for a setting, and for one that may be missing; their generic
+/// parameters stand in front.
 macro_rules! also {
     ($([$($generics:tt)*] $given:ty => $type:ty: $into:expr;)*) => {$(
-        impl<$($generics)*> IntoSetting<$type> for $given {
+        impl<$($generics)*> $crate::IntoSetting<$type> for $given {
             fn into_setting(self) -> $type {
                 let into: fn(Self) -> $type = $into;
                 into(self)
             }
         }
+
+        impl<$($generics)*> $crate::IntoSetting<Option<$type>> for $given {
+            fn into_setting(self) -> Option<$type> {
+                Some(self.into_setting())
+            }
+        }
     )*};
 }
 
+pub(crate) use also;
+
 also! {
     [] &str => String: str::to_string;
-    [] &str => Option<String>: |text| Some(text.to_string());
     [const N: usize] [isize; N] => Vec<isize>: |axes| axes.to_vec();
-    [const N: usize] [isize; N] => Option<Vec<isize>>: |axes| Some(axes.to_vec());
     [] &[isize] => Vec<isize>: <[isize]>::to_vec;
     [] &Vec<isize> => Vec<isize>: Vec::clone;
     [const N: usize] [usize; N] => Vec<usize>: |sizes| sizes.to_vec();
@@ -208,7 +220,7 @@ also! {
     [] f32 => Vec<f32>: |value| vec![value];
     [const N: usize] [f32; N] => Vec<f32>: |values| values.to_vec();
     [] &[f32] => Vec<f32>: <[f32]>::to_vec;
-    [const N: usize] [Option<usize>; N] => Option<Vec<Option<usize>>>: |sizes| Some(sizes.to_vec());
+    [const N: usize] [Option<usize>; N] => Vec<Option<usize>>: |sizes| sizes.to_vec();
 }
 
 /// Settings that are functions: in files what they serialize to, for setters also a name or a value of

@@ -2,66 +2,47 @@
 
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::samples::each_sample;
-use serde_json::json;
 
-use super::common::{Common, ValueRange};
+use super::common::{BoxFormat, ValueRange, ranged};
 use super::transformation::{Draws, Images, Transformation, augmentation};
-use crate::layers::object;
-use crate::settings::{FromSettings, Map, Settings, require};
+use crate::layers::spatial::DataFormat;
+use crate::settings::require;
 
-/// Moves and stretches each channel of each image so that its smallest and its largest value are those of
-/// the range; a channel of one value stays.
-///
-/// | | |
-/// |---|---|
-/// | input, output | `(batch, rows, columns, channels)`, the same |
-/// | weights | none; **in inference and frozen it does the same as in training** |
-/// | defaults | pixels from 0 to 255 |
-///
-/// Keras: <https://keras.io/api/layers/preprocessing_layers/image_augmentation/auto_contrast/>.
-#[derive(Clone, Debug)]
-pub struct AutoContrast {
-    value_range: ValueRange,
-    common: Common,
-}
-
-impl Default for AutoContrast {
-    fn default() -> Self {
-        AutoContrast {
-            value_range: ValueRange::BYTES,
-            common: Common::default(),
-        }
+settings! {
+    /// Moves and stretches each channel of each image so that its smallest and its largest value are those of
+    /// the range; a channel of one value stays.
+    ///
+    /// | | |
+    /// |---|---|
+    /// | input, output | `(batch, rows, columns, channels)`, the same |
+    /// | weights | none; **in inference and frozen it does the same as in training** |
+    /// | defaults | pixels from 0 to 255 |
+    ///
+    /// Keras: <https://keras.io/api/layers/preprocessing_layers/image_augmentation/auto_contrast/>.
+    #[derive(Clone, Debug)]
+    pub struct AutoContrast as "keras.layers.AutoContrast" {
+        /// A layer for pixels from 0 to 255.
+        new()
+        value_range: ValueRange = ValueRange::BYTES,
+        data_format: DataFormat = DataFormat::ChannelsLast,
+        bounding_box_format: BoxFormat = BoxFormat(None),
+        seed: Option<u64> = None,
     }
-}
-
-impl AutoContrast {
-    /// A layer for pixels from 0 to 255.
-    pub fn new() -> Self {
-        Self::default()
+    reading |settings, _it| {
+        settings.ignore(&["rng_type"]);
     }
-
-    /// The least and the largest value of pixels; 0 and 255 unless told otherwise.
-    #[must_use]
-    pub fn value_range(mut self, low: f32, high: f32) -> Self {
-        self.value_range = ValueRange([low, high]);
-        self
+    writing |_it, config| {
+        config.shift_remove("seed");
     }
 }
 
 augmentation!(AutoContrast, |call| true);
+ranged!(AutoContrast);
 
 impl Transformation for AutoContrast {
-    fn common(&self) -> &Common {
-        &self.common
-    }
-
-    fn settings(&self) -> Map {
-        object(json!({ "value_range": self.value_range.serialize() }))
-    }
-
     fn check(&self, _channels: usize) -> Result<(), Detail> {
         // Keras looks for the extremes along the wrong axes there.
-        let last = !self.common.channels_first;
+        let last = !self.data_format.is_channels_first();
         require(last, "data_format", "\"channels_last\"", "channels_first")?;
         self.value_range.check()
     }
@@ -98,14 +79,5 @@ impl Transformation for AutoContrast {
                 }
             }
         });
-    }
-}
-
-impl FromSettings for AutoContrast {
-    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        Ok(AutoContrast {
-            value_range: settings.value_range()?,
-            common: Common::from_settings(settings)?,
-        })
     }
 }

@@ -2,73 +2,49 @@
 
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::samples::each_sample;
-use serde_json::json;
 
-use super::common::{Common, ValueRange};
+use super::common::{BoxFormat, ValueRange, ranged};
 use super::transformation::{Draws, Images, Transformation, augmentation};
-use crate::layers::object;
+use crate::layers::spatial::DataFormat;
 use crate::layers::spatial::{Sizes, require_cells};
-use crate::settings::{FromSettings, Map, Settings, number, require};
+use crate::settings::require;
 
-/// Equalizes the levels of each channel of each image by tiles: each tile has a table from levels to levels
-/// made of its histogram, which is cut off at `clip_limit` times its mean and the rest spread evenly;
-/// between the middles of tiles their tables are mixed.
-///
-/// | | |
-/// |---|---|
-/// | input, output | `(batch, rows, columns, channels)`, the same |
-/// | weights | none; **in inference and frozen it does the same as in training** |
-/// | defaults | a limit of 4, 8 by 8 tiles, pixels from 0 to 255 |
-///
-/// Keras: `keras.layers.ContrastLimitedAdaptiveHistogramEqualization`.
-#[derive(Clone, Debug)]
-pub struct ContrastLimitedAdaptiveHistogramEqualization {
-    clip_limit: f32,
-    tile_grid_size: [usize; 2],
-    value_range: ValueRange,
-    common: Common,
-}
-
-impl Default for ContrastLimitedAdaptiveHistogramEqualization {
-    fn default() -> Self {
-        ContrastLimitedAdaptiveHistogramEqualization {
-            clip_limit: 4.0,
-            tile_grid_size: [8; 2],
-            value_range: ValueRange::BYTES,
-            common: Common::default(),
-        }
+settings! {
+    /// Equalizes the levels of each channel of each image by tiles: each tile has a table from levels to levels
+    /// made of its histogram, which is cut off at `clip_limit` times its mean and the rest spread evenly;
+    /// between the middles of tiles their tables are mixed.
+    ///
+    /// | | |
+    /// |---|---|
+    /// | input, output | `(batch, rows, columns, channels)`, the same |
+    /// | weights | none; **in inference and frozen it does the same as in training** |
+    /// | defaults | a limit of 4, 8 by 8 tiles, pixels from 0 to 255 |
+    ///
+    /// Keras: `keras.layers.ContrastLimitedAdaptiveHistogramEqualization`.
+    #[derive(Clone, Debug)]
+    pub struct ContrastLimitedAdaptiveHistogramEqualization as
+        "keras.layers.ContrastLimitedAdaptiveHistogramEqualization" {
+        /// A layer with Keras' defaults.
+        new()
+        value_range: ValueRange = ValueRange::BYTES,
+        /// How often a level may occur, in multiples of the mean; 0 for no limit.
+        clip_limit: f32 = 4.0,
+        /// How many tiles there are, down and across.
+        tile_grid_size: Sizes<2> = 8,
+        data_format: DataFormat = DataFormat::ChannelsLast,
+        bounding_box_format: BoxFormat = BoxFormat(None),
+        seed: Option<u64> = None,
     }
-}
-
-impl ContrastLimitedAdaptiveHistogramEqualization {
-    /// A layer with Keras' defaults.
-    pub fn new() -> Self {
-        Self::default()
+    reading |settings, _it| {
+        settings.ignore(&["rng_type"]);
     }
-
-    /// How often a level may occur, in multiples of the mean; 0 for no limit.
-    #[must_use]
-    pub fn clip_limit(mut self, limit: f32) -> Self {
-        self.clip_limit = limit;
-        self
-    }
-
-    /// How many tiles there are, down and across.
-    #[must_use]
-    pub fn tile_grid_size(mut self, size: impl Into<Sizes<2>>) -> Self {
-        self.tile_grid_size = size.into().0;
-        self
-    }
-
-    /// The least and the largest value of pixels; 0 and 255 unless told otherwise.
-    #[must_use]
-    pub fn value_range(mut self, low: f32, high: f32) -> Self {
-        self.value_range = ValueRange([low, high]);
-        self
+    writing |_it, config| {
+        config.shift_remove("seed");
     }
 }
 
 augmentation!(ContrastLimitedAdaptiveHistogramEqualization, |call| true);
+ranged!(ContrastLimitedAdaptiveHistogramEqualization);
 
 /// The number of levels.
 const LEVELS: usize = 256;
@@ -115,20 +91,8 @@ fn between(place: usize, tiles: usize, length: usize) -> (usize, usize, f32) {
 }
 
 impl Transformation for ContrastLimitedAdaptiveHistogramEqualization {
-    fn common(&self) -> &Common {
-        &self.common
-    }
-
-    fn settings(&self) -> Map {
-        object(json!({
-            "value_range": self.value_range.serialize(),
-            "clip_limit": number(self.clip_limit),
-            "tile_grid_size": self.tile_grid_size,
-        }))
-    }
-
     fn check(&self, _channels: usize) -> Result<(), Detail> {
-        require_cells("tile_grid_size", 1, &self.tile_grid_size)?;
+        require_cells("tile_grid_size", 1, &self.tile_grid_size.0)?;
         let fits = self.clip_limit.is_finite();
         require(fits, "clip_limit", "a finite number", self.clip_limit)?;
         self.value_range.check()
@@ -145,7 +109,7 @@ impl Transformation for ContrastLimitedAdaptiveHistogramEqualization {
     fn transform(&self, x: &[f32], images: Images, _draws: &Draws, y: &mut [f32]) {
         let (bytes, range) = (ValueRange::BYTES, self.value_range);
         let [rows, columns, channels] = images.size();
-        let [down, across] = self.tile_grid_size;
+        let [down, across] = self.tile_grid_size.0;
         let (high, wide) = (rows.div_ceil(down), columns.div_ceil(across));
         // Beyond its end an image is seen in a mirror.
         let mirrored = |place: usize, length: usize| match place % (2 * length) {
@@ -182,16 +146,5 @@ impl Transformation for ContrastLimitedAdaptiveHistogramEqualization {
                 }
             }
         });
-    }
-}
-
-impl FromSettings for ContrastLimitedAdaptiveHistogramEqualization {
-    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        Ok(ContrastLimitedAdaptiveHistogramEqualization {
-            clip_limit: settings.number("clip_limit", 4.0)?,
-            tile_grid_size: settings.or::<Sizes<2>>("tile_grid_size", 8)?.0,
-            value_range: settings.value_range()?,
-            common: Common::from_settings(settings)?,
-        })
     }
 }

@@ -3,44 +3,24 @@
 use regraft_tensor::Detail;
 use serde_json::Value;
 
-use crate::layers::spatial::DataFormat;
-use crate::settings::{Map, Setting, Settings, number, require};
+use crate::settings::{Given, Setting, number, require};
 
-/// What all of them are told.
+/// How boxes beside the images are given in Keras; kept for the file, where there is none unless it was
+/// given.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Common {
-    /// The stream of random numbers.
-    pub seed: Option<u64>,
-    /// Where the channels are.
-    pub channels_first: bool,
-    /// How boxes beside the images are given in Keras; kept for the file.
-    pub bounding_box_format: Option<String>,
-}
+pub(crate) struct BoxFormat(pub Option<String>);
 
-impl Common {
-    pub fn write(&self, config: &mut Map) {
-        let format = match self.channels_first {
-            true => DataFormat::ChannelsFirst,
-            false => DataFormat::ChannelsLast,
-        };
-        config.insert("data_format".into(), format.write());
-        if let Some(format) = &self.bounding_box_format {
-            config.insert("bounding_box_format".into(), format.as_str().into());
-        }
+impl Setting for BoxFormat {
+    fn read(given: Given<'_>) -> Result<Self, Detail> {
+        String::read(given).map(|format| BoxFormat(Some(format)))
     }
 
-    pub fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        // Of Keras 2: how it keeps its random numbers.
-        settings.ignore(&["rng_type"]);
-        let bounding_box_format = match settings.value("bounding_box_format") {
-            None => None,
-            Some(_) => Some(settings.text("bounding_box_format", "")?.to_string()),
-        };
-        Ok(Common {
-            seed: settings.seed()?,
-            channels_first: !settings.channels_last()?,
-            bounding_box_format,
-        })
+    fn write(&self) -> Value {
+        self.0.write()
+    }
+
+    fn is_written(&self) -> bool {
+        self.0.is_some()
     }
 }
 
@@ -63,10 +43,6 @@ impl ValueRange {
         )
     }
 
-    pub fn serialize(self) -> Value {
-        self.0.into_iter().map(number).collect()
-    }
-
     pub fn clip(self, value: f32) -> f32 {
         value.max(self.0[0]).min(self.0[1])
     }
@@ -81,21 +57,37 @@ impl ValueRange {
     }
 }
 
-impl Settings<'_> {
-    /// The range of pixels, that of bytes unless told otherwise.
-    pub(crate) fn value_range(&self) -> Result<ValueRange, Detail> {
-        let Some(value) = self.value("value_range") else {
-            return Ok(ValueRange::BYTES);
-        };
-        match value.as_array().map(Vec::as_slice) {
+impl Setting for ValueRange {
+    fn read(given: Given<'_>) -> Result<Self, Detail> {
+        let wrong = || given.wrong("two numbers");
+        match given.value.as_array().map(Vec::as_slice) {
             Some([a, b]) => match (a.as_f64(), b.as_f64()) {
                 (Some(a), Some(b)) => Ok(ValueRange([a.min(b) as f32, a.max(b) as f32])),
-                _ => Err(self.wrong("value_range", "two numbers", value)),
+                _ => Err(wrong()),
             },
-            _ => Err(self.wrong("value_range", "two numbers", value)),
+            _ => Err(wrong()),
         }
     }
+
+    fn write(&self) -> Value {
+        self.0.into_iter().map(number).collect()
+    }
 }
+
+/// The method of layers that have a range of pixels.
+macro_rules! ranged {
+    ($layer:ident) => {
+        impl $layer {
+            /// The least and the largest value of pixels; 0 and 255 unless told otherwise.
+            #[must_use]
+            pub fn value_range(mut self, low: f32, high: f32) -> Self {
+                self.value_range = ValueRange([low, high]);
+                self
+            }
+        }
+    };
+}
+pub(crate) use ranged;
 
 /// The brightness of a pixel as the eye has it; of one channel, that channel.
 pub(crate) fn gray(pixel: &[f32]) -> f32 {

@@ -2,57 +2,48 @@
 
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::samples::each_sample;
-use serde_json::json;
 
-use super::common::Common;
+use super::common::BoxFormat;
 use super::factor::{Factor, pair};
 use super::rectangle::Rectangle;
 use super::transformation::{Draws, Images, Transformation, augmentation};
-use crate::layers::object;
-use crate::settings::{FromSettings, Map, Settings};
+use crate::layers::spatial::DataFormat;
 
-/// While it trains, puts a rectangle of another image of the batch in its place into each image. Its share of the
-/// image is of a beta distribution, both of whose parameters are a number drawn from `factor` for the
-/// batch; its place is drawn evenly. Targets are not mixed (Keras mixes them only where images and labels go
-/// through the layer together, in a pipeline of data).
-///
-/// | | |
-/// |---|---|
-/// | input, output | `(batch, rows, columns, channels)`, the same |
-/// | weights | none; frozen or in inference nothing changes |
-/// | defaults | `factor` 1 |
-///
-/// Keras: <https://keras.io/api/layers/preprocessing_layers/image_augmentation/cut_mix/>.
-#[derive(Clone, Debug)]
-pub struct CutMix {
-    factor: Factor,
-    common: Common,
-}
-
-impl CutMix {
-    /// A layer for numbers up to `factor`, or from one to another, each from 0 to 1.
-    pub fn new(factor: impl Into<Factor>) -> Self {
-        CutMix {
-            factor: factor.into(),
-            common: Common::default(),
-        }
+settings! {
+    /// While it trains, puts a rectangle of another image of the batch in its place into each image. Its share of the
+    /// image is of a beta distribution, both of whose parameters are a number drawn from `factor` for the
+    /// batch; its place is drawn evenly. Targets are not mixed (Keras mixes them only where images and labels go
+    /// through the layer together, in a pipeline of data).
+    ///
+    /// | | |
+    /// |---|---|
+    /// | input, output | `(batch, rows, columns, channels)`, the same |
+    /// | weights | none; frozen or in inference nothing changes |
+    /// | defaults | `factor` 1 |
+    ///
+    /// Keras: <https://keras.io/api/layers/preprocessing_layers/image_augmentation/cut_mix/>.
+    #[derive(Clone, Debug)]
+    pub struct CutMix as "keras.layers.CutMix" {
+        /// A layer for numbers up to `factor`, or from one to another, each from 0 to 1.
+        new(factor: Factor = 1.0)
+        factor: Factor = factor,
+        /// Draws from stream `seed` of the training's seed, instead of one chosen by the layer's
+        /// position.
+        seed: Option<u64> = None,
+        data_format: DataFormat = DataFormat::ChannelsLast,
+        bounding_box_format: BoxFormat = BoxFormat(None),
+    }
+    reading |settings, _it| {
+        settings.ignore(&["rng_type"]);
+    }
+    writing |it, config| {
+        config["factor"] = pair(it.factor.range(0.0));
     }
 }
 
 augmentation!(CutMix);
 
 impl Transformation for CutMix {
-    fn common(&self) -> &Common {
-        &self.common
-    }
-
-    fn settings(&self) -> Map {
-        object(json!({
-            "factor": pair(self.factor.range(0.0)),
-            "seed": self.common.seed,
-        }))
-    }
-
     fn check(&self, _channels: usize) -> Result<(), Detail> {
         self.factor.check("factor", 0.0, 1.0)
     }
@@ -75,14 +66,5 @@ impl Transformation for CutMix {
                 y.copy_from_slice(&from[place * images.channels..][..images.channels]);
             }
         });
-    }
-}
-
-impl FromSettings for CutMix {
-    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        Ok(CutMix {
-            factor: settings.factor("factor", 1.0)?,
-            common: Common::from_settings(settings)?,
-        })
     }
 }

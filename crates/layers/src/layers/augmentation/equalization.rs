@@ -1,75 +1,46 @@
 //! All levels of brightness used equally often.
 
 use regraft_tensor::Detail;
-use serde_json::json;
 
-use super::common::{Common, ValueRange};
+use super::common::{BoxFormat, ValueRange, ranged};
 use super::transformation::{Draws, Images, Transformation, augmentation};
-use crate::layers::object;
-use crate::settings::{FromSettings, Map, Settings, require};
+use crate::layers::spatial::DataFormat;
+use crate::settings::require;
 
-/// While it trains, gives each pixel the level that goes with the share of darker pixels in its channel, over
-/// all images of the batch (as Keras does).
-///
-/// | | |
-/// |---|---|
-/// | input, output | `(batch, rows, columns, channels)`, the same |
-/// | weights | none; frozen or in inference nothing changes |
-/// | defaults | 256 levels, pixels from 0 to 255 |
-///
-/// Keras: <https://keras.io/api/layers/preprocessing_layers/image_augmentation/equalization/>.
-#[derive(Clone, Debug)]
-pub struct Equalization {
-    bins: usize,
-    value_range: ValueRange,
-    common: Common,
-}
-
-impl Default for Equalization {
-    fn default() -> Self {
-        Equalization {
-            bins: 256,
-            value_range: ValueRange::BYTES,
-            common: Common::default(),
-        }
+settings! {
+    /// While it trains, gives each pixel the level that goes with the share of darker pixels in its channel, over
+    /// all images of the batch (as Keras does).
+    ///
+    /// | | |
+    /// |---|---|
+    /// | input, output | `(batch, rows, columns, channels)`, the same |
+    /// | weights | none; frozen or in inference nothing changes |
+    /// | defaults | 256 levels, pixels from 0 to 255 |
+    ///
+    /// Keras: <https://keras.io/api/layers/preprocessing_layers/image_augmentation/equalization/>.
+    #[derive(Clone, Debug)]
+    pub struct Equalization as "keras.layers.Equalization" {
+        /// A layer for pixels from 0 to 255 and 256 levels.
+        new()
+        /// The number of levels.
+        bins: usize = 256,
+        value_range: ValueRange = ValueRange::BYTES,
+        data_format: DataFormat = DataFormat::ChannelsLast,
+        bounding_box_format: BoxFormat = BoxFormat(None),
+        seed: Option<u64> = None,
     }
-}
-
-impl Equalization {
-    /// A layer for pixels from 0 to 255 and 256 levels.
-    pub fn new() -> Self {
-        Self::default()
+    reading |settings, _it| {
+        settings.ignore(&["rng_type"]);
     }
-
-    /// The number of levels.
-    #[must_use]
-    pub fn bins(mut self, bins: usize) -> Self {
-        self.bins = bins;
-        self
-    }
-
-    /// The least and the largest value of pixels; 0 and 255 unless told otherwise.
-    #[must_use]
-    pub fn value_range(mut self, low: f32, high: f32) -> Self {
-        self.value_range = ValueRange([low, high]);
-        self
+    writing |_it, config| {
+        config.shift_remove("seed");
     }
 }
 
 augmentation!(Equalization, |call| call.training());
+ranged!(Equalization);
 
 impl Transformation for Equalization {
-    fn common(&self) -> &Common {
-        &self.common
-    }
-
-    fn settings(&self) -> Map {
-        object(json!({
-            "bins": self.bins,
-            "value_range": self.value_range.serialize(),
-        }))
-    }
-
     fn check(&self, _channels: usize) -> Result<(), Detail> {
         let fits = (1..=1 << 16).contains(&self.bins);
         require(fits, "bins", "a number from 1 to 65536", self.bins)?;
@@ -118,15 +89,5 @@ impl Transformation for Equalization {
                 *y = bytes.convert(equal, range);
             }
         }
-    }
-}
-
-impl FromSettings for Equalization {
-    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        Ok(Equalization {
-            bins: settings.optional_size("bins")?.unwrap_or(256),
-            value_range: settings.value_range()?,
-            common: Common::from_settings(settings)?,
-        })
     }
 }

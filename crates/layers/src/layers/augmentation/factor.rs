@@ -3,7 +3,7 @@
 use regraft_tensor::Detail;
 use serde_json::{Value, json};
 
-use crate::settings::{Settings, number};
+use crate::settings::{Given, Setting, also, number};
 
 /// From where to where a strength is drawn, for each image anew: both ends, `(0.1, 0.3)`, or one number
 /// `f` for `(−f, f)`, or `(0, f)` where strengths are not negative.
@@ -52,15 +52,7 @@ impl Factor {
         let expected = format!("a number or two, from {least} to {most}");
         match fits {
             true => Ok(()),
-            false => Err(Detail::new(at, expected, self.serialize())),
-        }
-    }
-
-    /// As given.
-    pub(crate) fn serialize(self) -> Value {
-        match self {
-            Factor::Within(most) => number(most),
-            Factor::Between(one, other) => json!([number(one), number(other)]),
+            false => Err(Detail::new(at, expected, self.write())),
         }
     }
 }
@@ -70,29 +62,30 @@ pub(crate) fn pair((low, high): (f32, f32)) -> Value {
     json!([number(low), number(high)])
 }
 
-impl Settings<'_> {
-    /// One number, or two; `None` if absent.
-    pub(crate) fn optional_factor(&self, key: &'static str) -> Result<Option<Factor>, Detail> {
-        let Some(value) = self.value(key) else {
-            return Ok(None);
-        };
+impl Setting for Factor {
+    fn read(given: Given<'_>) -> Result<Self, Detail> {
         let number = |value: &Value| value.as_f64().map(|value| value as f32);
-        let factor = match value.as_array().map(Vec::as_slice) {
-            None => number(value).map(Factor::Within),
+        let factor = match given.value.as_array().map(Vec::as_slice) {
+            None => number(given.value).map(Factor::Within),
             Some([one, other]) => match (number(one), number(other)) {
                 (Some(one), Some(other)) => Some(Factor::Between(one, other)),
                 _ => None,
             },
             Some(_) => None,
         };
-        let factor = factor.ok_or_else(|| self.wrong(key, "a number, or two", value));
-        factor.map(Some)
+        factor.ok_or_else(|| given.wrong("a number, or two"))
     }
 
-    /// One number, or two.
-    pub(crate) fn factor(&self, key: &'static str, default: f32) -> Result<Factor, Detail> {
-        Ok(self
-            .optional_factor(key)?
-            .unwrap_or(Factor::Within(default)))
+    fn write(&self) -> Value {
+        match *self {
+            Factor::Within(most) => number(most),
+            Factor::Between(one, other) => json!([number(one), number(other)]),
+        }
     }
+}
+
+also! {
+    [] f32 => Factor: Factor::from;
+    [] (f32, f32) => Factor: Factor::from;
+    [] [f32; 2] => Factor: Factor::from;
 }

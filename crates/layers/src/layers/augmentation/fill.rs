@@ -5,7 +5,7 @@ use regraft_tensor::kernels::projective::{Outside, Projection, Resampling, proje
 
 use super::transformation::Images;
 use crate::layers::Interpolation;
-use crate::settings::{Map, Settings, by_name, number, require, require_finite};
+use crate::settings::{by_name, require, require_finite};
 
 /// What is seen where there is no image: given by Keras' name (`"reflect"`) or as a value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -90,51 +90,18 @@ impl Fill {
         };
         projective(x, images.size(), maps, resampling, y);
     }
-
-    pub fn write(&self, config: &mut Map) {
-        config.insert("fill_mode".into(), self.mode.name().into());
-        config.insert("fill_value".into(), number(self.value));
-        config.insert("interpolation".into(), self.interpolation.name().into());
-    }
-
-    pub fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        Ok(Fill {
-            mode: settings.text("fill_mode", "reflect")?.into(),
-            value: settings.number("fill_value", 0.0)?,
-            interpolation: settings.text("interpolation", "bilinear")?.into(),
-        })
-    }
 }
 
-/// The methods of layers that have a [`Fill`].
+/// What layers that have a fill make of its settings.
 macro_rules! filling {
     ($layer:ident) => {
         impl $layer {
-            /// What is seen where there is no image: `"reflect"` unless told otherwise.
-            #[must_use]
-            pub fn fill_mode(
-                mut self,
-                mode: impl Into<$crate::layers::augmentation::FillMode>,
-            ) -> Self {
-                self.fill.mode = mode.into();
-                self
-            }
-
-            /// The number that is seen there with `"constant"`; 0 unless told otherwise.
-            #[must_use]
-            pub fn fill_value(mut self, value: f32) -> Self {
-                self.fill.value = value;
-                self
-            }
-
-            /// How values between pixels are found: `"bilinear"` unless told otherwise, or `"nearest"`.
-            #[must_use]
-            pub fn interpolation(
-                mut self,
-                interpolation: impl Into<$crate::layers::Interpolation>,
-            ) -> Self {
-                self.fill.interpolation = interpolation.into();
-                self
+            fn fill(&self) -> $crate::layers::augmentation::fill::Fill {
+                $crate::layers::augmentation::fill::Fill {
+                    mode: self.fill_mode.clone(),
+                    value: self.fill_value,
+                    interpolation: self.interpolation.clone(),
+                }
             }
         }
     };

@@ -2,9 +2,8 @@
 
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::random::Key;
-use serde_json::json;
 
-use super::common::{Common, ValueRange, require_gray_or_colour};
+use super::common::{BoxFormat, ValueRange, ranged, require_gray_or_colour};
 use super::factor::{Factor, pair};
 use super::fill::check_interpolation;
 use super::transformation::{Draws, Images, Transformation, augmentation};
@@ -13,78 +12,50 @@ use super::{
     RandomPosterization, RandomRotation, RandomSharpness, RandomShear, RandomTranslation,
     Solarization,
 };
-use crate::layers::{Interpolation, object};
-use crate::settings::{FromSettings, Map, Settings, require};
+use crate::layers::Interpolation;
+use crate::layers::spatial::DataFormat;
+use crate::settings::require;
 
-/// While it trains, does `num_ops` of eleven changes one after the other, chosen for the whole batch (one may be
-/// chosen again): shear, translation, rotation, brightness, colour degeneration, contrast, sharpness,
-/// posterization, solarization, [`AutoContrast`], [`Equalization`]; each with `factor`, drawn for each
-/// image.
-///
-/// | | |
-/// |---|---|
-/// | input, output | `(batch, rows, columns, 3 or 1)`, the same |
-/// | weights | none; frozen or in inference nothing changes |
-/// | defaults | 2 changes, `factor` 0.5, bilinear, pixels from 0 to 255 |
-///
-/// Keras: <https://keras.io/api/layers/preprocessing_layers/image_augmentation/rand_augment/>.
-#[derive(Clone, Debug)]
-pub struct RandAugment {
-    num_ops: usize,
-    factor: Factor,
-    interpolation: Interpolation,
-    value_range: ValueRange,
-    common: Common,
-}
-
-impl Default for RandAugment {
-    fn default() -> Self {
-        RandAugment {
-            num_ops: 2,
-            factor: Factor::Within(0.5),
-            interpolation: Interpolation::Bilinear,
-            value_range: ValueRange::BYTES,
-            common: Common::default(),
-        }
+settings! {
+    /// While it trains, does `num_ops` of eleven changes one after the other, chosen for the whole batch (one may be
+    /// chosen again): shear, translation, rotation, brightness, colour degeneration, contrast, sharpness,
+    /// posterization, solarization, [`AutoContrast`], [`Equalization`]; each with `factor`, drawn for each
+    /// image.
+    ///
+    /// | | |
+    /// |---|---|
+    /// | input, output | `(batch, rows, columns, 3 or 1)`, the same |
+    /// | weights | none; frozen or in inference nothing changes |
+    /// | defaults | 2 changes, `factor` 0.5, bilinear, pixels from 0 to 255 |
+    ///
+    /// Keras: <https://keras.io/api/layers/preprocessing_layers/image_augmentation/rand_augment/>.
+    #[derive(Clone, Debug)]
+    pub struct RandAugment as "keras.layers.RandAugment" {
+        /// A layer with Keras' defaults.
+        new()
+        value_range: ValueRange = ValueRange::BYTES,
+        /// How many changes there are.
+        num_ops: usize = 2,
+        /// How strong they are: up to this, or from one to another, each from 0 to 1.
+        factor: Factor = Factor::Within(0.5),
+        /// How values between pixels are found: `"bilinear"` unless told otherwise, or `"nearest"`.
+        interpolation: Interpolation = Interpolation::Bilinear,
+        /// Draws from stream `seed` of the training's seed, instead of one chosen by the layer's
+        /// position.
+        seed: Option<u64> = None,
+        data_format: DataFormat = DataFormat::ChannelsLast,
+        bounding_box_format: BoxFormat = BoxFormat(None),
     }
-}
-
-impl RandAugment {
-    /// A layer with Keras' defaults.
-    pub fn new() -> Self {
-        Self::default()
+    reading |settings, _it| {
+        settings.ignore(&["rng_type"]);
     }
-
-    /// How many changes there are.
-    #[must_use]
-    pub fn num_ops(mut self, num_ops: usize) -> Self {
-        self.num_ops = num_ops;
-        self
-    }
-
-    /// How strong they are: up to this, or from one to another, each from 0 to 1.
-    #[must_use]
-    pub fn factor(mut self, factor: impl Into<Factor>) -> Self {
-        self.factor = factor.into();
-        self
-    }
-
-    /// How values between pixels are found: `"bilinear"` unless told otherwise, or `"nearest"`.
-    #[must_use]
-    pub fn interpolation(mut self, interpolation: impl Into<Interpolation>) -> Self {
-        self.interpolation = interpolation.into();
-        self
-    }
-
-    /// The least and the largest value of pixels; 0 and 255 unless told otherwise.
-    #[must_use]
-    pub fn value_range(mut self, low: f32, high: f32) -> Self {
-        self.value_range = ValueRange([low, high]);
-        self
+    writing |it, config| {
+        config["factor"] = pair(it.factor.range(0.0));
     }
 }
 
 augmentation!(RandAugment);
+ranged!(RandAugment);
 
 /// The changes that are chosen from.
 #[derive(Debug)]
@@ -143,20 +114,6 @@ impl Changes {
 }
 
 impl Transformation for RandAugment {
-    fn common(&self) -> &Common {
-        &self.common
-    }
-
-    fn settings(&self) -> Map {
-        object(json!({
-            "value_range": self.value_range.serialize(),
-            "num_ops": self.num_ops,
-            "factor": pair(self.factor.range(0.0)),
-            "interpolation": self.interpolation.name(),
-            "seed": self.common.seed,
-        }))
-    }
-
     fn check(&self, channels: usize) -> Result<(), Detail> {
         self.factor.check("factor", 0.0, 1.0)?;
         require(
@@ -168,7 +125,7 @@ impl Transformation for RandAugment {
         check_interpolation(&self.interpolation)?;
         self.value_range.check()?;
         require_gray_or_colour(channels)?;
-        let last = !self.common.channels_first;
+        let last = !self.data_format.is_channels_first();
         require(last, "data_format", "\"channels_last\"", "channels_first")?;
         self.changes().check(channels)
     }
@@ -189,17 +146,5 @@ impl RandAugment {
     fn changes(&self) -> Changes {
         let (factor, range) = (self.factor.range(0.0), self.value_range.0);
         Changes::new(factor, range, &self.interpolation, true)
-    }
-}
-
-impl FromSettings for RandAugment {
-    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        Ok(RandAugment {
-            num_ops: settings.optional_size("num_ops")?.unwrap_or(2),
-            factor: settings.factor("factor", 0.5)?,
-            interpolation: settings.text("interpolation", "bilinear")?.into(),
-            value_range: settings.value_range()?,
-            common: Common::from_settings(settings)?,
-        })
     }
 }

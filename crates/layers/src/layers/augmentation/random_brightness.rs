@@ -2,65 +2,48 @@
 
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::samples::each_sample;
-use serde_json::json;
 
-use super::common::{Common, ValueRange};
+use super::common::{BoxFormat, ValueRange, ranged};
 use super::factor::{Factor, pair};
 use super::transformation::{Draws, Images, Transformation, augmentation};
-use crate::layers::object;
-use crate::settings::{FromSettings, Map, Settings};
+use crate::layers::spatial::DataFormat;
 
-/// While it trains, `y = x + f · (high − low)` with `f` drawn evenly from `factor` for each image; then cut
-/// off at the range.
-///
-/// | | |
-/// |---|---|
-/// | input, output | `(batch, rows, columns, channels)`, the same |
-/// | weights | none; frozen or in inference nothing changes |
-/// | defaults | pixels from 0 to 255 |
-///
-/// Keras: <https://keras.io/api/layers/preprocessing_layers/image_augmentation/random_brightness/>.
-#[derive(Clone, Debug)]
-pub struct RandomBrightness {
-    factor: Factor,
-    value_range: ValueRange,
-    common: Common,
-}
-
-impl RandomBrightness {
-    /// A layer that makes images brighter or darker by at most `factor` of the range, or from one share
-    /// to another: `(−0.3, 0.1)`; each from −1 to 1.
-    pub fn new(factor: impl Into<Factor>) -> Self {
-        RandomBrightness {
-            factor: factor.into(),
-            value_range: ValueRange::BYTES,
-            common: Common::default(),
-        }
+settings! {
+    /// While it trains, `y = x + f · (high − low)` with `f` drawn evenly from `factor` for each image; then cut
+    /// off at the range.
+    ///
+    /// | | |
+    /// |---|---|
+    /// | input, output | `(batch, rows, columns, channels)`, the same |
+    /// | weights | none; frozen or in inference nothing changes |
+    /// | defaults | pixels from 0 to 255 |
+    ///
+    /// Keras: <https://keras.io/api/layers/preprocessing_layers/image_augmentation/random_brightness/>.
+    #[derive(Clone, Debug)]
+    pub struct RandomBrightness as "keras.layers.RandomBrightness" {
+        /// A layer that makes images brighter or darker by at most `factor` of the range, or from one share
+        /// to another: `(−0.3, 0.1)`; each from −1 to 1.
+        new(factor: Factor = 0.0)
+        factor: Factor = factor,
+        value_range: ValueRange = ValueRange::BYTES,
+        /// Draws from stream `seed` of the training's seed, instead of one chosen by the layer's
+        /// position.
+        seed: Option<u64> = None,
+        data_format: DataFormat = DataFormat::ChannelsLast,
+        bounding_box_format: BoxFormat = BoxFormat(None),
     }
-
-    /// The least and the largest value of pixels; 0 and 255 unless told otherwise.
-    #[must_use]
-    pub fn value_range(mut self, low: f32, high: f32) -> Self {
-        self.value_range = ValueRange([low, high]);
-        self
+    reading |settings, _it| {
+        settings.ignore(&["rng_type"]);
+    }
+    writing |it, config| {
+        config["factor"] = pair(it.factor.range(-1.0));
     }
 }
 
 augmentation!(RandomBrightness);
+ranged!(RandomBrightness);
 
 impl Transformation for RandomBrightness {
-    fn common(&self) -> &Common {
-        &self.common
-    }
-
-    fn settings(&self) -> Map {
-        object(json!({
-            "factor": pair(self.factor.range(-1.0)),
-            "value_range": self.value_range.serialize(),
-            "seed": self.common.seed,
-        }))
-    }
-
     fn check(&self, _channels: usize) -> Result<(), Detail> {
         self.factor.check("factor", -1.0, 1.0)?;
         self.value_range.check()
@@ -75,15 +58,5 @@ impl Transformation for RandomBrightness {
                 *y = self.value_range.clip(x + more);
             }
         });
-    }
-}
-
-impl FromSettings for RandomBrightness {
-    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        Ok(RandomBrightness {
-            factor: settings.factor("factor", 0.0)?,
-            value_range: settings.value_range()?,
-            common: Common::from_settings(settings)?,
-        })
     }
 }

@@ -2,65 +2,51 @@
 
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::samples::each_sample;
-use serde_json::json;
 
-use super::common::{Common, ValueRange};
+use super::common::{BoxFormat, ValueRange, ranged};
 use super::factor::{Factor, pair};
 use super::transformation::{Draws, Images, Transformation, augmentation};
-use crate::layers::object;
-use crate::settings::{FromSettings, Map, Settings};
+use crate::layers::spatial::DataFormat;
 
-/// While it trains, `y = (x − mean) · f + mean`, with the mean of each channel of an image and `f` drawn
-/// evenly from `1 − lower` to `1 + upper` for each image; then cut off at the range.
-///
-/// | | |
-/// |---|---|
-/// | input, output | `(batch, rows, columns, channels)`, the same |
-/// | weights | none; frozen or in inference nothing changes |
-/// | defaults | pixels from 0 to 255 |
-///
-/// Keras: <https://keras.io/api/layers/preprocessing_layers/image_augmentation/random_contrast/>.
-#[derive(Clone, Debug)]
-pub struct RandomContrast {
-    factor: Factor,
-    value_range: ValueRange,
-    common: Common,
-}
-
-impl RandomContrast {
-    /// A layer that takes away or adds up to `factor` of the contrast; with two numbers, up to `lower` and
-    /// up to `upper`. One number `f` means `(0, f)`, as in Keras: contrast is only added.
-    pub fn new(factor: impl Into<Factor>) -> Self {
-        RandomContrast {
-            factor: factor.into(),
-            value_range: ValueRange::BYTES,
-            common: Common::default(),
+settings! {
+    /// While it trains, `y = (x − mean) · f + mean`, with the mean of each channel of an image and `f` drawn
+    /// evenly from `1 − lower` to `1 + upper` for each image; then cut off at the range.
+    ///
+    /// | | |
+    /// |---|---|
+    /// | input, output | `(batch, rows, columns, channels)`, the same |
+    /// | weights | none; frozen or in inference nothing changes |
+    /// | defaults | pixels from 0 to 255 |
+    ///
+    /// Keras: <https://keras.io/api/layers/preprocessing_layers/image_augmentation/random_contrast/>.
+    #[derive(Clone, Debug)]
+    pub struct RandomContrast as "keras.layers.RandomContrast" {
+        /// A layer that takes away or adds up to `factor` of the contrast; with two numbers, up to `lower` and
+        /// up to `upper`. One number `f` means `(0, f)`, as in Keras: contrast is only added.
+        new(factor: Factor = 0.0)
+        factor: Factor = factor,
+        value_range: ValueRange = ValueRange::BYTES,
+        /// Draws from stream `seed` of the training's seed, instead of one chosen by the layer's
+        /// position.
+        seed: Option<u64> = None,
+        data_format: DataFormat = DataFormat::ChannelsLast,
+        bounding_box_format: BoxFormat = BoxFormat(None),
+    }
+    reading |settings, it| {
+        // Keras 2 means (f, f) by f.
+        if let (Some(_), Factor::Within(both)) = (settings.value("rng_type"), it.factor) {
+            it.factor = Factor::Between(both, both);
         }
     }
-
-    /// The least and the largest value of pixels; 0 and 255 unless told otherwise.
-    #[must_use]
-    pub fn value_range(mut self, low: f32, high: f32) -> Self {
-        self.value_range = ValueRange([low, high]);
-        self
+    writing |it, config| {
+        config["factor"] = pair(it.factor.range(0.0));
     }
 }
 
 augmentation!(RandomContrast);
+ranged!(RandomContrast);
 
 impl Transformation for RandomContrast {
-    fn common(&self) -> &Common {
-        &self.common
-    }
-
-    fn settings(&self) -> Map {
-        object(json!({
-            "factor": pair(self.factor.range(0.0)),
-            "value_range": self.value_range.serialize(),
-            "seed": self.common.seed,
-        }))
-    }
-
     fn check(&self, _channels: usize) -> Result<(), Detail> {
         // Of two numbers Keras takes some that are not between 0 and 1.
         self.factor.check("factor", -1.0, 1.0)?;
@@ -88,21 +74,5 @@ impl Transformation for RandomContrast {
                 }
             }
         });
-    }
-}
-
-impl FromSettings for RandomContrast {
-    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        let factor = settings.factor("factor", 0.0)?;
-        // Keras 2 means (f, f) by f.
-        let keras2 = settings.value("rng_type").is_some();
-        Ok(RandomContrast {
-            factor: match factor {
-                Factor::Within(both) if keras2 => Factor::Between(both, both),
-                factor => factor,
-            },
-            value_range: settings.value_range()?,
-            common: Common::from_settings(settings)?,
-        })
     }
 }

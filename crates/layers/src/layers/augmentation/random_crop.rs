@@ -3,63 +3,59 @@
 use regraft_autograd::{Shape, Var};
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::samples::each_sample;
-use serde_json::json;
 
-use super::common::Common;
-use super::transformation::{self, Draws, Images, Transformation};
+use super::common::BoxFormat;
+use super::transformation::{self, Draws, Images, Transformation, common};
+use crate::layers::Interpolation;
 use crate::layers::resizing::crop_to_ratio;
+use crate::layers::spatial::DataFormat;
 use crate::layers::spatial::{in_format, require_cells, spatial_sizes};
-use crate::layers::{Interpolation, object};
-use crate::settings::{FromSettings, Map, Settings};
-use crate::{Call, Class, Configured, Layer, Weights};
+use crate::{Call, Layer, Weights};
 
-/// While it trains, takes `height` rows and `width` columns at a place that is drawn for the whole
-/// batch; images that are not larger in both directions are brought to that size (bilinear).
-///
-/// In inference, and frozen, images stay as they are, as in Keras 3: what follows must take images of
-/// both sizes (as convolutions and global pooling do). Read from a file of Keras 2 they are brought to
-/// the size as Keras 2 does, by the largest part in the middle that has the ratio.
-///
-/// | | |
-/// |---|---|
-/// | input | `(batch, rows, columns, channels)` |
-/// | output | `(batch, height, width, channels)` in training, as the input in inference |
-/// | weights | none |
-///
-/// Keras: <https://keras.io/api/layers/preprocessing_layers/image_augmentation/random_crop/>.
-#[derive(Clone, Debug)]
-pub struct RandomCrop {
-    height: usize,
-    width: usize,
-    /// Whether images are brought to the size in inference too.
-    always: bool,
-    common: Common,
+settings! {
+    /// While it trains, takes `height` rows and `width` columns at a place that is drawn for the whole
+    /// batch; images that are not larger in both directions are brought to that size (bilinear).
+    ///
+    /// In inference, and frozen, images stay as they are, as in Keras 3: what follows must take images of
+    /// both sizes (as convolutions and global pooling do). Read from a file of Keras 2 they are brought to
+    /// the size as Keras 2 does, by the largest part in the middle that has the ratio.
+    ///
+    /// | | |
+    /// |---|---|
+    /// | input | `(batch, rows, columns, channels)` |
+    /// | output | `(batch, height, width, channels)` in training, as the input in inference |
+    /// | weights | none |
+    ///
+    /// Keras: <https://keras.io/api/layers/preprocessing_layers/image_augmentation/random_crop/>.
+    #[derive(Clone, Debug)]
+    pub struct RandomCrop as "keras.layers.RandomCrop" {
+        /// A layer that takes a part of this size.
+        new(height: usize, width: usize)
+        height: usize = height,
+        width: usize = width,
+        /// Draws from stream `seed` of the training's seed, instead of one chosen by the layer's
+        /// position.
+        seed: Option<u64> = None,
+        data_format: DataFormat = DataFormat::ChannelsLast,
+        bounding_box_format: BoxFormat = BoxFormat(None),
+    }
+    state { always: bool = false }
+    reading |settings, it| {
+        // Only Keras 2 writes this.
+        it.always = settings.value("rng_type").is_some();
+    }
+    writing |it, config| {
+        // Keras always has one here.
+        config["seed"] = it.seed.unwrap_or(0).into();
+    }
 }
 
 impl RandomCrop {
-    /// A layer that takes a part of this size.
-    pub fn new(height: usize, width: usize) -> Self {
-        RandomCrop {
-            height,
-            width,
-            always: false,
-            common: Common::default(),
-        }
-    }
-
-    /// Draws from stream `seed` of the training's seed, instead of one chosen by the layer's
-    /// position.
-    #[must_use]
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.common.seed = Some(seed);
-        self
-    }
-
     /// Takes and gives images with the channels first, as Keras does with
     /// `data_format="channels_first"`: they are turned before and after.
     #[must_use]
     pub fn channels_first(mut self) -> Self {
-        self.common.channels_first = true;
+        self.data_format = DataFormat::ChannelsFirst;
         self
     }
 
@@ -68,20 +64,9 @@ impl RandomCrop {
     }
 }
 
+common!(RandomCrop);
+
 impl Transformation for RandomCrop {
-    fn common(&self) -> &Common {
-        &self.common
-    }
-
-    fn settings(&self) -> Map {
-        object(json!({
-            "height": self.height,
-            "width": self.width,
-            // Keras always has one here.
-            "seed": self.common.seed.unwrap_or(0),
-        }))
-    }
-
     fn check(&self, _channels: usize) -> Result<(), Detail> {
         require_cells("height, width", 1, &self.size())
     }
@@ -106,16 +91,6 @@ impl Transformation for RandomCrop {
     }
 }
 
-impl Configured for RandomCrop {
-    fn class(&self) -> Class<'_> {
-        Class::new("keras.layers.RandomCrop")
-    }
-
-    fn config(&self) -> Map {
-        transformation::config(self)
-    }
-}
-
 impl Layer for RandomCrop {
     fn build(&self, inputs: &[Shape], _weights: &mut Weights) -> Result<(), Detail> {
         transformation::check(self, inputs)
@@ -127,7 +102,7 @@ impl Layer for RandomCrop {
             return x;
         }
         let mut larger = false;
-        in_format(x, self.common.channels_first, |x| {
+        in_format(x, self.data_format.is_channels_first(), |x| {
             let [rows, columns] = spatial_sizes(x);
             larger = rows > self.height && columns > self.width;
             x
@@ -135,7 +110,7 @@ impl Layer for RandomCrop {
         if call.training() && larger {
             return transformation::apply(self, call, x);
         }
-        in_format(x, self.common.channels_first, |x| {
+        in_format(x, self.data_format.is_channels_first(), |x| {
             let sizes: [usize; 2] = spatial_sizes(x);
             if sizes == size {
                 return x;
@@ -165,17 +140,5 @@ impl RandomCrop {
         let bottom = after(rows, top, self.height);
         let right = after(columns, left, self.width);
         x.crop(&[(0, 0), (top, bottom), (left, right), (0, 0)])
-    }
-}
-
-impl FromSettings for RandomCrop {
-    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        Ok(RandomCrop {
-            height: settings.size("height")?,
-            width: settings.size("width")?,
-            // Only Keras 2 writes this.
-            always: settings.value("rng_type").is_some(),
-            common: Common::from_settings(settings)?,
-        })
     }
 }

@@ -2,65 +2,59 @@
 
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::samples::each_sample;
-use serde_json::json;
 
-use super::common::{Common, ValueRange};
+use super::common::{BoxFormat, ValueRange, ranged};
 use super::factor::{Factor, pair};
-use super::fill::{Fill, FillMode, filling};
+use super::fill::{FillMode, filling};
 use super::random_gaussian_blur::bell;
 use super::transformation::{Draws, Images, Transformation, augmentation};
-use crate::layers::{Interpolation, object};
-use crate::settings::{FromSettings, Map, Settings};
+use crate::layers::Interpolation;
+use crate::layers::spatial::DataFormat;
 
-/// While it trains, moves the pixels of an image with a probability that is drawn evenly from `factor` for
-/// each. How far is smoothed noise, the same in both directions as in Keras; `s`, drawn from `scale` for the
-/// whole batch, makes it stronger (`0.1 s` of the longer side) and smoother (`0.05 s` of the shorter
-/// one).
-///
-/// | | |
-/// |---|---|
-/// | input, output | `(batch, rows, columns, channels)`, the same |
-/// | weights | none; frozen or in inference nothing changes |
-/// | defaults | `factor` 1, `scale` up to 1, bilinear, reflected outside, pixels from 0 to 255 |
-///
-/// Keras: <https://keras.io/api/layers/preprocessing_layers/image_augmentation/random_elastic_transform/>.
-#[derive(Clone, Debug)]
-pub struct RandomElasticTransform {
-    factor: Factor,
-    scale: Factor,
-    pub(crate) fill: Fill,
-    value_range: ValueRange,
-    common: Common,
-}
-
-impl RandomElasticTransform {
-    /// A layer that changes an image with a probability up to `factor`, or from one to another.
-    pub fn new(factor: impl Into<Factor>) -> Self {
-        RandomElasticTransform {
-            factor: factor.into(),
-            scale: Factor::Within(1.0),
-            fill: Fill::default(),
-            value_range: ValueRange::BYTES,
-            common: Common::default(),
-        }
+settings! {
+    /// While it trains, moves the pixels of an image with a probability that is drawn evenly from `factor` for
+    /// each. How far is smoothed noise, the same in both directions as in Keras; `s`, drawn from `scale` for the
+    /// whole batch, makes it stronger (`0.1 s` of the longer side) and smoother (`0.05 s` of the shorter
+    /// one).
+    ///
+    /// | | |
+    /// |---|---|
+    /// | input, output | `(batch, rows, columns, channels)`, the same |
+    /// | weights | none; frozen or in inference nothing changes |
+    /// | defaults | `factor` 1, `scale` up to 1, bilinear, reflected outside, pixels from 0 to 255 |
+    ///
+    /// Keras: <https://keras.io/api/layers/preprocessing_layers/image_augmentation/random_elastic_transform/>.
+    #[derive(Clone, Debug)]
+    pub struct RandomElasticTransform as "keras.layers.RandomElasticTransform" {
+        /// A layer that changes an image with a probability up to `factor`, or from one to another.
+        new(factor: Factor = 1.0)
+        factor: Factor = factor,
+        /// How strong the change is at most, or from one strength to another, each from 0 to 1.
+        scale: Factor = Factor::Within(1.0),
+        value_range: ValueRange = ValueRange::BYTES,
+        /// Draws from stream `seed` of the training's seed, instead of one chosen by the layer's
+        /// position.
+        seed: Option<u64> = None,
+        /// What is seen where there is no image: `"reflect"` unless told otherwise.
+        fill_mode: FillMode = FillMode::Reflect,
+        /// The number that is seen there with `"constant"`; 0 unless told otherwise.
+        fill_value: f32 = 0.0,
+        /// How values between pixels are found: `"bilinear"` unless told otherwise, or `"nearest"`.
+        interpolation: Interpolation = Interpolation::Bilinear,
+        data_format: DataFormat = DataFormat::ChannelsLast,
+        bounding_box_format: BoxFormat = BoxFormat(None),
     }
-
-    /// How strong the change is at most, or from one strength to another, each from 0 to 1.
-    #[must_use]
-    pub fn scale(mut self, scale: impl Into<Factor>) -> Self {
-        self.scale = scale.into();
-        self
+    reading |settings, _it| {
+        settings.ignore(&["rng_type"]);
     }
-
-    /// The least and the largest value of pixels; 0 and 255 unless told otherwise.
-    #[must_use]
-    pub fn value_range(mut self, low: f32, high: f32) -> Self {
-        self.value_range = ValueRange([low, high]);
-        self
+    writing |it, config| {
+        config["factor"] = pair(it.factor.range(0.0));
+        config["scale"] = pair(it.scale.range(0.0));
     }
 }
 
 augmentation!(RandomElasticTransform);
+ranged!(RandomElasticTransform);
 filling!(RandomElasticTransform);
 
 /// Each number of `rows × columns` a mean of those around it, weighted by a bell, zeros outside.
@@ -94,7 +88,7 @@ impl RandomElasticTransform {
     /// The pixel that is seen at `place` along an axis of `length` pixels, as Keras has it.
     fn inside(&self, place: i64, length: usize) -> Option<usize> {
         let size = length as i64;
-        let seen = match self.fill.mode {
+        let seen = match self.fill().mode {
             FillMode::Constant => (0..size).contains(&place).then_some(place)?,
             FillMode::Nearest => place,
             FillMode::Wrap => place.rem_euclid(size),
@@ -108,7 +102,7 @@ impl RandomElasticTransform {
 
     /// The pixels around `place` and their weights.
     fn around(&self, place: f32) -> [(i64, f32); 2] {
-        if self.fill.interpolation == Interpolation::Nearest {
+        if self.interpolation == Interpolation::Nearest {
             return [(place.round_ties_even() as i64, 1.0), (0, 0.0)];
         }
         let below = place.floor();
@@ -118,25 +112,10 @@ impl RandomElasticTransform {
 }
 
 impl Transformation for RandomElasticTransform {
-    fn common(&self) -> &Common {
-        &self.common
-    }
-
-    fn settings(&self) -> Map {
-        let mut config = object(json!({
-            "factor": pair(self.factor.range(0.0)),
-            "scale": pair(self.scale.range(0.0)),
-            "value_range": self.value_range.serialize(),
-            "seed": self.common.seed,
-        }));
-        self.fill.write(&mut config);
-        config
-    }
-
     fn check(&self, _channels: usize) -> Result<(), Detail> {
         self.factor.check("factor", 0.0, 1.0)?;
         self.scale.check("scale", 0.0, 1.0)?;
-        self.fill.check()?;
+        self.fill().check()?;
         self.value_range.check()
     }
 
@@ -173,7 +152,7 @@ impl Transformation for RandomElasticTransform {
                             let pixel = row.zip(self.inside(column, columns));
                             for (channel, y) in y.iter_mut().enumerate() {
                                 *y += weight
-                                    * pixel.map_or(self.fill.value, |(row, column)| {
+                                    * pixel.map_or(self.fill_value, |(row, column)| {
                                         x[(row * columns + column) * channels + channel]
                                     });
                             }
@@ -183,17 +162,5 @@ impl Transformation for RandomElasticTransform {
             }
             y.iter_mut().for_each(|y| *y = self.value_range.clip(*y));
         });
-    }
-}
-
-impl FromSettings for RandomElasticTransform {
-    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        Ok(RandomElasticTransform {
-            factor: settings.factor("factor", 1.0)?,
-            scale: settings.factor("scale", 1.0)?,
-            fill: Fill::from_settings(settings)?,
-            value_range: settings.value_range()?,
-            common: Common::from_settings(settings)?,
-        })
     }
 }

@@ -2,88 +2,56 @@
 
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::samples::each_sample;
-use serde_json::json;
 
-use super::common::{Common, ValueRange};
+use super::common::{BoxFormat, ValueRange, ranged};
 use super::factor::{Factor, pair};
 use super::rectangle::Rectangle;
 use super::transformation::{Draws, Images, Transformation, augmentation};
-use crate::layers::object;
-use crate::settings::{FromSettings, Map, Settings, require};
+use crate::layers::spatial::DataFormat;
+use crate::settings::require;
 
-/// While it trains, takes away a rectangle of an image with a probability that is drawn evenly from
-/// `factor` for each. Its rows are a share `√s` of the image's, and its columns too, each with an `s` of its
-/// own from `scale`; its place is drawn evenly.
-///
-/// | | |
-/// |---|---|
-/// | input, output | `(batch, rows, columns, channels)`, the same |
-/// | weights | none; frozen or in inference nothing changes |
-/// | defaults | `factor` 1, `scale` from 0.02 to 0.33, filled with noise, pixels from 0 to 255 |
-///
-/// Keras: <https://keras.io/api/layers/preprocessing_layers/image_augmentation/random_erasing/>.
-#[derive(Clone, Debug)]
-pub struct RandomErasing {
-    factor: Factor,
-    scale: Factor,
-    fill_value: Option<Vec<f32>>,
-    value_range: ValueRange,
-    common: Common,
-}
-
-impl RandomErasing {
-    /// A layer that changes an image with a probability up to `factor`, or from one to another.
-    pub fn new(factor: impl Into<Factor>) -> Self {
-        RandomErasing {
-            factor: factor.into(),
-            scale: Factor::Between(0.02, 0.33),
-            fill_value: None,
-            value_range: ValueRange::BYTES,
-            common: Common::default(),
-        }
+settings! {
+    /// While it trains, takes away a rectangle of an image with a probability that is drawn evenly from
+    /// `factor` for each. Its rows are a share `√s` of the image's, and its columns too, each with an `s` of its
+    /// own from `scale`; its place is drawn evenly.
+    ///
+    /// | | |
+    /// |---|---|
+    /// | input, output | `(batch, rows, columns, channels)`, the same |
+    /// | weights | none; frozen or in inference nothing changes |
+    /// | defaults | `factor` 1, `scale` from 0.02 to 0.33, filled with noise, pixels from 0 to 255 |
+    ///
+    /// Keras: <https://keras.io/api/layers/preprocessing_layers/image_augmentation/random_erasing/>.
+    #[derive(Clone, Debug)]
+    pub struct RandomErasing as "keras.layers.RandomErasing" {
+        /// A layer that changes an image with a probability up to `factor`, or from one to another.
+        new(factor: Factor = 1.0)
+        factor: Factor = factor,
+        /// How large the rectangles are: up to this share of the image, or from one to another.
+        scale: Factor = Factor::Between(0.02, 0.33),
+        /// What is put there: a number, or one for each of three channels; normally distributed noise unless
+        /// told otherwise.
+        fill_value: Option<Vec<f32>> = None,
+        value_range: ValueRange = ValueRange::BYTES,
+        /// Draws from stream `seed` of the training's seed, instead of one chosen by the layer's
+        /// position.
+        seed: Option<u64> = None,
+        data_format: DataFormat = DataFormat::ChannelsLast,
+        bounding_box_format: BoxFormat = BoxFormat(None),
     }
-
-    /// How large the rectangles are: up to this share of the image, or from one to another.
-    #[must_use]
-    pub fn scale(mut self, scale: impl Into<Factor>) -> Self {
-        self.scale = scale.into();
-        self
+    reading |settings, _it| {
+        settings.ignore(&["rng_type"]);
     }
-
-    /// What is put there: a number, or one for each of three channels; normally distributed noise unless
-    /// told otherwise.
-    #[must_use]
-    pub fn fill_value(mut self, value: impl Into<Vec<f32>>) -> Self {
-        self.fill_value = Some(value.into());
-        self
-    }
-
-    /// The least and the largest value of pixels; 0 and 255 unless told otherwise.
-    #[must_use]
-    pub fn value_range(mut self, low: f32, high: f32) -> Self {
-        self.value_range = ValueRange([low, high]);
-        self
+    writing |it, config| {
+        config["factor"] = pair(it.factor.range(0.0));
+        config["scale"] = pair(it.scale.range(0.0));
     }
 }
 
 augmentation!(RandomErasing);
+ranged!(RandomErasing);
 
 impl Transformation for RandomErasing {
-    fn common(&self) -> &Common {
-        &self.common
-    }
-
-    fn settings(&self) -> Map {
-        let fill = self.fill_value.as_deref().map(crate::settings::numbers);
-        object(json!({
-            "factor": pair(self.factor.range(0.0)),
-            "scale": pair(self.scale.range(0.0)),
-            "fill_value": fill,
-            "value_range": self.value_range.serialize(),
-            "seed": self.common.seed,
-        }))
-    }
-
     fn check(&self, channels: usize) -> Result<(), Detail> {
         self.factor.check("factor", 0.0, 1.0)?;
         self.scale.check("scale", 0.0, 1.0)?;
@@ -133,18 +101,5 @@ impl Transformation for RandomErasing {
                 }
             }
         });
-    }
-}
-
-impl FromSettings for RandomErasing {
-    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        let scale = settings.optional_factor("scale")?;
-        Ok(RandomErasing {
-            factor: settings.factor("factor", 1.0)?,
-            scale: scale.unwrap_or(Factor::Between(0.02, 0.33)),
-            fill_value: settings.numbers("fill_value")?,
-            value_range: settings.value_range()?,
-            common: Common::from_settings(settings)?,
-        })
     }
 }

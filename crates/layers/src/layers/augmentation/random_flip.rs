@@ -2,58 +2,44 @@
 
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::samples::each_sample;
-use serde_json::json;
 
-use super::common::Common;
+use super::common::BoxFormat;
 use super::transformation::{Draws, Images, Transformation, augmentation};
-use crate::layers::object;
-use crate::settings::{FromSettings, Map, Settings, require};
+use crate::layers::spatial::DataFormat;
+use crate::settings::require;
 
-/// While it trains, mirrors each image with probability one half: left and right, top and bottom, or
-/// both (then always both together, as Keras 3 does; read from a file of Keras 2, each on its own).
-///
-/// | | |
-/// |---|---|
-/// | input, output | `(batch, rows, columns, channels)`, the same |
-/// | weights | none; frozen or in inference nothing changes |
-/// | defaults | `"horizontal_and_vertical"` |
-///
-/// Keras: <https://keras.io/api/layers/preprocessing_layers/image_augmentation/random_flip/>.
-#[derive(Clone, Debug)]
-pub struct RandomFlip {
-    mode: String,
-    independent: bool,
-    pub(crate) common: Common,
-}
-
-impl RandomFlip {
-    /// A layer that mirrors `"horizontal"`ly, `"vertical"`ly, or `"horizontal_and_vertical"`ly.
-    pub fn new(mode: impl Into<String>) -> Self {
-        RandomFlip {
-            mode: mode.into(),
-            independent: false,
-            common: Common::default(),
-        }
+settings! {
+    /// While it trains, mirrors each image with probability one half: left and right, top and bottom, or
+    /// both (then always both together, as Keras 3 does; read from a file of Keras 2, each on its own).
+    ///
+    /// | | |
+    /// |---|---|
+    /// | input, output | `(batch, rows, columns, channels)`, the same |
+    /// | weights | none; frozen or in inference nothing changes |
+    /// | defaults | `"horizontal_and_vertical"` |
+    ///
+    /// Keras: <https://keras.io/api/layers/preprocessing_layers/image_augmentation/random_flip/>.
+    #[derive(Clone, Debug)]
+    pub struct RandomFlip as "keras.layers.RandomFlip" {
+        /// A layer that mirrors `"horizontal"`ly, `"vertical"`ly, or `"horizontal_and_vertical"`ly.
+        new(mode: String = "horizontal_and_vertical")
+        mode: String = mode,
+        /// Draws from stream `seed` of the training's seed, instead of one chosen by the layer's
+        /// position.
+        seed: Option<u64> = None,
+        data_format: DataFormat = DataFormat::ChannelsLast,
+        bounding_box_format: BoxFormat = BoxFormat(None),
     }
-}
-
-impl Default for RandomFlip {
-    fn default() -> Self {
-        Self::new("horizontal_and_vertical")
+    state { independent: bool = false }
+    reading |settings, it| {
+        // Only Keras 2 writes this.
+        it.independent = settings.value("rng_type").is_some();
     }
 }
 
 augmentation!(RandomFlip);
 
 impl Transformation for RandomFlip {
-    fn common(&self) -> &Common {
-        &self.common
-    }
-
-    fn settings(&self) -> Map {
-        object(json!({ "mode": self.mode, "seed": self.common.seed }))
-    }
-
     fn check(&self, _channels: usize) -> Result<(), Detail> {
         let known = ["horizontal", "vertical", "horizontal_and_vertical"];
         let fits = known.contains(&self.mode.as_str());
@@ -83,16 +69,5 @@ impl Transformation for RandomFlip {
                 y.copy_from_slice(&x[(row * columns + column) * channels..][..channels]);
             }
         });
-    }
-}
-
-impl FromSettings for RandomFlip {
-    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        Ok(RandomFlip {
-            mode: settings.text("mode", "horizontal_and_vertical")?.into(),
-            // Only Keras 2 writes this.
-            independent: settings.value("rng_type").is_some(),
-            common: Common::from_settings(settings)?,
-        })
     }
 }

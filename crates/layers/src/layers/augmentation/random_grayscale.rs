@@ -2,35 +2,41 @@
 
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::samples::each_sample;
-use serde_json::json;
 
-use super::common::{Common, gray, require_gray_or_colour};
+use super::common::{BoxFormat, gray, require_gray_or_colour};
 use super::transformation::{Draws, Images, Transformation, augmentation};
-use crate::layers::object;
-use crate::settings::{FromSettings, Map, Settings, number, require_share};
+use crate::layers::spatial::DataFormat;
+use crate::settings::require_share;
 
-/// While it trains, makes each image gray with probability `factor`:
-/// `0.2989 red + 0.5870 green + 0.1140 blue` in all channels.
-///
-/// | | |
-/// |---|---|
-/// | input, output | `(batch, rows, columns, 3 or 1)`, the same |
-/// | weights | none; frozen or in inference nothing changes |
-/// | defaults | a probability of one half |
-///
-/// Keras: <https://keras.io/api/layers/preprocessing_layers/image_augmentation/random_grayscale/>.
-#[derive(Clone, Debug)]
-pub struct RandomGrayscale {
-    factor: f32,
-    common: Common,
-}
-
-impl RandomGrayscale {
-    /// A layer that makes images gray with this probability.
-    pub fn new(factor: f32) -> Self {
-        RandomGrayscale {
-            factor,
-            common: Common::default(),
+settings! {
+    /// While it trains, makes each image gray with probability `factor`:
+    /// `0.2989 red + 0.5870 green + 0.1140 blue` in all channels.
+    ///
+    /// | | |
+    /// |---|---|
+    /// | input, output | `(batch, rows, columns, 3 or 1)`, the same |
+    /// | weights | none; frozen or in inference nothing changes |
+    /// | defaults | a probability of one half |
+    ///
+    /// Keras: <https://keras.io/api/layers/preprocessing_layers/image_augmentation/random_grayscale/>.
+    #[derive(Clone, Debug)]
+    pub struct RandomGrayscale as "keras.layers.RandomGrayscale" {
+        /// A layer that makes images gray with this probability.
+        new(factor: f32 = 0.5)
+        factor: f32 = factor,
+        /// Draws from stream `seed` of the training's seed, instead of one chosen by the layer's
+        /// position.
+        seed: Option<u64> = None,
+        data_format: DataFormat = DataFormat::ChannelsLast,
+        bounding_box_format: BoxFormat = BoxFormat(None),
+    }
+    reading |settings, _it| {
+        settings.ignore(&["rng_type"]);
+    }
+    writing |it, config| {
+        // Keras leaves it out.
+        if it.seed.is_none() {
+            config.shift_remove("seed");
         }
     }
 }
@@ -38,19 +44,6 @@ impl RandomGrayscale {
 augmentation!(RandomGrayscale);
 
 impl Transformation for RandomGrayscale {
-    fn common(&self) -> &Common {
-        &self.common
-    }
-
-    fn settings(&self) -> Map {
-        let mut config = object(json!({ "factor": number(self.factor) }));
-        // Keras leaves it out.
-        if let Some(seed) = self.common.seed {
-            config.insert("seed".into(), seed.into());
-        }
-        config
-    }
-
     fn check(&self, channels: usize) -> Result<(), Detail> {
         require_share("factor", self.factor)?;
         require_gray_or_colour(channels)
@@ -67,14 +60,5 @@ impl Transformation for RandomGrayscale {
             let pixels = x.chunks_exact(channels).zip(y.chunks_exact_mut(channels));
             pixels.for_each(|(x, y)| y.fill(gray(x)));
         });
-    }
-}
-
-impl FromSettings for RandomGrayscale {
-    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        Ok(RandomGrayscale {
-            factor: settings.number("factor", 0.5)?,
-            common: Common::from_settings(settings)?,
-        })
     }
 }

@@ -2,68 +2,51 @@
 
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::samples::each_sample;
-use serde_json::json;
 
-use super::common::{Common, ValueRange, require_colour};
+use super::common::{BoxFormat, ValueRange, ranged, require_colour};
 use super::factor::{Factor, pair};
 use super::hsv;
 use super::transformation::{Draws, Images, Transformation, augmentation};
-use crate::layers::object;
-use crate::settings::{FromSettings, Map, Settings};
+use crate::layers::spatial::DataFormat;
 
-/// While it trains, turns the hue of each image by half of a number drawn evenly from `factor`, in a
-/// direction that is drawn too (1 is a full turn).
-///
-/// | | |
-/// |---|---|
-/// | input, output | `(batch, rows, columns, 3)`, the same |
-/// | weights | none; frozen or in inference nothing changes |
-/// | defaults | pixels from 0 to 255 |
-///
-/// Keras: <https://keras.io/api/layers/preprocessing_layers/image_augmentation/random_hue/>.
-#[derive(Clone, Debug)]
-pub struct RandomHue {
-    factor: Factor,
-    value_range: ValueRange,
-    common: Common,
-}
-
-impl RandomHue {
-    /// A layer that turns by up to `factor`, from 0 to 1, or from one to another.
-    pub fn new(factor: impl Into<Factor>) -> Self {
-        RandomHue {
-            factor: factor.into(),
-            value_range: ValueRange::BYTES,
-            common: Common::default(),
-        }
+settings! {
+    /// While it trains, turns the hue of each image by half of a number drawn evenly from `factor`, in a
+    /// direction that is drawn too (1 is a full turn).
+    ///
+    /// | | |
+    /// |---|---|
+    /// | input, output | `(batch, rows, columns, 3)`, the same |
+    /// | weights | none; frozen or in inference nothing changes |
+    /// | defaults | pixels from 0 to 255 |
+    ///
+    /// Keras: <https://keras.io/api/layers/preprocessing_layers/image_augmentation/random_hue/>.
+    #[derive(Clone, Debug)]
+    pub struct RandomHue as "keras.layers.RandomHue" {
+        /// A layer that turns by up to `factor`, from 0 to 1, or from one to another.
+        new(factor: Factor = 0.0)
+        factor: Factor = factor,
+        value_range: ValueRange = ValueRange::BYTES,
+        /// Draws from stream `seed` of the training's seed, instead of one chosen by the layer's
+        /// position.
+        seed: Option<u64> = None,
+        data_format: DataFormat = DataFormat::ChannelsLast,
+        bounding_box_format: BoxFormat = BoxFormat(None),
     }
-
-    /// The least and the largest value of pixels; 0 and 255 unless told otherwise.
-    #[must_use]
-    pub fn value_range(mut self, low: f32, high: f32) -> Self {
-        self.value_range = ValueRange([low, high]);
-        self
+    reading |settings, _it| {
+        settings.ignore(&["rng_type"]);
+    }
+    writing |it, config| {
+        config["factor"] = pair(it.factor.range(0.0));
     }
 }
 
 augmentation!(RandomHue);
+ranged!(RandomHue);
 
 /// Pixels as they are while the hue is turned.
 const UNIT: ValueRange = ValueRange([0.0, 1.0]);
 
 impl Transformation for RandomHue {
-    fn common(&self) -> &Common {
-        &self.common
-    }
-
-    fn settings(&self) -> Map {
-        object(json!({
-            "factor": pair(self.factor.range(0.0)),
-            "value_range": self.value_range.serialize(),
-            "seed": self.common.seed,
-        }))
-    }
-
     fn check(&self, channels: usize) -> Result<(), Detail> {
         self.factor.check("factor", 0.0, 1.0)?;
         self.value_range.check()?;
@@ -93,15 +76,5 @@ impl Transformation for RandomHue {
                 y.copy_from_slice(&hsv::to_rgb([hue, saturation, value]).map(back));
             }
         });
-    }
-}
-
-impl FromSettings for RandomHue {
-    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        Ok(RandomHue {
-            factor: settings.factor("factor", 0.0)?,
-            value_range: settings.value_range()?,
-            common: Common::from_settings(settings)?,
-        })
     }
 }

@@ -2,63 +2,46 @@
 
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::samples::each_sample;
-use serde_json::json;
 
-use super::common::{Common, ValueRange};
+use super::common::{BoxFormat, ValueRange, ranged};
 use super::factor::{Factor, pair};
 use super::transformation::{Draws, Images, Transformation, augmentation};
-use crate::layers::object;
-use crate::settings::{FromSettings, Map, Settings};
+use crate::layers::spatial::DataFormat;
 
-/// While it trains, `y = high − x` with a probability that is drawn evenly from `factor` for each image.
-///
-/// | | |
-/// |---|---|
-/// | input, output | `(batch, rows, columns, channels)`, the same |
-/// | weights | none; frozen or in inference nothing changes |
-/// | defaults | `factor` 1, pixels from 0 to 255 |
-///
-/// Keras: <https://keras.io/api/layers/preprocessing_layers/image_augmentation/random_invert/>.
-#[derive(Clone, Debug)]
-pub struct RandomInvert {
-    factor: Factor,
-    value_range: ValueRange,
-    common: Common,
-}
-
-impl RandomInvert {
-    /// A layer that inverts an image with a probability up to `factor`, or from one to another.
-    pub fn new(factor: impl Into<Factor>) -> Self {
-        RandomInvert {
-            factor: factor.into(),
-            value_range: ValueRange::BYTES,
-            common: Common::default(),
-        }
+settings! {
+    /// While it trains, `y = high − x` with a probability that is drawn evenly from `factor` for each image.
+    ///
+    /// | | |
+    /// |---|---|
+    /// | input, output | `(batch, rows, columns, channels)`, the same |
+    /// | weights | none; frozen or in inference nothing changes |
+    /// | defaults | `factor` 1, pixels from 0 to 255 |
+    ///
+    /// Keras: <https://keras.io/api/layers/preprocessing_layers/image_augmentation/random_invert/>.
+    #[derive(Clone, Debug)]
+    pub struct RandomInvert as "keras.layers.RandomInvert" {
+        /// A layer that inverts an image with a probability up to `factor`, or from one to another.
+        new(factor: Factor = 1.0)
+        factor: Factor = factor,
+        value_range: ValueRange = ValueRange::BYTES,
+        /// Draws from stream `seed` of the training's seed, instead of one chosen by the layer's
+        /// position.
+        seed: Option<u64> = None,
+        data_format: DataFormat = DataFormat::ChannelsLast,
+        bounding_box_format: BoxFormat = BoxFormat(None),
     }
-
-    /// The least and the largest value of pixels; 0 and 255 unless told otherwise.
-    #[must_use]
-    pub fn value_range(mut self, low: f32, high: f32) -> Self {
-        self.value_range = ValueRange([low, high]);
-        self
+    reading |settings, _it| {
+        settings.ignore(&["rng_type"]);
+    }
+    writing |it, config| {
+        config["factor"] = pair(it.factor.range(0.0));
     }
 }
 
 augmentation!(RandomInvert);
+ranged!(RandomInvert);
 
 impl Transformation for RandomInvert {
-    fn common(&self) -> &Common {
-        &self.common
-    }
-
-    fn settings(&self) -> Map {
-        object(json!({
-            "factor": pair(self.factor.range(0.0)),
-            "value_range": self.value_range.serialize(),
-            "seed": self.common.seed,
-        }))
-    }
-
     fn check(&self, _channels: usize) -> Result<(), Detail> {
         self.factor.check("factor", 0.0, 1.0)?;
         self.value_range.check()
@@ -72,15 +55,5 @@ impl Transformation for RandomInvert {
                 *y = if chosen[sample] { high - x } else { x };
             }
         });
-    }
-}
-
-impl FromSettings for RandomInvert {
-    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        Ok(RandomInvert {
-            factor: settings.factor("factor", 1.0)?,
-            value_range: settings.value_range()?,
-            common: Common::from_settings(settings)?,
-        })
     }
 }

@@ -2,67 +2,49 @@
 
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::projective::Projection;
-use serde_json::json;
 
-use super::common::Common;
+use super::common::BoxFormat;
 use super::factor::{Factor, pair};
 use super::fill::{Fill, FillMode, check_interpolation};
 use super::transformation::{Draws, Images, Transformation, augmentation};
-use crate::layers::{Interpolation, object};
-use crate::settings::{FromSettings, Map, Settings, number, require_finite, require_share};
+use crate::layers::Interpolation;
+use crate::layers::spatial::DataFormat;
+use crate::settings::{require_finite, require_share};
 
-/// While it trains, moves the corners of an image, with a probability that is drawn evenly from
-/// `factor` for each: each coordinate of a corner is multiplied by a number from `1 − scale / 2` to
-/// `1 + scale / 2`, so that the one at the origin stays.
-///
-/// | | |
-/// |---|---|
-/// | input, output | `(batch, rows, columns, channels)`, the same |
-/// | weights | none; frozen or in inference nothing changes |
-/// | defaults | `factor` and `scale` 1, bilinear, zeros outside |
-///
-/// Keras: <https://keras.io/api/layers/preprocessing_layers/image_augmentation/random_perspective/>.
-#[derive(Clone, Debug)]
-pub struct RandomPerspective {
-    factor: Factor,
-    scale: f32,
-    fill: Fill,
-    common: Common,
-}
-
-impl RandomPerspective {
-    /// A layer that changes an image with a probability up to `factor`, or from one to another.
-    pub fn new(factor: impl Into<Factor>) -> Self {
-        RandomPerspective {
-            factor: factor.into(),
-            scale: 1.0,
-            fill: Fill {
-                mode: FillMode::Constant,
-                ..Fill::default()
-            },
-            common: Common::default(),
-        }
+settings! {
+    /// While it trains, moves the corners of an image, with a probability that is drawn evenly from
+    /// `factor` for each: each coordinate of a corner is multiplied by a number from `1 − scale / 2` to
+    /// `1 + scale / 2`, so that the one at the origin stays.
+    ///
+    /// | | |
+    /// |---|---|
+    /// | input, output | `(batch, rows, columns, channels)`, the same |
+    /// | weights | none; frozen or in inference nothing changes |
+    /// | defaults | `factor` and `scale` 1, bilinear, zeros outside |
+    ///
+    /// Keras: <https://keras.io/api/layers/preprocessing_layers/image_augmentation/random_perspective/>.
+    #[derive(Clone, Debug)]
+    pub struct RandomPerspective as "keras.layers.RandomPerspective" {
+        /// A layer that changes an image with a probability up to `factor`, or from one to another.
+        new(factor: Factor = 1.0)
+        factor: Factor = factor,
+        /// How far the corners move, from 0 to 1; 1 unless told otherwise.
+        scale: f32 = 1.0,
+        /// How values between pixels are found: `"bilinear"` unless told otherwise, or `"nearest"`.
+        interpolation: Interpolation = Interpolation::Bilinear,
+        /// What is seen outside; 0 unless told otherwise.
+        fill_value: f32 = 0.0,
+        /// Draws from stream `seed` of the training's seed, instead of one chosen by the layer's
+        /// position.
+        seed: Option<u64> = None,
+        data_format: DataFormat = DataFormat::ChannelsLast,
+        bounding_box_format: BoxFormat = BoxFormat(None),
     }
-
-    /// How far the corners move, from 0 to 1; 1 unless told otherwise.
-    #[must_use]
-    pub fn scale(mut self, scale: f32) -> Self {
-        self.scale = scale;
-        self
+    reading |settings, _it| {
+        settings.ignore(&["rng_type"]);
     }
-
-    /// What is seen outside; 0 unless told otherwise.
-    #[must_use]
-    pub fn fill_value(mut self, value: f32) -> Self {
-        self.fill.value = value;
-        self
-    }
-
-    /// How values between pixels are found: `"bilinear"` unless told otherwise, or `"nearest"`.
-    #[must_use]
-    pub fn interpolation(mut self, interpolation: impl Into<Interpolation>) -> Self {
-        self.fill.interpolation = interpolation.into();
-        self
+    writing |it, config| {
+        config["factor"] = pair(it.factor.range(0.0));
     }
 }
 
@@ -97,25 +79,11 @@ pub(super) fn homography(from: [[f64; 2]; 4], to: [[f64; 2]; 4]) -> Projection {
 }
 
 impl Transformation for RandomPerspective {
-    fn common(&self) -> &Common {
-        &self.common
-    }
-
-    fn settings(&self) -> Map {
-        object(json!({
-            "factor": pair(self.factor.range(0.0)),
-            "scale": number(self.scale),
-            "interpolation": self.fill.interpolation.name(),
-            "fill_value": number(self.fill.value),
-            "seed": self.common.seed,
-        }))
-    }
-
     fn check(&self, _channels: usize) -> Result<(), Detail> {
         self.factor.check("factor", 0.0, 1.0)?;
         require_share("scale", self.scale)?;
-        require_finite("fill_value", self.fill.value)?;
-        check_interpolation(&self.fill.interpolation)
+        require_finite("fill_value", self.fill_value)?;
+        check_interpolation(&self.interpolation)
     }
 
     fn transform(&self, x: &[f32], images: Images, draws: &Draws, y: &mut [f32]) {
@@ -138,21 +106,11 @@ impl Transformation for RandomPerspective {
             }
         };
         let maps: Vec<_> = (0..images.samples).map(map).collect();
-        self.fill.project(x, images, &maps, y);
-    }
-}
-
-impl FromSettings for RandomPerspective {
-    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        Ok(RandomPerspective {
-            factor: settings.factor("factor", 1.0)?,
-            scale: settings.number("scale", 1.0)?,
-            fill: Fill {
-                mode: FillMode::Constant,
-                value: settings.number("fill_value", 0.0)?,
-                interpolation: settings.text("interpolation", "bilinear")?.into(),
-            },
-            common: Common::from_settings(settings)?,
-        })
+        let fill = Fill {
+            mode: FillMode::Constant,
+            value: self.fill_value,
+            interpolation: self.interpolation.clone(),
+        };
+        fill.project(x, images, &maps, y);
     }
 }

@@ -4,65 +4,49 @@ use regraft_tensor::Detail;
 use regraft_tensor::kernels::samples::each_sample;
 use serde_json::json;
 
-use super::common::{Common, ValueRange};
+use super::common::{BoxFormat, ValueRange, ranged};
 use super::factor::Factor;
 use super::transformation::{Draws, Images, Transformation, augmentation};
-use crate::layers::object;
-use crate::settings::{FromSettings, Map, Settings};
+use crate::layers::spatial::DataFormat;
 
-/// While it trains, keeps the upper bits of each pixel as a byte; how many is drawn for each image from the
-/// whole numbers of `factor`, without the upper end (as Keras does) if there are two.
-///
-/// | | |
-/// |---|---|
-/// | input, output | `(batch, rows, columns, channels)`, the same |
-/// | weights | none; frozen or in inference nothing changes |
-/// | defaults | pixels from 0 to 255 |
-///
-/// Keras: <https://keras.io/api/layers/preprocessing_layers/image_augmentation/random_posterization/>.
-#[derive(Clone, Debug)]
-pub struct RandomPosterization {
-    factor: Factor,
-    value_range: ValueRange,
-    common: Common,
-}
-
-impl RandomPosterization {
-    /// A layer that keeps less than `factor` bits and at least one, or from one number to another, each
-    /// from 1 to 8.
-    pub fn new(factor: impl Into<Factor>) -> Self {
-        RandomPosterization {
-            factor: factor.into(),
-            value_range: ValueRange::BYTES,
-            common: Common::default(),
-        }
+settings! {
+    /// While it trains, keeps the upper bits of each pixel as a byte; how many is drawn for each image from the
+    /// whole numbers of `factor`, without the upper end (as Keras does) if there are two.
+    ///
+    /// | | |
+    /// |---|---|
+    /// | input, output | `(batch, rows, columns, channels)`, the same |
+    /// | weights | none; frozen or in inference nothing changes |
+    /// | defaults | pixels from 0 to 255 |
+    ///
+    /// Keras: <https://keras.io/api/layers/preprocessing_layers/image_augmentation/random_posterization/>.
+    #[derive(Clone, Debug)]
+    pub struct RandomPosterization as "keras.layers.RandomPosterization" {
+        /// A layer that keeps less than `factor` bits and at least one, or from one number to another, each
+        /// from 1 to 8.
+        new(factor: Factor = 8.0)
+        factor: Factor = factor,
+        value_range: ValueRange = ValueRange::BYTES,
+        /// Draws from stream `seed` of the training's seed, instead of one chosen by the layer's
+        /// position.
+        seed: Option<u64> = None,
+        data_format: DataFormat = DataFormat::ChannelsLast,
+        bounding_box_format: BoxFormat = BoxFormat(None),
     }
-
-    /// The least and the largest value of pixels; 0 and 255 unless told otherwise.
-    #[must_use]
-    pub fn value_range(mut self, low: f32, high: f32) -> Self {
-        self.value_range = ValueRange([low, high]);
-        self
+    reading |settings, _it| {
+        settings.ignore(&["rng_type"]);
+    }
+    writing |it, config| {
+        // Keras takes nothing else than whole numbers.
+        let (low, high) = it.factor.range(1.0);
+        config["factor"] = json!([low as u32, high as u32]);
     }
 }
 
 augmentation!(RandomPosterization);
+ranged!(RandomPosterization);
 
 impl Transformation for RandomPosterization {
-    fn common(&self) -> &Common {
-        &self.common
-    }
-
-    fn settings(&self) -> Map {
-        let (low, high) = self.factor.range(1.0);
-        object(json!({
-            // Keras takes nothing else than whole numbers.
-            "factor": [low as u32, high as u32],
-            "value_range": self.value_range.serialize(),
-            "seed": self.common.seed,
-        }))
-    }
-
     fn check(&self, _channels: usize) -> Result<(), Detail> {
         self.factor.check("factor", 1.0, 8.0)?;
         self.value_range.check()
@@ -78,15 +62,5 @@ impl Transformation for RandomPosterization {
                 *y = bytes.convert((byte >> dropped << dropped) as f32, range);
             }
         });
-    }
-}
-
-impl FromSettings for RandomPosterization {
-    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        Ok(RandomPosterization {
-            factor: settings.factor("factor", 8.0)?,
-            value_range: settings.value_range()?,
-            common: Common::from_settings(settings)?,
-        })
     }
 }

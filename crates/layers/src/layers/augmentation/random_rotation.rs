@@ -1,41 +1,48 @@
 //! Images turned at random.
 
 use regraft_tensor::Detail;
-use serde_json::json;
 
-use super::common::Common;
+use super::common::BoxFormat;
 use super::factor::{Factor, pair};
-use super::fill::{Fill, filling};
+use super::fill::{FillMode, filling};
 use super::transformation::{Draws, Images, Transformation, augmentation};
-use crate::layers::object;
-use crate::settings::{FromSettings, Map, Settings};
+use crate::layers::Interpolation;
+use crate::layers::spatial::DataFormat;
 
-/// While it trains, turns each image around its middle by a share of a full turn that is drawn evenly
-/// from `factor`; positive is counter-clockwise.
-///
-/// | | |
-/// |---|---|
-/// | input, output | `(batch, rows, columns, channels)`, the same |
-/// | weights | none; frozen or in inference nothing changes |
-/// | defaults | reflected outside, bilinear |
-///
-/// Keras: <https://keras.io/api/layers/preprocessing_layers/image_augmentation/random_rotation/>.
-#[derive(Clone, Debug)]
-pub struct RandomRotation {
-    factor: Factor,
-    pub(crate) fill: Fill,
-    pub(crate) common: Common,
-}
-
-impl RandomRotation {
-    /// A layer that turns by at most `factor` of a full turn in both directions, or from one share to
-    /// another: `(0.1, 0.2)`; each from −1 to 1.
-    pub fn new(factor: impl Into<Factor>) -> Self {
-        RandomRotation {
-            factor: factor.into(),
-            fill: Fill::default(),
-            common: Common::default(),
-        }
+settings! {
+    /// While it trains, turns each image around its middle by a share of a full turn that is drawn evenly
+    /// from `factor`; positive is counter-clockwise.
+    ///
+    /// | | |
+    /// |---|---|
+    /// | input, output | `(batch, rows, columns, channels)`, the same |
+    /// | weights | none; frozen or in inference nothing changes |
+    /// | defaults | reflected outside, bilinear |
+    ///
+    /// Keras: <https://keras.io/api/layers/preprocessing_layers/image_augmentation/random_rotation/>.
+    #[derive(Clone, Debug)]
+    pub struct RandomRotation as "keras.layers.RandomRotation" {
+        /// A layer that turns by at most `factor` of a full turn in both directions, or from one share to
+        /// another: `(0.1, 0.2)`; each from −1 to 1.
+        new(factor: Factor = 0.0)
+        factor: Factor = factor,
+        /// Draws from stream `seed` of the training's seed, instead of one chosen by the layer's
+        /// position.
+        seed: Option<u64> = None,
+        /// What is seen where there is no image: `"reflect"` unless told otherwise.
+        fill_mode: FillMode = FillMode::Reflect,
+        /// The number that is seen there with `"constant"`; 0 unless told otherwise.
+        fill_value: f32 = 0.0,
+        /// How values between pixels are found: `"bilinear"` unless told otherwise, or `"nearest"`.
+        interpolation: Interpolation = Interpolation::Bilinear,
+        data_format: DataFormat = DataFormat::ChannelsLast,
+        bounding_box_format: BoxFormat = BoxFormat(None),
+    }
+    reading |settings, _it| {
+        settings.ignore(&["rng_type"]);
+    }
+    writing |it, config| {
+        config["factor"] = pair(it.factor.range(-1.0));
     }
 }
 
@@ -43,22 +50,9 @@ augmentation!(RandomRotation);
 filling!(RandomRotation);
 
 impl Transformation for RandomRotation {
-    fn common(&self) -> &Common {
-        &self.common
-    }
-
-    fn settings(&self) -> Map {
-        let mut config = object(json!({
-            "factor": pair(self.factor.range(-1.0)),
-            "seed": self.common.seed,
-        }));
-        self.fill.write(&mut config);
-        config
-    }
-
     fn check(&self, _channels: usize) -> Result<(), Detail> {
         self.factor.check("factor", -1.0, 1.0)?;
-        self.fill.check()
+        self.fill().check()
     }
 
     fn transform(&self, x: &[f32], images: Images, draws: &Draws, y: &mut [f32]) {
@@ -73,16 +67,6 @@ impl Transformation for RandomRotation {
             [cos, -sin, right, sin, cos, down, 0.0, 0.0]
         };
         let maps: Vec<_> = degrees.into_iter().map(around).collect();
-        self.fill.project(x, images, &maps, y);
-    }
-}
-
-impl FromSettings for RandomRotation {
-    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        Ok(RandomRotation {
-            factor: settings.factor("factor", 0.0)?,
-            fill: Fill::from_settings(settings)?,
-            common: Common::from_settings(settings)?,
-        })
+        self.fill().project(x, images, &maps, y);
     }
 }

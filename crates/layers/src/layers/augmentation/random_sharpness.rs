@@ -2,51 +2,46 @@
 
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::samples::each_sample;
-use serde_json::json;
 
-use super::common::{Common, ValueRange};
+use super::common::{BoxFormat, ValueRange, ranged};
 use super::factor::{Factor, pair};
 use super::transformation::{Draws, Images, Transformation, augmentation};
-use crate::layers::object;
-use crate::settings::{FromSettings, Map, Settings};
+use crate::layers::spatial::DataFormat;
 
-/// While it trains, `y = x + (1 − 2 f) · (smooth − x)` with `f` drawn evenly from `factor` for each image; then
-/// cut off at the range. A smooth pixel is 5/13 of itself and 1/13 of each of its eight neighbours, zeros
-/// outside. With 0 the image becomes smooth, with 0.5 it stays, with 1 it becomes sharper.
-///
-/// | | |
-/// |---|---|
-/// | input, output | `(batch, rows, columns, channels)`, the same |
-/// | weights | none; frozen or in inference nothing changes |
-/// | defaults | pixels from 0 to 255 |
-///
-/// Keras: <https://keras.io/api/layers/preprocessing_layers/image_augmentation/random_sharpness/>.
-#[derive(Clone, Debug)]
-pub struct RandomSharpness {
-    factor: Factor,
-    value_range: ValueRange,
-    common: Common,
-}
-
-impl RandomSharpness {
-    /// A layer for factors up to `factor`, or from one to another, each from 0 to 1.
-    pub fn new(factor: impl Into<Factor>) -> Self {
-        RandomSharpness {
-            factor: factor.into(),
-            value_range: ValueRange::BYTES,
-            common: Common::default(),
-        }
+settings! {
+    /// While it trains, `y = x + (1 − 2 f) · (smooth − x)` with `f` drawn evenly from `factor` for each image; then
+    /// cut off at the range. A smooth pixel is 5/13 of itself and 1/13 of each of its eight neighbours, zeros
+    /// outside. With 0 the image becomes smooth, with 0.5 it stays, with 1 it becomes sharper.
+    ///
+    /// | | |
+    /// |---|---|
+    /// | input, output | `(batch, rows, columns, channels)`, the same |
+    /// | weights | none; frozen or in inference nothing changes |
+    /// | defaults | pixels from 0 to 255 |
+    ///
+    /// Keras: <https://keras.io/api/layers/preprocessing_layers/image_augmentation/random_sharpness/>.
+    #[derive(Clone, Debug)]
+    pub struct RandomSharpness as "keras.layers.RandomSharpness" {
+        /// A layer for factors up to `factor`, or from one to another, each from 0 to 1.
+        new(factor: Factor = 0.0)
+        factor: Factor = factor,
+        value_range: ValueRange = ValueRange::BYTES,
+        /// Draws from stream `seed` of the training's seed, instead of one chosen by the layer's
+        /// position.
+        seed: Option<u64> = None,
+        data_format: DataFormat = DataFormat::ChannelsLast,
+        bounding_box_format: BoxFormat = BoxFormat(None),
     }
-
-    /// The least and the largest value of pixels; 0 and 255 unless told otherwise.
-    #[must_use]
-    pub fn value_range(mut self, low: f32, high: f32) -> Self {
-        self.value_range = ValueRange([low, high]);
-        self
+    reading |settings, _it| {
+        settings.ignore(&["rng_type"]);
+    }
+    writing |it, config| {
+        config["factor"] = pair(it.factor.range(0.0));
     }
 }
 
 augmentation!(RandomSharpness);
+ranged!(RandomSharpness);
 
 /// Each pixel a weighted sum of those around it, zeros outside: `weights` has as many rows and columns
 /// as `size` says, both odd.
@@ -79,18 +74,6 @@ pub(super) fn weighted_sums(
 }
 
 impl Transformation for RandomSharpness {
-    fn common(&self) -> &Common {
-        &self.common
-    }
-
-    fn settings(&self) -> Map {
-        object(json!({
-            "factor": pair(self.factor.range(0.0)),
-            "value_range": self.value_range.serialize(),
-            "seed": self.common.seed,
-        }))
-    }
-
     fn check(&self, _channels: usize) -> Result<(), Detail> {
         self.factor.check("factor", 0.0, 1.0)?;
         self.value_range.check()
@@ -108,15 +91,5 @@ impl Transformation for RandomSharpness {
                 *y = self.value_range.clip(x + share * (*y - x));
             }
         });
-    }
-}
-
-impl FromSettings for RandomSharpness {
-    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        Ok(RandomSharpness {
-            factor: settings.factor("factor", 0.0)?,
-            value_range: settings.value_range()?,
-            common: Common::from_settings(settings)?,
-        })
     }
 }

@@ -1,51 +1,48 @@
 //! Images made larger or smaller at random.
 
 use regraft_tensor::Detail;
-use serde_json::json;
 
-use super::common::Common;
+use super::common::BoxFormat;
 use super::factor::Factor;
-use super::fill::{Fill, filling};
+use super::fill::{FillMode, filling};
 use super::transformation::{Draws, Images, Transformation, augmentation};
-use crate::layers::object;
-use crate::settings::{FromSettings, Map, Settings};
+use crate::layers::Interpolation;
+use crate::layers::spatial::DataFormat;
 
-/// While it trains, shows of each image `1 + f` times as many rows and columns around its middle, with `f`
-/// drawn evenly from the factors: 0.2 shows a fifth more (so that things become smaller), −0.2 a
-/// fifth less.
-///
-/// | | |
-/// |---|---|
-/// | input, output | `(batch, rows, columns, channels)`, the same |
-/// | weights | none; frozen or in inference nothing changes |
-/// | defaults | columns as rows, reflected outside, bilinear |
-///
-/// Keras: <https://keras.io/api/layers/preprocessing_layers/image_augmentation/random_zoom/>.
-#[derive(Clone, Debug)]
-pub struct RandomZoom {
-    height_factor: Factor,
-    width_factor: Option<Factor>,
-    pub(crate) fill: Fill,
-    pub(crate) common: Common,
-}
-
-impl RandomZoom {
-    /// A layer that zooms by at most `height_factor` in both directions, or from one share to
-    /// another: `(−0.2, −0.1)`; each above −1 and up to 1. The columns go with the rows.
-    pub fn new(height_factor: impl Into<Factor>) -> Self {
-        RandomZoom {
-            height_factor: height_factor.into(),
-            width_factor: None,
-            fill: Fill::default(),
-            common: Common::default(),
-        }
+settings! {
+    /// While it trains, shows of each image `1 + f` times as many rows and columns around its middle, with `f`
+    /// drawn evenly from the factors: 0.2 shows a fifth more (so that things become smaller), −0.2 a
+    /// fifth less.
+    ///
+    /// | | |
+    /// |---|---|
+    /// | input, output | `(batch, rows, columns, channels)`, the same |
+    /// | weights | none; frozen or in inference nothing changes |
+    /// | defaults | columns as rows, reflected outside, bilinear |
+    ///
+    /// Keras: <https://keras.io/api/layers/preprocessing_layers/image_augmentation/random_zoom/>.
+    #[derive(Clone, Debug)]
+    pub struct RandomZoom as "keras.layers.RandomZoom" {
+        /// A layer that zooms by at most `height_factor` in both directions, or from one share to
+        /// another: `(−0.2, −0.1)`; each above −1 and up to 1. The columns go with the rows.
+        new(height_factor: Factor = 0.0)
+        height_factor: Factor = height_factor,
+        /// Zooms the columns by a share of their own.
+        width_factor: Option<Factor> = None,
+        /// Draws from stream `seed` of the training's seed, instead of one chosen by the layer's
+        /// position.
+        seed: Option<u64> = None,
+        /// What is seen where there is no image: `"reflect"` unless told otherwise.
+        fill_mode: FillMode = FillMode::Reflect,
+        /// The number that is seen there with `"constant"`; 0 unless told otherwise.
+        fill_value: f32 = 0.0,
+        /// How values between pixels are found: `"bilinear"` unless told otherwise, or `"nearest"`.
+        interpolation: Interpolation = Interpolation::Bilinear,
+        data_format: DataFormat = DataFormat::ChannelsLast,
+        bounding_box_format: BoxFormat = BoxFormat(None),
     }
-
-    /// Zooms the columns by a share of their own.
-    #[must_use]
-    pub fn width_factor(mut self, width_factor: impl Into<Factor>) -> Self {
-        self.width_factor = Some(width_factor.into());
-        self
+    reading |settings, _it| {
+        settings.ignore(&["rng_type"]);
     }
 }
 
@@ -56,26 +53,12 @@ filling!(RandomZoom);
 const LEAST: f32 = -1.0 + f32::EPSILON / 2.0;
 
 impl Transformation for RandomZoom {
-    fn common(&self) -> &Common {
-        &self.common
-    }
-
-    fn settings(&self) -> Map {
-        let mut config = object(json!({
-            "height_factor": self.height_factor.serialize(),
-            "width_factor": self.width_factor.map(Factor::serialize),
-            "seed": self.common.seed,
-        }));
-        self.fill.write(&mut config);
-        config
-    }
-
     fn check(&self, _channels: usize) -> Result<(), Detail> {
         self.height_factor.check("height_factor", LEAST, 1.0)?;
         if let Some(factor) = self.width_factor {
             factor.check("width_factor", LEAST, 1.0)?;
         }
-        self.fill.check()
+        self.fill().check()
     }
 
     fn transform(&self, x: &[f32], images: Images, draws: &Draws, y: &mut [f32]) {
@@ -92,17 +75,6 @@ impl Transformation for RandomZoom {
             [width, 0.0, right, 0.0, height, down, 0.0, 0.0]
         };
         let maps: Vec<_> = heights.into_iter().zip(widths).map(around).collect();
-        self.fill.project(x, images, &maps, y);
-    }
-}
-
-impl FromSettings for RandomZoom {
-    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        Ok(RandomZoom {
-            height_factor: settings.factor("height_factor", 0.0)?,
-            width_factor: settings.optional_factor("width_factor")?,
-            fill: Fill::from_settings(settings)?,
-            common: Common::from_settings(settings)?,
-        })
+        self.fill().project(x, images, &maps, y);
     }
 }

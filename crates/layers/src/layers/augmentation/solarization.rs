@@ -2,68 +2,50 @@
 
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::samples::each_sample;
-use serde_json::json;
 
-use super::common::{Common, ValueRange};
+use super::common::{BoxFormat, ValueRange, ranged};
 use super::factor::{Factor, pair};
 use super::transformation::{Draws, Images, Transformation, augmentation};
-use crate::layers::object;
-use crate::settings::{FromSettings, Map, Settings};
+use crate::layers::spatial::DataFormat;
 
-/// While it trains, with pixels from 0 to 255: `z = x + a`, cut off at 0 and 255, then `y = z` below `t` and
-/// `255 − z` otherwise. For each image `a` is drawn evenly from `l` to `255 u` for an `addition_factor`
-/// `(l, u)`, and `t` so from the `threshold_factor`.
-///
-/// | | |
-/// |---|---|
-/// | input, output | `(batch, rows, columns, channels)`, the same |
-/// | weights | none; frozen or in inference nothing changes |
-/// | defaults | both factors 0, pixels from 0 to 255 |
-///
-/// Keras: <https://keras.io/api/layers/preprocessing_layers/image_augmentation/solarization/>.
-#[derive(Clone, Debug)]
-pub struct Solarization {
-    addition_factor: Factor,
-    threshold_factor: Factor,
-    value_range: ValueRange,
-    common: Common,
-}
-
-impl Solarization {
-    /// A layer with these factors: at most so much, or from one to another, each from 0 to 1.
-    pub fn new(addition_factor: impl Into<Factor>, threshold_factor: impl Into<Factor>) -> Self {
-        Solarization {
-            addition_factor: addition_factor.into(),
-            threshold_factor: threshold_factor.into(),
-            value_range: ValueRange::BYTES,
-            common: Common::default(),
-        }
+settings! {
+    /// While it trains, with pixels from 0 to 255: `z = x + a`, cut off at 0 and 255, then `y = z` below `t` and
+    /// `255 − z` otherwise. For each image `a` is drawn evenly from `l` to `255 u` for an `addition_factor`
+    /// `(l, u)`, and `t` so from the `threshold_factor`.
+    ///
+    /// | | |
+    /// |---|---|
+    /// | input, output | `(batch, rows, columns, channels)`, the same |
+    /// | weights | none; frozen or in inference nothing changes |
+    /// | defaults | both factors 0, pixels from 0 to 255 |
+    ///
+    /// Keras: <https://keras.io/api/layers/preprocessing_layers/image_augmentation/solarization/>.
+    #[derive(Clone, Debug)]
+    pub struct Solarization as "keras.layers.Solarization" {
+        /// A layer with these factors: at most so much, or from one to another, each from 0 to 1.
+        new(addition_factor: Factor = 0.0, threshold_factor: Factor = 0.0)
+        value_range: ValueRange = ValueRange::BYTES,
+        addition_factor: Factor = addition_factor,
+        threshold_factor: Factor = threshold_factor,
+        /// Draws from stream `seed` of the training's seed, instead of one chosen by the layer's
+        /// position.
+        seed: Option<u64> = None,
+        data_format: DataFormat = DataFormat::ChannelsLast,
+        bounding_box_format: BoxFormat = BoxFormat(None),
     }
-
-    /// The least and the largest value of pixels; 0 and 255 unless told otherwise.
-    #[must_use]
-    pub fn value_range(mut self, low: f32, high: f32) -> Self {
-        self.value_range = ValueRange([low, high]);
-        self
+    reading |settings, _it| {
+        settings.ignore(&["rng_type"]);
+    }
+    writing |it, config| {
+        config["addition_factor"] = pair(it.addition_factor.range(0.0));
+        config["threshold_factor"] = pair(it.threshold_factor.range(0.0));
     }
 }
 
 augmentation!(Solarization);
+ranged!(Solarization);
 
 impl Transformation for Solarization {
-    fn common(&self) -> &Common {
-        &self.common
-    }
-
-    fn settings(&self) -> Map {
-        object(json!({
-            "value_range": self.value_range.serialize(),
-            "addition_factor": pair(self.addition_factor.range(0.0)),
-            "threshold_factor": pair(self.threshold_factor.range(0.0)),
-            "seed": self.common.seed,
-        }))
-    }
-
     fn check(&self, _channels: usize) -> Result<(), Detail> {
         self.addition_factor.check("addition_factor", 0.0, 1.0)?;
         self.threshold_factor.check("threshold_factor", 0.0, 1.0)?;
@@ -88,16 +70,5 @@ impl Transformation for Solarization {
                 *y = bytes.convert(level, range);
             }
         });
-    }
-}
-
-impl FromSettings for Solarization {
-    fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        Ok(Solarization {
-            addition_factor: settings.factor("addition_factor", 0.0)?,
-            threshold_factor: settings.factor("threshold_factor", 0.0)?,
-            value_range: settings.value_range()?,
-            common: Common::from_settings(settings)?,
-        })
     }
 }

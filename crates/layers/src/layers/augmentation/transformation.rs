@@ -8,10 +8,8 @@ use regraft_autograd::{Dim, Forward, Op, Output, Shape, Var};
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::random::{self, Key};
 
-use super::common::Common;
 use crate::Call;
-use crate::layers::spatial::{image, in_format, require_cells};
-use crate::settings::Map;
+use crate::layers::spatial::{DataFormat, image, in_format, require_cells};
 
 /// The sizes of a batch of images, channels last.
 #[derive(Clone, Copy, Debug)]
@@ -34,14 +32,17 @@ impl Images {
     }
 }
 
+/// What all layers that change images are told.
+pub(crate) trait Common {
+    /// The stream of random numbers.
+    fn seed(&self) -> Option<u64>;
+
+    /// Where the channels are.
+    fn data_format(&self) -> DataFormat;
+}
+
 /// The settings of a layer that changes images, and what it makes of them.
-pub(crate) trait Transformation: fmt::Debug + Send + Sync + 'static {
-    /// What all such layers are told.
-    fn common(&self) -> &Common;
-
-    /// The settings with Keras' names, without those that all have.
-    fn settings(&self) -> Map;
-
+pub(crate) trait Transformation: Common + fmt::Debug + Send + Sync + 'static {
     /// What is wrong with the settings, or with images of `channels`.
     fn check(&self, channels: usize) -> Result<(), Detail>;
 
@@ -238,7 +239,7 @@ impl Op for Augment {
 
 /// Whether the settings are right, and the inputs images that they fit.
 pub(crate) fn check(transformation: &impl Transformation, inputs: &[Shape]) -> Result<(), Detail> {
-    let channels_first = transformation.common().channels_first;
+    let channels_first = transformation.data_format().is_channels_first();
     let (sizes, channels) = image::<2>(inputs, channels_first)?;
     require_cells(
         "rows, columns, channels",
@@ -254,41 +255,39 @@ pub(crate) fn apply<'g>(
     call: &Call<'g, '_>,
     x: Var<'g>,
 ) -> Var<'g> {
-    let common = transformation.common();
     let stream = match transformation.is_deterministic() {
         true => 0,
-        false => call.stream(common.seed),
+        false => call.stream(transformation.seed()),
     };
     let augment = Augment {
         transformation: Arc::new(transformation.clone()),
         stream,
     };
-    in_format(x, common.channels_first, |x| {
+    in_format(x, transformation.data_format().is_channels_first(), |x| {
         call.graph().apply(augment, &[x])
     })
 }
 
-/// The configuration of a layer.
-pub(crate) fn config(transformation: &impl Transformation) -> Map {
-    let mut config = transformation.settings();
-    transformation.common().write(&mut config);
-    config
+/// What a layer is told, by its settings.
+macro_rules! common {
+    ($layer:ident) => {
+        impl $crate::layers::augmentation::transformation::Common for $layer {
+            fn seed(&self) -> Option<u64> {
+                self.seed
+            }
+
+            fn data_format(&self) -> $crate::layers::spatial::DataFormat {
+                self.data_format
+            }
+        }
+    };
 }
+pub(crate) use common;
 
 /// A [`Transformation`] that is a layer, under its name in Keras; in inference it changes nothing.
 macro_rules! augmentation {
     ($layer:ident) => {
         augmentation!($layer, |call| call.training());
-
-        impl $layer {
-            /// Draws from stream `seed` of the training's seed, instead of one chosen by the layer's
-            /// position.
-            #[must_use]
-            pub fn seed(mut self, seed: u64) -> Self {
-                self.common.seed = Some(seed);
-                self
-            }
-        }
     };
     ($layer:ident, |$call:ident| $active:expr) => {
         impl $crate::Layer for $layer {
@@ -314,22 +313,14 @@ macro_rules! augmentation {
             }
         }
 
-        impl $crate::Configured for $layer {
-            fn class(&self) -> $crate::Class<'_> {
-                $crate::Class::new(concat!("keras.layers.", stringify!($layer)))
-            }
-
-            fn config(&self) -> $crate::settings::Map {
-                $crate::layers::augmentation::transformation::config(self)
-            }
-        }
+        $crate::layers::augmentation::transformation::common!($layer);
 
         impl $layer {
             /// Takes and gives images with the channels first, as Keras does with
             /// `data_format="channels_first"`: they are turned before and after.
             #[must_use]
             pub fn channels_first(mut self) -> Self {
-                self.common.channels_first = true;
+                self.data_format = $crate::layers::spatial::DataFormat::ChannelsFirst;
                 self
             }
         }

@@ -134,7 +134,7 @@ impl<'g, 'a> Arguments<'g, 'a> {
 
     /// A whole number that may be negative.
     pub fn integer(&self, name: &'static str, default: isize) -> Result<isize, Detail> {
-        self.settings.axis(name, default)
+        self.settings.or(name, default)
     }
 
     /// Sizes that must be there: one number or a list, of which `None` stays what it is.

@@ -101,11 +101,11 @@ pub(super) const TABLE: &[Declared] = &[
         Takes::Values(&["x1", "x2", "rtol", "atol"]),
         |a| {
             let (x1, x2) = (a.tensor("x1")?.floats(), a.tensor("x2")?.floats());
-            let rtol = a.settings.number("rtol", 1e-5)?;
-            let atol = a.settings.number("atol", 1e-8)?;
+            let rtol = a.settings.or::<f32>("rtol", 1e-5)?;
+            let atol = a.settings.or::<f32>("atol", 1e-8)?;
             let near = (x1 - x2).abs().less_equal(x2.abs() * rtol + atol);
             let mut close = near.maximum(x1.equal(x2));
-            if a.settings.flag("equal_nan", false)? {
+            if a.settings.or::<bool>("equal_nan", false)? {
                 close = close.maximum(x1.not_equal(x1).minimum(x2.not_equal(x2)));
             }
             one(Typed::truths(close))

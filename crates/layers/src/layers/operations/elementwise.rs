@@ -411,9 +411,9 @@ fn clip<'g>(a: &Arguments<'g, '_>) -> Results<'g> {
 
 fn nan_to_num<'g>(a: &Arguments<'g, '_>) -> Results<'g> {
     let x = a.tensor("x")?;
-    let nan = a.settings.number("nan", 0.0)?;
-    let positive = a.settings.number("posinf", f32::MAX)?;
-    let negative = a.settings.number("neginf", f32::MIN)?;
+    let nan = a.settings.or::<f32>("nan", 0.0)?;
+    let positive = a.settings.or::<f32>("posinf", f32::MAX)?;
+    let negative = a.settings.or::<f32>("neginf", f32::MIN)?;
     if !x.of.is_float() {
         return one(x);
     }

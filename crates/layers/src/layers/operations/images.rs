@@ -60,7 +60,7 @@ fn resize<'g>(a: &Arguments<'g, '_>) -> Results<'g> {
     ];
     a.settings.unsupported(&off)?;
     a.settings.ignore(&["fill_mode", "fill_value"]);
-    let centred = a.settings.flag("half_pixel_centers", true)?;
+    let centred = a.settings.or::<bool>("half_pixel_centers", true)?;
     require(centred, "half_pixel_centers", "true", centred)?;
     let size: Vec<usize> = a
         .integers("size")?
@@ -82,7 +82,7 @@ fn resize<'g>(a: &Arguments<'g, '_>) -> Results<'g> {
         "(batch, rows, columns, channels)",
         x.shape().to_string(),
     )?;
-    let antialias = a.settings.flag("antialias", false)?;
+    let antialias = a.settings.or::<bool>("antialias", false)?;
     let method = Interpolation::from(a.settings.text("interpolation", "bilinear")?);
     method.check()?;
     let (first, of) = (!channels_last(a)?, x.of);
@@ -120,7 +120,7 @@ fn bordered<'g>(a: &Arguments<'g, '_>, pad: bool) -> Results<'g> {
     let mut borders = vec![(0, 0); 4];
     for (offset, [before, after, target]) in names.into_iter().enumerate() {
         let size = x.size(axis + offset);
-        let told = |name| a.settings.optional_size(name);
+        let told = |name| a.settings.get::<usize>(name);
         let (before, after, target) = (told(before)?, told(after)?, told(target)?);
         let all = target.map(|target| match pad {
             true => target.saturating_sub(size),

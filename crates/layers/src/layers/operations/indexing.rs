@@ -54,7 +54,7 @@ pub(super) const TABLE: &[Declared] = &[
     Declared::new("MultiHot", Takes::Values(&["inputs"]), |a| {
         let x = a.tensor("inputs")?;
         a.settings.unsupported(&["sparse"])?;
-        let classes = a.settings.size("num_classes")?;
+        let classes = a.settings.required::<usize>("num_classes")?;
         let axis = a.integer("axis", -1)?;
         require(axis == -1, "axis", "-1, the last axis", axis)?;
         let of = a.element_type("dtype", ElementType::Float32)?;
@@ -89,7 +89,7 @@ pub(super) const TABLE: &[Declared] = &[
         let elements = elements.floats().reshape([count]);
         let last = x.rank();
         let found = x.floats().expand_dims(last).equal(elements).max(&[last]);
-        let inverted = a.settings.flag("invert", false)?;
+        let inverted = a.settings.or::<bool>("invert", false)?;
         one(Typed::truths(if inverted { 1.0 - found } else { found }))
     }),
     Declared::new("Digitize", Takes::Values(&["x", "bins"]), |a| {
@@ -349,12 +349,12 @@ fn encoded(x: Typed<'_>, classes: usize) -> Var<'_> {
 fn one_hot<'g>(a: &Arguments<'g, '_>) -> Results<'g> {
     let x = a.tensor("x")?;
     a.settings.unsupported(&["sparse"])?;
-    let classes = a.settings.size("num_classes")?;
+    let classes = a.settings.required::<usize>("num_classes")?;
     let axis = resolve(&[a.integer("axis", -1)?], x.rank() + 1)?[0];
     require(axis > 0, "axis", "an axis other than the batch", axis)?;
     let of = a.element_type("dtype", ElementType::Float32)?;
-    let on = a.settings.number("on_value", 1.0)?;
-    let off = a.settings.number("off_value", 0.0)?;
+    let on = a.settings.or::<f32>("on_value", 1.0)?;
+    let off = a.settings.or::<f32>("off_value", 0.0)?;
     let mut hot = encoded(x, classes);
     if (on, off) != (1.0, 0.0) {
         hot = hot.select(on, off);
@@ -378,7 +378,11 @@ fn extreme_at<'g>(a: &Arguments<'g, '_>, of_largest: impl Fn(Var<'g>) -> Var<'g>
     let axis = x.axis(a.integer("axis", -1)?)?;
     let at = of_largest(x.floats()).argmax(axis).expand_dims(axis);
     let at = Typed::new(at, ElementType::Int32);
-    one(without(at, &[axis], a.settings.flag("keepdims", false)?))
+    one(without(
+        at,
+        &[axis],
+        a.settings.or::<bool>("keepdims", false)?,
+    ))
 }
 
 /// A function of rows along the last axis, along another one.

@@ -45,9 +45,9 @@ pub(super) const TABLE: &[Declared] = &[
     Declared::new("Cross", X1_X2, cross),
     Declared::new("Normalize", X, |a| {
         let x = a.tensor("x")?.to_float();
-        let axes = x.axes(Some(&a.settings.axes("axis")?.unwrap_or(vec![-1])))?;
-        let epsilon = a.settings.number("epsilon", 1e-7)?;
-        let order = a.settings.number("order", 2.0)?;
+        let axes = x.axes(Some(&a.settings.get::<Vec<isize>>("axis")?.unwrap_or(vec![-1])))?;
+        let epsilon = a.settings.or::<f32>("epsilon", 1e-7)?;
+        let order = a.settings.or::<f32>("order", 2.0)?;
         // Keras bounds the square of the length, or the length of another order.
         let y = match order {
             2.0 => x.var * x.var.square().sum_keeping(&axes).maximum(epsilon * epsilon).rsqrt(),

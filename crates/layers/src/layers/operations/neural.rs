@@ -69,9 +69,11 @@ pub(super) const TABLE: &[Declared] = &[
         let x = a.tensor("x")?;
         let of = x.of.as_float();
         let x = x.to(of);
-        let axes = x.axes(Some(&a.settings.axes("axis")?.unwrap_or(vec![-1])))?;
-        let epsilon = a.settings.number("epsilon", 1e-7)?;
-        let mut y = match a.settings.flag("rms_scaling", false)? {
+        let axes = x.axes(Some(
+            &a.settings.get::<Vec<isize>>("axis")?.unwrap_or(vec![-1]),
+        ))?;
+        let epsilon = a.settings.or::<f32>("epsilon", 1e-7)?;
+        let mut y = match a.settings.or::<bool>("rms_scaling", false)? {
             true => x.var * (x.var.variance_keeping(&axes) + epsilon).rsqrt(),
             false => {
                 let centred = x.var - x.var.mean_keeping(&axes);
@@ -89,8 +91,10 @@ pub(super) const TABLE: &[Declared] = &[
     .within(NN),
     Declared::new("RMSNorm", Takes::Values(&["x", "scale"]), |a| {
         let x = a.tensor("x")?.to_float();
-        let axes = x.axes(Some(&a.settings.axes("axis")?.unwrap_or(vec![-1])))?;
-        let epsilon = a.settings.number("epsilon", 1e-7)?;
+        let axes = x.axes(Some(
+            &a.settings.get::<Vec<isize>>("axis")?.unwrap_or(vec![-1]),
+        ))?;
+        let epsilon = a.settings.or::<f32>("epsilon", 1e-7)?;
         let mut y = x.var * (x.var.square().mean_keeping(&axes) + epsilon).rsqrt();
         if let Some(scale) = a.optional("scale")? {
             y = y * along_axes(scale.floats(), &axes, x)?;
@@ -112,7 +116,10 @@ pub(super) const TABLE: &[Declared] = &[
     .within(NN),
     Declared::new("DepthToSpace", X, |a| {
         let x = a.tensor("x")?;
-        let (block, first) = (a.settings.size("block_size")?, !channels_last(a)?);
+        let (block, first) = (
+            a.settings.required::<usize>("block_size")?,
+            !channels_last(a)?,
+        );
         one(in_format(x, first, |x| {
             let (batch, [rows, columns, channels]) = four(x)?;
             let block_fits = block > 0 && channels.is_multiple_of(block * block);
@@ -137,7 +144,10 @@ pub(super) const TABLE: &[Declared] = &[
     )]),
     Declared::new("SpaceToDepth", X, |a| {
         let x = a.tensor("x")?;
-        let (block, first) = (a.settings.size("block_size")?, !channels_last(a)?);
+        let (block, first) = (
+            a.settings.required::<usize>("block_size")?,
+            !channels_last(a)?,
+        );
         one(in_format(x, first, |x| {
             let (batch, [rows, columns, channels]) = four(x)?;
             let fits = block > 0 && rows.is_multiple_of(block) && columns.is_multiple_of(block);
@@ -361,8 +371,10 @@ fn convolve_with<'g>(
 /// (x − mean) / √(variance + ε) · scale + offset, along axes.
 fn normalized_by_batch<'g>(a: &Arguments<'g, '_>) -> Results<'g> {
     let x = a.tensor("x")?.to_float();
-    let axes = x.axes(Some(&a.settings.axes("axis")?.unwrap_or(vec![-1])))?;
-    let epsilon = a.settings.number("epsilon", 1e-3)?;
+    let axes = x.axes(Some(
+        &a.settings.get::<Vec<isize>>("axis")?.unwrap_or(vec![-1]),
+    ))?;
+    let epsilon = a.settings.or::<f32>("epsilon", 1e-3)?;
     let shaped = |value: Typed<'g>| along_axes(value.floats(), &axes, x);
     let mut factor = (shaped(a.tensor("variance")?)? + epsilon).rsqrt();
     if let Some(scale) = a.optional("scale")? {
@@ -406,7 +418,7 @@ fn attention<'g>(a: &Arguments<'g, '_>) -> Results<'g> {
     let steps = |x: Var<'g>| x.permute(&[0, 2, 1, 3]);
     let (q, k, v) = (steps(query.var), steps(shared(key)?), steps(shared(value)?));
     let mut logits = q.batch_matmul(k, false, true) * scale;
-    if let Some(cap) = a.settings.optional_number("attn_logits_soft_cap")? {
+    if let Some(cap) = a.settings.get::<f32>("attn_logits_soft_cap")? {
         logits = (logits / cap).tanh() * cap;
     }
     if let Some(bias) = a.optional("bias")? {
@@ -417,7 +429,7 @@ fn attention<'g>(a: &Arguments<'g, '_>) -> Results<'g> {
     if let Some(mask) = a.optional("mask")? {
         logits = mask.truth().select(logits, least);
     }
-    if a.settings.flag("is_causal", false)? {
+    if a.settings.or::<bool>("is_causal", false)? {
         let (rows, columns) = (query.size(1), key.size(1));
         let cells = (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column)));
         let seen = cells

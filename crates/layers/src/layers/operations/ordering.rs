@@ -35,7 +35,7 @@ pub(super) const TABLE: &[Declared] = &[
         let x = a.tensor("x")?;
         a.settings.ignore(&["sorted"]);
         let last = x.axis(-1)?;
-        let (k, size) = (a.settings.size("k")?, x.size(last));
+        let (k, size) = (a.settings.required::<usize>("k")?, x.size(last));
         require(
             k <= size,
             "k",
@@ -74,8 +74,8 @@ fn is_descending(a: &Arguments<'_, '_>) -> Result<bool, Detail> {
 
 /// The element of the sorted ones that has this share of them in front, between two if need be.
 fn quantiles<'g>(a: &Arguments<'g, '_>, x: Typed<'g>, share: f64) -> Results<'g> {
-    let axes = x.axes(a.settings.axes("axis")?.as_deref())?;
-    let keep = a.settings.flag("keepdims", false)?;
+    let axes = x.axes(a.settings.get::<Vec<isize>>("axis")?.as_deref())?;
+    let keep = a.settings.or::<bool>("keepdims", false)?;
     let method = a.settings.text("method", "linear")?;
     require(
         (0.0..=1.0).contains(&share),

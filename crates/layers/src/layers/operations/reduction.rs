@@ -63,7 +63,7 @@ pub(super) const TABLE: &[Declared] = &[
     }),
     Declared::new("CountNonzero", X, |a| {
         let x = a.tensor("x")?;
-        let axes = x.axes(a.settings.axes("axis")?.as_deref())?;
+        let axes = x.axes(a.settings.get::<Vec<isize>>("axis")?.as_deref())?;
         let counted = x.truth().sum_keeping(&axes);
         let of = ElementType::Int32;
         one(without(Typed::new(counted, ElementType::Float32), &axes, false).to(of))
@@ -92,8 +92,8 @@ pub(super) const TABLE: &[Declared] = &[
     Declared::new("Moments", X, |a| {
         let x = a.tensor("x")?.to_float();
         a.settings.ignore(&["synchronized"]);
-        let axes = x.axes(a.settings.axes("axes")?.as_deref())?;
-        let keep = a.settings.flag("keepdims", false)?;
+        let axes = x.axes(a.settings.get::<Vec<isize>>("axes")?.as_deref())?;
+        let keep = a.settings.or::<bool>("keepdims", false)?;
         let (mean, variance) = (x.var.mean_keeping(&axes), x.var.variance_keeping(&axes));
         Ok(vec![
             without(x.with(mean), &axes, keep),
@@ -144,8 +144,8 @@ fn reduced<'g>(
     of: ElementType,
     reduce: Reduction,
 ) -> Results<'g> {
-    let axes = x.axes(a.settings.axes("axis")?.as_deref())?;
-    let keep = a.settings.flag("keepdims", false)?;
+    let axes = x.axes(a.settings.get::<Vec<isize>>("axis")?.as_deref())?;
+    let keep = a.settings.or::<bool>("keepdims", false)?;
     let result = Typed::new(reduce(x.floats(), &axes), of.as_float());
     one(without(result, &axes, keep).to(of))
 }
@@ -174,7 +174,7 @@ fn summed<'g>(a: &Arguments<'g, '_>, reduce: Reduction) -> Results<'g> {
 fn extreme<'g>(a: &Arguments<'g, '_>, reduce: Reduction, with: fn(f32, f32) -> f32) -> Results<'g> {
     let x = a.tensor("x")?;
     let results = reduced(a, x, x.of, reduce)?;
-    match a.settings.optional_number("initial")? {
+    match a.settings.get::<f32>("initial")? {
         None => Ok(results),
         Some(initial) => {
             let larger = with(0.0, 1.0) == 1.0;
@@ -236,7 +236,7 @@ pub(super) fn log_sum_exp<'g>(x: Var<'g>, axes: &[usize]) -> Var<'g> {
 
 fn average<'g>(a: &Arguments<'g, '_>) -> Results<'g> {
     let x = a.tensor("x")?;
-    let all = a.settings.axes("axis")?;
+    let all = a.settings.get::<Vec<isize>>("axis")?;
     let axes = x.axes(all.as_deref())?;
     let Some(weights) = a.optional("weights")? else {
         let mean = x.to_float();
@@ -267,8 +267,8 @@ fn average<'g>(a: &Arguments<'g, '_>) -> Results<'g> {
 
 fn norm<'g>(a: &Arguments<'g, '_>) -> Results<'g> {
     let x = a.tensor("x")?.to_float();
-    let axes = x.axes(a.settings.axes("axis")?.as_deref())?;
-    let keep = a.settings.flag("keepdims", false)?;
+    let axes = x.axes(a.settings.get::<Vec<isize>>("axis")?.as_deref())?;
+    let keep = a.settings.or::<bool>("keepdims", false)?;
     let euclidean = |x: Var<'g>| x.square().sum_keeping(&axes).sqrt();
     let order = match a.settings.value("ord") {
         None => None,
@@ -308,7 +308,7 @@ fn matrix_norm<'g>(
     order: Option<f64>,
 ) -> Result<Var<'g>, Detail> {
     // Keras' axes are (row, column) in the order that was given.
-    let given = a.settings.axes("axis")?;
+    let given = a.settings.get::<Vec<isize>>("axis")?;
     let turned = matches!(given.as_deref(), Some([row, column]) if row > column);
     let (row, column) = match (axes, turned) {
         ([first, second], false) => (*first, *second),
@@ -352,8 +352,8 @@ fn cumulative<'g>(
     };
     let of = a.element_type("dtype", of)?;
     let (exclusive, reverse) = (
-        a.settings.flag("exclusive", false)?,
-        a.settings.flag("reverse", false)?,
+        a.settings.or::<bool>("exclusive", false)?,
+        a.settings.or::<bool>("reverse", false)?,
     );
     let size = x.size(axis);
     let backwards = || super::indices((0..size).rev());

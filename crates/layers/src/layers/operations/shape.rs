@@ -81,7 +81,7 @@ pub(super) const TABLE: &[Declared] = &[
     .like(&[function("unstack", "value=x num axis")]),
     Declared::new("Flip", X, |a| {
         let x = a.tensor("x")?;
-        let axes = x.axes(a.settings.axes("axis")?.as_deref())?;
+        let axes = x.axes(a.settings.get::<Vec<isize>>("axis")?.as_deref())?;
         one(axes.into_iter().fold(x, flipped))
     })
     .like(&[function("reverse", "tensor=x axis")]),
@@ -150,7 +150,7 @@ fn transpose<'g>(a: &Arguments<'g, '_>) -> Results<'g> {
     let x = a.tensor("x")?;
     a.settings.ignore(&["conjugate"]);
     let rank = x.rank();
-    let axes = match a.settings.axes("axes")? {
+    let axes = match a.settings.get::<Vec<isize>>("axes")? {
         Some(axes) => axes,
         None => (0..rank as isize).rev().collect(),
     };
@@ -170,7 +170,7 @@ fn transpose<'g>(a: &Arguments<'g, '_>) -> Results<'g> {
 
 fn expand_dims<'g>(a: &Arguments<'g, '_>) -> Results<'g> {
     let mut x = a.tensor("x")?;
-    let given = a.settings.axes("axis")?.unwrap_or(vec![-1]);
+    let given = a.settings.get::<Vec<isize>>("axis")?.unwrap_or(vec![-1]);
     let axes = resolve(&given, x.rank() + given.len())?;
     for axis in axes {
         require(axis > 0, "axis", "an axis other than the batch", axis)?;
@@ -181,7 +181,10 @@ fn expand_dims<'g>(a: &Arguments<'g, '_>) -> Results<'g> {
 
 fn squeeze<'g>(a: &Arguments<'g, '_>) -> Results<'g> {
     let mut x = a.tensor("x")?;
-    let given = a.settings.axes("axis")?.filter(|axes| !axes.is_empty());
+    let given = a
+        .settings
+        .get::<Vec<isize>>("axis")?
+        .filter(|axes| !axes.is_empty());
     let dims = x.shape().dims().to_vec();
     let axes = match given {
         Some(axes) => resolve(&axes, x.rank())?,
@@ -323,7 +326,7 @@ fn flipped<'g>(x: Typed<'g>, axis: usize) -> Typed<'g> {
 
 fn rotate<'g>(a: &Arguments<'g, '_>) -> Results<'g> {
     let x = a.tensor("array")?;
-    let axes = a.settings.axes("axes")?.unwrap_or(vec![0, 1]);
+    let axes = a.settings.get::<Vec<isize>>("axes")?.unwrap_or(vec![0, 1]);
     let [first, second] = axes.as_slice() else {
         return Err(Detail::new("axes", "two axes", format!("{axes:?}")));
     };
@@ -341,7 +344,7 @@ fn rotate<'g>(a: &Arguments<'g, '_>) -> Results<'g> {
 fn roll<'g>(a: &Arguments<'g, '_>) -> Results<'g> {
     let mut x = a.tensor("x")?;
     let shifts = a.integers("shift")?;
-    let Some(axes) = a.settings.axes("axis")? else {
+    let Some(axes) = a.settings.get::<Vec<isize>>("axis")? else {
         let detail = Detail::new(
             "axis",
             "an axis other than the batch",

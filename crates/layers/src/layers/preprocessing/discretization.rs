@@ -242,9 +242,9 @@ impl FromSettings for Discretization {
     fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
         settings.unsupported(&["sparse"])?;
         Ok(Discretization {
-            boundaries: settings.numbers("bin_boundaries")?,
-            num_bins: settings.optional_size("num_bins")?,
-            epsilon: settings.number("epsilon", 0.01)?,
+            boundaries: settings.get::<Vec<f32>>("bin_boundaries")?,
+            num_bins: settings.get::<usize>("num_bins")?,
+            epsilon: settings.or::<f32>("epsilon", 0.01)?,
             output_mode: settings.or("output_mode", OutputMode::Int)?,
         })
     }

@@ -209,7 +209,7 @@ impl FromSettings for Hashing {
             }
         };
         Ok(Hashing {
-            num_bins: settings.size("num_bins")?,
+            num_bins: settings.required::<usize>("num_bins")?,
             mask_is_number: mask.is_some_and(Value::is_number),
             mask_value,
             salt: settings.salt()?,

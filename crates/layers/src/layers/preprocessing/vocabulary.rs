@@ -341,18 +341,18 @@ impl<T: Token> Vocabulary<T> {
         };
         let choices = [(false, "floormod"), (true, "farmhash")];
         let mut vocabulary = Vocabulary {
-            max_tokens: settings.optional_size("max_tokens")?,
-            num_oov_indices: settings.optional_size("num_oov_indices")?.unwrap_or(1),
+            max_tokens: settings.get::<usize>("max_tokens")?,
+            num_oov_indices: settings.get::<usize>("num_oov_indices")?.unwrap_or(1),
             oov_token: token("oov_token")?,
             mask_token: token("mask_token")?,
-            invert: settings.flag("invert", false)?,
+            invert: settings.or::<bool>("invert", false)?,
             output_mode: settings.or("output_mode", OutputMode::Int)?,
-            pad_to_max_tokens: settings.flag("pad_to_max_tokens", false)?,
+            pad_to_max_tokens: settings.or::<bool>("pad_to_max_tokens", false)?,
             by_hash: settings.one_of("oov_method", &choices)?,
             salt: settings.salt()?,
             ..Self::new()
         };
-        let weights = settings.numbers("idf_weights")?;
+        let weights = settings.get::<Vec<f32>>("idf_weights")?;
         let key = "vocabulary";
         if let Some(value) = settings.value(key) {
             let inner = value.get("config").and_then(|config| config.get("value"));
