@@ -27,15 +27,21 @@ struct Depthwise<'a> {
     epilogue: Epilogue<'a>,
 }
 
+/// A tap that falls into the input: where what it sees lies, but for the column, and its kernels.
+struct Tap {
+    x: usize,
+    kernel: usize,
+}
+
 /// A few pixels of a row of the result.
 struct RowTile {
-    sample: usize,
-    /// The first of them.
-    pixel: [usize; 3],
     pixels: usize,
-    /// The taps that are valid for each.
-    taps: [Range<usize>; 3],
-    /// Where the first one's values lie in the result.
+    /// The taps that are valid for each, of the row's.
+    taps: Range<usize>,
+    /// What the first pixel's column adds to a tap's place; it wraps where the window begins before the
+    /// input.
+    x: usize,
+    /// Where the first pixel's values lie in the result.
     first: usize,
 }
 
@@ -128,53 +134,73 @@ impl Depthwise<'_> {
     /// Nothing else touches it meanwhile.
     #[inline(always)]
     unsafe fn row<L: Lanes>(&self, lanes: L, x: &[f32], y: SharedMut<'_>, row: usize) {
-        let geometry = &self.geometry;
-        let [depths, rows, columns] = geometry.output;
+        let (geometry, channels) = (&self.geometry, self.channels);
+        let Geometry {
+            input,
+            output: [depths, rows, columns],
+            taps: [_, height, width],
+            ..
+        } = self.geometry;
         let (slice, row) = (row / rows, row % rows);
         let (sample, depth) = (slice / depths, slice % depths);
-        let (d, h) = (geometry.valid_taps(0, depth), geometry.valid_taps(1, row));
+        let mut taps = Vec::new();
+        let mut list = |valid: Range<usize>| {
+            let start = taps.len();
+            for d in geometry.valid_taps(0, depth) {
+                let slice = sample * input[0] + geometry.input_pixel(0, depth, d);
+                for h in geometry.valid_taps(1, row) {
+                    let row = (slice * input[1] + geometry.input_pixel(1, row, h)) * input[2];
+                    taps.extend(valid.clone().map(|w| Tap {
+                        x: (row + w * geometry.dilation[2]) * channels,
+                        kernel: ((d * height + h) * width + w) * channels,
+                    }));
+                }
+            }
+            start..taps.len()
+        };
         // Columns for which all taps along the width are valid.
-        let all = geometry.taps[2];
-        let whole = |column: &usize| geometry.valid_taps(2, *column).len() == all;
+        let whole = |column: &usize| geometry.valid_taps(2, *column).len() == width;
         let first_whole = (0..columns).find(whole).unwrap_or(columns);
         let end_whole = (first_whole..columns)
             .rfind(whole)
             .map_or(first_whole, |last| last + 1);
+        let all = list(0..width);
         // Tiles of a few sizes along the row, the same for all channels.
         let mut tiles = Vec::with_capacity(columns);
         let mut column = 0;
         while column < columns {
-            let (pixels, w) = if column >= first_whole && column < end_whole {
-                (end_whole - column, 0..all)
+            let (pixels, taps) = if column >= first_whole && column < end_whole {
+                (end_whole - column, all.clone())
             } else {
-                (1, geometry.valid_taps(2, column))
+                (1, list(geometry.valid_taps(2, column)))
             };
             let mut sizes = [8, 4, 2].into_iter();
             let pixels = sizes.find(|&size| size <= pixels).unwrap_or(1);
             tiles.push(RowTile {
-                sample,
-                pixel: [depth, row, column],
                 pixels,
-                taps: [d.clone(), h.clone(), w],
+                taps,
+                x: geometry.input_pixel(2, column, 0).wrapping_mul(channels),
                 first: self.layout.at(sample, [depth, row, column]),
             });
             column += pixels;
         }
-        let relu = self.epilogue.rectifier();
         for channel in (0..self.channels).step_by(L::COUNT) {
             for tile in &tiles {
+                let taps = &taps[tile.taps.clone()];
                 // SAFETY: the tile lies in the row, its taps are valid.
                 unsafe {
                     match tile.pixels {
-                        8 => self.tile::<L, 8>(lanes, x, y, tile, channel, relu),
-                        4 => self.tile::<L, 4>(lanes, x, y, tile, channel, relu),
-                        2 => self.tile::<L, 2>(lanes, x, y, tile, channel, relu),
-                        _ => self.tile::<L, 1>(lanes, x, y, tile, channel, relu),
+                        8 => self.tile::<L, 8>(lanes, x, y, tile, taps, channel),
+                        4 => self.tile::<L, 4>(lanes, x, y, tile, taps, channel),
+                        2 => self.tile::<L, 2>(lanes, x, y, tile, taps, channel),
+                        _ => self.tile::<L, 1>(lanes, x, y, tile, taps, channel),
                     }
                 }
             }
         }
-        if relu.is_none() && self.epilogue.activation != EpilogueActivation::None {
+        if self.epilogue.rectifier().is_none()
+            && self.epilogue.activation != EpilogueActivation::None
+        {
             let late = Epilogue {
                 bias: None,
                 ..self.epilogue
@@ -198,44 +224,33 @@ impl Depthwise<'_> {
         x: &[f32],
         y: SharedMut<'_>,
         tile: &RowTile,
+        taps: &[Tap],
         channel: usize,
-        relu: Option<Rectifier>,
     ) {
-        let Geometry { input, taps, .. } = self.geometry;
-        let [depth, row, column] = tile.pixel;
-        let at = |axis, output, tap| self.geometry.input_pixel(axis, output, tap);
         let count = L::COUNT.min(self.channels - channel);
         let mask = lanes.mask(count);
         let step = self.geometry.strides[2] * self.channels;
         let mut sums = [lanes.splat(0.0); PIXELS];
-        for d in tile.taps[0].clone() {
-            let slice = tile.sample * input[0] + at(0, depth, d);
-            for h in tile.taps[1].clone() {
-                let row = (slice * input[1] + at(1, row, h)) * input[2];
-                for w in tile.taps[2].clone() {
-                    let from = (row + at(2, column, w)) * self.channels + channel;
-                    let tap = ((d * taps[1] + h) * taps[2] + w) * self.channels + channel;
-                    debug_assert!(from + (PIXELS - 1) * step + count <= x.len());
-                    debug_assert!(tap + count <= self.kernel.len());
-                    let mut from = x.as_ptr().wrapping_add(from);
-                    let tap = self.kernel.as_ptr().wrapping_add(tap);
-                    // SAFETY: the tap is valid for the last pixel, too: from + (PIXELS − 1) · step + count ≤
-                    // x.len(); d, h, w are within the window: tap + count ≤ kernel.len().
-                    unsafe {
-                        if count == L::COUNT {
-                            let tap = lanes.load(tap);
-                            for sum in &mut sums {
-                                *sum = lanes.multiply_add(lanes.load(from), tap, *sum);
-                                from = from.wrapping_add(step);
-                            }
-                        } else {
-                            let tap = lanes.load_masked(tap, mask);
-                            for sum in &mut sums {
-                                let x = lanes.load_masked(from, mask);
-                                *sum = lanes.multiply_add(x, tap, *sum);
-                                from = from.wrapping_add(step);
-                            }
-                        }
+        for tap in taps {
+            let (from, tap) = (tap.x.wrapping_add(tile.x) + channel, tap.kernel + channel);
+            debug_assert!(from + (PIXELS - 1) * step + count <= x.len());
+            debug_assert!(tap + count <= self.kernel.len());
+            // SAFETY: the tap is valid for the last pixel, too: from + (PIXELS − 1) · step + count ≤
+            // x.len(); it is one of the window: tap + count ≤ kernel.len().
+            unsafe {
+                let mut from = x.as_ptr().add(from);
+                let tap = self.kernel.as_ptr().add(tap);
+                if count == L::COUNT {
+                    let tap = lanes.load(tap);
+                    for sum in &mut sums {
+                        *sum = lanes.multiply_add(lanes.load(from), tap, *sum);
+                        from = from.wrapping_add(step);
+                    }
+                } else {
+                    let tap = lanes.load_masked(tap, mask);
+                    for sum in &mut sums {
+                        *sum = lanes.multiply_add(lanes.load_masked(from, mask), tap, *sum);
+                        from = from.wrapping_add(step);
                     }
                 }
             }
@@ -248,14 +263,15 @@ impl Depthwise<'_> {
                 *sum = lanes.add(*sum, bias);
             }
         }
-        let to = y.from(tile.first + channel);
+        let relu = self.epilogue.rectifier();
+        let (to, next) = (y.from(tile.first + channel), self.layout.axes[2]);
         for (pixel, &sum) in sums.iter().enumerate() {
             let sum = match relu {
                 None => sum,
                 Some(Rectifier::Relu) => lanes.relu(sum),
                 Some(Rectifier::Relu6) => lanes.at_most(lanes.relu(sum), lanes.splat(6.0)),
             };
-            let first = pixel * self.layout.axes[2];
+            let first = pixel * next;
             debug_assert!(first + count <= to.len());
             // SAFETY: column + PIXELS ≤ columns, channel + count ≤ channels, which `check` compared to the
             // length of y.

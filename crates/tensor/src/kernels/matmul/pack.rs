@@ -113,6 +113,7 @@ struct Runs<'a> {
 impl Runs<'_> {
     /// # Panics
     /// If the runs do not lie within `from`, or their places not within `to`.
+    #[inline]
     fn copy(&self, to: &mut [f32]) {
         if self.count == 0 {
             return;
@@ -178,6 +179,7 @@ impl Runs<'_> {
 }
 
 /// Writes `rows × depth` of `a` with its rows next to each other: `to[k * step + row]`.
+#[inline]
 pub(in crate::kernels) fn pack_column_major(
     a: Strided<'_>,
     rows: usize,
@@ -193,8 +195,14 @@ pub(in crate::kernels) fn pack_column_major(
             length: rows,
             count: depth,
         };
-        return runs.copy(to);
+        runs.copy(to);
+    } else {
+        transpose_rows(a, rows, depth, step, to);
     }
+}
+
+/// [`pack_column_major`] of rows that are apart.
+fn transpose_rows(a: Strided<'_>, rows: usize, depth: usize, step: usize, to: &mut [f32]) {
     let mut row = 0;
     if a.column_stride == 1 && depth > 0 {
         #[cfg(target_arch = "x86_64")]
