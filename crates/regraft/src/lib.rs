@@ -24,13 +24,13 @@ pub use sequential::Sequential;
 pub use training::callbacks::{Callback, Context};
 #[cfg(feature = "plot")]
 pub use training::curves;
-pub use training::evaluate::Scores;
 pub use training::feature_cache::FeatureCache;
-pub use training::fit::Fit;
 pub use training::history::History;
 pub use training::input::{Data, IntoData, IntoInputs};
+pub use training::options::Fit;
 pub use training::plan::{PlannedLayer, Runs, TrainingPlan};
 pub use training::progress::Verbosity;
+pub use training::scores::Scores;
 pub use training::{callbacks, history, progress};
 
 pub use ndarray;
@@ -57,6 +57,7 @@ pub mod layers {
 pub mod data {
     pub use regraft_data::*;
 
+    pub use crate::training::arrays::Arrays;
     pub use crate::training::input::{Data, Element, IntoData, IntoInputs};
 }
 

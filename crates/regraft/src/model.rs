@@ -12,7 +12,7 @@ use regraft_tensor::Tensor;
 use serde_json::Value;
 
 use crate::Result;
-use crate::training::compile::Training;
+use crate::training::compiled::Training;
 use crate::training::predict::Kept;
 
 /// A network of layers that can be trained, loaded and saved. [`Sequential`](crate::Sequential) and

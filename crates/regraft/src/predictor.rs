@@ -4,11 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use regraft_autograd::{Feed, Graph, Program, Run, Shape, Workspace};
+use regraft_data::Dataset;
 use regraft_layers::{Layer, Mode, Model as Network};
 use regraft_tensor::{Detail, Tensor};
 
+use crate::training::batches::{Batcher, FeedPlan};
+use crate::training::feature_cache::most_at_once;
 use crate::training::input::{Data, IntoInputs};
 use crate::training::inputs::Inputs;
+use crate::training::samples::{Checks, Samples, Source, lasting_key};
 use crate::training::steps::{chunk_size, tensor};
 use crate::{Error, Result};
 
@@ -126,29 +130,58 @@ impl Predictor {
     /// # Errors
     /// Data that do not fit the model, NaN or infinity among them.
     pub fn predict_all<'a>(&self, x: impl IntoInputs<'a>) -> Result<Vec<Tensor>> {
+        let inputs = self.compiled.inputs.check("x", x.into_inputs()?)?;
+        let samples = inputs.first().map_or(0, Data::len);
+        let mut buffers = vec![Vec::new(); inputs.len()];
+        self.in_chunks(samples, usize::MAX, |(from, to), workspace| {
+            let inputs = inputs.iter().zip(&mut buffers);
+            let feeds = inputs.map(|(input, buffer)| input.feed(from, to, buffer));
+            let feeds: Vec<Feed<'_>> = feeds.collect();
+            Ok(workspace.run(to - from, &feeds, &NO_VARIABLES, Run::default())?)
+        })
+    }
+
+    /// As [`predict_all`](Self::predict_all), for the samples of a data set, which are made or read a few at a
+    /// time: features of more pictures than fit into memory, say.
+    ///
+    /// # Errors
+    /// As [`Model::fit_dataset`](crate::Model::fit_dataset).
+    pub fn predict_dataset(&self, data: &dyn Dataset) -> Result<Vec<Tensor>> {
+        let checks = Checks {
+            inputs: self.compiled.inputs.check_specs("data", data)?,
+            targets: Vec::new(),
+        };
+        let inputs = checks.inputs.len();
+        let data = Samples::from(Source::Stream(data, Arc::new(checks)));
+        let mut batcher = Batcher::new(FeedPlan::of_inputs(inputs), &data);
+        self.in_chunks(data.len(), most_at_once(&data), |range, workspace| {
+            let (batch, _) = batcher.batch(&data, None, None, range, lasting_key())?;
+            let feeds = batch.feeds.as_slice();
+            Ok(workspace.run(batch.samples, feeds, &NO_VARIABLES, Run::default())?)
+        })
+    }
+
+    /// The outputs for so many samples: `run` is called with a range of them at a time, of at most so many.
+    fn in_chunks(
+        &self,
+        samples: usize,
+        most: usize,
+        mut run: impl FnMut((usize, usize), &mut Workspace) -> Result<()>,
+    ) -> Result<Vec<Tensor>> {
         let Compiled {
             program,
-            inputs,
             shapes,
             pool,
             ..
         } = &*self.compiled;
-        let inputs = inputs.check("x", x.into_inputs()?)?;
-        let samples = inputs.first().map_or(0, Data::len);
-        let chunk = chunk_size(program, samples);
+        let chunk = chunk_size(program, samples).min(most);
         let predictions = shapes
             .iter()
             .map(|shape| Vec::with_capacity(shape.len(samples)));
         let mut predictions: Vec<Vec<f32>> = predictions.collect();
-        let mut buffers = vec![Vec::new(); inputs.len()];
         let mut workspace = pool.take().unwrap_or_else(|| program.workspace());
-        let no_variables: [Tensor; 0] = [];
         for from in (0..samples).step_by(chunk) {
-            let to = (from + chunk).min(samples);
-            let inputs = inputs.iter().zip(&mut buffers);
-            let feeds = inputs.map(|(input, buffer)| input.feed(from, to, buffer));
-            let feeds: Vec<Feed<'_>> = feeds.collect();
-            workspace.run(to - from, &feeds, &no_variables, Run::default())?;
+            run((from, (from + chunk).min(samples)), &mut workspace)?;
             for (output, rows) in predictions.iter_mut().enumerate() {
                 rows.extend_from_slice(workspace.output(output));
             }
@@ -160,6 +193,9 @@ impl Predictor {
             .collect()
     }
 }
+
+/// All weights are constants.
+const NO_VARIABLES: [Tensor; 0] = [];
 
 /// Workspaces that nobody uses just now. Whoever finds a place locked goes on to the next one, and makes a
 /// new workspace, or drops one, where there is none: nobody ever waits.

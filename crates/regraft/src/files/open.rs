@@ -15,7 +15,7 @@ use crate::files::load_report::LoadReport;
 use crate::files::loss_scaling::LossScaling;
 use crate::files::vocabularies;
 use crate::registry::Registry;
-use crate::training::compile::{Training, UnknownOptimizer};
+use crate::training::compiled::{Training, UnknownOptimizer};
 use crate::training::compiled_metrics::CompiledMetrics;
 use crate::training::objective::Objective;
 use crate::{Error, Model, Result};

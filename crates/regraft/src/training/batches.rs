@@ -1,136 +1,251 @@
-//! Cutting data into batches: in order without copying, or in any order by gathering rows into
+//! Cutting samples into batches: in order without copying, or in any order by gathering rows into
 //! buffers that are used again for every batch.
 
 use regraft_autograd::{DataType, Feed};
-use regraft_tensor::kernels::random::{Key, permutation};
+use regraft_data::{Part, Rows, Slice};
+use regraft_tensor::Detail;
 
 use crate::metrics::Targets;
+use crate::random::Key;
 use crate::training::feeds::Feeds;
-use crate::training::input::{Data, Values};
-use crate::training::steps::{Batch, Features, FeedPlan, feed_of};
+use crate::training::protocol::Role;
+use crate::training::samples::{Samples, Source, class_of};
+use crate::{Error, Result};
 
-/// Samples with their targets and weights, all of the same number.
-#[derive(Debug)]
-pub(crate) struct Dataset<'a> {
-    pub inputs: Vec<Data<'a>>,
-    /// One per output of the model.
-    pub targets: Vec<Data<'a>>,
-    pub weights: Option<Vec<f32>>,
-    /// The samples that belong to it; all if `None`.
-    pub members: Option<Vec<u32>>,
+/// What batches must be made of.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FeedPlan {
+    /// What the program is fed at each position, and whether it reads it.
+    pub roles: Vec<(Role, bool)>,
+    /// Whether targets and weights are wanted, by metrics too.
+    pub with_targets: bool,
+    /// For each feature the number of elements of a sample, and their type.
+    pub features: Vec<(usize, DataType)>,
 }
 
-impl Dataset<'_> {
-    /// The number of samples that belong to it.
-    pub fn len(&self) -> usize {
-        self.members.as_ref().map_or(self.samples(), Vec::len)
-    }
-
-    /// The number of samples in the arrays.
-    pub fn samples(&self) -> usize {
-        self.targets.first().map_or(0, Data::len)
-    }
-}
-
-/// The order of the samples of an epoch: the same for the same seed and epoch.
-pub(crate) fn epoch_order(
-    members: Option<&[u32]>,
-    samples: usize,
-    seed: u64,
-    epoch: usize,
-) -> Vec<u32> {
-    /// The stream of random numbers that orders are drawn from.
-    const SHUFFLE: u64 = 0x5348_5546;
-    let key = Key::new(seed, SHUFFLE).child(epoch as u64);
-    let mut order = permutation(key, samples as u32);
-    if let Some(members) = members {
-        for position in &mut order {
-            *position = members[*position as usize];
-        }
-    }
-    order
-}
-
-/// Buffers for the rows of one batch.
-#[derive(Debug, Default)]
-pub(crate) struct Batcher {
-    plan: FeedPlan,
-    inputs: Vec<Vec<f32>>,
-    targets: Vec<Vec<f32>>,
-    weights: Vec<f32>,
-    features: Vec<Vec<f32>>,
-}
-
-/// What a batch consists of, besides what the program is fed: for the metrics.
+/// What one step is fed.
 #[derive(Clone, Debug)]
-pub(crate) struct Rows<'a> {
+pub(crate) struct Batch<'a> {
+    pub samples: usize,
+    pub feeds: Feeds<'a>,
+    /// Whether the features are among the feeds.
+    pub features_fed: bool,
+}
+
+/// What is true of a batch, for the metrics.
+#[derive(Clone, Debug)]
+pub(crate) struct Truth<'a> {
     pub targets: Feeds<'a>,
     pub weights: Option<&'a [f32]>,
 }
 
+/// Features of samples by position, one list of rows per output of the prefix.
+#[derive(Debug, Default)]
+pub(crate) struct Features(pub Vec<Vec<f32>>);
+
+/// Buffers for the rows of one batch.
+#[derive(Debug)]
+pub(crate) struct Batcher {
+    plan: FeedPlan,
+    /// The parts of a sample that are read.
+    parts: Vec<Part>,
+    /// How many targets a sample has, and whether it has a weight of its own.
+    targets: usize,
+    weighted: bool,
+    rows: Rows,
+    /// The samples of the batch, unless they lie in order.
+    picked: Vec<usize>,
+    weights: Vec<f32>,
+    features: Vec<Vec<f32>>,
+}
+
+impl FeedPlan {
+    /// Inputs alone, of which there are so many.
+    pub fn of_inputs(count: usize) -> Self {
+        let roles = (0..count).map(Role::Input);
+        FeedPlan {
+            roles: roles.map(|role| (role, true)).collect(),
+            ..FeedPlan::default()
+        }
+    }
+}
+
 impl Batcher {
-    pub fn new(plan: FeedPlan) -> Self {
+    /// For batches of `data`, as the plan says.
+    pub fn new(plan: FeedPlan, data: &Samples<'_>) -> Self {
+        let source = data.source.data();
+        let targets = match plan.with_targets {
+            true => source.targets(),
+            false => Vec::new(),
+        };
+        let weighted = plan.with_targets && source.has_weights();
+        let reads = |index: usize| plan.roles.contains(&(Role::Input(index), true));
+        let inputs = source.inputs();
+        let parts = (0..inputs.len()).filter(|&index| reads(index));
+        let parts = parts.map(Part::Input);
+        let parts: Vec<Part> = parts.chain((0..targets.len()).map(Part::Target)).collect();
+        let mut rows = Rows::new(&inputs, &targets, weighted);
+        for input in (0..inputs.len()).map(Part::Input) {
+            rows.want(input, parts.contains(&input));
+        }
         Batcher {
-            inputs: vec![Vec::new(); plan.inputs.len()],
+            parts,
+            targets: targets.len(),
+            weighted,
+            rows,
+            picked: Vec::new(),
+            weights: Vec::new(),
             features: vec![Vec::new(); plan.features.len()],
             plan,
-            ..Batcher::default()
         }
     }
 
     /// The samples at positions `from..to` of `order` (of the data themselves if there is none), for
-    /// the program and for the metrics.
-    pub fn batch<'a>(
-        &'a mut self,
-        data: &'a Dataset<'_>,
-        features: Option<&'a Features>,
+    /// the program and for the metrics. `key` is what samples are drawn from that are not fixed.
+    ///
+    /// # Errors
+    /// What the data set says, and what it gives that no model can take.
+    pub fn batch<'b>(
+        &'b mut self,
+        data: &'b Samples<'_>,
+        features: Option<&'b Features>,
         order: Option<&[u32]>,
         (from, to): (usize, usize),
-    ) -> (Batch<'a>, Rows<'a>) {
-        let range = (from, to);
-        let picked = order.map(|order| &order[from..to]);
-        let input_count = self.plan.inputs.len();
-        let mut feeds = Feeds::new(input_count + self.plan.features.len());
-        let buffers = data.inputs.iter().zip(&mut self.inputs).enumerate();
-        for (index, (input, buffer)) in buffers {
-            if self.plan.inputs[index] {
-                feeds.set(index, gather(input, picked, range, buffer));
+        key: Key,
+    ) -> Result<(Batch<'b>, Truth<'b>)> {
+        let source = data.source.data();
+        let in_order = order.is_none() && data.members.is_none();
+        let lends = |part: Part| match in_order {
+            true => source.lend(part, from..to),
+            false => None,
+        };
+        self.picked.clear();
+        match order {
+            Some(order) => {
+                let positions = order[from..to].iter();
+                self.picked
+                    .extend(positions.map(|&position| data.sample(position as usize)));
             }
+            None => self
+                .picked
+                .extend((from..to).map(|position| data.sample(position))),
         }
-        let outputs = data.targets.len();
-        let mut targets = Feeds::new(outputs);
-        self.targets.resize_with(outputs, Vec::new);
-        let buffers = data.targets.iter().zip(&mut self.targets).enumerate();
-        for (index, (all, buffer)) in buffers {
-            let rows = gather(all, picked, range, buffer);
-            targets.set(index, rows);
-            feeds.set(data.inputs.len() + index, rows);
+        self.fill(data, &lends, key)?;
+        if data.weighs_batches() {
+            self.weigh(data, &lends);
         }
-        let weights = match &data.weights {
-            Some(all) => Some(rows(all, 1, picked, range, &mut self.weights)),
+        let (rows, picked) = (&self.rows, &self.picked);
+        let of_part = |part: Part| match lends(part).or_else(|| rows.get(part)) {
+            Some(Slice::F32(values)) => Feed::F32(values),
+            Some(Slice::I32(values)) => Feed::I32(values),
+            None => Feed::F32(&[]),
+        };
+        let weights: Option<&[f32]> = match &data.weights {
+            _ if !self.plan.with_targets => None,
+            _ if data.weighs_batches() => Some(&self.weights),
+            Some(all) if in_order => Some(&all[from..to]),
+            Some(all) => {
+                self.weights.clear();
+                self.weights
+                    .extend(picked.iter().map(|&sample| all[sample]));
+                Some(&self.weights)
+            }
             None => None,
         };
-        if let Some(weights) = weights {
-            feeds.set(data.inputs.len() + outputs, Feed::F32(weights));
+        let mut feeds = Feeds::new(self.plan.roles.len());
+        let mut targets = Feeds::new(self.targets);
+        for index in 0..self.targets {
+            targets.set(index, of_part(Part::Target(index)));
         }
-        let kept = features.map_or(&[][..], |features| &features.0);
-        for (index, (all, buffer)) in kept.iter().zip(&mut self.features).enumerate() {
-            let rows = rows(all, self.plan.features[index], picked, range, buffer);
-            let feed = feed_of(self.plan.feature_types[index], rows);
-            feeds.set(input_count + index, feed);
+        let mut buffers = self.features.iter_mut();
+        for (position, &(role, read)) in self.plan.roles.iter().enumerate() {
+            match role {
+                Role::Input(index) if read => feeds.set(position, of_part(Part::Input(index))),
+                Role::Input(_) => {}
+                Role::Target(index) if self.plan.with_targets => {
+                    feeds.set(position, targets.as_slice()[index]);
+                }
+                Role::Target(_) => {}
+                Role::SampleWeight => feeds.set(position, Feed::F32(weights.unwrap_or_default())),
+                Role::Feature(index) => {
+                    let buffer = buffers.next().expect("a buffer for each feature");
+                    let Some(Features(features)) = features else {
+                        continue;
+                    };
+                    let (elements, data_type) = self.plan.features[index];
+                    let rows = match order {
+                        None => &features[index][from * elements..to * elements],
+                        Some(order) => gather(&features[index], elements, &order[from..to], buffer),
+                    };
+                    feeds.set(position, feed_of(data_type, rows));
+                }
+            }
         }
-        let samples = to - from;
         let batch = Batch {
-            samples,
+            samples: to - from,
             feeds,
             features_fed: features.is_some(),
         };
-        let rows = Rows { targets, weights };
-        (batch, rows)
+        Ok((batch, Truth { targets, weights }))
+    }
+
+    /// Lets the data set write what it does not lend, and checks that.
+    fn fill<'d>(
+        &mut self,
+        data: &'d Samples<'_>,
+        lends: &impl Fn(Part) -> Option<Slice<'d>>,
+        key: Key,
+    ) -> Result<()> {
+        let source = data.source.data();
+        let mut wanted = self.weighted;
+        for &part in &self.parts {
+            let is_wanted = lends(part).is_none();
+            self.rows.want(part, is_wanted);
+            wanted |= is_wanted;
+        }
+        if !wanted {
+            return Ok(());
+        }
+        self.rows.begin(self.picked.len());
+        let at = |detail: Detail| Error::Data(detail.within("data set"));
+        source.fill(&self.picked, key, &mut self.rows).map_err(at)?;
+        if let Source::Stream(_, checks) = &data.source {
+            for &part in &self.parts {
+                if let Some(rows) = self.rows.get(part) {
+                    checks.check(part, rows, &self.picked)?;
+                }
+            }
+            if let Some(weights) = self.rows.get_weights() {
+                checks.check_weights(weights, &self.picked)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Multiplies what is known of how much each sample counts.
+    fn weigh<'d>(&mut self, data: &'d Samples<'_>, lends: &impl Fn(Part) -> Option<Slice<'d>>) {
+        let targets = lends(Part::Target(0)).or_else(|| self.rows.get(Part::Target(0)));
+        let filled = self.rows.get_weights();
+        self.weights.clear();
+        for (row, &sample) in self.picked.iter().enumerate() {
+            let mut weight = data.weights.as_ref().map_or(1.0, |all| all[sample]);
+            if let Some(filled) = filled {
+                weight *= filled[row];
+            }
+            if let (false, Some(targets)) = (data.class_weight.is_empty(), targets) {
+                let length = match targets {
+                    Slice::F32(values) => values.len(),
+                    Slice::I32(values) => values.len(),
+                };
+                let class = class_of(targets, row, length / self.picked.len());
+                weight *= data.class_weight.get(&class).copied().unwrap_or(1.0);
+            }
+            self.weights.push(weight);
+        }
     }
 }
 
-impl<'a> Rows<'a> {
+impl<'a> Truth<'a> {
     /// The targets of an output as metrics take them.
     pub fn metric_targets(&self, output: usize) -> Targets<'a> {
         match self.targets.as_slice()[output] {
@@ -140,54 +255,25 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// The picked rows of `data`, or rows `from..to` as they lie.
-fn gather<'a>(
-    data: &'a Data<'_>,
-    picked: Option<&[u32]>,
-    range: (usize, usize),
-    buffer: &'a mut Vec<f32>,
-) -> Feed<'a> {
-    match &data.values {
-        Values::F32(values) => Feed::F32(rows(values, data.row(), picked, range, buffer)),
-        Values::Bytes(_) if picked.is_none() => data.feed(range.0, range.1, buffer),
-        Values::Bytes(values) => {
-            let row = data.row();
-            buffer.clear();
-            for &index in picked.unwrap_or_default() {
-                let start = index as usize * row;
-                buffer.extend(
-                    values[start..start + row]
-                        .iter()
-                        .map(|&byte| f32::from(byte)),
-                );
-            }
-            Feed::F32(buffer)
-        }
-        Values::Strings(_) => unreachable!("strings are looked up when data are checked"),
-        Values::I32(values) => {
-            // The same 32 bits; `f32` buffers hold them so that one kind is enough.
-            let words: &[f32] = bytemuck::cast_slice(values);
-            let picked = rows(words, data.row(), picked, range, buffer);
-            debug_assert_eq!(data.data_type(), DataType::I32);
-            Feed::I32(bytemuck::cast_slice(picked))
-        }
+/// Elements of a feature, which are kept as the 32 bits that they are.
+pub(crate) fn feed_of(data_type: DataType, words: &[f32]) -> Feed<'_> {
+    match data_type {
+        DataType::F32 => Feed::F32(words),
+        DataType::I32 => Feed::I32(bytemuck::cast_slice(words)),
     }
 }
 
-fn rows<'a>(
-    all: &'a [f32],
-    row: usize,
-    picked: Option<&[u32]>,
-    (from, to): (usize, usize),
-    buffer: &'a mut Vec<f32>,
-) -> &'a [f32] {
-    let Some(picked) = picked else {
-        return &all[from * row..to * row];
-    };
+/// The rows at these positions, one after the other.
+fn gather<'b>(
+    all: &[f32],
+    elements: usize,
+    positions: &[u32],
+    buffer: &'b mut Vec<f32>,
+) -> &'b [f32] {
     buffer.clear();
-    for &index in picked {
-        let start = index as usize * row;
-        buffer.extend_from_slice(&all[start..start + row]);
+    for &position in positions {
+        let start = position as usize * elements;
+        buffer.extend_from_slice(&all[start..start + elements]);
     }
     buffer
 }

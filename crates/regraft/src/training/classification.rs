@@ -5,7 +5,7 @@ use std::mem;
 use regraft_tensor::Detail;
 
 use crate::metrics::{self, ClassReport, ConfusionMatrix, Metric};
-use crate::training::compile::not_compiled;
+use crate::training::compiled::not_compiled;
 use crate::training::compiled_metrics::CompiledMetrics;
 use crate::training::input::IntoInputs;
 use crate::{Error, Model, Result};

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use ndarray::{ArrayBase, Dimension};
-use regraft_autograd::{DataType, Feed};
+use regraft_autograd::Feed;
 use regraft_tensor::{Detail, TensorBase};
 
 use crate::{Error, Result};
@@ -155,13 +155,6 @@ impl<'a> Data<'a> {
         self.shape.iter().skip(1).product()
     }
 
-    pub(crate) fn data_type(&self) -> DataType {
-        match self.values {
-            Values::F32(_) | Values::Bytes(_) => DataType::F32,
-            Values::I32(_) | Values::Strings(_) => DataType::I32,
-        }
-    }
-
     /// Samples `from..to`; bytes as floats in `buffer`.
     pub(crate) fn feed<'s>(&'s self, from: usize, to: usize, buffer: &'s mut Vec<f32>) -> Feed<'s> {
         let row = self.row();
@@ -251,30 +244,6 @@ impl<'a> Data<'a> {
             *values = Cow::Owned(truths.collect());
         }
         data
-    }
-
-    /// The samples at `indices`, copied.
-    pub(crate) fn select(&self, indices: &[usize]) -> Data<'static> {
-        fn rows<T: Clone>(values: &[T], row: usize, indices: &[usize]) -> Cow<'static, [T]> {
-            let rows = indices
-                .iter()
-                .flat_map(|index| &values[index * row..(index + 1) * row]);
-            Cow::Owned(rows.cloned().collect())
-        }
-        let row = self.row();
-        let mut shape = self.shape.clone();
-        shape[0] = indices.len();
-        let values = match &self.values {
-            Values::F32(values) => Values::F32(rows(values, row, indices)),
-            Values::I32(values) => Values::I32(rows(values, row, indices)),
-            Values::Bytes(values) => Values::Bytes(rows(values, row, indices)),
-            Values::Strings(values) => Values::Strings(rows(values, row, indices).into_owned()),
-        };
-        Data {
-            values,
-            shape,
-            name: None,
-        }
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use regraft_autograd::{Graph, Shape, Var};
+use regraft_autograd::{DataType, Graph, Shape, Var};
+use regraft_data::{Dataset, RowSpec, RowType};
 use regraft_layers::{ElementType, Layer, Model as Network};
 use regraft_tensor::Detail;
 
@@ -79,6 +80,49 @@ impl Inputs {
                 takes.check(&at, samples, input, layer)
             });
         checked.collect()
+    }
+}
+
+impl Inputs {
+    /// Checks that a data set called `name` in errors has samples of the inputs' shapes and types, and
+    /// returns what its rows must hold.
+    pub fn check_specs(&self, name: &str, data: &dyn Dataset) -> Result<Vec<ElementType>> {
+        let wrong = |what: &str, expected: String, received: String| {
+            let detail = Detail::new(format!("{name}: {what}"), expected, received);
+            Err(Error::Data(detail))
+        };
+        if data.is_empty() || u32::try_from(data.len()).is_err() {
+            let expected = "at least 1, and fewer than 2³²".to_string();
+            return wrong("samples", expected, data.len().to_string());
+        }
+        let specs = data.inputs();
+        if specs.len() != self.takes.len() {
+            let expected = format!("{} inputs, {:?}", self.takes.len(), self.names);
+            return wrong("inputs", expected, specs.len().to_string());
+        }
+        for ((takes, layer), spec) in self.takes.iter().zip(&self.names).zip(&specs) {
+            let what = format!("input {layer:?}");
+            if takes.strings.is_some() {
+                let received = "strings, which only arrays in memory can be".to_string();
+                return wrong(&what, "a model that takes numbers".to_string(), received);
+            }
+            let data_type = takes.element_type.data_type();
+            if spec.shape != takes.shape.sample().unwrap_or_default() || type_of(spec) != data_type
+            {
+                let expected = format!("rows of {data_type} of shape {}", takes.shape);
+                let received = format!("{} of shape {:?} each", type_of(spec), spec.shape);
+                return wrong(&what, expected, received);
+            }
+        }
+        Ok(self.takes.iter().map(|takes| takes.element_type).collect())
+    }
+}
+
+/// The type of a data set's rows in the graph.
+pub(crate) fn type_of(spec: &RowSpec) -> DataType {
+    match spec.row_type {
+        RowType::F32 => DataType::F32,
+        RowType::I32 => DataType::I32,
     }
 }
 

@@ -7,7 +7,7 @@ use std::fmt;
 use regraft_autograd::Nodes;
 use regraft_layers::{Freezing, WeightKind};
 
-use crate::training::compile::not_compiled;
+use crate::training::compiled::not_compiled;
 use crate::training::feature_cache::FeatureCache;
 use crate::training::steps::{Purpose, Steps};
 use crate::{Model, Result};

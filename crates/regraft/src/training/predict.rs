@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use regraft_data::Dataset;
 use regraft_tensor::Tensor;
 
 use crate::predictor::{Compiled, Predictor};
@@ -56,6 +57,16 @@ impl Model {
     /// Data that do not fit the model, NaN or infinity among them.
     pub fn predict_all<'a>(&self, x: impl IntoInputs<'a>) -> Result<Vec<Tensor>> {
         self.predictor()?.predict_all(x)
+    }
+
+    /// As [`predict_all`](Self::predict_all), for the samples of a data set, which are made or read a few at a
+    /// time: features of more pictures than fit into memory, say, with
+    /// `model.cut_at("…")?.predict_dataset(&data)`.
+    ///
+    /// # Errors
+    /// As [`fit_dataset`](Self::fit_dataset).
+    pub fn predict_dataset(&self, data: &dyn Dataset) -> Result<Vec<Tensor>> {
+        self.predictor()?.predict_dataset(data)
     }
 
     /// As [`predict_all`](Self::predict_all), with each output under its name.

@@ -1,89 +1,122 @@
 //! Before the first step: do the data fit the model, the loss and each other, and are they numbers
 //! at all? What is wrong is said here, with its place, not after an hour.
 
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
 use regraft_autograd::{DataType, Shape};
+use regraft_data::{Dataset, RowSpec, RowType};
 use regraft_layers::{Loss, Model};
 use regraft_tensor::Detail;
 
-use crate::metrics;
-use crate::training::batches::Dataset;
-use crate::training::compile::Training;
-use crate::training::fit::{Fit, Validation};
+use crate::metrics::Targets;
+use crate::training::arrays::Arrays;
+use crate::training::batches::{Batcher, FeedPlan};
+use crate::training::compiled::Training;
 use crate::training::input::{Data, Values};
-use crate::training::inputs::{Inputs, check_finite};
+use crate::training::inputs::{Inputs, check_finite, type_of};
 use crate::training::named;
 use crate::training::objective::Objective;
+use crate::training::options::{Fit, Validation};
+use crate::training::samples::{Checks, Samples, Source, lasting_key};
 use crate::training::steps::targets_of;
 use crate::{Error, Result};
 
-/// The data to train on and to validate on.
-pub(crate) fn datasets<'a>(
+/// The samples to train on and to validate on.
+pub(crate) fn parts<'a>(
     model: &Model,
     training: &Training,
-    inputs: Vec<Data<'a>>,
-    targets: Vec<Data<'a>>,
+    mut data: Samples<'a>,
     options: &Fit<'a>,
-) -> Result<(Dataset<'a>, Option<Dataset<'a>>)> {
+) -> Result<(Samples<'a>, Option<Samples<'a>>)> {
     let objective = &training.objective;
-    let mut data = dataset("x", "y", model, objective, inputs, targets)?;
     data.weights = sample_weights(&data, options)?;
-    let class_weights = class_weights(&data, options)?;
     let validation = match &options.validation {
         Validation::None => None,
         Validation::Data(inputs, targets) => {
             let (inputs, targets) = (inputs.clone(), targets.clone());
             let (x, y) = ("validation x", "validation y");
-            Some(dataset(x, y, model, objective, inputs, targets)?)
+            Some(arrays(x, y, model, objective, inputs, targets)?)
         }
+        Validation::Dataset(data) => Some(stream("validation", model, objective, *data)?),
         Validation::Split(share) => {
-            let split = match classes(&data) {
-                Some(labels) => regraft_data::stratified_split(labels, *share, options.seed)?,
+            let split = match classes(&data)? {
+                Some(labels) => regraft_data::stratified_split(&labels, *share, options.seed)?,
                 _ => regraft_data::random_split(data.len(), *share, options.seed)?,
             };
-            let validation = Dataset {
-                inputs: data
-                    .inputs
-                    .iter()
-                    .map(|input| input.select(&split.validation))
-                    .collect(),
-                targets: data
-                    .targets
-                    .iter()
-                    .map(|targets| targets.select(&split.validation))
-                    .collect(),
-                weights: data.weights.as_ref().map(|weights| {
-                    split
-                        .validation
-                        .iter()
-                        .map(|&index| weights[index])
-                        .collect()
-                }),
-                members: None,
+            let members = |picked: &[usize]| {
+                let members = picked.iter().map(|&index| index as u32);
+                Some(members.collect::<Vec<u32>>())
             };
-            data.members = Some(split.train.iter().map(|&index| index as u32).collect());
+            let validation = Samples {
+                members: members(&split.validation),
+                ..data.clone()
+            };
+            data.members = members(&split.train);
             Some(validation)
         }
     };
     // Only now: what is validated is weighted by its samples alone, as in Keras.
-    data.weights = match (data.weights.take(), class_weights) {
-        (Some(own), Some(of_class)) => {
-            let both = own.iter().zip(&of_class);
-            Some(both.map(|(own, of_class)| own * of_class).collect())
-        }
-        (own, of_class) => own.or(of_class),
-    };
+    check_class_weight(&data, options)?;
+    data.class_weight.clone_from(&options.class_weight);
     Ok((data, validation))
 }
 
+/// A data set of which samples are read one batch after the other, if they are what the model and the loss
+/// take.
+pub(crate) fn stream<'a>(
+    name: &str,
+    model: &Model,
+    objective: &Objective,
+    data: &'a dyn Dataset,
+) -> Result<Samples<'a>> {
+    let mut checks = Checks {
+        inputs: Inputs::of(model)?.check_specs(name, data)?,
+        targets: Vec::new(),
+    };
+    let wrong = |what: String, expected: &dyn fmt::Display, received: &dyn fmt::Display| {
+        let detail = Detail::new(format!("{name}: {what}"), expected, received);
+        Err(Error::Data(detail))
+    };
+    let (losses, outputs) = (objective.losses(model)?, model.output_shapes());
+    let (specs, names) = (data.targets(), model.output_names());
+    if specs.len() != outputs.len() {
+        let expected = format!("{} targets, {names:?}", outputs.len());
+        return wrong("targets".into(), &expected, &specs.len());
+    }
+    for (index, (spec, (loss, predictions))) in specs
+        .iter()
+        .zip(losses.into_iter().zip(&outputs))
+        .enumerate()
+    {
+        let (shape, data_type) = targets_of(loss, model, predictions)?;
+        let same = squeezed(&spec.shape) == squeezed(&shape.sample().unwrap_or_default());
+        if !same || type_of(spec) != data_type {
+            let what = format!("target {:?}", names[index]);
+            let expected = format!("rows of {data_type} of shape {shape}");
+            let received = format!("{} of shape {:?} each", type_of(spec), spec.shape);
+            return wrong(what, &expected, &received);
+        }
+        let classes = predictions.dims().last().map_or(0, |dim| dim.size(1));
+        let ignored = loss.get().ok().and_then(Loss::ignored_class);
+        let of_classes = data_type == DataType::I32;
+        checks
+            .targets
+            .push(of_classes.then_some((classes, ignored)));
+    }
+    Ok(Source::Stream(data, Arc::new(checks)).into())
+}
+
 /// Inputs and targets that fit the model and the loss.
-pub(crate) fn dataset<'a>(
+pub(crate) fn arrays<'a>(
     x: &str,
     y: &str,
     model: &Model,
     objective: &Objective,
     inputs: Vec<Data<'a>>,
     targets: Vec<Data<'a>>,
-) -> Result<Dataset<'a>> {
+) -> Result<Samples<'a>> {
     let inputs = Inputs::of(model)?.check(x, inputs)?;
     let samples = inputs.first().map_or(0, Data::len);
     let targets = named::data_in_order(y, &model.output_names(), targets)?;
@@ -117,19 +150,45 @@ pub(crate) fn dataset<'a>(
         }
         checked.push(targets);
     }
-    Ok(Dataset {
-        inputs,
-        targets: checked,
-        weights: None,
-        members: None,
-    })
+    let targets = checked;
+    Ok(Arrays { inputs, targets }.into())
 }
 
-/// The class numbers of the samples, if they have one each.
-fn classes<'d>(data: &'d Dataset<'_>) -> Option<&'d [i32]> {
-    match data.targets.as_slice() {
-        [targets] => targets.classes().filter(|all| all.len() == data.samples()),
-        _ => None,
+/// The class numbers of the samples, if they have one each. Those of a stream are read for it.
+fn classes<'d>(data: &'d Samples<'_>) -> Result<Option<Cow<'d, [i32]>>> {
+    if let Source::Arrays(arrays) = &data.source {
+        let classes = match arrays.targets.as_slice() {
+            [targets] => targets.classes().filter(|all| all.len() == data.len()),
+            _ => None,
+        };
+        return Ok(classes.map(Cow::Borrowed));
+    }
+    let is_class = |spec: &RowSpec| spec.row_type == RowType::I32 && spec.elements() == 1;
+    if !matches!(data.source.data().targets().as_slice(), [spec] if is_class(spec)) {
+        return Ok(None);
+    }
+    const CHUNK: usize = 4096;
+    let plan = FeedPlan {
+        with_targets: true,
+        ..FeedPlan::default()
+    };
+    let mut batcher = Batcher::new(plan, data);
+    let mut classes = Vec::with_capacity(data.len());
+    for from in (0..data.len()).step_by(CHUNK) {
+        let to = (from + CHUNK).min(data.len());
+        let (_, truth) = batcher.batch(data, None, None, (from, to), lasting_key())?;
+        if let Targets::Classes(of_chunk) = truth.metric_targets(0) {
+            classes.extend_from_slice(of_chunk);
+        }
+    }
+    Ok(Some(Cow::Owned(classes)))
+}
+
+/// (n,) and (n, 1) are the same, as in Keras.
+fn squeezed(sizes: &[usize]) -> &[usize] {
+    match sizes {
+        [sizes @ .., 1] => sizes,
+        sizes => sizes,
     }
 }
 
@@ -143,11 +202,6 @@ fn check_targets<'a>(
     let targets = targets.widened();
     let expected = shape.sample().unwrap_or_default();
     let received = targets.shape().get(1..).unwrap_or_default();
-    // As Keras: (n,) and (n, 1) are the same.
-    let squeezed = |sizes: &[usize]| match sizes {
-        [sizes @ .., 1] => sizes.to_vec(),
-        sizes => sizes.to_vec(),
-    };
     if squeezed(received) != squeezed(&expected) {
         let received = format!("shape {:?}", targets.shape());
         let detail = Detail::new(name, format!("targets of shape {shape}"), received);
@@ -202,11 +256,11 @@ fn check_classes(name: &str, labels: &[i32], classes: usize, ignored: Option<i32
 }
 
 /// The weight of each sample that `sample_weight` gives; `None` if it was not given.
-fn sample_weights(data: &Dataset<'_>, options: &Fit<'_>) -> Result<Option<Vec<f32>>> {
+fn sample_weights(data: &Samples<'_>, options: &Fit<'_>) -> Result<Option<Vec<f32>>> {
     let Some(given) = &options.sample_weight else {
         return Ok(None);
     };
-    let samples = data.samples();
+    let samples = data.len();
     regraft_data::check_same_samples(("x", samples), ("sample_weight", given.len()))?;
     check_finite("sample_weight", given)?;
     match &given.values {
@@ -219,42 +273,18 @@ fn sample_weights(data: &Dataset<'_>, options: &Fit<'_>) -> Result<Option<Vec<f3
     }
 }
 
-/// The weight of each sample's class; `None` if classes have none. The class is the target itself
-/// where a sample has one number, and otherwise where its row is largest, as in Keras.
-fn class_weights(data: &Dataset<'_>, options: &Fit<'_>) -> Result<Option<Vec<f32>>> {
-    if options.class_weight.is_empty() {
-        return Ok(None);
-    }
-    let refused = |received: String| {
-        let expected = "one class per sample: a number, or a one-hot row";
-        let detail = Detail::new("class_weight", expected, received);
-        Err(Error::Data(detail.help("use `sample_weight` instead")))
+/// Refuses weights of classes where a sample has none: it has one if its target is a number, and if it is a
+/// row, of which the largest says it, as in Keras.
+fn check_class_weight(data: &Samples<'_>, options: &Fit<'_>) -> Result<()> {
+    let specs = data.source.data().targets();
+    let received = match specs.as_slice() {
+        _ if options.class_weight.is_empty() => return Ok(()),
+        [spec] if spec.elements() == 1 => return Ok(()),
+        [spec] if spec.row_type == RowType::F32 && spec.shape.len() == 1 => return Ok(()),
+        [spec] => format!("targets of shape {:?} each", spec.shape),
+        several => format!("targets of {} outputs", several.len()),
     };
-    let targets = match data.targets.as_slice() {
-        [targets] => targets,
-        several => return refused(format!("targets of {} outputs", several.len())),
-    };
-    let weight = |class: i32| options.class_weight.get(&class).copied().unwrap_or(1.0);
-    let row = targets.row();
-    match &targets.values {
-        Values::I32(classes) if row == 1 => {
-            Ok(Some(classes.iter().map(|&class| weight(class)).collect()))
-        }
-        Values::F32(values) if row == 1 => {
-            let class = |value: f32| value.round_ties_even() as i32;
-            Ok(Some(
-                values.iter().map(|&value| weight(class(value))).collect(),
-            ))
-        }
-        Values::F32(values) if targets.shape().len() == 2 && row > 0 => {
-            let class = |row: &[f32]| metrics::argmax(row) as i32;
-            Ok(Some(
-                values
-                    .chunks_exact(row)
-                    .map(|row| weight(class(row)))
-                    .collect(),
-            ))
-        }
-        _ => refused(format!("targets of shape {:?}", targets.shape())),
-    }
+    let expected = "one class per sample: a number, or a one-hot row";
+    let detail = Detail::new("class_weight", expected, received);
+    Err(Error::Data(detail.help("use `sample_weight` instead")))
 }

@@ -7,24 +7,27 @@ use regraft_layers::{Model as Network, TrainedWeights, WeightKind};
 use regraft_optimizers::{ParameterInfo, ParameterSource, ParameterUpdate, Plan};
 use regraft_tensor::Detail;
 
-use crate::training::batches::{Batcher, Dataset, epoch_order};
-use crate::training::callbacks::{Callbacks, Context, Moment};
-use crate::training::compile::{Training, not_compiled};
-use crate::training::evaluate::{Evaluation, update_metrics};
+use crate::training::batches::{Batcher, Features};
+use crate::training::callbacks::{Callbacks, Context, Moment, Seen};
+use crate::training::compiled::{Training, not_compiled};
+use crate::training::evaluate::Evaluation;
 use crate::training::feature_cache::keep_features;
-use crate::training::fit::Fit;
 use crate::training::history::Params;
+use crate::training::options::Fit;
 use crate::training::parameters::parameter;
 use crate::training::progress::Progress;
 use crate::training::rates::Rates;
-use crate::training::steps::{Features, Purpose, Steps};
+use crate::training::samples::{Samples, epoch_key, epoch_order};
+use crate::training::scores::Scores;
+use crate::training::steps::{Purpose, Steps};
+use crate::training::totals::Totals;
 use crate::{Error, History, Model, Result};
 
 /// One `fit` under way.
 pub(crate) struct Session<'s, 'd> {
     model: &'s mut Model,
-    data: &'s Dataset<'d>,
-    validation: Option<(&'s Dataset<'d>, Evaluation)>,
+    data: &'s Samples<'d>,
+    validation: Option<(&'s Samples<'d>, Evaluation)>,
     steps: Steps,
     plan: Plan,
     constraints: Vec<VariableId>,
@@ -37,8 +40,8 @@ pub(crate) struct Session<'s, 'd> {
 impl<'s, 'd> Session<'s, 'd> {
     pub fn new(
         model: &'s mut Model,
-        data: &'s Dataset<'d>,
-        validation: Option<&'s Dataset<'d>>,
+        data: &'s Samples<'d>,
+        validation: Option<&'s Samples<'d>>,
         options: &Fit<'_>,
     ) -> Result<Self> {
         let Model {
@@ -65,7 +68,7 @@ impl<'s, 'd> Session<'s, 'd> {
             None => None,
         };
         Ok(Session {
-            batcher: Batcher::new(steps.feed_plan(features.is_some())),
+            batcher: Batcher::new(steps.feed_plan(features.is_some()), data),
             constraints: constraints(network, &steps),
             made_of: (network.revision(), training.number),
             model,
@@ -86,7 +89,7 @@ impl<'s, 'd> Session<'s, 'd> {
     /// What callbacks see.
     fn context(&mut self, options: &Fit<'_>) -> Context<'_> {
         let steps = self.data.len().div_ceil(options.batch_size);
-        Context::new(self.model, self.validation.is_some(), steps, options)
+        Context::new(self.model, options.into(), self.validation.is_some(), steps)
     }
 
     /// Compiles everything anew if a callback has changed the layers, what is frozen, or how the model is
@@ -111,7 +114,7 @@ impl<'s, 'd> Session<'s, 'd> {
         self.features = keep_features(&mut self.steps, network, self.data, cache, epochs_left)?;
         self.plan = prepare_optimizer(network, training, &self.steps, &options.rates)?;
         self.constraints = constraints(network, &self.steps);
-        self.batcher = Batcher::new(self.steps.feed_plan(self.features.is_some()));
+        self.batcher = Batcher::new(self.steps.feed_plan(self.features.is_some()), self.data);
         if let Some((data, evaluation)) = &mut self.validation {
             *evaluation = Evaluation::new(network, training, data, cache, epochs_left)?;
         }
@@ -135,28 +138,30 @@ impl<'s, 'd> Session<'s, 'd> {
             let stops = context.stops();
             self.refresh(options, options.epochs - epoch)?;
             progress.begin_epoch(epoch);
-            let mut logs =
-                self.epoch(options, epoch, &mut callbacks, &mut history, &mut progress)?;
-            stop = logs.stop || stops;
+            let mut told = Told {
+                callbacks: &mut callbacks,
+                history: &mut history,
+                progress: &mut progress,
+            };
+            let (scores, stopped) = self.epoch(options, epoch, &mut told)?;
+            stop = stopped || stops;
+            let mut values = vec![("loss".to_string(), scores.loss)];
+            values.extend(scores.metrics);
             if let Some((data, evaluation)) = &mut self.validation {
                 let Model {
                     network, training, ..
                 } = &mut *self.model;
                 let training = training.as_mut().ok_or_else(not_compiled)?;
                 let scores = evaluation.run(network, training, data, options.batch_size)?;
-                logs.values.push(("val_loss".to_string(), scores.loss));
+                values.push(("val_loss".to_string(), scores.loss));
                 let metrics = scores.metrics.into_iter();
-                logs.values
-                    .extend(metrics.map(|(name, value)| (format!("val_{name}"), value)));
+                values.extend(metrics.map(|(name, value)| (format!("val_{name}"), value)));
             }
             let rate = f64::from(self.training().optimizer.learning_rate());
-            let values = logs
-                .values
-                .iter()
-                .map(|(name, value)| (name.as_str(), *value));
-            let shown: Vec<(&str, f64)> = values.chain([("learning_rate", rate)]).collect();
+            let named = values.iter().map(|(name, value)| (name.as_str(), *value));
+            let shown: Vec<(&str, f64)> = named.chain([("learning_rate", rate)]).collect();
             progress.end_epoch(&shown);
-            history.push_epoch(epoch, logs.values);
+            history.push_epoch(epoch, values);
             let mut context = self.context(options);
             if stop {
                 context.stop();
@@ -180,95 +185,68 @@ impl<'s, 'd> Session<'s, 'd> {
         Ok(history)
     }
 
+    /// One epoch of steps. Returns what it came to, and whether training shall stop.
     fn epoch(
         &mut self,
         options: &Fit<'_>,
         epoch: usize,
-        callbacks: &mut Callbacks<'_>,
-        history: &mut History,
-        progress: &mut Progress,
-    ) -> Result<Logs> {
+        told: &mut Told<'_, '_>,
+    ) -> Result<(Scores, bool)> {
         let samples = self.data.len();
-        let members = self.data.members.as_deref();
-        let shuffled = options
+        let order = options
             .shuffle
-            .then(|| epoch_order(members, samples, options.seed, epoch));
-        let order = shuffled.as_deref().or(members);
-        let training = self.training();
-        let mut losses = vec![0.0; training.output_names.len()];
-        training.metrics.reset();
-        training.weighted_metrics.reset();
-        let (mut loss, mut seen, mut stop) = (0.0, 0_usize, false);
-        let steps_per_epoch = samples.div_ceil(options.batch_size);
-        for step in 0..steps_per_epoch {
-            let range = (
-                step * options.batch_size,
-                ((step + 1) * options.batch_size).min(samples),
-            );
-            // A step's random numbers depend on its place in training alone, so that resumed
-            // training draws the same.
-            let run = Run {
-                seed: options.seed,
-                step: (epoch * steps_per_epoch + step) as u64,
-            };
-            let count = range.1 - range.0;
-            loss += self.step(order, range, run)? * count as f64;
-            for (sum, loss) in losses.iter_mut().zip(self.steps.loss_values()) {
-                *sum += f64::from(loss) * count as f64;
-            }
-            seen += count;
-            progress.step(|| {
-                let training = self.training();
-                let rate = f64::from(training.optimizer.learning_rate());
-                let metrics = training.metrics.iter();
-                std::iter::once(("loss", loss / seen as f64))
-                    .chain(metrics.map(|metric| (metric.name(), metric.result())))
-                    .chain([("learning_rate", rate)])
-                    .collect()
-            });
-            if callbacks.wants_batches() {
-                let mut context = self.context(options);
-                context.loss = loss / seen as f64;
-                callbacks.tell(Moment::BatchEnd(epoch, step), &mut context, history)?;
-                stop = context.stops();
-                let epochs_left = if stop { 0 } else { options.epochs - epoch };
-                self.refresh(options, epochs_left)?;
-                if stop {
-                    break;
-                }
+            .then(|| epoch_order(samples, options.seed, epoch));
+        let mut totals = Totals::begin(self.training());
+        let mut stop = false;
+        for step in 0..samples.div_ceil(options.batch_size) {
+            stop = self.step(options, (epoch, step), order.as_deref(), &mut totals, told)?;
+            if stop {
+                break;
             }
         }
-        let mean = |sum: f64| sum / seen.max(1) as f64;
-        let mut values = vec![("loss".to_string(), mean(loss))];
-        let results = self.model.metrics().map(|metric| metric.result());
-        let results = losses.into_iter().map(mean).chain(results);
-        let names = self.model.training.iter().flat_map(Training::value_names);
-        values.extend(names.zip(results));
-        Ok(Logs { values, stop })
+        Ok((totals.scores(self.training()), stop))
     }
 
-    /// One step: the programs, the metrics, the optimizer, constraints, state. Returns the loss.
-    fn step(&mut self, order: Option<&[u32]>, range: (usize, usize), run: Run) -> Result<f64> {
+    /// One step: the programs, the metrics, the state, the optimizer, constraints, and who is told of it.
+    /// Returns whether training shall stop.
+    fn step(
+        &mut self,
+        options: &Fit<'_>,
+        (epoch, step): (usize, usize),
+        order: Option<&[u32]>,
+        totals: &mut Totals,
+        told: &mut Told<'_, '_>,
+    ) -> Result<bool> {
         let Session {
             model,
             data,
             steps,
             features,
             batcher,
+            validation,
             ..
         } = self;
         let Model {
             network, training, ..
         } = &mut **model;
         let training = training.as_mut().ok_or_else(not_compiled)?;
-        let (batch, rows) = batcher.batch(data, features.as_ref(), order, range);
+        let steps_per_epoch = data.len().div_ceil(options.batch_size);
+        // A step's random numbers depend on its place in training alone, so that resumed
+        // training draws the same.
+        let run = Run {
+            seed: options.seed,
+            step: (epoch * steps_per_epoch + step) as u64,
+        };
+        let from = step * options.batch_size;
+        let to = (from + options.batch_size).min(data.len());
+        let key = epoch_key(options.seed, epoch);
+        let (batch, truth) = batcher.batch(data, features.as_ref(), order, (from, to), key)?;
         steps.run(&batch, network.weights(), run)?;
-        update_metrics(training, steps, &rows)?;
-        let loss = f64::from(steps.loss_value());
+        totals.add(training, steps, &truth, to - from)?;
         let mut weights = network.trained_weights(&steps.trained)?;
-        for &(id, output) in &steps.updates {
-            let value = weights.values_mut(id).expect("what is updated is written");
-            value.copy_from_slice(steps.output(output));
+        for (id, value) in steps.updates() {
+            let state = weights.values_mut(id).expect("what is updated is written");
+            state.copy_from_slice(value);
         }
         let mut source = Source { weights, steps };
         if !self.plan.is_empty() {
@@ -279,19 +257,44 @@ impl<'s, 'd> Session<'s, 'd> {
             let at = |detail: Detail| Error::Setting(detail.within("constraint"));
             weights.constrain(id).map_err(at)?;
         }
-        Ok(loss)
+        told.progress.step(|| {
+            let rate = f64::from(training.optimizer.learning_rate());
+            let metrics = training.metrics.iter();
+            std::iter::once(("loss", totals.loss()))
+                .chain(metrics.map(|metric| (metric.name(), metric.result())))
+                .chain([("learning_rate", rate)])
+                .collect()
+        });
+        if !told.callbacks.wants_batches() {
+            return Ok(false);
+        }
+        let mut context =
+            Context::new(model, options.into(), validation.is_some(), steps_per_epoch);
+        context.loss = totals.loss();
+        context.seen = Some(Seen {
+            steps,
+            truth: &truth,
+        });
+        let moment = Moment::BatchEnd(epoch, step);
+        told.callbacks.tell(moment, &mut context, told.history)?;
+        let stop = context.stops();
+        let epochs_left = if stop { 0 } else { options.epochs - epoch };
+        self.refresh(options, epochs_left)?;
+        Ok(stop)
     }
 }
 
-struct Logs {
-    values: Vec<(String, f64)>,
-    stop: bool,
+/// Who is told of training.
+struct Told<'t, 'c> {
+    callbacks: &'t mut Callbacks<'c>,
+    history: &'t mut History,
+    progress: &'t mut Progress,
 }
 
-fn training_steps(model: &Network, training: &Training, data: &Dataset<'_>) -> Result<Steps> {
+fn training_steps(model: &Network, training: &Training, data: &Samples<'_>) -> Result<Steps> {
     let purpose = Purpose::Train {
         objective: &training.objective,
-        weighted: data.weights.is_some(),
+        weighted: data.is_weighted(),
     };
     Steps::new(model, purpose, true)
 }
@@ -311,7 +314,7 @@ fn prepare_optimizer(
         }
     }
     let described = rates.of(model)?;
-    let trained = steps.gradients.iter();
+    let trained = steps.gradients().iter();
     let infos: Vec<ParameterInfo> = trained
         .filter_map(|(id, _)| weights.get(*id).map(&described))
         .collect();
@@ -320,7 +323,7 @@ fn prepare_optimizer(
 
 /// The trained weights that have a constraint.
 fn constraints(model: &Network, steps: &Steps) -> Vec<VariableId> {
-    let trained = steps.gradients.iter().map(|(id, _)| *id);
+    let trained = steps.gradients().iter().map(|(id, _)| *id);
     let constrained = |id: &VariableId| {
         let weight = model.weights().get(*id);
         weight.is_some_and(|weight| weight.spec().constraint.is_some())
@@ -330,7 +333,7 @@ fn constraints(model: &Network, steps: &Steps) -> Vec<VariableId> {
 
 /// Refuses to train nothing: no parameter that a gradient reaches, and no state that moves.
 fn require_training(model: &Network, steps: &Steps) -> Result<()> {
-    if !steps.gradients.is_empty() || !steps.updates.is_empty() {
+    if !steps.gradients().is_empty() || steps.updates().len() > 0 {
         return Ok(());
     }
     let with_parameters = |trained: bool| -> Vec<String> {
@@ -389,17 +392,17 @@ struct Source<'a> {
 
 impl ParameterSource for Source<'_> {
     fn count(&self) -> usize {
-        self.steps.gradients.len()
+        self.steps.gradients().len()
     }
 
     fn parameter(&mut self, index: usize) -> ParameterUpdate<'_> {
-        let (id, output) = self.steps.gradients[index];
+        let (id, gradient) = self.steps.gradient(index);
         ParameterUpdate {
             value: self
                 .weights
                 .values_mut(id)
                 .expect("a parameter with a gradient is trained"),
-            gradient: self.steps.output(output),
+            gradient,
         }
     }
 }

@@ -3,15 +3,15 @@
 
 use regraft_autograd::passes::{optimize, split_at};
 use regraft_autograd::{
-    DataType, Dim, Feed, Graph, Program, Run, Shape, Tensor, Var, VariableId, Variables, Workspace,
+    DataType, Dim, Graph, Program, Run, Shape, Tensor, Var, VariableId, Variables, Workspace,
 };
 use regraft_layers::losses::{Link, LossFunction};
 use regraft_layers::{Mode, Model, Trained};
 
-use crate::training::feeds::Feeds;
-use crate::training::input::Data;
+use crate::training::batches::{Batch, FeedPlan, feed_of};
 use crate::training::inputs::Inputs;
 use crate::training::objective::Objective;
+use crate::training::protocol::{Answers, Asked, Questions, Role};
 use crate::{Error, Result};
 
 /// What is asked of a model: the programs for it, and where to find their results.
@@ -19,27 +19,14 @@ use crate::{Error, Result};
 pub(crate) struct Steps {
     prefix: Option<Workspace>,
     rest: Workspace,
-    /// The inputs of the whole: the model's, then the targets, then the sample weights.
-    input_count: usize,
-    /// The inputs that the rest still needs.
-    rest_inputs: Vec<usize>,
-    /// For each feature the number of elements of a sample.
-    feature_rows: Vec<usize>,
-    /// For each feature the type of its elements.
-    feature_types: Vec<DataType>,
-    pub loss: Option<usize>,
-    /// The number of the model's outputs, which come first.
-    pub outputs: usize,
-    /// The losses of the outputs, if there are several.
-    pub losses: Vec<usize>,
+    /// What the rest is fed at each position, and whether it reads it. The prefix has the same without
+    /// the features.
+    roles: Vec<(Role, bool)>,
+    /// For each feature the number of elements of a sample, and their type.
+    features: Vec<(usize, DataType)>,
+    answers: Answers,
     /// Of each output what makes probabilities of it, where its loss takes it for logits.
     pub links: Vec<Option<Link>>,
-    /// For each output of the model its mask, if it has one.
-    masks: Vec<Option<usize>>,
-    /// Trained parameters, each with the output that is its gradient.
-    pub gradients: Vec<(VariableId, usize)>,
-    /// States, each with the output that is its new value.
-    pub updates: Vec<(VariableId, usize)>,
     /// Which weights the program may write.
     pub trained: Trained,
     /// If no gradient reaches anything, the ops at which they stop.
@@ -66,14 +53,21 @@ impl Steps {
     pub fn new(model: &Model, purpose: Purpose<'_>, keep_features: bool) -> Result<Steps> {
         let graph = Graph::new();
         let inputs = Inputs::of(model)?.in_graph(&graph);
+        let mut roles: Vec<Role> = (0..inputs.len()).map(Role::Input).collect();
+        let mut feed = |role: Role, name: &str, shape: Shape, data_type: DataType| {
+            roles.push(role);
+            graph.input(name, shape, data_type)
+        };
         let mode = match purpose {
             Purpose::Train { .. } => Mode::Training,
             Purpose::Evaluate { .. } => Mode::Inference,
         };
         let (outputs, emission) = model.emit(&graph, &inputs, mode)?;
-        let output_count = outputs.len();
-        let mut asked = outputs;
-        let mut steps = StepOutputs::default();
+        let mut questions = Questions::default();
+        for (index, &output) in outputs.iter().enumerate() {
+            questions.ask(Asked::Output(index), output);
+        }
+        let (mut links, mut stopped_at) = (Vec::new(), Vec::new());
         let (Purpose::Train {
             objective,
             weighted,
@@ -82,29 +76,33 @@ impl Steps {
             objective,
             weighted,
         }) = purpose;
-        let mut targets = Vec::with_capacity(output_count);
-        for (loss, predictions) in objective.losses(model)?.into_iter().zip(&asked) {
+        let mut targets = Vec::with_capacity(outputs.len());
+        let losses = objective.losses(model)?.into_iter().zip(&outputs);
+        for (index, (loss, predictions)) in losses.enumerate() {
             let (shape, data_type) = targets_of(loss, model, &predictions.shape())?;
-            targets.push(graph.input("targets", shape, data_type));
-            steps
-                .links
-                .push(loss.get().ok().and_then(|loss| loss.link(*predictions)));
+            targets.push(feed(Role::Target(index), "targets", shape, data_type));
+            links.push(loss.get().ok().and_then(|loss| loss.link(*predictions)));
         }
-        let weights = weighted.then(|| graph.input("sample_weight", [Dim::Batch], DataType::F32));
+        let mut weights = || {
+            let shape = Shape::from([Dim::Batch]);
+            feed(Role::SampleWeight, "sample_weight", shape, DataType::F32)
+        };
+        let weights = weighted.then(&mut weights);
         let (mut total, parts) =
-            objective.apply(model, &targets, &asked, &emission.masks, weights)?;
+            objective.apply(model, &targets, &outputs, &emission.masks, weights)?;
         for &penalty in &emission.penalties {
             total = total + penalty;
         }
-        steps.loss = Some(asked.len());
-        asked.push(total.named("loss"));
-        if output_count > 1 {
-            steps.losses = (asked.len()..asked.len() + parts.len()).collect();
-            asked.extend(parts);
+        questions.ask(Asked::Loss, total.named("loss"));
+        if outputs.len() > 1 {
+            for (index, part) in parts.into_iter().enumerate() {
+                questions.ask(Asked::Part(index), part);
+            }
         }
-        for mask in &emission.masks {
-            steps.masks.push(mask.is_some().then_some(asked.len()));
-            asked.extend(*mask);
+        for (index, mask) in emission.masks.iter().enumerate() {
+            if let Some(mask) = mask {
+                questions.ask(Asked::Mask(index), *mask);
+            }
         }
         if let Purpose::Train { .. } = purpose {
             let wrt: Vec<Var<'_>> = emission.trainable.iter().map(|(_, var)| *var).collect();
@@ -112,46 +110,43 @@ impl Steps {
             // What no gradient reaches is left alone, weight decay included, as Keras leaves it.
             for ((id, _), gradient) in emission.trainable.iter().zip(gradients.values) {
                 if let Some(gradient) = gradient {
-                    steps.gradients.push((*id, asked.len()));
-                    asked.push(gradient);
+                    questions.ask(Asked::Gradient(*id), gradient);
                 }
             }
-            steps.stopped_at = gradients.stopped_at;
+            stopped_at = gradients.stopped_at;
             for &(id, value) in &emission.updates {
-                steps.updates.push((id, asked.len()));
-                asked.push(value);
+                questions.ask(Asked::Update(id), value);
             }
         }
         graph.check()?;
-        let input_count = graph.input_count();
-        let nodes = optimize(&graph.nodes_for(&asked));
+        let nodes = optimize(&graph.nodes_for(&questions.values));
         let split = keep_features
-            .then(|| split_at(&nodes, inputs.len(), input_count))
+            .then(|| split_at(&nodes, inputs.len(), roles.len()))
             .flatten();
-        let (prefix, rest, rest_inputs) = match split {
-            Some(split) => (Some(split.prefix), split.rest, split.rest_inputs),
-            None => (None, nodes, (0..input_count).collect()),
+        let (prefix, rest, read) = match split {
+            Some(split) => (Some(split.prefix), split.rest, Some(split.rest_inputs)),
+            None => (None, nodes, None),
         };
         let features = prefix.iter().flat_map(|prefix| {
             let node = |&output| prefix.node(output);
             prefix.outputs().iter().map(node)
         });
+        let features: Vec<(usize, DataType)> = features
+            .map(|node| (node.shape.len(1), node.data_type))
+            .collect();
+        let reads = |position: usize| read.as_ref().is_none_or(|read| read.contains(&position));
+        let roles = roles.into_iter().enumerate();
+        let roles = roles.map(|(position, role)| (role, reads(position)));
+        let roles = roles.chain((0..features.len()).map(|index| (Role::Feature(index), true)));
         Ok(Steps {
-            feature_rows: features.clone().map(|node| node.shape.len(1)).collect(),
-            feature_types: features.map(|node| node.data_type).collect(),
+            roles: roles.collect(),
+            features,
+            answers: Answers::to(&questions.asked),
             prefix: prefix.map(|prefix| Program::from_nodes(prefix).workspace()),
             rest: Program::from_nodes(rest).workspace(),
-            input_count,
-            rest_inputs,
-            loss: steps.loss,
-            outputs: output_count,
-            losses: steps.losses,
-            links: steps.links,
-            masks: steps.masks,
-            gradients: steps.gradients,
-            updates: steps.updates,
+            links,
             trained: emission.trained(),
-            stopped_at: steps.stopped_at,
+            stopped_at,
         })
     }
 
@@ -167,42 +162,27 @@ impl Steps {
 
     /// Bytes of the features of one sample.
     pub fn feature_bytes(&self) -> usize {
-        4 * self.feature_rows.iter().sum::<usize>()
+        let elements = self.features.iter().map(|(elements, _)| elements);
+        4 * elements.sum::<usize>()
     }
 
-    /// Runs the prefix once over all samples and returns its features.
-    pub fn features<V: Variables + ?Sized>(
+    /// Runs the prefix alone on a batch, and adds its outputs to `features`.
+    pub fn extend_features<V: Variables + ?Sized>(
         &mut self,
-        inputs: &[Data<'_>],
+        batch: &Batch<'_>,
         variables: &V,
-    ) -> Result<Features> {
-        let samples = inputs.first().map_or(0, Data::len);
-        let mut features = Features(
-            self.feature_rows
-                .iter()
-                .map(|row| Vec::with_capacity(row * samples))
-                .collect(),
-        );
-        let Some(prefix) = &mut self.prefix else {
-            return Ok(features);
-        };
-        let chunk = chunk_size(prefix.program(), samples);
-        let mut buffers = vec![Vec::new(); inputs.len()];
-        let mut from = 0;
-        while from < samples {
-            let to = (from + chunk).min(samples);
-            let given = inputs.iter().zip(&mut buffers);
-            let mut feeds: Vec<Feed<'_>> = given
-                .map(|(data, buffer)| data.feed(from, to, buffer))
-                .collect();
-            feeds.resize(self.input_count, Feed::F32(&[]));
-            prefix.run(to - from, &feeds, variables, Run::default())?;
-            for (index, rows) in features.0.iter_mut().enumerate() {
-                rows.extend_from_slice(prefix.output(index));
-            }
-            from = to;
+        features: &mut [Vec<f32>],
+    ) -> Result<()> {
+        let prefix = self
+            .prefix
+            .as_mut()
+            .expect("features are those of a prefix");
+        let feeds = &batch.feeds.as_slice()[..self.roles.len() - self.features.len()];
+        prefix.run(batch.samples, feeds, variables, Run::default())?;
+        for (index, rows) in features.iter_mut().enumerate() {
+            rows.extend_from_slice(prefix.output(index));
         }
-        Ok(features)
+        Ok(())
     }
 
     /// Runs one step on a batch: from features if they are fed, else from the inputs through the
@@ -215,10 +195,11 @@ impl Steps {
     ) -> Result<()> {
         let mut feeds = batch.feeds.clone();
         if let (Some(prefix), false) = (&mut self.prefix, batch.features_fed) {
-            prefix.run(batch.samples, feeds.as_slice(), variables, run)?;
-            for index in 0..self.feature_rows.len() {
-                let feed = feed_of(self.feature_types[index], prefix.output(index));
-                feeds.set(self.input_count + index, feed);
+            let first = self.roles.len() - self.features.len();
+            prefix.run(batch.samples, &feeds.as_slice()[..first], variables, run)?;
+            for (index, &(_, data_type)) in self.features.iter().enumerate() {
+                let feed = feed_of(data_type, prefix.output(index));
+                feeds.set(first + index, feed);
             }
         }
         self.rest
@@ -229,48 +210,80 @@ impl Steps {
     /// What a batch must be made of, if features are fed (or not).
     pub fn feed_plan(&self, features_fed: bool) -> FeedPlan {
         let prefix_runs = self.prefix.is_some() && !features_fed;
-        let needed = |index: usize| prefix_runs || self.rest_inputs.contains(&index);
+        let roles = self.roles.iter();
         FeedPlan {
-            inputs: (0..self.input_count).map(needed).collect(),
-            features: self.feature_rows.clone(),
-            feature_types: self.feature_types.clone(),
+            roles: roles
+                .map(|&(role, read)| (role, read || prefix_runs))
+                .collect(),
+            with_targets: true,
+            features: self.features.clone(),
         }
     }
 
-    /// The sizes of output `index` in the last run.
-    pub fn output_shape(&self, index: usize) -> &[usize] {
-        self.rest.output_shape(index)
+    /// What a batch must be made of for the prefix alone.
+    pub fn prefix_plan(&self) -> FeedPlan {
+        FeedPlan {
+            with_targets: false,
+            ..self.feed_plan(false)
+        }
     }
 
-    /// The result of the last run at output `index`.
-    pub fn output(&self, index: usize) -> &[f32] {
-        self.rest.output(index)
+    /// The number of the model's outputs.
+    pub fn outputs(&self) -> usize {
+        self.answers.outputs.len()
+    }
+
+    /// The values of output `index` of the model in the last run.
+    pub fn prediction(&self, index: usize) -> &[f32] {
+        self.rest.output(self.answers.outputs[index])
+    }
+
+    /// The sizes of output `index` of the model in the last run.
+    pub fn prediction_shape(&self, index: usize) -> &[usize] {
+        self.rest.output_shape(self.answers.outputs[index])
+    }
+
+    /// Trained parameters that a gradient reaches, in the model's order.
+    pub fn gradients(&self) -> &[(VariableId, usize)] {
+        &self.answers.gradients
+    }
+
+    /// A trained parameter and its gradient in the last run.
+    pub fn gradient(&self, index: usize) -> (VariableId, &[f32]) {
+        let (id, output) = self.answers.gradients[index];
+        (id, self.rest.output(output))
+    }
+
+    /// States with their new values after the last run.
+    pub fn updates(&self) -> impl ExactSizeIterator<Item = (VariableId, &[f32])> {
+        let updates = self.answers.updates.iter();
+        updates.map(|&(id, output)| (id, self.rest.output(output)))
     }
 
     /// The mask of the model's output `index` in the last run, if it has one: 1 where its steps count.
     pub fn mask(&self, index: usize) -> Option<&[f32]> {
-        let output = self.masks.get(index).copied().flatten();
+        let output = self.answers.masks[index];
         output.map(|output| self.rest.output(output))
     }
 
     /// Whether the loss of a batch is divided by what masks say counts in it, so that the mean of the
     /// batches' losses depends on how the samples are divided.
     pub fn is_masked(&self) -> bool {
-        self.masks.iter().any(Option::is_some)
+        self.answers.masks.iter().any(Option::is_some)
     }
 
-    /// The loss of the last run; 0 without a loss.
+    /// The loss of the last run.
     pub fn loss_value(&self) -> f32 {
-        self.loss.map_or(0.0, |index| self.number(index))
+        self.number(self.answers.loss.expect("the loss is asked for"))
     }
 
     /// The losses of the outputs of the last run, if there are several outputs.
     pub fn loss_values(&self) -> impl Iterator<Item = f32> {
-        self.losses.iter().map(|&index| self.number(index))
+        self.answers.parts.iter().map(|&index| self.number(index))
     }
 
     fn number(&self, index: usize) -> f32 {
-        self.rest.output(index).first().copied().unwrap_or(0.0)
+        self.rest.output(index)[0]
     }
 }
 
@@ -282,49 +295,6 @@ pub(crate) fn targets_of(
 ) -> Result<(Shape, DataType)> {
     let targets = loss.get().and_then(|loss| loss.targets(predictions));
     targets.map_err(|detail| Error::Data(detail.within(&loss.name()).within(model.name())))
-}
-
-#[derive(Default)]
-struct StepOutputs {
-    loss: Option<usize>,
-    losses: Vec<usize>,
-    links: Vec<Option<Link>>,
-    masks: Vec<Option<usize>>,
-    gradients: Vec<(VariableId, usize)>,
-    updates: Vec<(VariableId, usize)>,
-    stopped_at: Vec<String>,
-}
-
-/// Features of all samples, one list of rows per output of the prefix.
-#[derive(Debug, Default)]
-pub(crate) struct Features(pub Vec<Vec<f32>>);
-
-/// What one step is fed.
-#[derive(Clone, Debug)]
-pub(crate) struct Batch<'a> {
-    pub samples: usize,
-    pub feeds: Feeds<'a>,
-    /// Whether the features are among the feeds.
-    pub features_fed: bool,
-}
-
-/// What a batch must be made of.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct FeedPlan {
-    /// For each input of the whole whether it is read.
-    pub inputs: Vec<bool>,
-    /// For each feature the number of elements of a sample.
-    pub features: Vec<usize>,
-    /// For each feature the type of its elements.
-    pub feature_types: Vec<DataType>,
-}
-
-/// Elements of a feature, which are kept as the 32 bits that they are.
-pub(crate) fn feed_of(data_type: DataType, words: &[f32]) -> Feed<'_> {
-    match data_type {
-        DataType::F32 => Feed::F32(words),
-        DataType::I32 => Feed::I32(bytemuck::cast_slice(words)),
-    }
 }
 
 /// As many samples at once as keep the buffers within a few megabytes: enough to use all cores, few

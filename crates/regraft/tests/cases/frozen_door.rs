@@ -254,6 +254,16 @@ fn call(owner: &str, method: &str, model: &mut Model) -> bool {
             let (x, y) = data();
             model.evaluate(&x, &y).unwrap();
         }
+        ("Model", "evaluate_dataset") => {
+            let (x, y) = data();
+            let data = regraft::data::Arrays::new(&x, &y).unwrap();
+            model.evaluate_dataset(&data).unwrap();
+        }
+        ("Model", "fit_dataset") => {
+            let (x, y) = data();
+            let data = regraft::data::Arrays::new(&x, &y).unwrap();
+            model.fit_dataset(&data, options()).unwrap();
+        }
         ("Model", "fit") => {}
         ("Context", "optimizer_mut") => {
             let slower = context(|it| {

@@ -6,6 +6,7 @@ mod common;
 
 mod augmentation;
 mod clones;
+mod datasets;
 mod dictionaries;
 mod fitting;
 mod freezing_states;

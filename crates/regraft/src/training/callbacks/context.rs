@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use regraft_autograd::Feed;
+use regraft_data::Slice;
 use regraft_optimizers::Optimizer;
+use regraft_tensor::Tensor;
 
-use super::CallbackState;
+use super::state::CallbackState;
 use crate::metrics::Direction;
-use crate::training::compile::{Training, not_compiled};
-use crate::training::fit::Fit;
+use crate::training::batches::Truth;
+use crate::training::compiled::{Training, not_compiled};
+use crate::training::steps::Steps;
 use crate::{Model, Result};
 
 /// What a callback sees of training, and may change.
@@ -24,6 +28,8 @@ pub struct Context<'a> {
     pub steps_per_epoch: usize,
     /// The seed of `fit`.
     pub seed: u64,
+    /// What the step was made of and gave, after a batch.
+    pub(crate) seen: Option<Seen<'a>>,
     validates: bool,
     next_epoch: usize,
     stop: bool,
@@ -33,25 +39,89 @@ pub struct Context<'a> {
     pub(super) resumed: Option<BTreeMap<String, CallbackState>>,
 }
 
+/// A step that has been made.
+#[derive(Debug)]
+pub(crate) struct Seen<'a> {
+    pub steps: &'a Steps,
+    pub truth: &'a Truth<'a>,
+}
+
+/// What a context has of the options of `fit`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RunOf {
+    pub epochs: usize,
+    pub initial_epoch: usize,
+    pub seed: u64,
+}
+
 impl<'a> Context<'a> {
     pub(crate) fn new(
         model: &'a mut Model,
+        run: RunOf,
         validates: bool,
-        steps: usize,
-        options: &Fit<'_>,
+        steps_per_epoch: usize,
     ) -> Self {
         Context {
             model,
             loss: 0.0,
-            epochs: options.epochs,
-            steps_per_epoch: steps,
-            seed: options.seed,
+            epochs: run.epochs,
+            steps_per_epoch,
+            seed: run.seed,
+            seen: None,
             validates,
-            next_epoch: options.initial_epoch,
+            next_epoch: run.initial_epoch,
             stop: false,
             states: BTreeMap::new(),
             resumed: None,
         }
+    }
+
+    /// After a batch: its loss alone.
+    pub fn batch_loss(&self) -> Option<f64> {
+        let seen = self.seen.as_ref()?;
+        Some(f64::from(seen.steps.loss_value()))
+    }
+
+    /// After a batch: what the model gave at output `output`, before the step.
+    pub fn predictions(&self, output: usize) -> Option<Tensor> {
+        let steps = self.seen.as_ref()?.steps;
+        if output >= steps.outputs() {
+            return None;
+        }
+        let values = steps.prediction(output).to_vec();
+        let tensor = Tensor::new(steps.prediction_shape(output), values);
+        Some(tensor.expect("an output has the elements of its shape"))
+    }
+
+    /// After a batch: the targets of output `output`, one sample after the other.
+    pub fn targets(&self, output: usize) -> Option<Slice<'_>> {
+        let targets = &self.seen.as_ref()?.truth.targets;
+        Some(match targets.as_slice().get(output)? {
+            Feed::F32(values) => Slice::F32(values),
+            Feed::I32(classes) => Slice::I32(classes),
+        })
+    }
+
+    /// After a batch: how much each sample counted in the loss, if they have weights.
+    pub fn sample_weights(&self) -> Option<&[f32]> {
+        self.seen.as_ref()?.truth.weights
+    }
+
+    /// After a batch: the gradient of its loss for the weight at `path`, if that is trained and a gradient
+    /// reaches it.
+    pub fn gradient(&self, path: &str) -> Option<&[f32]> {
+        let id = self.model.weight(path)?.id();
+        let mut gradients = self.seen.as_ref()?.steps.gradients().iter();
+        let index = gradients.position(|(other, _)| *other == id)?;
+        Some(self.seen.as_ref()?.steps.gradient(index).1)
+    }
+
+    /// After a batch: the paths of the weights that have a [`gradient`](Self::gradient).
+    pub fn gradients(&self) -> impl Iterator<Item = (&str, &[f32])> {
+        let steps = self.seen.iter().map(|seen| seen.steps);
+        let all = steps
+            .flat_map(|steps| (0..steps.gradients().len()).map(move |index| steps.gradient(index)));
+        all.filter_map(|(id, gradient)| Some((self.model.weights().get(id)?.path(), gradient)))
     }
 
     /// The optimizer.

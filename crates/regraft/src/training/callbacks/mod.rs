@@ -40,6 +40,7 @@ use std::fmt::Debug;
 
 pub use backup_and_restore::BackupAndRestore;
 pub use context::Context;
+pub(crate) use context::{RunOf, Seen};
 pub use csv_logger::CSVLogger;
 pub use early_stopping::EarlyStopping;
 pub use lambda_callback::LambdaCallback;

@@ -1,0 +1,80 @@
+//! The loss and the metrics of an epoch so far, of training or of an evaluation.
+
+use crate::training::batches::Truth;
+use crate::training::compiled::Training;
+use crate::training::scores::Scores;
+use crate::training::steps::Steps;
+use crate::{Result, metrics};
+
+/// Sums over the samples that have been seen. Those of the metrics are in the metrics.
+#[derive(Debug)]
+pub(crate) struct Totals {
+    loss: f64,
+    /// Of the losses of the outputs, if there are several.
+    parts: Vec<f64>,
+    seen: usize,
+}
+
+impl Totals {
+    /// Before the first batch: the metrics forget all others.
+    pub fn begin(training: &mut Training) -> Self {
+        training.metrics.reset();
+        training.weighted_metrics.reset();
+        Totals {
+            loss: 0.0,
+            parts: vec![0.0; training.output_names.len()],
+            seen: 0,
+        }
+    }
+
+    /// Adds the batch that the steps ran on, of so many samples.
+    pub fn add(
+        &mut self,
+        training: &mut Training,
+        steps: &Steps,
+        truth: &Truth<'_>,
+        samples: usize,
+    ) -> Result<()> {
+        let metrics = training.metrics.iter_mut().map(|one| (one, None));
+        let weighted = training.weighted_metrics.iter_mut();
+        for ((output, metric), weights) in metrics.chain(weighted.map(|one| (one, truth.weights))) {
+            // With one output all metrics are of it.
+            let output = if steps.outputs() > 1 { output } else { 0 };
+            metric.follow(steps.links[output]);
+            let batch = metrics::Batch {
+                targets: truth.metric_targets(output),
+                predictions: steps.prediction(output),
+                shape: steps.prediction_shape(output),
+                sample_weights: weights,
+            };
+            metrics::update_masked(metric, &batch, steps.mask(output))?;
+        }
+        self.loss += f64::from(steps.loss_value()) * samples as f64;
+        for (sum, loss) in self.parts.iter_mut().zip(steps.loss_values()) {
+            *sum += f64::from(loss) * samples as f64;
+        }
+        self.seen += samples;
+        Ok(())
+    }
+
+    /// The mean loss.
+    pub fn loss(&self) -> f64 {
+        self.mean(self.loss)
+    }
+
+    fn mean(&self, sum: f64) -> f64 {
+        sum / self.seen.max(1) as f64
+    }
+
+    /// The means, and what the metrics say.
+    pub fn scores(&self, training: &Training) -> Scores {
+        let parts = self.parts.iter().map(|&sum| self.mean(sum));
+        let metrics = training.metrics.iter();
+        let metrics = metrics.chain(training.weighted_metrics.iter());
+        let values = parts.chain(metrics.map(|metric| metric.result()));
+        Scores {
+            loss: self.loss(),
+            metrics: training.value_names().into_iter().zip(values).collect(),
+        }
+    }
+}
