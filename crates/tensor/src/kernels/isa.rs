@@ -113,22 +113,41 @@ impl Isa {
     }
 }
 
-/// Defines a function whose body is compiled for every [`Isa`] and [run](Isa::run) for the one that is
-/// there. Generic parameters stand in square brackets.
+/// Defines a function whose body is compiled for every [`Isa`] and run for the one that is there. Generic
+/// parameters stand in square brackets.
+///
+/// Each version is a function with the same arguments, not a closure for [`Isa::run`]: arguments tell the
+/// compiler that slices do not overlap, what a closure captures does not.
 macro_rules! vectorised {
     ($(#[$meta:meta])* $visibility:vis fn $name:ident [$($generics:tt)*]
         ($($argument:ident : $type:ty),* $(,)?) $(-> $output:ty)? $body:block) => {
         $(#[$meta])*
         #[allow(clippy::too_many_arguments)]
         $visibility fn $name<$($generics)*>($($argument: $type),*) $(-> $output)? {
-            // A function of its own: the compiler then knows that mutable slices do not overlap.
             #[inline(always)]
             fn body<$($generics)*>($($argument: $type),*) $(-> $output)? $body
 
-            $crate::kernels::isa::Isa::detect().run(
-                #[inline(always)]
-                move || body($($argument),*),
-            )
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+            fn avx512<$($generics)*>($($argument: $type),*) $(-> $output)? {
+                body($($argument),*)
+            }
+
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma")]
+            fn avx2<$($generics)*>($($argument: $type),*) $(-> $output)? {
+                body($($argument),*)
+            }
+
+            #[cfg(target_arch = "x86_64")]
+            match $crate::kernels::isa::Isa::detect() {
+                // SAFETY: the token is proof that the machine has all of these features.
+                $crate::kernels::isa::Isa::Avx512(_) => return unsafe { avx512($($argument),*) },
+                // SAFETY: likewise.
+                $crate::kernels::isa::Isa::Avx2(_) => return unsafe { avx2($($argument),*) },
+                $crate::kernels::isa::Isa::Portable => {}
+            }
+            body($($argument),*)
         }
     };
 }

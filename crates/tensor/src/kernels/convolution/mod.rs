@@ -32,7 +32,8 @@
 //! # Words
 //!
 //! - **pixel**: one place of the input or output, with all its values.
-//! - **window**, **tap**: what an output pixel sees; a place in it, and so of the kernel.
+//! - **window**, **tap**: what an output pixel sees; a place in it, and so of the kernel ([`Window`] and
+//!   poolings, which have no kernel, call pixels and taps cells).
 //! - **patch**: the values that one window sees. **Run**: such of them as lie next to each other: the taps
 //!   of a row with their channels, or one tap's where these are apart (dilation, groups).
 //! - **tile**: elements of the result whose sums stay in registers together.

@@ -315,7 +315,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_come_to_stand_upright() {
+    fn rows_come_to_stand_next_to_each_other() {
         for (rows, depth) in [(1, 5), (4, 8), (8, 8), (12, 19), (32, 10), (13, 33)] {
             let stride = depth + 3;
             let from: Vec<f32> = (0..rows * stride).map(|i| i as f32).collect();
