@@ -104,14 +104,16 @@ pub(crate) fn model_name(config: &Value) -> Option<&str> {
     config["config"]["name"].as_str()
 }
 
-/// As a `.keras` file has it, if Keras 3 wrote it: of every object it says where its class is, but in legacy
-/// files not of the model itself.
-pub(crate) fn of_keras_3(config: &Value) -> Option<Value> {
+/// As a `.keras` file has it, if Keras 3 wrote it: there the model says where its class is, in legacy files
+/// it does not. Keras reads the layers in either form.
+pub(crate) fn of_keras_3(config: &Value, version: Option<&str>) -> Option<Value> {
     if config.get("module").is_some() {
         return Some(config.clone());
     }
     let layers = config["config"]["layers"].as_array()?;
-    if layers.iter().any(|layer| layer.get("module").is_none()) {
+    let major = version.and_then(|version| version.split('.').next()?.parse::<u32>().ok());
+    let is_keras_3 = major.is_some_and(|major| major >= 3);
+    if !is_keras_3 && layers.iter().any(|layer| layer.get("module").is_none()) {
         return None;
     }
     let (module, registered) = match config["class_name"].as_str()? {
@@ -205,7 +207,19 @@ mod tests {
             ]
         );
         assert_eq!(places[3].variables(), Some(vec!["kernel"]));
-        assert_eq!(of_keras_3(&config), Some(config.clone()));
+        assert_eq!(of_keras_3(&config, None), Some(config.clone()));
+        // Without modules the version tells who wrote it.
+        let legacy = json!({"class_name": "Sequential", "config": {"name": "m", "layers": [
+            {"class_name": "Dense", "config": {"name": "a"}},
+        ]}});
+        let whole = of_keras_3(&legacy, Some("3.15.1")).unwrap();
+        assert_eq!(
+            (&whole["module"], &whole["config"]),
+            (&json!("keras"), &legacy["config"])
+        );
+        for version in [None, Some("2.15.0")] {
+            assert_eq!(of_keras_3(&legacy, version), None);
+        }
         assert_eq!(model_name(&config), Some("m"));
     }
 }

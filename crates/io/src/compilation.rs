@@ -8,25 +8,44 @@ pub(crate) fn of_keras_3(compile: &Value) -> Value {
     if optimizer.is_null() {
         return compile.clone();
     }
-    let optimizer = match optimizer.get("module") {
-        Some(_) => optimizer.clone(),
-        None => json!({
-            "module": "keras.optimizers",
-            "class_name": optimizer["class_name"],
-            "config": optimizer["config"],
-            "registered_name": null,
-        }),
-    };
     json!({
-        "optimizer": optimizer,
-        "loss": compile["loss"],
+        "optimizer": found_in("keras.optimizers", optimizer),
+        "loss": found_in("keras.losses", &compile["loss"]),
         "loss_weights": compile["loss_weights"],
-        "metrics": compile["metrics"],
-        "weighted_metrics": compile["weighted_metrics"],
+        "metrics": found_in("keras.metrics", &compile["metrics"]),
+        "weighted_metrics": found_in("keras.metrics", &compile["weighted_metrics"]),
         "run_eagerly": false,
         "steps_per_execution": 1,
         "jit_compile": false,
     })
+}
+
+/// The same, where each object says in which module its class is; legacy files leave that out.
+fn found_in(module: &str, value: &Value) -> Value {
+    let within = |value: &Value| found_in(module, value);
+    match value {
+        Value::Array(values) => values.iter().map(within).collect(),
+        Value::Object(object) => match object.get("class_name").and_then(Value::as_str) {
+            Some(class) if !object.contains_key("module") => {
+                // What somebody registered is found by its name (`Custom>Mine`).
+                let own = class.contains('>');
+                json!({
+                    "module": if own { Value::Null } else { module.into() },
+                    "class_name": class,
+                    "config": value["config"],
+                    "registered_name": if own { class.into() } else { Value::Null },
+                })
+            }
+            Some(_) => value.clone(),
+            None => Value::Object(
+                object
+                    .iter()
+                    .map(|(key, value)| (key.clone(), within(value)))
+                    .collect(),
+            ),
+        },
+        other => other.clone(),
+    }
 }
 
 /// What Keras has in a legacy file, from either form; `None` if the model was not compiled with an optimizer.

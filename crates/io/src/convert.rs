@@ -137,8 +137,12 @@ impl Checkpoint {
                         Error::missing("config.json", "the model's config", "none").help(help)
                     );
                 };
-                let Some(config) = architecture::of_keras_3(config) else {
-                    let received = "one that Keras 2 wrote for .h5 files";
+                let version = self.metadata.keras_version.as_deref();
+                let Some(config) = architecture::of_keras_3(config, version) else {
+                    let received = match version {
+                        Some(version) => format!("one of Keras {version}"),
+                        None => "one that does not say which version of Keras wrote it".into(),
+                    };
                     let help = "open the model and save it as .keras, with the crate regraft or with Keras";
                     let expected = "an architecture of Keras 3";
                     return Err(Error::unsupported("config.json", expected, received).help(help));

@@ -12,6 +12,7 @@ mod support;
 mod tests;
 mod time_distributed;
 
+pub use adaptive_pooling::{AdaptiveAveragePooling, AdaptiveMaxPooling};
 pub use augmentation::{Factor, FillMode};
 pub use convolution::Convolution;
 pub use convolution_transposed::ConvolutionTransposed;
@@ -48,6 +49,13 @@ catalogue! {
     Arc<dyn Layer>, make:
     activation: ActivationLayer ["Activation"];
     activity_regularization: ActivityRegularization ["ActivityRegularization"];
+    adaptive_pooling:
+        AdaptiveAveragePooling1D ["AdaptiveAveragePooling1D"],
+        AdaptiveAveragePooling2D ["AdaptiveAveragePooling2D"],
+        AdaptiveAveragePooling3D ["AdaptiveAveragePooling3D"],
+        AdaptiveMaxPooling1D ["AdaptiveMaxPooling1D"],
+        AdaptiveMaxPooling2D ["AdaptiveMaxPooling2D"],
+        AdaptiveMaxPooling3D ["AdaptiveMaxPooling3D"];
     advanced_activations: ELU ["ELU"], LeakyReLU ["LeakyReLU"], ReLU ["ReLU"], Softmax ["Softmax"];
     alpha_dropout: AlphaDropout ["AlphaDropout"];
     augmentation:
