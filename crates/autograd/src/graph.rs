@@ -14,7 +14,7 @@ use regraft_tensor::{Detail, IntTensor, Tensor};
 
 use crate::node::{Constant, Node, Source};
 use crate::ops::{Alias, Misfit};
-use crate::{DataType, Error, NodeId, Nodes, Op, Result, Shape, VariableId};
+use crate::{DataType, Error, NodeId, Nodes, Op, Origin, Result, Shape, VariableId};
 
 /// A data-flow graph under construction.
 #[derive(Debug, Default)]
@@ -68,6 +68,14 @@ impl Graph {
         let shape = value.shape().into();
         let source = Source::Constant(Constant::F32(value));
         self.push(source, shape, DataType::F32, name)
+    }
+
+    /// As [`named_constant`](Self::named_constant), with where the value comes from: programs that have
+    /// constants of one origin share what is packed of them.
+    pub fn constant_from(&self, origin: Origin, name: &str, value: Tensor) -> Var<'_> {
+        let constant = self.named_constant(name, value);
+        self.nodes.borrow_mut().set_origin(constant.id, origin);
+        constant
     }
 
     /// A fixed array of integers.
@@ -188,6 +196,7 @@ impl Graph {
             data_type,
             name: self.path(name),
             backward: self.backward.get(),
+            origin: None,
         });
         Var { graph: self, id }
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use regraft_tensor::{IntTensor, Tensor};
 
-use crate::{DataType, Op, Shape};
+use crate::{DataType, Op, Origin, Shape};
 
 /// A node's number; operands have smaller numbers than the node that uses them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -123,6 +123,8 @@ pub struct Node {
     pub name: String,
     /// Whether differentiation made it.
     pub backward: bool,
+    /// Of a constant, where its value comes from, if that is known.
+    pub origin: Option<Origin>,
 }
 
 impl Node {
@@ -154,6 +156,12 @@ impl Node {
     pub fn op_as<O: Op>(&self) -> Option<&O> {
         let op: &dyn std::any::Any = &**self.op()?;
         op.downcast_ref()
+    }
+
+    /// Where the value of a constant comes from, if that is known.
+    pub(crate) fn origin(&self) -> Option<Origin> {
+        let number = || self.constant()?.as_number().map(Origin::of_number);
+        self.origin.clone().or_else(number)
     }
 
     /// The constant, if it is one.

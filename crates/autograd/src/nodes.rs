@@ -1,7 +1,7 @@
 //! The nodes of a graph in a topological order: what passes rewrite and programs are compiled from.
 
 use crate::node::{Node, NodeId, Source};
-use crate::{DataType, Shape};
+use crate::{DataType, Origin, Shape};
 
 /// Nodes in topological order, and which of them are asked for.
 ///
@@ -168,6 +168,11 @@ impl Nodes {
     /// Makes an input of a node: its value is fed from now on.
     pub(crate) fn feed(&mut self, id: NodeId, index: usize) {
         self.nodes[id.0].source = Source::Input { index };
+    }
+
+    /// Tells where the value of a constant comes from.
+    pub(crate) fn set_origin(&mut self, id: NodeId, origin: Origin) {
+        self.nodes[id.0].origin = Some(origin);
     }
 
     /// Gives a node another name.

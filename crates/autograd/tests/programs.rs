@@ -234,6 +234,7 @@ fn nodes_that_do_not_fit_are_refused() {
         data_type,
         name: String::new(),
         backward: false,
+        origin: None,
     };
     let relu = |operand: usize| Source::Op {
         op: std::sync::Arc::new(Map(Relu)),
@@ -291,4 +292,68 @@ fn gradients_are_named_after_what_they_are_the_gradient_of() {
         .skip(forward)
         .filter(|(_, node)| node.name == "head");
     assert!(of_head.count() > 0, "{}", *nodes);
+}
+
+/// Where the packed weights of a program's products lie.
+fn packed(program: &Program) -> Vec<String> {
+    let ops = program.nodes().iter().filter_map(|(_, node)| node.op());
+    let packed = ops.filter(|op| op.name().ends_with("_packed"));
+    let place = |told: String| {
+        told.split("packed: Some(")
+            .nth(1)?
+            .split(')')
+            .next()
+            .map(String::from)
+    };
+    packed.filter_map(|op| place(format!("{op:?}"))).collect()
+}
+
+#[test]
+fn programs_with_the_same_constants_share_what_is_packed() {
+    use regraft_autograd::Origin;
+    use regraft_tensor::kernels::window::Window;
+    let number = Origin::unique_number;
+    // A convolution whose frozen normalization is folded into it, and a matrix product.
+    let program = |kernel: u64, scale: u64, matrix: u64, transposed: bool| {
+        let graph = Graph::new();
+        let weight = |number: u64, shape: &[usize]| {
+            graph.constant_from(Origin::of_value(number), "w", random_tensor(shape, number))
+        };
+        let x = graph.samples("x", &[4, 4, 2]);
+        let scale = (weight(scale, &[3]).square() + 1e-3).rsqrt();
+        let y = x.convolution(weight(kernel, &[2, 2, 2, 3]), Window::new(&[2, 2]), 1) * scale;
+        let matrix = weight(matrix, &[3, 3]);
+        let y = y
+            .matmul(if transposed {
+                matrix.transpose()
+            } else {
+                matrix
+            })
+            .relu();
+        Program::compile(&graph, &[y]).unwrap()
+    };
+    let (kernel, scale, matrix, other) = (number(), number(), number(), number());
+    let first = program(kernel, scale, matrix, false);
+    let shared = packed(&first);
+    assert_eq!(shared.len(), 2, "{}", first.nodes());
+    assert_eq!(packed(&program(kernel, scale, matrix, false)), shared);
+    for (position, different) in [
+        (0, program(other, scale, matrix, false)),
+        (0, program(kernel, other, matrix, false)),
+        (1, program(kernel, scale, other, false)),
+        (1, program(kernel, scale, matrix, true)),
+    ] {
+        let found = packed(&different);
+        assert_ne!(found[position], shared[position]);
+        assert_eq!(found[1 - position], shared[1 - position]);
+    }
+    let run = |program: &Program| {
+        let (mut workspace, none) = (program.workspace(), [] as [Tensor; 0]);
+        let x = random_tensor(&[2, 4, 4, 2], 3);
+        workspace
+            .run(2, &[Feed::F32(x.as_slice())], &none, Run::default())
+            .unwrap();
+        workspace.output(0).to_vec()
+    };
+    assert_eq!(run(&first), run(&program(kernel, scale, matrix, false)));
 }

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 
-use regraft_autograd::{Graph, Shape, VariableId};
+use regraft_autograd::{Graph, Origin, Shape, VariableId};
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::random::Key;
 
@@ -349,6 +349,7 @@ pub(crate) fn build_entry(
                     path,
                     spec,
                     value,
+                    state: Origin::unique_number(),
                 });
             }
         } else {

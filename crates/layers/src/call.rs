@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use regraft_autograd::{DataType, Dim, Graph, Shape, Var, VariableId};
+use regraft_autograd::{DataType, Dim, Graph, Origin, Shape, Var, VariableId};
 use regraft_tensor::Detail;
 
 use crate::emit::{Scene, Value};
@@ -318,9 +318,9 @@ impl<'g, 'm> Call<'g, 'm> {
                 .graph
                 .variable(id, weight.name(), weight.value.shape())
         } else {
-            self.scene
-                .graph
-                .named_constant(weight.name(), weight.value.clone())
+            let value = weight.value.clone();
+            let graph = self.scene.graph;
+            graph.constant_from(Origin::of_value(weight.state), weight.name(), value)
         };
         let mut emission = self.scene.emission.borrow_mut();
         emission.vars.insert(id, var);

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ops::Index;
 
-use regraft_autograd::{VariableId, Variables};
+use regraft_autograd::{Origin, VariableId, Variables};
 use regraft_tensor::Tensor;
 
 use crate::{Constraint, Initializer, Regularizer};
@@ -148,6 +148,8 @@ pub struct Weight {
     pub(crate) path: String,
     pub(crate) spec: WeightSpec,
     pub(crate) value: Tensor,
+    /// The number of the value: another one has another.
+    pub(crate) state: u64,
 }
 
 impl Weight {
@@ -213,8 +215,11 @@ impl WeightStore {
         self.weights.is_empty()
     }
 
+    /// A weight to be changed: its value counts as another one from now on.
     pub(crate) fn get_mut(&mut self, id: VariableId) -> Option<&mut Weight> {
-        self.positions.get(&id).map(|&at| &mut self.weights[at])
+        let weight = self.positions.get(&id).map(|&at| &mut self.weights[at])?;
+        weight.state = Origin::unique_number();
+        Some(weight)
     }
 
     pub(crate) fn push(&mut self, weight: Weight) {

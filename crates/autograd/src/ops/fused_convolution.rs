@@ -11,7 +11,8 @@ use regraft_tensor::{Detail, Tensor};
 
 use super::convolution::{output_sizes, sizes, spatial, with_spatial};
 use crate::ops::Convolution;
-use crate::{Attributes, Forward, Op, Output, Shape, attributes};
+use crate::origin::made_once;
+use crate::{Attribute, Attributes, Forward, Op, Origin, Output, Shape, attributes};
 
 /// y = activation([`Convolution`] + bias). Passes make it after differentiation; it has no gradient of
 /// its own.
@@ -27,15 +28,16 @@ pub struct FusedConvolution {
 }
 
 impl FusedConvolution {
-    /// A convolution whose constant `kernel` is packed here, or which takes it as operand 1.
+    /// A convolution whose constant `kernel` is packed here (once for all of this origin), or which takes
+    /// it as operand 1.
     pub fn new(
         window: Window,
         groups: usize,
-        kernel: Option<&Tensor>,
+        kernel: Option<(&Tensor, Option<&Origin>)>,
         bias: bool,
         activation: EpilogueActivation,
     ) -> Self {
-        let pack = |kernel: &Tensor| {
+        let pack = |(kernel, origin): (&Tensor, Option<&Origin>)| {
             let (channels, filters) = match *kernel.shape() {
                 [.., channels, filters] => (channels * groups, filters),
                 _ => (groups, 1),
@@ -46,8 +48,9 @@ impl FusedConvolution {
                 groups,
                 window,
             };
-            let packed = PackedKernel::new(&shape, kernel.as_slice());
-            (Arc::new(packed), filters)
+            let how = format!("kernel groups={groups} window={}", Attribute::from(window));
+            let pack = || PackedKernel::new(&shape, kernel.as_slice());
+            (made_once(origin, &how, pack), filters)
         };
         FusedConvolution {
             window,

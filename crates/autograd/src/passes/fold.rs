@@ -2,7 +2,7 @@
 
 use crate::node::{Constant, Source};
 use crate::ops::{Multiply, Zip};
-use crate::{Node, NodeId, Nodes, Run};
+use crate::{Node, NodeId, Nodes, Origin, Run};
 
 /// Replaces ops on constants by their results, and products with the number 1 by the other factor.
 /// Repeated values are left to be repeated when the program runs: they would only take memory.
@@ -12,6 +12,7 @@ pub fn fold_constants(nodes: &Nodes) -> Nodes {
         Some(factor.unwrap_or_else(|| match evaluated(made, &node) {
             Some(constant) => made.push(Node {
                 source: Source::Constant(constant),
+                origin: origin(made, &node),
                 ..node
             }),
             None => made.push(node),
@@ -32,6 +33,12 @@ fn factor_of_one(made: &Nodes, node: &Node) -> Option<NodeId> {
         (_, true) => Some(a),
         _ => None,
     }
+}
+
+/// Where the value of an op on constants comes from.
+fn origin(made: &Nodes, node: &Node) -> Option<Origin> {
+    let operands = node.operands().iter().map(|&id| made.node(id).origin());
+    Origin::of_op(&**node.op()?, &operands.collect::<Option<Vec<Origin>>>()?)
 }
 
 /// As many elements may be computed from fewer: they take no memory to speak of.

@@ -9,7 +9,7 @@ use regraft_tensor::Tensor;
 
 use crate::node::{Constant, Source};
 use crate::ops::{Add, Convolution, MatMul, Multiply, Zip};
-use crate::{Dim, Node, NodeId, Nodes};
+use crate::{Dim, Node, NodeId, Nodes, Origin};
 
 /// Folds factors and offsets into products with constant weights, where nothing else needs the
 /// values in between.
@@ -28,8 +28,14 @@ pub fn fold_scales(nodes: &Nodes) -> Nodes {
     super::prune(&rebuilt)
 }
 
+/// One number per feature.
+struct Features {
+    values: Vec<f32>,
+    origin: Option<Origin>,
+}
+
 /// `value` and the constant of one number per feature that it is combined with by `O`.
-fn with_features<O: crate::ops::Binary>(made: &Nodes, node: &Node) -> Option<(NodeId, Vec<f32>)> {
+fn with_features<O: crate::ops::Binary>(made: &Nodes, node: &Node) -> Option<(NodeId, Features)> {
     node.op_as::<Zip<O>>()?;
     let &[a, b] = node.operands() else {
         return None;
@@ -42,12 +48,15 @@ fn with_features<O: crate::ops::Binary>(made: &Nodes, node: &Node) -> Option<(No
         let shape = tensor.shape();
         let one_axis = shape.iter().rev().skip(1).all(|&size| size == 1);
         let fits = one_axis && shape.last() == Some(&features) && shape.len() <= node.shape.rank();
-        fits.then(|| tensor.as_slice().to_vec())
+        fits.then(|| Features {
+            values: tensor.as_slice().to_vec(),
+            origin: made.node(id).origin(),
+        })
     };
     let same = |id: NodeId| made.node(id).shape == node.shape;
     match (constant(a), constant(b)) {
-        (None, Some(values)) if same(a) => Some((a, values)),
-        (Some(values), None) if same(b) => Some((b, values)),
+        (None, Some(features)) if same(a) => Some((a, features)),
+        (Some(features), None) if same(b) => Some((b, features)),
         _ => None,
     }
 }
@@ -78,13 +87,22 @@ fn scaled(made: &mut Nodes, node: &Node, only_use: &[bool]) -> Option<NodeId> {
     let old = made.node(product).clone();
     let weights = weights(made, &old)?;
     let mut values = weights.as_slice().to_vec();
-    for row in values.chunks_exact_mut(scale.len()) {
-        for (value, factor) in row.iter_mut().zip(&scale) {
+    for row in values.chunks_exact_mut(scale.values.len()) {
+        for (value, factor) in row.iter_mut().zip(&scale.values) {
             *value *= factor;
         }
     }
-    let weights = Tensor::new(weights.shape(), values).ok()?;
-    let weights = constant(made, weights, &made.node(old.operands()[1]).name.clone());
+    let unscaled = made.node(old.operands()[1]);
+    let origins = unscaled.origin().into_iter().chain(scale.origin);
+    let origins: Vec<Origin> = origins.collect();
+    let (weights, name) = (
+        Tensor::new(weights.shape(), values).ok()?,
+        unscaled.name.clone(),
+    );
+    let weights = constant(made, weights, &name);
+    if origins.len() == 2 {
+        made.set_origin(weights, Origin::made("scaled", &origins));
+    }
     let (op, input) = (old.op()?.clone(), old.operands()[0]);
     let product = made.push(Node {
         source: Source::Op {
@@ -96,10 +114,10 @@ fn scaled(made: &mut Nodes, node: &Node, only_use: &[bool]) -> Option<NodeId> {
     let Some(mut offset) = offset else {
         return Some(product);
     };
-    for (offset, factor) in offset.iter_mut().zip(&scale) {
+    for (offset, factor) in offset.values.iter_mut().zip(&scale.values) {
         *offset *= factor;
     }
-    Some(plus(made, product, offset, node))
+    Some(plus(made, product, offset.values, node))
 }
 
 /// `(product + b) + t`.
@@ -110,10 +128,10 @@ fn shifted(made: &mut Nodes, node: &Node, only_use: &[bool]) -> Option<NodeId> {
         return None;
     }
     weights(made, made.node(product))?;
-    for (inner, offset) in inner.iter_mut().zip(offset) {
+    for (inner, offset) in inner.values.iter_mut().zip(offset.values) {
         *inner += offset;
     }
-    Some(plus(made, product, inner, node))
+    Some(plus(made, product, inner.values, node))
 }
 
 fn constant(made: &mut Nodes, value: Tensor, name: &str) -> NodeId {
@@ -124,6 +142,7 @@ fn constant(made: &mut Nodes, value: Tensor, name: &str) -> NodeId {
         data_type: crate::DataType::F32,
         name: name.to_string(),
         backward: false,
+        origin: None,
     })
 }
 

@@ -8,6 +8,7 @@ use regraft_tensor::kernels::matmul::{EpilogueActivation, Matrix, PackedMatrix};
 
 use crate::node::{Constant, Source};
 use crate::ops::{Add, Convolution, FusedConvolution, FusedMatMul, MatMul, Zip};
+use crate::origin::made_once;
 use crate::{NodeId, Nodes, Op};
 
 /// Replaces `product`, `product + bias` and an activation of one of these by one op each, where nothing else
@@ -99,18 +100,24 @@ impl Product {
             unreachable!("a product has two operands");
         };
         let weight = nodes.node(b).constant().and_then(Constant::f32);
+        let origin = nodes.node(b).origin();
+        let origin = origin.as_ref();
         let mut operands = vec![a];
         if weight.is_none() {
             operands.push(b);
         }
         operands.extend(self.bias);
+        let kernel = weight.map(|weight| (weight, origin));
         let (bias, activation) = (self.bias.is_some(), self.activation);
         let op: Arc<dyn Op> = match (product.op_as(), product.op_as()) {
             (Some(&Convolution { window, groups }), _) => Arc::new(FusedConvolution::new(
-                window, groups, weight, bias, activation,
+                window, groups, kernel, bias, activation,
             )),
             (_, Some(&MatMul { transposed })) => Arc::new(FusedMatMul {
-                packed: weight.map(|weight| pack(weight, transposed)),
+                packed: weight.map(|weight| {
+                    let how = format!("matrix transposed={transposed}");
+                    made_once(origin, &how, || pack(weight, transposed))
+                }),
                 transposed,
                 bias,
                 activation,
@@ -121,13 +128,13 @@ impl Product {
     }
 }
 
-fn pack(weight: &Tensor, transposed: bool) -> Arc<PackedMatrix> {
+fn pack(weight: &Tensor, transposed: bool) -> PackedMatrix {
     let &[rows, columns] = weight.shape() else {
         unreachable!("the right operand of a matrix product has two axes");
     };
     let matrix = Matrix::new(weight.as_slice(), rows, columns);
-    Arc::new(PackedMatrix::new(match transposed {
+    PackedMatrix::new(match transposed {
         true => matrix.transposed(),
         false => matrix,
-    }))
+    })
 }

@@ -10,9 +10,12 @@ use crate::predictor::{Compiled, Predictor};
 use crate::training::input::IntoInputs;
 use crate::{Model, Result};
 
-/// What prediction has compiled of a model, and of which [version](regraft_layers::Model::version) of it.
+/// A network's [`version`](regraft_layers::Model::version).
+type Version = (u64, u64);
+
+/// What prediction has compiled of a model, and of which version of it.
 #[derive(Debug, Default)]
-pub(crate) struct Kept(Mutex<Option<((u64, u64), Arc<Compiled>)>>);
+pub(crate) struct Kept(Mutex<Option<(Version, Arc<Compiled>)>>);
 
 impl Kept {
     /// Lets it go, so that values that are trained now are not shared, and need not be copied.
