@@ -16,6 +16,7 @@ mod origin;
 pub mod passes;
 mod program;
 mod shape;
+mod svg;
 mod trace;
 mod workspace;
 

@@ -357,3 +357,43 @@ fn programs_with_the_same_constants_share_what_is_packed() {
     };
     assert_eq!(run(&first), run(&program(kernel, scale, matrix, false)));
 }
+
+#[test]
+fn a_drawing_has_every_node_once_below_what_it_is_made_of() {
+    let graph = Graph::new();
+    let x = graph.samples("x<\"&\">", &[3]);
+    let w: Vec<Var<'_>> = (0..3)
+        .map(|index| graph.variable(VariableId(index), "w", [3, 3]))
+        .collect();
+    let hidden = (x.matmul(w[0]).tanh(), x.matmul(w[1]).sigmoid());
+    let loss = ((hidden.0 * hidden.1).matmul(w[2]) + x)
+        .square()
+        .mean_all()
+        .named("loss");
+    let mut asked = vec![loss];
+    asked.extend(graph.grad(loss, &w).unwrap());
+    let nodes = graph.nodes_for(&asked);
+    let svg = nodes.to_svg();
+    assert!(svg.contains("x&lt;&quot;&amp;&quot;&gt;") && !svg.contains("x<"));
+    assert!(svg.contains("d loss / d w"));
+    let number = |line: &str, name: &str| -> f64 {
+        let after = line.split(&format!(" {name}=\"")).nth(1).unwrap();
+        after.split('"').next().unwrap().parse().unwrap()
+    };
+    let boxes: Vec<[f64; 4]> = (svg.lines().filter(|line| line.contains("<rect")))
+        .map(|line| ["x", "y", "width", "height"].map(|name| number(line, name)))
+        .collect();
+    assert_eq!(boxes.len(), nodes.len());
+    for (position, [x, y, width, height]) in boxes.iter().enumerate() {
+        for [x2, y2, width2, _] in &boxes[..position] {
+            let beside = x + width <= *x2 || x2 + width2 <= *x;
+            assert!(beside || y != y2, "{position} lies over another");
+        }
+        let node = nodes.node(regraft_autograd::NodeId(position));
+        for operand in node.operands() {
+            assert!(boxes[operand.0][1] + height <= *y, "{position}");
+        }
+    }
+    let lines = nodes.iter().map(|(_, node)| node.operands().len()).sum();
+    assert_eq!(svg.matches("<path").count(), lines);
+}
