@@ -226,6 +226,11 @@ impl Graph {
         result
     }
 
+    /// The path that new nodes carry: the names of the [`scope`](Self::scope)s around.
+    pub fn scope_path(&self) -> String {
+        self.path("")
+    }
+
     fn path(&self, name: &str) -> String {
         let scope = self.scope.borrow();
         let mut parts: Vec<&str> = scope.iter().map(String::as_str).collect();

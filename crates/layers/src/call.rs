@@ -44,6 +44,10 @@ pub struct Emission<'g> {
     vars: HashMap<VariableId, Var<'g>>,
     /// Where among the penalties that of a parameter is.
     penalized: HashMap<VariableId, usize>,
+    /// The first result of each layer, by its path.
+    results: HashMap<String, Var<'g>>,
+    /// The path of the graph around the model.
+    pub(crate) around: String,
 }
 
 impl Emission<'_> {
@@ -62,6 +66,18 @@ impl<'g> Emission<'g> {
         self.vars.insert(id, value);
         self.updates.retain(|(updated, _)| *updated != id);
         self.updates.push((id, value));
+    }
+
+    /// Notes what the layer gave whose formula is written at `path` of the graph.
+    pub(crate) fn note(&mut self, path: &str, result: Var<'g>) {
+        let path = path.strip_prefix(&self.around).unwrap_or(path);
+        let path = path.trim_start_matches('/').to_string();
+        self.results.insert(path, result);
+    }
+
+    /// The (first) output of the layer at `path`, as it was used last; none if no formula has used it.
+    pub fn value(&self, path: &str) -> Option<Var<'g>> {
+        self.results.get(path).copied()
     }
 
     /// The value that stands for a weight in the graph: a variable, or a constant if it is frozen, and

@@ -50,7 +50,23 @@ impl<'g> Scene<'g, '_> {
         inputs: &[Value<'g>],
         types: &[ElementType],
     ) -> Vec<Value<'g>> {
-        self.graph.scope(&entry.name, || match &entry.body {
+        self.graph.scope(&entry.name, || {
+            let results = self.call_body(entry, inputs, types);
+            if let Some(first) = results.first() {
+                let path = self.graph.scope_path();
+                self.emission.borrow_mut().note(&path, first.var);
+            }
+            results
+        })
+    }
+
+    fn call_body(
+        self,
+        entry: &Entry,
+        inputs: &[Value<'g>],
+        types: &[ElementType],
+    ) -> Vec<Value<'g>> {
+        match &entry.body {
             Body::Leaf(layer) => {
                 let var = |input: &Value<'g>| match layer.takes_any_type() {
                     true => input.var,
@@ -73,7 +89,7 @@ impl<'g> Scene<'g, '_> {
                 };
                 scene.call_topology(topology, inputs)
             }
-        })
+        }
     }
 
     fn call_topology(self, topology: &Topology, inputs: &[Value<'g>]) -> Vec<Value<'g>> {
@@ -108,8 +124,25 @@ impl Model {
         inputs: &[Var<'g>],
         mode: Mode,
     ) -> Result<(Vec<Var<'g>>, Emission<'g>)> {
+        self.emit_again(graph, inputs, mode, Emission::of(self.revision()))
+    }
+
+    /// As [`emit`](Self::emit), once more in the same graph: `before` is what the use before has given. Weights
+    /// are the same values of the graph, and states go on from where that use left them.
+    ///
+    /// # Errors
+    /// As [`emit`](Self::emit), and if `before` is of another model, or of this one before it changed.
+    pub fn emit_again<'g>(
+        &self,
+        graph: &'g Graph,
+        inputs: &[Var<'g>],
+        mode: Mode,
+        mut before: Emission<'g>,
+    ) -> Result<(Vec<Var<'g>>, Emission<'g>)> {
         self.require_built()?;
-        let emission = RefCell::new(Emission::of(self.revision()));
+        self.require_revision(before.revision)?;
+        before.around = graph.scope_path();
+        let emission = RefCell::new(before);
         let inputs: Vec<Value<'g>> = inputs.iter().copied().map(Value::new).collect();
         let scene = Scene {
             graph,

@@ -46,17 +46,32 @@ impl Model {
     /// [`Error::Model`] if the model is not the one that the program was written from, or has been
     /// changed since: layers, what is frozen, or values that were set.
     pub fn trained_weights<'m>(&'m mut self, trained: &'m Trained) -> Result<TrainedWeights<'m>> {
-        if trained.revision != self.revision() {
-            let expected = "the model that the program was written from, as it was then";
-            let detail = Detail::new(&self.name, expected, "another, or one that has changed");
-            let help = "write it into a graph again with `emit`";
-            return Err(Error::Model(detail.help(help)));
-        }
+        self.require_revision(trained.revision)?;
         self.revision.opened();
         Ok(TrainedWeights {
             store: &mut self.store,
             ids: &trained.ids,
         })
+    }
+
+    /// Refuses what was written from another model, or from this one before it changed.
+    pub(crate) fn require_revision(&self, revision: u64) -> Result<()> {
+        if revision == self.revision() {
+            return Ok(());
+        }
+        let expected = "the model that the program was written from, as it was then";
+        let detail = Detail::new(&self.name, expected, "another, or one that has changed");
+        let help = "write it into a graph again with `emit`";
+        Err(Error::Model(detail.help(help)))
+    }
+}
+
+impl Trained {
+    /// The same without those for which `keep` says no.
+    #[must_use]
+    pub fn only(mut self, keep: impl Fn(VariableId) -> bool) -> Self {
+        self.ids.retain(|&id| keep(id));
+        self
     }
 }
 

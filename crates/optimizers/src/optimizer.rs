@@ -124,6 +124,29 @@ impl Optimizer {
         Ok(())
     }
 
+    /// Makes one update of every `steps` calls of [`apply`](Self::apply), by the mean of their gradients; 1
+    /// makes one of each.
+    ///
+    /// # Errors
+    /// [`Error::Hyperparameter`] if `steps` is 0, or after the first call: some gradients would count for
+    /// another number of them.
+    pub fn set_gradient_accumulation_steps(&mut self, steps: u64) -> Result<()> {
+        let at = format!("{}.gradient_accumulation_steps", self.rule.class_name());
+        if steps == 0 {
+            return Err(Error::Hyperparameter(Detail::new(at, "at least 1", steps)));
+        }
+        if self.iterations > 0 {
+            let received = format!("one that has made {}", self.iterations);
+            let expected = "an optimizer that has made no step";
+            return Err(Error::Hyperparameter(Detail::new(at, expected, received)));
+        }
+        self.options.gradient_accumulation_steps = (steps > 1).then_some(steps);
+        for memory in &mut self.memories {
+            memory.accumulator = (steps > 1).then(|| vec![0.0; memory.info.len()]);
+        }
+        Ok(())
+    }
+
     /// The parameters met so far, in the order of first meeting, frozen ones included.
     pub fn parameters(&self) -> Vec<ParameterInfo> {
         self.memories.iter().map(|m| m.info.clone()).collect()

@@ -2,6 +2,7 @@
 
 pub mod applications;
 mod error;
+pub mod explain;
 pub mod extend;
 mod files;
 pub mod metrics;
@@ -31,7 +32,8 @@ pub use training::options::Fit;
 pub use training::plan::{PlannedLayer, Runs, TrainingPlan};
 pub use training::progress::Verbosity;
 pub use training::scores::Scores;
-pub use training::{callbacks, history, progress};
+pub use training::train_step::TrainStep;
+pub use training::{callbacks, history, progress, train_step};
 
 pub use ndarray;
 pub use regraft_io as io;
@@ -59,6 +61,7 @@ pub mod data {
 
     pub use crate::training::arrays::Arrays;
     pub use crate::training::input::{Data, Element, IntoData, IntoInputs};
+    pub use crate::training::samples::batches;
 }
 
 /// Random numbers that depend on nothing but their key: the same on any number of threads.

@@ -165,7 +165,7 @@ impl Batcher {
                 Role::Target(index) if self.plan.with_targets => {
                     feeds.set(position, targets.as_slice()[index]);
                 }
-                Role::Target(_) => {}
+                Role::Target(_) | Role::Fed => {}
                 Role::SampleWeight => feeds.set(position, Feed::F32(weights.unwrap_or_default())),
                 Role::Feature(index) => {
                     let buffer = buffers.next().expect("a buffer for each feature");
@@ -264,7 +264,7 @@ pub(crate) fn feed_of(data_type: DataType, words: &[f32]) -> Feed<'_> {
 }
 
 /// The rows at these positions, one after the other.
-fn gather<'b>(
+pub(crate) fn gather<'b>(
     all: &[f32],
     elements: usize,
     positions: &[u32],

@@ -7,6 +7,7 @@ use ndarray::{ArrayBase, Dimension};
 use regraft_autograd::Feed;
 use regraft_tensor::{Detail, TensorBase};
 
+use crate::training::batches::gather;
 use crate::{Error, Result};
 
 /// An array of samples (the first axis) on its way into a model.
@@ -168,6 +169,29 @@ impl<'a> Data<'a> {
                         .iter()
                         .map(|&byte| f32::from(byte)),
                 );
+                Feed::F32(buffer)
+            }
+            Values::Strings(_) => unreachable!("strings are looked up when data are checked"),
+        }
+    }
+
+    /// The samples at these positions, in `buffer`.
+    pub(crate) fn gather<'s>(&self, positions: &[u32], buffer: &'s mut Vec<f32>) -> Feed<'s> {
+        match &self.values {
+            Values::F32(values) => Feed::F32(gather(values, self.row(), positions, buffer)),
+            Values::I32(values) => {
+                // The same 32 bits; `f32` buffers hold them so that one kind is enough.
+                let words = bytemuck::cast_slice(values);
+                let words = gather(words, self.row(), positions, buffer);
+                Feed::I32(bytemuck::cast_slice(words))
+            }
+            Values::Bytes(values) => {
+                buffer.clear();
+                for &position in positions {
+                    let start = position as usize * self.row();
+                    let row = &values[start..start + self.row()];
+                    buffer.extend(row.iter().map(|&byte| f32::from(byte)));
+                }
                 Feed::F32(buffer)
             }
             Values::Strings(_) => unreachable!("strings are looked up when data are checked"),
@@ -359,6 +383,8 @@ macro_rules! tuple {
 tuple!(A B);
 tuple!(A B C);
 tuple!(A B C D);
+tuple!(A B C D E);
+tuple!(A B C D E F);
 
 #[cfg(test)]
 mod tests {

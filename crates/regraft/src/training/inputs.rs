@@ -49,6 +49,11 @@ impl Inputs {
         })
     }
 
+    /// Their names.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
     /// The inputs as values of a graph.
     pub fn in_graph<'g>(&self, graph: &'g Graph) -> Vec<Var<'g>> {
         let input =

@@ -31,4 +31,6 @@ pub(crate) mod scores;
 mod session;
 pub(crate) mod steps;
 mod totals;
+pub mod train_step;
 mod unoptimised;
+mod update;

@@ -185,7 +185,7 @@ fn classes<'d>(data: &'d Samples<'_>) -> Result<Option<Cow<'d, [i32]>>> {
 }
 
 /// (n,) and (n, 1) are the same, as in Keras.
-fn squeezed(sizes: &[usize]) -> &[usize] {
+pub(crate) fn squeezed(sizes: &[usize]) -> &[usize] {
     match sizes {
         [sizes @ .., 1] => sizes,
         sizes => sizes,
@@ -216,7 +216,13 @@ fn check_targets<'a>(
             }
         })));
     }
-    match (data_type, &targets.values) {
+    numbers(name, targets, data_type)
+}
+
+/// The data as numbers of a type: class numbers are never made of floats, and floats are finite.
+pub(crate) fn numbers<'a>(name: &str, data: Data<'a>, data_type: DataType) -> Result<Data<'a>> {
+    let data = data.widened();
+    match (data_type, &data.values) {
         (DataType::I32, Values::F32(_)) => {
             let detail = Detail::new(name, "class numbers (integers)", "floats");
             Err(Error::Data(
@@ -230,16 +236,22 @@ fn check_targets<'a>(
             ))
         }
         (_, Values::Bytes(_)) => unreachable!("bytes have been widened"),
-        (DataType::I32, Values::I32(_)) => Ok(targets),
-        (DataType::F32, Values::I32(_)) => Ok(targets.into_floats()),
+        (DataType::I32, Values::I32(_)) => Ok(data),
+        (DataType::F32, Values::I32(_)) => Ok(data.into_floats()),
         (DataType::F32, Values::F32(_)) => {
-            check_finite(name, &targets)?;
-            Ok(targets)
+            check_finite(name, &data)?;
+            Ok(data)
         }
     }
 }
 
-fn check_classes(name: &str, labels: &[i32], classes: usize, ignored: Option<i32>) -> Result<()> {
+/// Class numbers within their range, but for one that is ignored.
+pub(crate) fn check_classes(
+    name: &str,
+    labels: &[i32],
+    classes: usize,
+    ignored: Option<i32>,
+) -> Result<()> {
     let Some(ignored) = ignored else {
         return Ok(regraft_data::check_labels(labels, classes)?);
     };

@@ -2,6 +2,8 @@
 
 use regraft_autograd::{Var, VariableId};
 
+use crate::Result;
+
 /// What a program is fed at a position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
@@ -10,6 +12,8 @@ pub(crate) enum Role {
     /// The targets of an output.
     Target(usize),
     SampleWeight,
+    /// What a step of one's own is fed besides.
+    Fed,
     /// An output of the frozen prefix, for the rest.
     Feature(usize),
 }
@@ -28,6 +32,8 @@ pub(crate) enum Asked {
     Gradient(VariableId),
     /// The new value of a state.
     Update(VariableId),
+    /// What a step of one's own reports.
+    Report(usize),
 }
 
 /// A list of what is asked for, each with its value in the graph.
@@ -35,12 +41,36 @@ pub(crate) enum Asked {
 pub(crate) struct Questions<'g> {
     pub asked: Vec<Asked>,
     pub values: Vec<Var<'g>>,
+    /// If no gradient reaches anything, the ops at which they stop.
+    pub stopped_at: Vec<String>,
 }
 
 impl<'g> Questions<'g> {
     pub fn ask(&mut self, asked: Asked, value: Var<'g>) {
         self.asked.push(asked);
         self.values.push(value);
+    }
+
+    /// Asks for the gradients of `loss` by what is trained, and for the new values of states.
+    pub fn ask_training(
+        &mut self,
+        loss: Var<'g>,
+        trainable: &[(VariableId, Var<'g>)],
+        updates: &[(VariableId, Var<'g>)],
+    ) -> Result<()> {
+        let wrt: Vec<Var<'g>> = trainable.iter().map(|(_, var)| *var).collect();
+        let gradients = loss.graph().gradients(loss, &wrt)?;
+        // What no gradient reaches is left alone, weight decay included, as Keras leaves it.
+        for ((id, _), gradient) in trainable.iter().zip(gradients.values) {
+            if let Some(gradient) = gradient {
+                self.ask(Asked::Gradient(*id), gradient);
+            }
+        }
+        self.stopped_at = gradients.stopped_at;
+        for &(id, value) in updates {
+            self.ask(Asked::Update(id), value);
+        }
+        Ok(())
     }
 }
 
@@ -56,6 +86,7 @@ pub(crate) struct Answers {
     pub masks: Vec<Option<usize>>,
     pub gradients: Vec<(VariableId, usize)>,
     pub updates: Vec<(VariableId, usize)>,
+    pub reports: Vec<usize>,
 }
 
 impl Answers {
@@ -67,6 +98,7 @@ impl Answers {
             masks: Vec::new(),
             gradients: Vec::new(),
             updates: Vec::new(),
+            reports: Vec::new(),
         };
         for (position, asked) in asked.iter().enumerate() {
             match *asked {
@@ -79,6 +111,7 @@ impl Answers {
                 Asked::Mask(output) => answers.masks[output] = Some(position),
                 Asked::Gradient(id) => answers.gradients.push((id, position)),
                 Asked::Update(id) => answers.updates.push((id, position)),
+                Asked::Report(_) => answers.reports.push(position),
             }
         }
         answers

@@ -114,6 +114,21 @@ pub(crate) fn epoch_order(samples: usize, seed: u64, epoch: usize) -> Vec<u32> {
     permutation(Key::new(seed, SHUFFLE).child(epoch as u64), samples as u32)
 }
 
+/// The batches that [`fit`](crate::Model::fit) takes in an epoch (from 0): positions of samples, in another
+/// order for each epoch and seed. The last is a part if they do not come out even.
+///
+/// ```
+/// let batches = regraft::data::batches(10, 4, 0, 0);
+/// assert_eq!(batches.iter().map(Vec::len).collect::<Vec<_>>(), [4, 4, 2]);
+/// ```
+pub fn batches(samples: usize, batch_size: usize, seed: u64, epoch: usize) -> Vec<Vec<usize>> {
+    let order = epoch_order(samples, seed, epoch);
+    let batches = order.chunks(batch_size.max(1));
+    batches
+        .map(|batch| batch.iter().map(|&sample| sample as usize).collect())
+        .collect()
+}
+
 /// The stream of random numbers for samples that are not fixed.
 const SAMPLES: u64 = 0x5341_4d50;
 

@@ -1,10 +1,7 @@
 //! One `fit` under way: the epochs, the steps, and what is told to callbacks in between.
 
-use std::collections::HashSet;
-
-use regraft_autograd::{Run, VariableId};
-use regraft_layers::{Model as Network, TrainedWeights, WeightKind};
-use regraft_optimizers::{ParameterInfo, ParameterSource, ParameterUpdate, Plan};
+use regraft_autograd::Run;
+use regraft_layers::{Model as Network, WeightKind};
 use regraft_tensor::Detail;
 
 use crate::training::batches::{Batcher, Features};
@@ -14,13 +11,12 @@ use crate::training::evaluate::Evaluation;
 use crate::training::feature_cache::keep_features;
 use crate::training::history::Params;
 use crate::training::options::Fit;
-use crate::training::parameters::parameter;
 use crate::training::progress::Progress;
-use crate::training::rates::Rates;
 use crate::training::samples::{Samples, epoch_key, epoch_order};
 use crate::training::scores::Scores;
 use crate::training::steps::{Purpose, Steps};
 use crate::training::totals::Totals;
+use crate::training::update::Update;
 use crate::{Error, History, Model, Result};
 
 /// One `fit` under way.
@@ -29,8 +25,7 @@ pub(crate) struct Session<'s, 'd> {
     data: &'s Samples<'d>,
     validation: Option<(&'s Samples<'d>, Evaluation)>,
     steps: Steps,
-    plan: Plan,
-    constraints: Vec<VariableId>,
+    update: Update,
     features: Option<Features>,
     batcher: Batcher,
     /// Of the model and of what it was compiled with, when the programs were made.
@@ -56,7 +51,7 @@ impl<'s, 'd> Session<'s, 'd> {
         require_training(network, &steps)?;
         let epochs = options.epochs - options.initial_epoch;
         let features = keep_features(&mut steps, network, data, options.feature_cache, epochs)?;
-        let plan = prepare_optimizer(network, training, &steps, &options.rates)?;
+        let update = Update::new(network, &mut training.optimizer, &steps, &options.rates)?;
         let validation = match validation {
             Some(data) => {
                 let cache = options.feature_cache;
@@ -69,13 +64,12 @@ impl<'s, 'd> Session<'s, 'd> {
         };
         Ok(Session {
             batcher: Batcher::new(steps.feed_plan(features.is_some()), data),
-            constraints: constraints(network, &steps),
             made_of: (network.revision(), training.number),
             model,
             data,
             validation,
             steps,
-            plan,
+            update,
             features,
         })
     }
@@ -112,8 +106,12 @@ impl<'s, 'd> Session<'s, 'd> {
         }
         let cache = options.feature_cache;
         self.features = keep_features(&mut self.steps, network, self.data, cache, epochs_left)?;
-        self.plan = prepare_optimizer(network, training, &self.steps, &options.rates)?;
-        self.constraints = constraints(network, &self.steps);
+        self.update = Update::new(
+            network,
+            &mut training.optimizer,
+            &self.steps,
+            &options.rates,
+        )?;
         self.batcher = Batcher::new(self.steps.feed_plan(self.features.is_some()), self.data);
         if let Some((data, evaluation)) = &mut self.validation {
             *evaluation = Evaluation::new(network, training, data, cache, epochs_left)?;
@@ -175,11 +173,9 @@ impl<'s, 'd> Session<'s, 'd> {
             network, training, ..
         } = &mut *self.model;
         let training = training.as_mut().ok_or_else(not_compiled)?;
-        let mut source = Source {
-            weights: network.trained_weights(&self.steps.trained)?,
-            steps: &self.steps,
-        };
-        training.optimizer.finalize(&self.plan, &mut source)?;
+        let (trained, optimizer) = (&self.steps.trained, &mut training.optimizer);
+        let weights = network.trained_weights(trained)?;
+        self.update.finalize(weights, optimizer, &self.steps)?;
         let mut context = self.context(options);
         callbacks.tell(Moment::TrainEnd, &mut context, &mut history)?;
         Ok(history)
@@ -223,6 +219,7 @@ impl<'s, 'd> Session<'s, 'd> {
             steps,
             features,
             batcher,
+            update,
             validation,
             ..
         } = self;
@@ -243,20 +240,8 @@ impl<'s, 'd> Session<'s, 'd> {
         let (batch, truth) = batcher.batch(data, features.as_ref(), order, (from, to), key)?;
         steps.run(&batch, network.weights(), run)?;
         totals.add(training, steps, &truth, to - from)?;
-        let mut weights = network.trained_weights(&steps.trained)?;
-        for (id, value) in steps.updates() {
-            let state = weights.values_mut(id).expect("what is updated is written");
-            state.copy_from_slice(value);
-        }
-        let mut source = Source { weights, steps };
-        if !self.plan.is_empty() {
-            training.optimizer.apply(&self.plan, &mut source)?;
-        }
-        let mut weights = source.weights;
-        for &id in &self.constraints {
-            let at = |detail: Detail| Error::Setting(detail.within("constraint"));
-            weights.constrain(id).map_err(at)?;
-        }
+        let weights = network.trained_weights(&steps.trained)?;
+        update.apply(weights, &mut training.optimizer, &*steps)?;
         told.progress.step(|| {
             let rate = f64::from(training.optimizer.learning_rate());
             let metrics = training.metrics.iter();
@@ -299,40 +284,8 @@ fn training_steps(model: &Network, training: &Training, data: &Samples<'_>) -> R
     Steps::new(model, purpose, true)
 }
 
-fn prepare_optimizer(
-    model: &Network,
-    training: &mut Training,
-    steps: &Steps,
-    rates: &Rates,
-) -> Result<Plan> {
-    let weights = model.weights();
-    let known: HashSet<u64> = weights.iter().map(|it| parameter(it).id).collect();
-    // The memory of weights that are gone, such as those of an old head, is of no use to others.
-    for gone in training.optimizer.parameters() {
-        if !known.contains(&gone.id) {
-            training.optimizer.forget(&gone.path);
-        }
-    }
-    let described = rates.of(model)?;
-    let trained = steps.gradients().iter();
-    let infos: Vec<ParameterInfo> = trained
-        .filter_map(|(id, _)| weights.get(*id).map(&described))
-        .collect();
-    Ok(training.optimizer.prepare(&infos)?)
-}
-
-/// The trained weights that have a constraint.
-fn constraints(model: &Network, steps: &Steps) -> Vec<VariableId> {
-    let trained = steps.gradients().iter().map(|(id, _)| *id);
-    let constrained = |id: &VariableId| {
-        let weight = model.weights().get(*id);
-        weight.is_some_and(|weight| weight.spec().constraint.is_some())
-    };
-    trained.filter(constrained).collect()
-}
-
 /// Refuses to train nothing: no parameter that a gradient reaches, and no state that moves.
-fn require_training(model: &Network, steps: &Steps) -> Result<()> {
+pub(crate) fn require_training(model: &Network, steps: &Steps) -> Result<()> {
     if !steps.gradients().is_empty() || steps.updates().len() > 0 {
         return Ok(());
     }
@@ -381,28 +334,5 @@ fn named(names: &[String]) -> String {
             format!("{first}, {second} … {last} ({} in all)", names.len())
         }
         names => names.join(", "),
-    }
-}
-
-/// Lends the optimizer each trained parameter with its gradient.
-struct Source<'a> {
-    weights: TrainedWeights<'a>,
-    steps: &'a Steps,
-}
-
-impl ParameterSource for Source<'_> {
-    fn count(&self) -> usize {
-        self.steps.gradients().len()
-    }
-
-    fn parameter(&mut self, index: usize) -> ParameterUpdate<'_> {
-        let (id, gradient) = self.steps.gradient(index);
-        ParameterUpdate {
-            value: self
-                .weights
-                .values_mut(id)
-                .expect("a parameter with a gradient is trained"),
-            gradient,
-        }
     }
 }

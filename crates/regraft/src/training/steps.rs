@@ -3,7 +3,7 @@
 
 use regraft_autograd::passes::{optimize, split_at};
 use regraft_autograd::{
-    DataType, Dim, Graph, Program, Run, Shape, Tensor, Var, VariableId, Variables, Workspace,
+    DataType, Dim, Graph, Program, Run, Shape, Tensor, VariableId, Variables, Workspace,
 };
 use regraft_layers::losses::{Link, LossFunction};
 use regraft_layers::{Mode, Model, Trained};
@@ -67,7 +67,7 @@ impl Steps {
         for (index, &output) in outputs.iter().enumerate() {
             questions.ask(Asked::Output(index), output);
         }
-        let (mut links, mut stopped_at) = (Vec::new(), Vec::new());
+        let mut links = Vec::new();
         let (Purpose::Train {
             objective,
             weighted,
@@ -105,23 +105,27 @@ impl Steps {
             }
         }
         if let Purpose::Train { .. } = purpose {
-            let wrt: Vec<Var<'_>> = emission.trainable.iter().map(|(_, var)| *var).collect();
-            let gradients = graph.gradients(total, &wrt)?;
-            // What no gradient reaches is left alone, weight decay included, as Keras leaves it.
-            for ((id, _), gradient) in emission.trainable.iter().zip(gradients.values) {
-                if let Some(gradient) = gradient {
-                    questions.ask(Asked::Gradient(*id), gradient);
-                }
-            }
-            stopped_at = gradients.stopped_at;
-            for &(id, value) in &emission.updates {
-                questions.ask(Asked::Update(id), value);
-            }
+            questions.ask_training(total, &emission.trainable, &emission.updates)?;
         }
+        let steps = Steps::compile(&graph, questions, roles, keep_features, emission.trained())?;
+        Ok(Steps { links, ..steps })
+    }
+
+    /// Compiles all that is asked for. With `keep_features`, what depends on constants and on inputs of the
+    /// model alone, which stand first in `roles`, becomes a program of its own.
+    pub fn compile(
+        graph: &Graph,
+        questions: Questions<'_>,
+        roles: Vec<Role>,
+        keep_features: bool,
+        trained: Trained,
+    ) -> Result<Steps> {
         graph.check()?;
+        let inputs = roles.iter().filter(|role| matches!(role, Role::Input(_)));
+        let inputs = inputs.count();
         let nodes = optimize(&graph.nodes_for(&questions.values));
         let split = keep_features
-            .then(|| split_at(&nodes, inputs.len(), roles.len()))
+            .then(|| split_at(&nodes, inputs, roles.len()))
             .flatten();
         let (prefix, rest, read) = match split {
             Some(split) => (Some(split.prefix), split.rest, Some(split.rest_inputs)),
@@ -144,9 +148,9 @@ impl Steps {
             answers: Answers::to(&questions.asked),
             prefix: prefix.map(|prefix| Program::from_nodes(prefix).workspace()),
             rest: Program::from_nodes(rest).workspace(),
-            links,
-            trained: emission.trained(),
-            stopped_at,
+            links: Vec::new(),
+            trained,
+            stopped_at: questions.stopped_at,
         })
     }
 
@@ -179,8 +183,8 @@ impl Steps {
             .expect("features are those of a prefix");
         let feeds = &batch.feeds.as_slice()[..self.roles.len() - self.features.len()];
         prefix.run(batch.samples, feeds, variables, Run::default())?;
-        for (index, rows) in features.iter_mut().enumerate() {
-            rows.extend_from_slice(prefix.output(index));
+        for (index, (rows, (_, data_type))) in features.iter_mut().zip(&self.features).enumerate() {
+            rows.extend_from_slice(words(prefix, index, *data_type));
         }
         Ok(())
     }
@@ -198,7 +202,7 @@ impl Steps {
             let first = self.roles.len() - self.features.len();
             prefix.run(batch.samples, &feeds.as_slice()[..first], variables, run)?;
             for (index, &(_, data_type)) in self.features.iter().enumerate() {
-                let feed = feed_of(data_type, prefix.output(index));
+                let feed = feed_of(data_type, words(prefix, index, data_type));
                 feeds.set(first + index, feed);
             }
         }
@@ -282,6 +286,12 @@ impl Steps {
         self.answers.parts.iter().map(|&index| self.number(index))
     }
 
+    /// The values and the sizes of a report in the last run.
+    pub fn report(&self, index: usize) -> (&[f32], &[usize]) {
+        let output = self.answers.reports[index];
+        (self.rest.output(output), self.rest.output_shape(output))
+    }
+
     fn number(&self, index: usize) -> f32 {
         self.rest.output(index)[0]
     }
@@ -295,6 +305,14 @@ pub(crate) fn targets_of(
 ) -> Result<(Shape, DataType)> {
     let targets = loss.get().and_then(|loss| loss.targets(predictions));
     targets.map_err(|detail| Error::Data(detail.within(&loss.name()).within(model.name())))
+}
+
+/// A feature that was computed, as the 32 bits of each element.
+fn words(prefix: &Workspace, index: usize, data_type: DataType) -> &[f32] {
+    match data_type {
+        DataType::F32 => prefix.output(index),
+        DataType::I32 => bytemuck::cast_slice(prefix.output_i32(index)),
+    }
 }
 
 /// As many samples at once as keep the buffers within a few megabytes: enough to use all cores, few

@@ -77,7 +77,7 @@ fn fit(model: &mut Model, options: Fit<'_>) {
 
 /// The methods of these types that take `&mut self`, as the source has them.
 fn surface() -> Vec<(String, String)> {
-    const FILES: [&str; 14] = [
+    const FILES: [&str; 15] = [
         "../layers/src/build.rs",
         "../layers/src/info.rs",
         "../layers/src/model.rs",
@@ -89,6 +89,7 @@ fn surface() -> Vec<(String, String)> {
         "src",
         "src/training",
         "src/training/callbacks",
+        "src/training/train_step",
         "src/files",
         "src/parity",
         "src/applications",
@@ -129,7 +130,7 @@ fn surface() -> Vec<(String, String)> {
             }
             let receiver = whole.split_once('(').unwrap().1;
             let changes = receiver.starts_with("&mut self") || receiver.contains("mut self)");
-            let known = ["Model", "Context", "TrainedWeights"];
+            let known = ["Model", "Context", "TrainedWeights", "TrainStep"];
             if changes && known.contains(&owner.as_str()) {
                 let end = whole.find(['(', '<']).unwrap();
                 found.push((owner.clone(), whole[..end].to_string()));
@@ -276,6 +277,7 @@ fn call(owner: &str, method: &str, model: &mut Model) -> bool {
         ("Context", "resume_at") => {
             fit(model, options().callback(context(|it| it.resume_at(1))));
         }
+        ("TrainStep", method) => own_step(method, model),
         ("Context", "resume_with") => {
             let resumed = context(|it| it.resume_with(Default::default()));
             fit(model, options().callback(resumed));
@@ -286,6 +288,58 @@ fn call(owner: &str, method: &str, model: &mut Model) -> bool {
         ),
     }
     false
+}
+
+/// A step of one's own, and one of a copy in which all is trained.
+fn own_step(method: &str, model: &mut Model) {
+    let make = |model: &Model| {
+        let step = model.train_step(Adam::new(0.1), |step| {
+            let (y, output) = (step.feed("y", &[2]), step.output(0));
+            let factor = step.number("factor", 1.0);
+            Ok(step.loss("mse", y, output) * factor)
+        });
+        step.unwrap()
+    };
+    let (x, y) = data();
+    let (x, y) = (&x, &y);
+    let mut copy = model.clone();
+    copy.unfreeze(..).unwrap();
+    let of_copy = make(&copy).gradients(&copy, (x, y)).unwrap();
+    let mut step = make(model);
+    let gradients = step.gradients(model, (x, y)).unwrap();
+    match method {
+        "run" => {
+            step.run(model, (x, y)).unwrap();
+        }
+        "run_with" => {
+            step.run_with(model, &[], (x, y)).unwrap();
+        }
+        "gradients" => {
+            step.gradients(model, (x, y)).unwrap();
+        }
+        "gradients_with" => {
+            step.gradients_with(model, &[], (x, y)).unwrap();
+        }
+        "apply" => {
+            assert!(step.apply(model, &of_copy).is_err());
+            step.apply(model, &gradients).unwrap();
+        }
+        "shift" | "restore" => {
+            assert!(step.shift(model, &of_copy, 1.0).is_err());
+            let before = step.shift(model, &gradients, 1.0).unwrap();
+            step.restore(model, before).unwrap();
+        }
+        "keep" => {
+            let kept = step.keep(model, x).unwrap();
+            let some = y.slice(regraft::ndarray::s![..2, ..]);
+            step.run(model, kept.batch(&[0, 1], &some).unwrap())
+                .unwrap();
+        }
+        "set" => step.set("factor", 2.0).unwrap(),
+        "optimizer_mut" => step.optimizer_mut().set_learning_rate(0.5).unwrap(),
+        "finish" => step.finish(model).unwrap(),
+        method => panic!("`TrainStep::{method}` takes `&mut self` and is not classified"),
+    }
 }
 
 fn model_of_another_seed() -> Model {
@@ -355,6 +409,7 @@ fn the_whole_surface_leaves_frozen_bytes_alone() {
         ("Model", "fit"),
         ("Model", "load_checkpoint"),
         ("Context", "stop"),
+        ("TrainStep", "apply"),
     ] {
         let known = (known.0.to_string(), known.1.to_string());
         assert!(surface.contains(&known), "{known:?} is not found");

@@ -12,6 +12,7 @@ mod fitting;
 mod freezing_states;
 mod frozen_door;
 mod integers;
+mod loops;
 mod lora;
 mod masks;
 mod metrics;

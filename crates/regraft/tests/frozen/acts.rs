@@ -7,8 +7,8 @@ use regraft::callbacks::{EarlyStopping, ModelCheckpoint, ReduceLROnPlateau};
 use regraft::layers::{Dense, LayerExt, layers};
 use regraft::optimizers::{Adam, AdamW, Optimizer, RMSprop, SGD};
 use regraft::{Callback, Context, Data, FeatureCache, Fit, Freezing, IntoData, Model, Verbosity};
-use regraft_autograd::{DataType, Feed, Graph, Program, Run, Shape, Var};
-use regraft_layers::{Mode, WeightKind};
+use regraft_autograd::Var;
+use regraft_layers::WeightKind;
 
 use crate::masks::{self, Bytes, Mask};
 use crate::models::{Head, Plan, Samples, Values, registry};
@@ -24,8 +24,8 @@ pub enum Act {
         /// What the callback changes before the second epoch, if it is one that does.
         change: (usize, Freezing),
     },
-    /// A step of one's own: gradients of the graph, applied with `set_weight`.
-    Step,
+    /// A loop of one's own, by one of the ways that `train_step` offers.
+    Loop(usize),
     Set(usize, Freezing),
     Freeze(usize),
     Unfreeze(usize),
@@ -54,7 +54,7 @@ pub fn act() -> impl Strategy<Value = Act> {
     });
     prop_oneof![
         5 => fit,
-        1 => Just(Act::Step),
+        2 => (0_usize..256).prop_map(Act::Loop),
         2 => (0_usize..256, masks::state()).prop_map(|(target, state)| Act::Set(target, state)),
         1 => (0_usize..256).prop_map(Act::Freeze),
         1 => (0_usize..256).prop_map(Act::Unfreeze),
@@ -134,8 +134,8 @@ impl Sequence<'_> {
         let what = format!("{act:?}");
         match act {
             Act::Fit { .. } => self.fit(act, &before),
-            Act::Step => {
-                self.step();
+            Act::Loop(number) => {
+                self.own_loop(*number);
                 before.assert_frozen(&self.model, &self.mask, &what);
             }
             Act::Set(target, state) => {
@@ -301,46 +301,67 @@ impl Sequence<'_> {
         }
     }
 
-    /// Plain gradient descent, written with what the crates offer.
-    fn step(&mut self) {
-        let graph = Graph::new();
-        let input = |values: &Values| match values {
-            Values::Floats(x) => graph.input("", Shape::batch_of(&x.shape()[1..]), DataType::F32),
-            Values::Integers(x) => graph.input("", Shape::batch_of(&x.shape()[1..]), DataType::I32),
-        };
-        let x: Vec<Var<'_>> = self.samples.inputs.iter().map(input).collect();
-        let y: Vec<Var<'_>> = self.samples.targets.iter().map(input).collect();
-        let (outputs, emission) = self.model.emit(&graph, &x, Mode::Training).unwrap();
-        let losses = self.plan.losses();
-        let parts = losses.iter().zip(&y).zip(&outputs);
-        let parts = parts.map(|((loss, y), output)| loss.apply(*y, *output, None));
-        let loss = parts.reduce(|a, b| a + b).unwrap();
-        let vars: Vec<Var<'_>> = emission.trainable.iter().map(|(_, var)| *var).collect();
-        let mut wanted = graph.grad(loss, &vars).unwrap();
-        wanted.extend(emission.updates.iter().map(|(_, var)| *var));
-        let mut program = Program::compile(&graph, &wanted).unwrap().workspace();
-        let arrays = self.samples.inputs.iter().chain(&self.samples.targets);
-        let feeds: Vec<Feed<'_>> = arrays
-            .map(|values| match values {
-                Values::Floats(x) => Feed::F32(x.as_slice().unwrap()),
-                Values::Integers(x) => Feed::I32(x.as_slice().unwrap()),
+    /// Steps of one's own, of all that is trained or of one layer, whole, in parts, or on what was kept; and
+    /// gradients of a copy in which everything is trained, which must be refused or change nothing frozen.
+    fn own_loop(&mut self, number: usize) {
+        let possible = self.mask.trains_any(&self.model);
+        let (samples, losses) = (&self.samples, self.plan.losses());
+        let target = self.mask.target(number / 4);
+        let make = |model: &Model, only: bool| {
+            model.train_step(SGD::new(1e-2).momentum(0.9), |step| {
+                let outputs = step.outputs();
+                let mut total = None;
+                for (index, (loss, y)) in losses.iter().zip(&samples.targets).enumerate() {
+                    let name = format!("y{index}");
+                    let y = match y {
+                        Values::Floats(y) => step.feed(&name, &y.shape()[1..]),
+                        Values::Integers(y) => step.feed_classes(&name, &y.shape()[1..]),
+                    };
+                    let part = step.loss(loss.clone(), y, outputs[index]);
+                    total = Some(total.map_or(part, |total: Var<'_>| total + part));
+                }
+                if only {
+                    step.only(target.as_str())?;
+                }
+                Ok(total.unwrap())
             })
-            .collect();
-        let run = Run::default();
-        program.run(17, &feeds, self.model.weights(), run).unwrap();
-        let trained = emission.trainable.iter().map(|(id, _)| (*id, true));
-        let updated = emission.updates.iter().map(|(id, _)| (*id, false));
-        for (index, (id, by_gradient)) in trained.chain(updated).enumerate() {
-            let weight = self.model.weights().get(id).unwrap();
-            let (path, mut value) = (weight.path().to_string(), weight.value().clone());
-            for (value, new) in value.as_mut_slice().iter_mut().zip(program.output(index)) {
-                *value = if by_gradient {
-                    *value - 0.01 * new
-                } else {
-                    *new
-                };
+        };
+        let whole = || [data(&samples.inputs), data(&samples.targets)].concat();
+        let mut copy = self.model.clone();
+        copy.set_freezing(.., Freezing::Trainable).unwrap();
+        let of_copy = make(&copy, false).and_then(|mut step| step.gradients(&copy, whole()));
+        let mut step = match make(&self.model, number % 4 == 3) {
+            Ok(step) => step,
+            Err(error) => {
+                assert!(!possible || number % 4 == 3, "{error}");
+                return;
             }
-            self.model.set_weight(&path, value).unwrap();
+        };
+        let model = &mut self.model;
+        if let Ok(of_copy) = of_copy {
+            assert!(step.apply(model, &of_copy).is_err());
+            assert!(step.shift(model, &of_copy, 1.0).is_err());
+        }
+        match number % 4 {
+            1 => {
+                let gradients = step.gradients(model, whole()).unwrap();
+                let before = Bytes::of(model);
+                let values = step.shift(model, &gradients, 0.1).unwrap();
+                let sharp = step.gradients(model, whole()).unwrap();
+                step.restore(model, values).unwrap();
+                assert_eq!(Bytes::of(model), before);
+                step.apply(model, &sharp).unwrap();
+            }
+            2 => {
+                let kept = step.keep(model, data(&samples.inputs)).unwrap();
+                let rows: Vec<usize> = (0..17).collect();
+                let batch = kept.batch(&rows, data(&samples.targets)).unwrap();
+                step.run(model, batch).unwrap();
+            }
+            _ => {
+                step.run(model, whole()).unwrap();
+                step.finish(model).unwrap();
+            }
         }
     }
 
