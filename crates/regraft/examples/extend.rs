@@ -80,6 +80,8 @@ impl Loss for PseudoHuber {
 #[derive(Clone, Debug, Default)]
 struct LargestError(f64);
 
+impl Configured for LargestError {}
+
 impl Metric for LargestError {
     fn name(&self) -> &str {
         "largest_error"

@@ -7,7 +7,7 @@
 //! | an op with its gradient | [`Op`] | by [`Graph::apply`]; checked by [`gradcheck`] |
 //! | a loss | [`Configured`] and [`Loss`] | by [`LossFunction::new`] |
 //! | an activation, initializer, regularizer, constraint | [`Configured`] and [`ActivationFunction`], [`InitializerFunction`], [`RegularizerFunction`], [`ConstraintFunction`] | by [`Activation::new`], [`Initializer::new`], … |
-//! | a metric | [`Metric`] | in `compile`; as all of these opened from files once it is in a [`Registry`] |
+//! | a metric | [`Configured`] and [`Metric`] | in `compile`; as all of these opened from files once it is in a [`Registry`] |
 //! | a callback | [`Callback`] | in [`Fit::callback`](crate::Fit::callback) |
 //! | an update rule, a schedule | [`UpdateRule`], [`Schedule`] | by [`Optimizer::builder`]; a schedule where a learning rate is expected |
 //!

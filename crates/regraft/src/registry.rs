@@ -28,11 +28,14 @@ type Constructor<T> = Arc<dyn Fn(&Settings<'_>) -> Result<T, Detail> + Send + Sy
 ///
 /// ```
 /// use regraft::Registry;
+/// use regraft::extend::Configured;
 /// use regraft::metrics::{Batch, Metric, Result};
 ///
 /// /// How many samples there were.
 /// #[derive(Clone, Debug, Default)]
 /// struct Samples(usize);
+///
+/// impl Configured for Samples {}
 ///
 /// impl Metric for Samples {
 ///     fn name(&self) -> &str {

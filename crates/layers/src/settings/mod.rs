@@ -145,6 +145,11 @@ impl<'a> Settings<'a> {
         self.config.get(key).filter(|value| !value.is_null())
     }
 
+    /// Whether `key` is there and null, where that means something.
+    pub fn is_null(&self, key: &str) -> bool {
+        self.config.get(key).is_some_and(Value::is_null)
+    }
+
     /// The setting `key`, or nothing.
     ///
     /// # Errors

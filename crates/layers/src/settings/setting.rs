@@ -151,6 +151,7 @@ plain! {
         Value::Array(sizes) => sizes.iter().map(size).collect(),
         one => Some(vec![size(one)?]),
     }, |sizes| sizes.as_slice().into();
+    i64: "a whole number", Value::as_i64, |&value| value.into();
     usize: "a size", size, |&size| size.into();
     isize: "an axis", integer, |&axis| axis.into();
     i32: "a whole number", |value| value.as_i64()?.try_into().ok(), |&value| value.into();
@@ -161,6 +162,11 @@ plain! {
         Value::Array(axes) => axes.iter().map(integer).collect(),
         axis => Some(vec![integer(axis)?]),
     }, |axes| axes.as_slice().into();
+    // Numbers in a list, also as Keras writes an array.
+    Vec<f64>: "numbers", |value| {
+        let inner = value.get("config").and_then(|config| config.get("value"));
+        inner.unwrap_or(value).as_array()?.iter().map(Value::as_f64).collect()
+    }, |values| values.as_slice().into();
     // Sizes, some of which are those of the input.
     Vec<Option<usize>>: "sizes or null in a list", |value| {
         let one = |value: &Value| match value {

@@ -4,8 +4,10 @@ use regraft_layers::losses::Link;
 use regraft_tensor::Detail;
 use serde_json::{Map, Value};
 
-use super::settings::{Settings, exact, settings};
-use super::{Batch, Direction, Error, Metric, Result, Targets, WeightedMean, keras_class};
+use super::settings::{exact, settings};
+use super::{
+    Batch, Configured, Direction, Error, Metric, Result, Targets, WeightedMean, keras_class,
+};
 
 /// What the string `"accuracy"` means in Keras: the accuracy that suits shapes and targets.
 ///
@@ -62,11 +64,15 @@ impl BinaryAccuracy {
             threshold: exact(threshold),
         }
     }
+}
 
-    pub(super) fn from_settings(settings: &Settings<'_>) -> Result<Self> {
+impl regraft_layers::FromSettings for BinaryAccuracy {
+    fn from_settings(
+        settings: &regraft_layers::settings::Settings<'_>,
+    ) -> Result<Self, regraft_tensor::Detail> {
         Ok(BinaryAccuracy {
             mean: WeightedMean::default(),
-            threshold: settings.number("threshold")?.unwrap_or(0.5),
+            threshold: settings.get::<f64>("threshold")?.unwrap_or(0.5),
         })
     }
 }
@@ -82,8 +88,12 @@ impl CategoricalAccuracy {
     pub fn new() -> Self {
         Self::default()
     }
+}
 
-    pub(super) fn from_settings(_settings: &Settings<'_>) -> Result<Self> {
+impl regraft_layers::FromSettings for CategoricalAccuracy {
+    fn from_settings(
+        _settings: &regraft_layers::settings::Settings<'_>,
+    ) -> Result<Self, regraft_tensor::Detail> {
         Ok(Self::default())
     }
 }
@@ -93,8 +103,12 @@ impl SparseCategoricalAccuracy {
     pub fn new() -> Self {
         Self::default()
     }
+}
 
-    pub(super) fn from_settings(_settings: &Settings<'_>) -> Result<Self> {
+impl regraft_layers::FromSettings for SparseCategoricalAccuracy {
+    fn from_settings(
+        _settings: &regraft_layers::settings::Settings<'_>,
+    ) -> Result<Self, regraft_tensor::Detail> {
         Ok(Self::default())
     }
 }
@@ -223,7 +237,7 @@ macro_rules! accuracy_metric {
     };
 }
 
-accuracy_metric!(
+accuracy_metric! {
     Accuracy,
     "accuracy",
     |metric, batch| match batch.targets {
@@ -231,7 +245,6 @@ accuracy_metric!(
         Targets::Classes(_) => update_sparse(&mut metric.mean, "accuracy", batch),
         Targets::Values(_) => update_categorical(&mut metric.mean, "accuracy", batch),
     },
-    keras_class!("Accuracy");
 
     // Keras has it as a name alone; its class of that name tests for equality.
     fn serialize(&self) -> Value {
@@ -242,26 +255,15 @@ accuracy_metric!(
     fn takes_logits(&mut self, link: Link) -> bool {
         link == Link::Softmax
     }
-);
-accuracy_metric!(
-    BinaryAccuracy,
-    "binary_accuracy",
-    |metric, batch| {
-        let threshold = metric.threshold as f32;
-        update_binary(&mut metric.mean, "binary_accuracy", batch, threshold)
-    },
-    keras_class!("BinaryAccuracy");
-
-    fn config(&self) -> Map<String, Value> {
-        settings([("threshold", self.threshold.into())])
-    }
-);
+}
+accuracy_metric!(BinaryAccuracy, "binary_accuracy", |metric, batch| {
+    let threshold = metric.threshold as f32;
+    update_binary(&mut metric.mean, "binary_accuracy", batch, threshold)
+},);
 accuracy_metric!(
     CategoricalAccuracy,
     "categorical_accuracy",
     |metric, batch| update_categorical(&mut metric.mean, "categorical_accuracy", batch),
-    keras_class!("CategoricalAccuracy");
-
     // A softmax leaves the largest where it is.
     fn takes_logits(&mut self, link: Link) -> bool {
         link == Link::Softmax
@@ -271,13 +273,31 @@ accuracy_metric!(
     SparseCategoricalAccuracy,
     "sparse_categorical_accuracy",
     |metric, batch| update_sparse(&mut metric.mean, "sparse_categorical_accuracy", batch),
-    keras_class!("SparseCategoricalAccuracy");
-
     // A softmax leaves the largest where it is.
     fn takes_logits(&mut self, link: Link) -> bool {
         link == Link::Softmax
     }
 );
+
+impl Configured for Accuracy {
+    keras_class!("Accuracy");
+}
+
+impl Configured for BinaryAccuracy {
+    keras_class!("BinaryAccuracy");
+
+    fn config(&self) -> Map<String, Value> {
+        settings([("threshold", self.threshold.into())])
+    }
+}
+
+impl Configured for CategoricalAccuracy {
+    keras_class!("CategoricalAccuracy");
+}
+
+impl Configured for SparseCategoricalAccuracy {
+    keras_class!("SparseCategoricalAccuracy");
+}
 
 #[cfg(test)]
 mod tests {

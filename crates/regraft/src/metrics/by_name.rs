@@ -1,6 +1,7 @@
 //! Metrics by Keras' names, as in `metrics=["accuracy"]`: what they are computed from, the loss says.
 
 use regraft_layers::losses::Link;
+use regraft_tensor::Detail;
 use serde_json::{Map, Value};
 
 use super::known::{self, Known};
@@ -110,18 +111,6 @@ impl Metric for ByName {
         self.metric.direction()
     }
 
-    fn class_name(&self) -> &str {
-        self.metric.class_name()
-    }
-
-    fn module(&self) -> Option<&str> {
-        self.metric.module()
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        self.metric.config()
-    }
-
     fn serialize(&self) -> Value {
         match &self.wrapper {
             None => self.name.as_str().into(),
@@ -144,6 +133,20 @@ impl Metric for ByName {
         if let Ok(metric) = self.known.with(config) {
             self.metric = metric;
         }
+    }
+}
+
+impl Configured for ByName {
+    fn class(&self) -> Class<'_> {
+        self.metric.class()
+    }
+
+    fn config(&self) -> Map<String, Value> {
+        self.metric.config()
+    }
+
+    fn check(&self) -> Result<(), Detail> {
+        self.metric.check()
     }
 }
 

@@ -7,8 +7,8 @@ use regraft_tensor::Detail;
 use serde_json::{Map, Value};
 
 use super::accuracy::argmax;
-use super::settings::{Settings, settings};
-use super::{Batch, ClassReport, Direction, Error, Metric, Result, Targets};
+use super::settings::settings;
+use super::{Batch, ClassReport, Configured, Direction, Error, Metric, Result, Targets};
 
 /// Counts, weighted by sample, of how often each class (row) was predicted as each class (column).
 /// The result is the share on the diagonal, the accuracy.
@@ -50,16 +50,6 @@ impl ConfusionMatrix {
         ConfusionMatrix { names, counts }
     }
 
-    pub(super) fn from_settings(settings: &Settings<'_>) -> Result<Self> {
-        let wrong = || settings.wrong("names", "the names of the classes", "others");
-        let names = settings
-            .value("names")
-            .and_then(Value::as_array)
-            .ok_or_else(wrong)?;
-        let names: Option<Vec<&str>> = names.iter().map(Value::as_str).collect();
-        Ok(Self::with_names(names.ok_or_else(wrong)?))
-    }
-
     /// The names of the classes.
     pub fn names(&self) -> &[String] {
         &self.names
@@ -78,6 +68,26 @@ impl ConfusionMatrix {
     /// Precision, recall and F1 of every class.
     pub fn report(&self) -> ClassReport {
         ClassReport::new(&self.names, &self.counts)
+    }
+}
+
+impl regraft_layers::FromSettings for ConfusionMatrix {
+    fn from_settings(
+        settings: &regraft_layers::settings::Settings<'_>,
+    ) -> Result<Self, regraft_tensor::Detail> {
+        let wrong = || settings.wrong("names", "the names of the classes", &"others".into());
+        let names = settings
+            .value("names")
+            .and_then(Value::as_array)
+            .ok_or_else(wrong)?;
+        let names: Option<Vec<&str>> = names.iter().map(Value::as_str).collect();
+        Ok(Self::with_names(names.ok_or_else(wrong)?))
+    }
+}
+
+impl Configured for ConfusionMatrix {
+    fn config(&self) -> Map<String, Value> {
+        settings([("names", self.names.clone().into())])
     }
 }
 
@@ -133,10 +143,6 @@ impl Metric for ConfusionMatrix {
 
     fn direction(&self) -> Option<Direction> {
         Some(Direction::Up)
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        settings([("names", self.names.clone().into())])
     }
 }
 

@@ -4,8 +4,8 @@ use serde_json::{Map, Value};
 
 use super::along::Along;
 use super::regression::EPSILON;
-use super::settings::{Settings, settings};
-use super::{Batch, Direction, Metric, Result, WeightedMean, keras_class};
+use super::settings::settings;
+use super::{Batch, Direction, Metric, Result, WeightedMean};
 
 /// Means and variances of a row of targets and of predictions, and their covariance.
 struct Moments {
@@ -73,9 +73,13 @@ macro_rules! correlation {
                 self.axis = axis;
                 self
             }
+        }
 
-            pub(super) fn from_settings(settings: &Settings<'_>) -> Result<Self> {
-                Ok(Self::new().axis(settings.integer("axis")?.unwrap_or(-1)))
+        impl regraft_layers::FromSettings for $name {
+            fn from_settings(
+                settings: &regraft_layers::settings::Settings<'_>,
+            ) -> Result<Self, regraft_tensor::Detail> {
+                Ok(Self::new().axis(settings.get::<i64>("axis")?.unwrap_or(-1)))
             }
         }
 
@@ -107,8 +111,10 @@ macro_rules! correlation {
             fn direction(&self) -> Option<Direction> {
                 Some(Direction::Up)
             }
+        }
 
-            keras_class!($class);
+        impl regraft_layers::Configured for $name {
+            $crate::metrics::keras_class!($class);
 
             fn config(&self) -> Map<String, Value> {
                 settings([("axis", self.axis.into())])

@@ -2,11 +2,12 @@
 //! precision and recall are made of. After
 //! <https://keras.io/api/metrics/classification_metrics/>.
 
+use regraft_layers::settings::Settings;
 use regraft_tensor::Detail;
 use serde_json::{Map, Value};
 
-use super::settings::{Settings, exact, settings};
-use super::{Batch, Error, Metric, Result, keras_class};
+use super::settings::{exact, settings};
+use super::{Batch, Error, Metric, Result};
 
 /// The four counts, weighted.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -77,11 +78,11 @@ impl ThresholdCounts {
     }
 
     /// From `thresholds` as Keras keeps them, and with `of_rows` from `top_k` and `class_id`.
-    pub fn from_settings(settings: &Settings<'_>, of_rows: bool) -> Result<Self> {
+    pub fn from_settings(settings: &Settings<'_>, of_rows: bool) -> Result<Self, Detail> {
         let single = |value: &Value| value.as_f64().map(|one| vec![one]);
         let given = match settings.value("thresholds") {
             Some(value) if single(value).is_some() => single(value),
-            _ => settings.numbers("thresholds")?,
+            _ => settings.get::<Vec<f64>>("thresholds")?,
         };
         let mut counts = match given {
             None => Self::default(),
@@ -92,8 +93,8 @@ impl ThresholdCounts {
         };
         counts.given = settings.value("thresholds").cloned().unwrap_or_default();
         if of_rows {
-            counts.top_k = settings.count("top_k")?;
-            counts.class_id = settings.count("class_id")?;
+            counts.top_k = settings.get::<usize>("top_k")?;
+            counts.class_id = settings.get::<usize>("class_id")?;
         }
         Ok(counts)
     }
@@ -205,8 +206,12 @@ macro_rules! count_metric {
                 let counts = ThresholdCounts::with_thresholds($keras, thresholds)?;
                 Ok($name { counts })
             }
+        }
 
-            pub(super) fn from_settings(settings: &Settings<'_>) -> Result<Self> {
+        impl regraft_layers::FromSettings for $name {
+            fn from_settings(
+                settings: &regraft_layers::settings::Settings<'_>,
+            ) -> Result<Self, regraft_tensor::Detail> {
                 let counts = ThresholdCounts::from_settings(settings, false)?;
                 Ok($name { counts })
             }
@@ -232,8 +237,10 @@ macro_rules! count_metric {
             fn results(&self) -> Vec<f64> {
                 self.counts.each(|counts| counts.$field)
             }
+        }
 
-            keras_class!($class);
+        impl regraft_layers::Configured for $name {
+            $crate::metrics::keras_class!($class);
 
             fn config(&self) -> Map<String, Value> {
                 settings([("thresholds", self.counts.given())])

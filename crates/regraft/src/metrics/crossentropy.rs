@@ -3,12 +3,13 @@
 //! predicted probability, kept between `1e-7` and `1 − 1e-7`.
 
 use regraft_layers::losses::Link;
+use regraft_layers::settings::Settings;
 use regraft_tensor::Detail;
 use serde_json::{Map, Value, json};
 
 use super::along::Along;
 use super::regression::EPSILON;
-use super::settings::{Settings, settings};
+use super::settings::{last_axis, settings};
 use super::{Batch, Direction, Error, Metric, Result, Targets, WeightedMean, keras_class};
 
 /// The mean of `−t ln p − (1 − t) ln (1 − p)` over each row.
@@ -115,9 +116,9 @@ macro_rules! with_smoothing {
                 Ok(self)
             }
 
-            fn of(settings: &Settings<'_>) -> Result<Self> {
-                let made = Self::new().from_logits(settings.flag("from_logits", false)?);
-                made.label_smoothing(settings.number("label_smoothing")?.unwrap_or(0.0))
+            fn of(settings: &Settings<'_>) -> Result<Self, Detail> {
+                let made = Self::new().from_logits(settings.or::<bool>("from_logits", false)?);
+                Ok(made.label_smoothing(settings.or("label_smoothing", 0.0)?)?)
             }
         }
     };
@@ -131,9 +132,13 @@ with_smoothing!(
     "Takes `t (1 − s) + s / classes` for a target `t`."
 );
 
-impl BinaryCrossentropy {
-    pub(super) fn from_settings(settings: &Settings<'_>) -> Result<Self> {
-        settings.last_axis()?;
+impl BinaryCrossentropy {}
+
+impl regraft_layers::FromSettings for BinaryCrossentropy {
+    fn from_settings(
+        settings: &regraft_layers::settings::Settings<'_>,
+    ) -> Result<Self, regraft_tensor::Detail> {
+        last_axis(settings)?;
         Self::of(settings)
     }
 }
@@ -145,9 +150,13 @@ impl CategoricalCrossentropy {
         self.axis = axis;
         self
     }
+}
 
-    pub(super) fn from_settings(settings: &Settings<'_>) -> Result<Self> {
-        Ok(Self::of(settings)?.axis(settings.integer("axis")?.unwrap_or(-1)))
+impl regraft_layers::FromSettings for CategoricalCrossentropy {
+    fn from_settings(
+        settings: &regraft_layers::settings::Settings<'_>,
+    ) -> Result<Self, regraft_tensor::Detail> {
+        Ok(Self::of(settings)?.axis(settings.get::<i64>("axis")?.unwrap_or(-1)))
     }
 }
 
@@ -170,19 +179,6 @@ impl SparseCategoricalCrossentropy {
     pub fn ignore_class(mut self, class: i32) -> Self {
         self.ignore_class = Some(class);
         self
-    }
-
-    pub(super) fn from_settings(settings: &Settings<'_>) -> Result<Self> {
-        settings.last_axis()?;
-        let mut made = Self::new().from_logits(settings.flag("from_logits", false)?);
-        made.ignore_class = match settings.integer("ignore_class")? {
-            None => None,
-            Some(class) => {
-                let wrong = |_| settings.wrong("ignore_class", "a class number", class);
-                Some(i32::try_from(class).map_err(wrong)?)
-            }
-        };
-        Ok(made)
     }
 
     /// The batch with rows of the ignored class left out.
@@ -216,6 +212,17 @@ impl SparseCategoricalCrossentropy {
             self.mean.add_weights(batch);
         }
         Ok(())
+    }
+}
+
+impl regraft_layers::FromSettings for SparseCategoricalCrossentropy {
+    fn from_settings(
+        settings: &regraft_layers::settings::Settings<'_>,
+    ) -> Result<Self, regraft_tensor::Detail> {
+        last_axis(settings)?;
+        let mut made = Self::new().from_logits(settings.or::<bool>("from_logits", false)?);
+        made.ignore_class = settings.get("ignore_class")?;
+        Ok(made)
     }
 }
 
@@ -259,6 +266,13 @@ impl Metric for BinaryCrossentropy {
         Some(Direction::Down)
     }
 
+    fn takes_logits(&mut self, link: Link) -> bool {
+        self.from_logits = link == Link::Sigmoid;
+        self.from_logits
+    }
+}
+
+impl regraft_layers::Configured for BinaryCrossentropy {
     keras_class!("BinaryCrossentropy");
 
     fn config(&self) -> Map<String, Value> {
@@ -266,11 +280,6 @@ impl Metric for BinaryCrossentropy {
             ("from_logits", self.from_logits.into()),
             ("label_smoothing", self.label_smoothing.into()),
         ])
-    }
-
-    fn takes_logits(&mut self, link: Link) -> bool {
-        self.from_logits = link == Link::Sigmoid;
-        self.from_logits
     }
 }
 
@@ -325,6 +334,13 @@ impl Metric for CategoricalCrossentropy {
         Some(Direction::Down)
     }
 
+    fn takes_logits(&mut self, link: Link) -> bool {
+        self.from_logits = link == Link::Softmax;
+        self.from_logits
+    }
+}
+
+impl regraft_layers::Configured for CategoricalCrossentropy {
     keras_class!("CategoricalCrossentropy");
 
     fn config(&self) -> Map<String, Value> {
@@ -333,11 +349,6 @@ impl Metric for CategoricalCrossentropy {
             ("label_smoothing", self.label_smoothing.into()),
             ("axis", self.axis.into()),
         ])
-    }
-
-    fn takes_logits(&mut self, link: Link) -> bool {
-        self.from_logits = link == Link::Softmax;
-        self.from_logits
     }
 }
 
@@ -383,6 +394,13 @@ impl Metric for SparseCategoricalCrossentropy {
         Some(Direction::Down)
     }
 
+    fn takes_logits(&mut self, link: Link) -> bool {
+        self.from_logits = link == Link::Softmax;
+        self.from_logits
+    }
+}
+
+impl regraft_layers::Configured for SparseCategoricalCrossentropy {
     keras_class!("SparseCategoricalCrossentropy");
 
     fn config(&self) -> Map<String, Value> {
@@ -391,11 +409,6 @@ impl Metric for SparseCategoricalCrossentropy {
             ("ignore_class", json!(self.ignore_class)),
             ("axis", (-1).into()),
         ])
-    }
-
-    fn takes_logits(&mut self, link: Link) -> bool {
-        self.from_logits = link == Link::Softmax;
-        self.from_logits
     }
 }
 

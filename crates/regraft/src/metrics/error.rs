@@ -38,5 +38,11 @@ impl Error {
     }
 }
 
+impl From<Error> for Detail {
+    fn from(error: Error) -> Self {
+        error.into_detail()
+    }
+}
+
 /// A result of a metric.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,11 +1,12 @@
 //! The harmonic mean of precision and recall, per class or averaged. After
 //! <https://keras.io/api/metrics/classification_metrics/#f1score-class>.
 
+use regraft_layers::settings::Settings;
 use regraft_tensor::Detail;
 use serde_json::{Map, Value, json};
 
 use super::regression::EPSILON;
-use super::settings::{Settings, exact, settings};
+use super::settings::{exact, one_of, settings};
 use super::{Batch, Direction, Error, Metric, Result, keras_class};
 
 /// How the scores of the classes become one number.
@@ -49,8 +50,8 @@ const AVERAGES: [(Average, &str); 3] = [
     (Average::Weighted, "weighted"),
 ];
 
-fn average(settings: &Settings<'_>) -> Result<Average> {
-    Ok(settings.one_of("average", &AVERAGES)?.unwrap_or_default())
+fn average(settings: &Settings<'_>) -> Result<Average, Detail> {
+    Ok(one_of(settings, "average", &AVERAGES)?.unwrap_or_default())
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -107,14 +108,9 @@ impl FBetaScore {
         Ok(self)
     }
 
-    pub(super) fn from_settings(settings: &Settings<'_>) -> Result<Self> {
-        let beta = settings.number("beta")?.unwrap_or(1.0);
-        Self::new(average(settings)?, beta)?.with_settings(settings)
-    }
-
-    fn with_settings(self, settings: &Settings<'_>) -> Result<Self> {
-        match settings.number("threshold")? {
-            Some(threshold) => self.above(threshold),
+    fn with_settings(self, settings: &Settings<'_>) -> Result<Self, Detail> {
+        match settings.get::<f64>("threshold")? {
+            Some(threshold) => Ok(self.above(threshold)?),
             None => Ok(self),
         }
     }
@@ -134,14 +130,16 @@ impl FBetaScore {
     }
 }
 
-impl F1Score {
-    pub(super) fn from_settings(settings: &Settings<'_>) -> Result<Self> {
-        let inner = F1Score::new(average(settings)?).inner;
-        Ok(F1Score {
-            inner: inner.with_settings(settings)?,
-        })
+impl regraft_layers::FromSettings for FBetaScore {
+    fn from_settings(
+        settings: &regraft_layers::settings::Settings<'_>,
+    ) -> Result<Self, regraft_tensor::Detail> {
+        let beta = settings.get::<f64>("beta")?.unwrap_or(1.0);
+        Self::new(average(settings)?, beta)?.with_settings(settings)
     }
+}
 
+impl F1Score {
     /// With the mean over classes that `average` says.
     pub fn new(average: Average) -> Self {
         F1Score {
@@ -156,6 +154,17 @@ impl F1Score {
     pub fn with_threshold(self, threshold: f32) -> Result<Self> {
         Ok(F1Score {
             inner: self.inner.with_threshold(threshold)?,
+        })
+    }
+}
+
+impl regraft_layers::FromSettings for F1Score {
+    fn from_settings(
+        settings: &regraft_layers::settings::Settings<'_>,
+    ) -> Result<Self, regraft_tensor::Detail> {
+        let inner = F1Score::new(average(settings)?).inner;
+        Ok(F1Score {
+            inner: inner.with_settings(settings)?,
         })
     }
 }
@@ -248,7 +257,9 @@ impl Metric for FBetaScore {
     fn direction(&self) -> Option<Direction> {
         Some(Direction::Up)
     }
+}
 
+impl regraft_layers::Configured for FBetaScore {
     keras_class!("FBetaScore");
 
     fn config(&self) -> Map<String, Value> {
@@ -287,7 +298,9 @@ impl Metric for F1Score {
     fn direction(&self) -> Option<Direction> {
         self.inner.direction()
     }
+}
 
+impl regraft_layers::Configured for F1Score {
     keras_class!("F1Score");
 
     fn config(&self) -> Map<String, Value> {

@@ -1,8 +1,7 @@
 //! Margins that predictions miss. After <https://keras.io/api/metrics/hinge_metrics/>.
 
 use super::mean::mean_metric;
-use super::settings::Settings;
-use super::{Batch, Direction, Metric, Result, Targets, WeightedMean, keras_class};
+use super::{Batch, Direction, Metric, Result, Targets, WeightedMean};
 
 /// The mean of `max(1 − t p, 0)`. Targets are −1 and 1; if a batch has only 0 and 1, they are taken
 /// for −1 and 1.
@@ -65,8 +64,12 @@ macro_rules! hinge_metric {
             pub fn new() -> Self {
                 Self::default()
             }
+        }
 
-            pub(super) fn from_settings(_settings: &Settings<'_>) -> Result<Self> {
+        impl regraft_layers::FromSettings for $name {
+            fn from_settings(
+                _settings: &regraft_layers::settings::Settings<'_>,
+            ) -> Result<Self, regraft_tensor::Detail> {
                 Ok(Self::default())
             }
         }
@@ -95,8 +98,10 @@ macro_rules! hinge_metric {
             fn direction(&self) -> Option<Direction> {
                 Some(Direction::Down)
             }
+        }
 
-            keras_class!($class);
+        impl regraft_layers::Configured for $name {
+            $crate::metrics::keras_class!($class);
         }
     };
 }

@@ -2,13 +2,14 @@
 //! <https://keras.io/api/metrics/segmentation_metrics/>.
 
 use ndarray::Array2;
+use regraft_layers::settings::Settings;
 use regraft_tensor::Detail;
 use serde_json::{Map, Value, json};
 
 use super::accuracy::argmax;
 use super::regression::EPSILON;
-use super::settings::{Settings, exact, settings};
-use super::{Batch, Direction, Error, Metric, Result, Targets, keras_class};
+use super::settings::{exact, settings};
+use super::{Batch, Direction, Error, Metric, Result, Targets};
 
 /// What the five metrics have in common.
 #[derive(Clone, Debug)]
@@ -45,14 +46,14 @@ impl Overlap {
         })
     }
 
-    fn read(mut self, settings: &Settings<'_>) -> Result<Self> {
-        self.ignore_class = settings.integer("ignore_class")?;
+    fn read(mut self, settings: &Settings<'_>) -> Result<Self, Detail> {
+        self.ignore_class = settings.get::<i64>("ignore_class")?;
         if let Some(data_type) = settings.value("dtype").and_then(Value::as_str) {
             self.data_type = data_type.to_string();
         }
-        match settings.integer("axis")? {
+        match settings.get::<i64>("axis")? {
             None | Some(-1) => Ok(self),
-            Some(axis) => Err(settings.wrong("axis", "-1, the last axis", axis)),
+            Some(axis) => Err(settings.wrong("axis", "-1, the last axis", &axis.into())),
         }
     }
 
@@ -170,8 +171,10 @@ macro_rules! overlap_metric {
             fn direction(&self) -> Option<Direction> {
                 Some(Direction::Up)
             }
+        }
 
-            keras_class!($class);
+        impl regraft_layers::Configured for $name {
+            $crate::metrics::keras_class!($class);
 
             fn config(&self) -> Map<String, Value> {
                 let $metric = self;
@@ -239,20 +242,26 @@ impl IoU {
 
     settings_of_overlap!();
     sparse_targets!();
+}
 
-    pub(super) fn from_settings(settings: &Settings<'_>) -> Result<Self> {
+impl regraft_layers::FromSettings for IoU {
+    fn from_settings(
+        settings: &regraft_layers::settings::Settings<'_>,
+    ) -> Result<Self, regraft_tensor::Detail> {
         let targets = target_classes(settings)?;
-        let mut made = Self::new(settings.required_count("num_classes")?, &targets)?;
+        let mut made = Self::new(settings.required::<usize>("num_classes")?, &targets)?;
         made.overlap = made.overlap.read(settings)?;
         Ok(made
-            .sparse_y_true(settings.flag("sparse_y_true", true)?)
-            .sparse_y_pred(settings.flag("sparse_y_pred", true)?))
+            .sparse_y_true(settings.or::<bool>("sparse_y_true", true)?)
+            .sparse_y_pred(settings.or::<bool>("sparse_y_pred", true)?))
     }
 }
 
-fn target_classes(settings: &Settings<'_>) -> Result<Vec<usize>> {
-    let missing = || settings.wrong("target_class_ids", "class numbers", "none");
-    settings.counts("target_class_ids")?.ok_or_else(missing)
+fn target_classes(settings: &Settings<'_>) -> Result<Vec<usize>, Detail> {
+    let missing = || settings.wrong("target_class_ids", "class numbers", &Value::Null);
+    settings
+        .get::<Vec<usize>>("target_class_ids")?
+        .ok_or_else(missing)
 }
 
 overlap_metric!(IoU, "io_u", "IoU", |metric| settings([
@@ -285,13 +294,17 @@ impl MeanIoU {
 
     settings_of_overlap!();
     sparse_targets!();
+}
 
-    pub(super) fn from_settings(settings: &Settings<'_>) -> Result<Self> {
-        let mut made = Self::new(settings.required_count("num_classes")?)?;
+impl regraft_layers::FromSettings for MeanIoU {
+    fn from_settings(
+        settings: &regraft_layers::settings::Settings<'_>,
+    ) -> Result<Self, regraft_tensor::Detail> {
+        let mut made = Self::new(settings.required::<usize>("num_classes")?)?;
         made.overlap = made.overlap.read(settings)?;
         Ok(made
-            .sparse_y_true(settings.flag("sparse_y_true", true)?)
-            .sparse_y_pred(settings.flag("sparse_y_pred", true)?))
+            .sparse_y_true(settings.or::<bool>("sparse_y_true", true)?)
+            .sparse_y_pred(settings.or::<bool>("sparse_y_pred", true)?))
     }
 }
 
@@ -322,12 +335,16 @@ impl OneHotIoU {
     }
 
     settings_of_overlap!();
+}
 
-    pub(super) fn from_settings(settings: &Settings<'_>) -> Result<Self> {
+impl regraft_layers::FromSettings for OneHotIoU {
+    fn from_settings(
+        settings: &regraft_layers::settings::Settings<'_>,
+    ) -> Result<Self, regraft_tensor::Detail> {
         let targets = target_classes(settings)?;
-        let mut made = Self::new(settings.required_count("num_classes")?, &targets)?;
+        let mut made = Self::new(settings.required::<usize>("num_classes")?, &targets)?;
         made.overlap = made.overlap.read(settings)?;
-        Ok(made.sparse_y_pred(settings.flag("sparse_y_pred", false)?))
+        Ok(made.sparse_y_pred(settings.or::<bool>("sparse_y_pred", false)?))
     }
 }
 
@@ -358,11 +375,15 @@ impl OneHotMeanIoU {
     }
 
     settings_of_overlap!();
+}
 
-    pub(super) fn from_settings(settings: &Settings<'_>) -> Result<Self> {
-        let mut made = Self::new(settings.required_count("num_classes")?)?;
+impl regraft_layers::FromSettings for OneHotMeanIoU {
+    fn from_settings(
+        settings: &regraft_layers::settings::Settings<'_>,
+    ) -> Result<Self, regraft_tensor::Detail> {
+        let mut made = Self::new(settings.required::<usize>("num_classes")?)?;
         made.overlap = made.overlap.read(settings)?;
-        Ok(made.sparse_y_pred(settings.flag("sparse_y_pred", false)?))
+        Ok(made.sparse_y_pred(settings.or::<bool>("sparse_y_pred", false)?))
     }
 }
 
@@ -432,14 +453,18 @@ impl BinaryIoU {
         }
         Ok(())
     }
+}
 
-    pub(super) fn from_settings(settings: &Settings<'_>) -> Result<Self> {
+impl regraft_layers::FromSettings for BinaryIoU {
+    fn from_settings(
+        settings: &regraft_layers::settings::Settings<'_>,
+    ) -> Result<Self, regraft_tensor::Detail> {
         let mut made = Self::new();
-        if let Some(classes) = settings.counts("target_class_ids")? {
+        if let Some(classes) = settings.get::<Vec<usize>>("target_class_ids")? {
             made = made.target_class_ids(&classes)?;
         }
         made.overlap = made.overlap.read(settings)?;
-        made.threshold = settings.number("threshold")?.unwrap_or(0.5);
+        made.threshold = settings.get::<f64>("threshold")?.unwrap_or(0.5);
         Ok(made)
     }
 }

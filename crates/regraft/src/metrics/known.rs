@@ -1,10 +1,10 @@
 //! Keras' metrics: the class of each, the names it answers to, and how it is made from its settings.
 
-use regraft_layers::near;
+use regraft_layers::settings::Settings;
+use regraft_layers::{FromSettings, near};
 use regraft_tensor::Detail;
 use serde_json::Map;
 
-use super::settings::Settings;
 use super::*;
 
 /// One of Keras' metrics.
@@ -17,7 +17,7 @@ pub(super) struct Known {
     /// Whether it is about probabilities, and so is computed from them where it was given by name and
     /// the loss takes logits. An error of regression and a margin are about the outputs as they are.
     pub of_probabilities: bool,
-    pub make: fn(&Settings<'_>) -> Result<Box<dyn Metric>>,
+    pub make: fn(&Settings<'_>) -> Result<Box<dyn Metric>, Detail>,
 }
 
 macro_rules! known {
@@ -123,8 +123,14 @@ impl Known {
     /// With these settings.
     pub fn with(&self, config: &Map<String, serde_json::Value>) -> Result<Box<dyn Metric>> {
         let settings = Settings::new(self.class, config);
-        let metric = (self.make)(&settings)?;
-        settings.finish()?;
-        Ok(metric)
+        // What every metric has is read by whoever makes it.
+        settings.ignore(&["name", "dtype"]);
+        let make = || {
+            let metric = (self.make)(&settings)?;
+            settings.finish()?;
+            metric.check()?;
+            Ok(metric)
+        };
+        make().map_err(Error::Argument)
     }
 }

@@ -1,6 +1,5 @@
 //! Means over samples: the sum that most metrics keep.
 
-use super::settings::Settings;
 use super::{Batch, Metric, Result, keras_class};
 
 /// A weighted mean, summed in `f64`: `Σ weight · value / Σ weight`, and 0 while the weights sum to 0.
@@ -88,8 +87,12 @@ impl Mean {
     pub fn new() -> Self {
         Self::default()
     }
+}
 
-    pub(super) fn from_settings(_settings: &Settings<'_>) -> Result<Self> {
+impl regraft_layers::FromSettings for Mean {
+    fn from_settings(
+        _settings: &regraft_layers::settings::Settings<'_>,
+    ) -> Result<Self, regraft_tensor::Detail> {
         Ok(Self::default())
     }
 }
@@ -120,7 +123,9 @@ impl Metric for Mean {
     fn result(&self) -> f64 {
         self.mean.get()
     }
+}
 
+impl regraft_layers::Configured for Mean {
     keras_class!("Mean");
 }
 
@@ -135,8 +140,12 @@ impl Sum {
     pub fn new() -> Self {
         Self::default()
     }
+}
 
-    pub(super) fn from_settings(_settings: &Settings<'_>) -> Result<Self> {
+impl regraft_layers::FromSettings for Sum {
+    fn from_settings(
+        _settings: &regraft_layers::settings::Settings<'_>,
+    ) -> Result<Self, regraft_tensor::Detail> {
         Ok(Self::default())
     }
 }
@@ -163,7 +172,9 @@ impl Metric for Sum {
     fn result(&self) -> f64 {
         self.total
     }
+}
 
+impl regraft_layers::Configured for Sum {
     keras_class!("Sum");
 }
 
@@ -184,11 +195,13 @@ macro_rules! mean_metric {
             pub fn new() -> Self {
                 Self::default()
             }
+        }
 
-            pub(super) fn from_settings(
-                settings: &$crate::metrics::settings::Settings<'_>,
-            ) -> $crate::metrics::Result<Self> {
-                settings.last_axis()?;
+        impl regraft_layers::FromSettings for $name {
+            fn from_settings(
+                settings: &regraft_layers::settings::Settings<'_>,
+            ) -> Result<Self, regraft_tensor::Detail> {
+                $crate::metrics::settings::last_axis(settings)?;
                 Ok(Self::default())
             }
         }
@@ -220,7 +233,9 @@ macro_rules! mean_metric {
             fn direction(&self) -> Option<$crate::metrics::Direction> {
                 Some($crate::metrics::Direction::$direction)
             }
+        }
 
+        impl regraft_layers::Configured for $name {
             $crate::metrics::keras_class!($class);
         }
     };

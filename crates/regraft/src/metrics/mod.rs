@@ -7,6 +7,7 @@
 //! A metric of your own is a type with four methods:
 //!
 //! ```
+//! use regraft::extend::Configured;
 //! use regraft::metrics::{Batch, Metric, Result};
 //!
 //! /// The share of predictions within `0.1` of their target.
@@ -15,6 +16,8 @@
 //!     close: f64,
 //!     all: f64,
 //! }
+//!
+//! impl Configured for Close {}
 //!
 //! impl Metric for Close {
 //!     fn name(&self) -> &str {
@@ -69,7 +72,6 @@ mod settings;
 mod top_k;
 
 use std::any::Any;
-use std::fmt::Debug;
 
 pub(crate) use accuracy::argmax;
 pub use accuracy::{Accuracy, BinaryAccuracy, CategoricalAccuracy, SparseCategoricalAccuracy};
@@ -109,30 +111,30 @@ pub use sensitivity::{
 pub use top_k::{SparseTopKCategoricalAccuracy, TopKCategoricalAccuracy};
 
 use regraft_layers::losses::Link;
+use regraft_layers::{Class, Configured};
 use serde_json::{Map, Value, json};
 
 /// The class and the module of one of Keras' metrics.
 macro_rules! keras_class {
     ($class:literal) => {
-        fn class_name(&self) -> &str {
-            $class
-        }
-
-        fn module(&self) -> Option<&str> {
-            Some("keras.metrics")
+        fn class(&self) -> regraft_layers::Class<'_> {
+            regraft_layers::Class::new(concat!("keras.metrics.", $class))
         }
     };
 }
 use keras_class;
 
 /// Something measured over batches.
+///
+/// The class under which a file keeps it, and its settings, are those of [`Configured`]; of a metric of
+/// your own `registry.register_metric` brings it back.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a metric",
     label = "expected a metric, such as `metrics::Accuracy`",
     note = "a metric of your own implements `Metric`: name, reset, update and result; \
             a name such as \"accuracy\" becomes a metric with `metrics::by_name`"
 )]
-pub trait Metric: CloneMetric + Debug + Send + Sync + Any {
+pub trait Metric: Configured + CloneMetric + Any {
     /// The name it has in a history and a progress bar, in Keras' spelling (`"accuracy"`).
     fn name(&self) -> &str;
 
@@ -165,24 +167,6 @@ pub trait Metric: CloneMetric + Debug + Send + Sync + Any {
         None
     }
 
-    /// The class under which a file keeps it; for a metric of your own the name of its type, under
-    /// which `registry.register_metric` brings it back.
-    fn class_name(&self) -> &str {
-        let name = std::any::type_name::<Self>();
-        let name = name.split('<').next().unwrap_or(name);
-        name.rsplit("::").next().unwrap_or(name)
-    }
-
-    /// The Python module in which Keras finds that class; `None` for one that Keras does not have.
-    fn module(&self) -> Option<&str> {
-        None
-    }
-
-    /// The settings, with Keras' names.
-    fn config(&self) -> Map<String, Value> {
-        Map::new()
-    }
-
     /// As Keras keeps it in a file: the class with the name and the settings, or for one that was
     /// given by name that name alone. [`from_config`] reads it.
     fn serialize(&self) -> Value {
@@ -190,12 +174,13 @@ pub trait Metric: CloneMetric + Debug + Send + Sync + Any {
         config.insert("name".to_string(), self.name().into());
         config.insert("dtype".to_string(), "float32".into());
         config.extend(self.config());
-        let own = self.module().is_none().then(|| self.class_name());
+        let Class { name, module, .. } = self.class();
+        let known = !module.is_empty();
         json!({
-            "module": self.module(),
-            "class_name": self.class_name(),
+            "module": known.then_some(module),
+            "class_name": name,
             "config": config,
-            "registered_name": own,
+            "registered_name": (!known).then_some(name),
         })
     }
 

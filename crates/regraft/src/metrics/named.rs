@@ -1,6 +1,8 @@
 //! Another name for a metric, so that two of a kind can stand side by side.
 
 use regraft_layers::losses::Link;
+use regraft_layers::{Class, Configured};
+use regraft_tensor::Detail;
 use serde_json::{Map, Value};
 
 use super::{Batch, Direction, Metric, Result};
@@ -56,24 +58,26 @@ impl<M: Metric + Clone> Metric for Named<M> {
         self.metric.direction()
     }
 
-    fn class_name(&self) -> &str {
-        self.metric.class_name()
-    }
-
-    fn module(&self) -> Option<&str> {
-        self.metric.module()
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        self.metric.config()
-    }
-
     fn inner(&self) -> Option<&dyn Metric> {
         Some(&self.metric)
     }
 
     fn follow(&mut self, link: Option<Link>) {
         self.metric.follow(link);
+    }
+}
+
+impl<M: Metric + Clone> Configured for Named<M> {
+    fn class(&self) -> Class<'_> {
+        self.metric.class()
+    }
+
+    fn config(&self) -> Map<String, Value> {
+        self.metric.config()
+    }
+
+    fn check(&self) -> Result<(), Detail> {
+        self.metric.check()
     }
 }
 
@@ -106,18 +110,6 @@ impl Metric for Box<dyn Metric> {
         (**self).direction()
     }
 
-    fn class_name(&self) -> &str {
-        (**self).class_name()
-    }
-
-    fn module(&self) -> Option<&str> {
-        (**self).module()
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        (**self).config()
-    }
-
     fn serialize(&self) -> Value {
         (**self).serialize()
     }
@@ -132,6 +124,20 @@ impl Metric for Box<dyn Metric> {
 
     fn takes_logits(&mut self, link: Link) -> bool {
         (**self).takes_logits(link)
+    }
+}
+
+impl Configured for Box<dyn Metric> {
+    fn class(&self) -> Class<'_> {
+        (**self).class()
+    }
+
+    fn config(&self) -> Map<String, Value> {
+        (**self).config()
+    }
+
+    fn check(&self) -> Result<(), Detail> {
+        (**self).check()
     }
 }
 
@@ -168,18 +174,6 @@ impl Metric for AsRead {
         self.metric.direction()
     }
 
-    fn class_name(&self) -> &str {
-        self.metric.class_name()
-    }
-
-    fn module(&self) -> Option<&str> {
-        self.metric.module()
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        self.metric.config()
-    }
-
     fn serialize(&self) -> Value {
         let mut serialized = self.metric.serialize();
         if let Some(config) = serialized["config"].as_object_mut() {
@@ -193,5 +187,19 @@ impl Metric for AsRead {
 
     fn inner(&self) -> Option<&dyn Metric> {
         Some(&*self.metric)
+    }
+}
+
+impl Configured for AsRead {
+    fn class(&self) -> Class<'_> {
+        self.metric.class()
+    }
+
+    fn config(&self) -> Map<String, Value> {
+        self.metric.config()
+    }
+
+    fn check(&self) -> Result<(), Detail> {
+        self.metric.check()
     }
 }

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::counts::{Counts, ThresholdCounts, share};
-use super::settings::{Settings, settings};
-use super::{Batch, Direction, Metric, Result, keras_class};
+use super::settings::settings;
+use super::{Batch, Direction, Metric, Result};
 
 macro_rules! ratio_metric {
     ($(#[$attribute:meta])* $name:ident, $keras:literal, $class:literal, |$counts:ident| $ratio:expr) => {
@@ -50,13 +50,17 @@ macro_rules! ratio_metric {
                 self
             }
 
-            pub(super) fn from_settings(settings: &Settings<'_>) -> Result<Self> {
-                let counts = ThresholdCounts::from_settings(settings, true)?;
-                Ok($name { counts })
-            }
-
             fn ratio($counts: &Counts) -> f64 {
                 $ratio
+            }
+        }
+
+        impl regraft_layers::FromSettings for $name {
+            fn from_settings(
+                settings: &regraft_layers::settings::Settings<'_>,
+            ) -> Result<Self, regraft_tensor::Detail> {
+                let counts = ThresholdCounts::from_settings(settings, true)?;
+                Ok($name { counts })
             }
         }
 
@@ -84,8 +88,10 @@ macro_rules! ratio_metric {
             fn direction(&self) -> Option<Direction> {
                 Some(Direction::Up)
             }
+        }
 
-            keras_class!($class);
+        impl regraft_layers::Configured for $name {
+            $crate::metrics::keras_class!($class);
 
             fn config(&self) -> Map<String, Value> {
                 settings([

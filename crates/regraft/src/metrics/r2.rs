@@ -4,7 +4,7 @@
 use regraft_tensor::Detail;
 use serde_json::{Map, Value, json};
 
-use super::settings::{Settings, settings};
+use super::settings::{one_of, settings};
 use super::{Batch, Direction, Error, Metric, Result, keras_class};
 
 /// How the scores of several outputs become one number.
@@ -72,26 +72,28 @@ impl R2Score {
         self
     }
 
-    pub(super) fn from_settings(settings: &Settings<'_>) -> Result<Self> {
-        // Absent is not the same as null here.
-        let aggregation = match settings.is_null("class_aggregation") {
-            true => Aggregation::None,
-            false => settings
-                .one_of("class_aggregation", &AGGREGATIONS)?
-                .unwrap_or_default(),
-        };
-        let regressors = settings.count("num_regressors")?.unwrap_or(0);
-        Ok(R2Score::new()
-            .aggregation(aggregation)
-            .num_regressors(regressors))
-    }
-
     fn adjusted(&self, score: f64) -> f64 {
         let (n, p) = (self.count as f64, self.num_regressors as f64);
         if self.num_regressors == 0 || p >= n - 1.0 {
             return score;
         }
         1.0 - (1.0 - score) * (n - 1.0) / (n - p - 1.0)
+    }
+}
+
+impl regraft_layers::FromSettings for R2Score {
+    fn from_settings(
+        settings: &regraft_layers::settings::Settings<'_>,
+    ) -> Result<Self, regraft_tensor::Detail> {
+        // Absent is not the same as null here.
+        let aggregation = match settings.is_null("class_aggregation") {
+            true => Aggregation::None,
+            false => one_of(settings, "class_aggregation", &AGGREGATIONS)?.unwrap_or_default(),
+        };
+        let regressors = settings.get::<usize>("num_regressors")?.unwrap_or(0);
+        Ok(R2Score::new()
+            .aggregation(aggregation)
+            .num_regressors(regressors))
     }
 }
 
@@ -187,7 +189,9 @@ impl Metric for R2Score {
     fn direction(&self) -> Option<Direction> {
         Some(Direction::Up)
     }
+}
 
+impl regraft_layers::Configured for R2Score {
     keras_class!("R2Score");
 
     fn config(&self) -> Map<String, Value> {

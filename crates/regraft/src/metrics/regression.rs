@@ -3,7 +3,6 @@
 //! <https://keras.io/api/metrics/regression_metrics/>.
 
 use super::mean::mean_metric;
-use super::settings::Settings;
 use super::{Batch, Direction, Metric, Result, WeightedMean, keras_class};
 
 /// Keras' `epsilon()`: what stands in for zero in divisors and logarithms.
@@ -85,8 +84,12 @@ impl RootMeanSquaredError {
     pub fn new() -> Self {
         Self::default()
     }
+}
 
-    pub(super) fn from_settings(_settings: &Settings<'_>) -> Result<Self> {
+impl regraft_layers::FromSettings for RootMeanSquaredError {
+    fn from_settings(
+        _settings: &regraft_layers::settings::Settings<'_>,
+    ) -> Result<Self, regraft_tensor::Detail> {
         Ok(Self::default())
     }
 }
@@ -114,7 +117,9 @@ impl Metric for RootMeanSquaredError {
     fn direction(&self) -> Option<Direction> {
         Some(Direction::Down)
     }
+}
 
+impl regraft_layers::Configured for RootMeanSquaredError {
     keras_class!("RootMeanSquaredError");
 }
 

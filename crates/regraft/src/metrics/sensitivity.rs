@@ -5,8 +5,8 @@ use regraft_tensor::Detail;
 use serde_json::{Map, Value, json};
 
 use super::counts::{Counts, share};
-use super::settings::{Settings, settings};
-use super::{Auc, Batch, Direction, Error, Metric, Result, Targets, keras_class};
+use super::settings::settings;
+use super::{Auc, Batch, Direction, Error, Metric, Result, Targets};
 
 /// Counts at the thresholds of all predictions, or of those of one class.
 #[derive(Clone, Debug)]
@@ -138,11 +138,15 @@ macro_rules! at_least {
                 self.at.class_id = Some(class);
                 self
             }
+        }
 
-            pub(super) fn from_settings(settings: &Settings<'_>) -> Result<Self> {
-                let mut made = Self::new(settings.required_number($setting)?)?;
-                made.at.class_id = settings.count("class_id")?;
-                made.num_thresholds(settings.count("num_thresholds")?.unwrap_or(200))
+        impl regraft_layers::FromSettings for $name {
+            fn from_settings(
+                settings: &regraft_layers::settings::Settings<'_>,
+            ) -> Result<Self, regraft_tensor::Detail> {
+                let mut made = Self::new(settings.required::<f64>($setting)?)?;
+                made.at.class_id = settings.get::<usize>("class_id")?;
+                Ok(made.num_thresholds(settings.or("num_thresholds", 200)?)?)
             }
         }
 
@@ -166,8 +170,10 @@ macro_rules! at_least {
             fn direction(&self) -> Option<Direction> {
                 Some(Direction::Up)
             }
+        }
 
-            keras_class!($class);
+        impl regraft_layers::Configured for $name {
+            $crate::metrics::keras_class!($class);
 
             fn config(&self) -> Map<String, Value> {
                 settings([

@@ -4,7 +4,7 @@ use regraft_tensor::Detail;
 use serde_json::{Map, Value};
 
 use super::accuracy::argmax;
-use super::settings::{Settings, settings};
+use super::settings::settings;
 use super::{Batch, Direction, Error, Metric, Result, Targets, WeightedMean, keras_class};
 
 /// The share of rows whose target class is among the `k` largest predictions. Targets are one-hot
@@ -60,9 +60,13 @@ impl TopKCategoricalAccuracy {
             k,
         }
     }
+}
 
-    pub(super) fn from_settings(settings: &Settings<'_>) -> Result<Self> {
-        Ok(Self::with_k(settings.count("k")?.unwrap_or(5)))
+impl regraft_layers::FromSettings for TopKCategoricalAccuracy {
+    fn from_settings(
+        settings: &regraft_layers::settings::Settings<'_>,
+    ) -> Result<Self, regraft_tensor::Detail> {
+        Ok(Self::with_k(settings.get::<usize>("k")?.unwrap_or(5)))
     }
 }
 
@@ -88,10 +92,14 @@ impl SparseTopKCategoricalAccuracy {
         self.from_sorted_ids = from_sorted_ids;
         self
     }
+}
 
-    pub(super) fn from_settings(settings: &Settings<'_>) -> Result<Self> {
-        let metric = Self::with_k(settings.count("k")?.unwrap_or(5));
-        Ok(metric.from_sorted_ids(settings.flag("from_sorted_ids", false)?))
+impl regraft_layers::FromSettings for SparseTopKCategoricalAccuracy {
+    fn from_settings(
+        settings: &regraft_layers::settings::Settings<'_>,
+    ) -> Result<Self, regraft_tensor::Detail> {
+        let metric = Self::with_k(settings.get::<usize>("k")?.unwrap_or(5));
+        Ok(metric.from_sorted_ids(settings.or::<bool>("from_sorted_ids", false)?))
     }
 }
 
@@ -154,7 +162,9 @@ impl Metric for TopKCategoricalAccuracy {
     fn direction(&self) -> Option<Direction> {
         Some(Direction::Up)
     }
+}
 
+impl regraft_layers::Configured for TopKCategoricalAccuracy {
     keras_class!("TopKCategoricalAccuracy");
 
     fn config(&self) -> Map<String, Value> {
@@ -193,7 +203,9 @@ impl Metric for SparseTopKCategoricalAccuracy {
     fn direction(&self) -> Option<Direction> {
         Some(Direction::Up)
     }
+}
 
+impl regraft_layers::Configured for SparseTopKCategoricalAccuracy {
     keras_class!("SparseTopKCategoricalAccuracy");
 
     fn config(&self) -> Map<String, Value> {

@@ -77,7 +77,7 @@ impl CompiledMetrics {
     /// As Keras stores them: a list, or of several outputs a list for each. Those that Keras does not
     /// have are left out unless `all` are asked for.
     pub fn config(&self, outputs: usize, all: bool) -> Value {
-        let known = |one: &&CompiledMetric| all || one.metric.module().is_some();
+        let known = |one: &&CompiledMetric| all || !one.metric.class().module.is_empty();
         let list = || self.list.iter().enumerate();
         if outputs < 2 || self.list.is_empty() {
             let list = list().map(|(_, one)| one);
@@ -98,7 +98,7 @@ impl CompiledMetrics {
 
     /// Whether there is one that Keras does not have.
     pub fn has_own(&self) -> bool {
-        self.iter().any(|metric| metric.module().is_none())
+        self.iter().any(|metric| metric.class().module.is_empty())
     }
 
     /// What [`config`](Self::config) and Keras write: a name or a class, a list, a list for each output,

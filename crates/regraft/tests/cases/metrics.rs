@@ -240,6 +240,12 @@ struct Samples {
     seen: usize,
 }
 
+impl Configured for Samples {
+    fn config(&self) -> Map<String, Value> {
+        Map::from_iter([("from".to_string(), self.from.into())])
+    }
+}
+
 impl Metric for Samples {
     fn name(&self) -> &str {
         "samples"
@@ -253,9 +259,6 @@ impl Metric for Samples {
     }
     fn result(&self) -> f64 {
         self.from + self.seen as f64
-    }
-    fn config(&self) -> Map<String, Value> {
-        Map::from_iter([("from".to_string(), self.from.into())])
     }
 }
 

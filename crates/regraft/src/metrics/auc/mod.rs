@@ -12,7 +12,7 @@ pub use curve::{Curve, Summation};
 
 use super::counts::Counts;
 use super::probabilities::sigmoid;
-use super::settings::{Settings, exact, settings};
+use super::settings::{exact, one_of, settings};
 use super::{Batch, Direction, Error, Metric, Result, keras_class};
 
 /// The approximate area under a curve: 200 thresholds, receiver operating characteristic and
@@ -150,28 +150,6 @@ impl Auc {
         }
     }
 
-    pub(super) fn from_settings(settings: &Settings<'_>) -> Result<Self> {
-        let made = Auc::new()
-            .curve(settings.one_of("curve", &CURVES)?.unwrap_or_default())
-            .summation(
-                settings
-                    .one_of("summation_method", &SUMMATIONS)?
-                    .unwrap_or_default(),
-            )
-            .multi_label(settings.flag("multi_label", false)?)
-            .from_logits(settings.flag("from_logits", false)?);
-        // What is given counts, as in Keras.
-        let count = settings.count("num_thresholds")?;
-        let mut made = match (settings.numbers("thresholds")?, count) {
-            (Some(thresholds), _) => made.between(thresholds)?,
-            (None, Some(count)) => made.num_thresholds(count)?,
-            (None, None) => made,
-        };
-        made.num_labels = settings.count("num_labels")?;
-        made.label_weights = settings.numbers("label_weights")?;
-        Ok(made)
-    }
-
     /// Whether each column of the predictions is a label of its own: the areas are then computed
     /// apart and averaged. Otherwise all predictions make one curve.
     #[must_use]
@@ -224,6 +202,28 @@ impl Auc {
             at.true_negatives = negatives - at.false_positives;
         }
         counts
+    }
+}
+
+impl regraft_layers::FromSettings for Auc {
+    fn from_settings(
+        settings: &regraft_layers::settings::Settings<'_>,
+    ) -> Result<Self, regraft_tensor::Detail> {
+        let made = Auc::new()
+            .curve(one_of(settings, "curve", &CURVES)?.unwrap_or_default())
+            .summation(one_of(settings, "summation_method", &SUMMATIONS)?.unwrap_or_default())
+            .multi_label(settings.or::<bool>("multi_label", false)?)
+            .from_logits(settings.or::<bool>("from_logits", false)?);
+        // What is given counts, as in Keras.
+        let count = settings.get::<usize>("num_thresholds")?;
+        let mut made = match (settings.get::<Vec<f64>>("thresholds")?, count) {
+            (Some(thresholds), _) => made.between(thresholds)?,
+            (None, Some(count)) => made.num_thresholds(count)?,
+            (None, None) => made,
+        };
+        made.num_labels = settings.get::<usize>("num_labels")?;
+        made.label_weights = settings.get::<Vec<f64>>("label_weights")?;
+        Ok(made)
     }
 }
 
@@ -321,7 +321,9 @@ impl Metric for Auc {
     fn direction(&self) -> Option<Direction> {
         Some(Direction::Up)
     }
+}
 
+impl regraft_layers::Configured for Auc {
     keras_class!("AUC");
 
     fn config(&self) -> Map<String, Value> {
