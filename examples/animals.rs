@@ -90,7 +90,7 @@ fn main() -> Result<()> {
     let picked = pick_per_class(&pool.labels, 20, 0)?;
     let few = pool.pick(&picked);
     let head = new_head(&pretrained[0])?;
-    let mut model = Model::from(backbone.with_head(head)?);
+    let mut model = backbone.with_head(head)?;
     compile(&mut model, 1e-3)?;
     println!("{}", trained(&model));
     let fit = || Fit::new().seed(1).verbosity(Verbosity::Silent);

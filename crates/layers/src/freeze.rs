@@ -202,7 +202,7 @@ mod tests {
             BatchNormalization::new().named("n"),
             Dense::new(2).named("b"),
         ];
-        Sequential::new(layers).unwrap().into()
+        Sequential::new(layers).unwrap()
     }
 
     /// The weights that are variables of the graph, and the states that get new values.
@@ -327,11 +327,11 @@ mod tests {
         assert_eq!(trained(&model.clone()), expected);
         assert_eq!(trained(&model.cut_at("b").unwrap()), expected);
         let nested = layers![Input::new([3]), model.clone().named("base"), Dense::new(1)];
-        let nested: Model = Sequential::new(nested).unwrap().into();
+        let nested = Sequential::new(nested).unwrap();
         let within = expected.map(|path| format!("base/{path}"));
         assert_eq!(trained(&nested)[..4], within);
         let frozen = layers![Input::new([3]), model.clone().named("base").frozen()];
-        let frozen: Model = Sequential::new(frozen).unwrap().into();
+        let frozen = Sequential::new(frozen).unwrap();
         assert!(trained(&frozen).is_empty());
         // A layer in several places has one state.
         let twice = layers![
@@ -339,7 +339,7 @@ mod tests {
             Dense::new(3).named("a"),
             model.named("base")
         ];
-        let mut twice: Model = Sequential::new(twice).unwrap().into();
+        let mut twice = Sequential::new(twice).unwrap();
         twice.share_layers(&["a", "base/a"]).unwrap();
         twice.freeze("base/a/kernel").unwrap();
         let of = |path: &str| twice.get_layer(path).unwrap().trainable_weights().len();

@@ -139,7 +139,7 @@ mod tests {
 
     fn model() -> Model {
         let layers = layers![Input::new([2]), Dense::new(2), Dense::new(1)];
-        Sequential::with_seed(layers, 3).unwrap().into()
+        Sequential::with_seed(layers, 3).unwrap()
     }
 
     /// The sum of the penalties.
@@ -192,8 +192,7 @@ mod tests {
         assert!(layer["kernel_regularizer"].is_null(), "{layer}");
         // Another model has other weights.
         let other = L2SP::towards(&super::tests::model(), 1.0);
-        let mut named =
-            Model::from(Sequential::new(layers![Input::new([2]), Dense::new(2)]).unwrap());
+        let mut named = Sequential::new(layers![Input::new([2]), Dense::new(2)]).unwrap();
         assert!(named.set_regularizer("dense/kernel", other).is_ok());
         let layers = layers![
             Input::new([2]),

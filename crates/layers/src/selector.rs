@@ -555,7 +555,7 @@ mod tests {
         ];
         let base = crate::Sequential::new(base).unwrap().named("base");
         let stack = crate::layers![crate::Input::new([2]), crate::Dense::new(2), base];
-        crate::Sequential::new(stack).unwrap().into()
+        crate::Sequential::new(stack).unwrap()
     }
 
     #[test]

@@ -14,7 +14,7 @@ fn transfer_model() -> Model {
     ])
     .unwrap();
     let stack = layers![base.named("base"), Dense::new(2).named("head")];
-    Sequential::new(stack).unwrap().into()
+    Sequential::new(stack).unwrap()
 }
 
 /// The paths of the weights that a training step would train, and of those it would update.

@@ -431,7 +431,7 @@ fn any_model() -> impl Strategy<Value = Model> {
             specs.push(Sequential::new(nested).unwrap().named("base"));
         }
         specs.extend(with_states(outer));
-        let mut model: Model = Sequential::new(specs).unwrap().into();
+        let mut model = Sequential::new(specs).unwrap();
         let paths: Vec<String> = model.weights().iter().map(|it| it.path().into()).collect();
         for (number, freezing) in weights.into_iter().filter(|_| !paths.is_empty()) {
             let weight = Selector::weights(&paths[number % paths.len()]);

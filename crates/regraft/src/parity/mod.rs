@@ -310,7 +310,7 @@ mod tests {
             Dense::new(3).named("c")
         ];
         let whole = regraft_layers::Sequential::with_seed(whole, 2).unwrap();
-        regraft_layers::Model::from(whole).into()
+        whole.into()
     }
 
     fn input() -> Tensor {

@@ -125,9 +125,7 @@ fn pixels(samples: usize) -> Tensor {
 }
 
 fn alone(layer: LayerSpec) -> Model {
-    Sequential::new(vec![Input::new([8, 7, 3]).into(), layer])
-        .unwrap()
-        .into()
+    Sequential::new(vec![Input::new([8, 7, 3]).into(), layer]).unwrap()
 }
 
 #[test]
@@ -172,9 +170,7 @@ fn a_layer_that_is_named_by_its_seed_draws_the_same_wherever_it_stands() {
     let first = alone(flip().into());
     let input = Input::new([8, 7, 3]);
     let nothing = RandomContrast::new((0.0, 0.0)).value_range(-1e6, 1e6);
-    let second: Model = Sequential::new(layers![input, nothing, flip()])
-        .unwrap()
-        .into();
+    let second: Model = Sequential::new(layers![input, nothing, flip()]).unwrap();
     let (first, second) = (
         run(&first, Mode::Training, &x, 1),
         run(&second, Mode::Training, &x, 1),
@@ -189,9 +185,7 @@ fn strengths_are_drawn_evenly_and_halves_are_halves() {
     // 4000 images of one gray pixel.
     let x = Tensor::new([4000, 1, 1, 1], vec![100.0; 4000]).unwrap();
     let model = |layer: LayerSpec| -> Model {
-        Sequential::new(vec![Input::new([1, 1, 1]).into(), layer])
-            .unwrap()
-            .into()
+        Sequential::new(vec![Input::new([1, 1, 1]).into(), layer]).unwrap()
     };
     let brighter = run(
         &model(RandomBrightness::new((-0.2, 0.4)).into()),
@@ -218,7 +212,7 @@ fn a_rectangle_has_the_size_that_it_should_have() {
         .scale((0.25, 0.25))
         .fill_value([0.0]);
     let model = Sequential::new(vec![Input::new([20, 20, 1]).into(), layer.into()]).unwrap();
-    let y = run(&model.into(), Mode::Training, &x, 0);
+    let y = run(&model, Mode::Training, &x, 0);
     for image in y.chunks(400) {
         let rows = (0..20)
             .filter(|row| image[row * 20..][..20].contains(&0.0))
