@@ -323,13 +323,8 @@ fn programs_with_the_same_constants_share_what_is_packed() {
         let scale = (weight(scale, &[3]).square() + 1e-3).rsqrt();
         let y = x.convolution(weight(kernel, &[2, 2, 2, 3]), Window::new(&[2, 2]), 1) * scale;
         let matrix = weight(matrix, &[3, 3]);
-        let y = y
-            .matmul(if transposed {
-                matrix.transpose()
-            } else {
-                matrix
-            })
-            .relu();
+        let product = regraft_autograd::ops::MatMul { transposed };
+        let y = graph.apply(product, &[y, matrix]).relu();
         Program::compile(&graph, &[y]).unwrap()
     };
     let (kernel, scale, matrix, other) = (number(), number(), number(), number());
