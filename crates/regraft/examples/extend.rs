@@ -1,10 +1,11 @@
-//! One of each kind of one's own, with no other crate than `regraft`: a layer with an op inside, a
-//! loss, a metric, a callback, an update rule and a schedule.
+//! One of each kind of one's own, with no other crate than `regraft`: a layer with an op inside, an
+//! activation, a loss, a metric, a callback, an update rule and a schedule.
 //!
 //! `cargo run --release -p regraft --example extend`
 
 use regraft::extend::*;
 use regraft::prelude::*;
+use regraft::settings::{require_positive, require_share};
 
 /// y = x³, element by element.
 #[derive(Debug)]
@@ -39,16 +40,21 @@ impl Op for Cube {
     }
 }
 
-/// y = (x · scale)³, with one scale per feature.
-#[derive(Debug)]
-struct ScaledCube;
-
-impl Configured for ScaledCube {}
+settings! {
+    /// y = (x · scale)³, with one scale per feature.
+    #[derive(Clone, Debug)]
+    pub struct ScaledCube as "ScaledCube" {
+        /// With scales of 1 at first.
+        new()
+        /// Where the scales start.
+        scale_initializer: Initializer = "ones",
+    }
+}
 
 impl Layer for ScaledCube {
     fn build(&self, inputs: &[Shape], weights: &mut Weights) -> Result<(), Detail> {
         let features = inputs[0].sample().unwrap_or_default();
-        weights.parameter("scale", features, &Initializer::ones());
+        weights.parameter("scale", features, &self.scale_initializer);
         Ok(())
     }
 
@@ -58,11 +64,31 @@ impl Layer for ScaledCube {
     }
 }
 
-/// The mean of √(1 + error²) − 1.
-#[derive(Debug)]
-struct PseudoHuber;
+settings! {
+    /// max(x, slope · x).
+    #[derive(Clone, Debug)]
+    pub struct Leaky as "Leaky" {
+        /// With this slope below 0.
+        new(slope: f32 = 0.1)
+        slope: f32 = slope => require_share,
+    }
+}
 
-impl Configured for PseudoHuber {}
+impl ActivationFunction for Leaky {
+    fn apply<'g>(&self, x: Var<'g>) -> Var<'g> {
+        x.maximum(x * self.slope)
+    }
+}
+
+settings! {
+    /// The mean of δ² (√(1 + (error / δ)²) − 1).
+    #[derive(Clone, Debug)]
+    pub struct PseudoHuber as "PseudoHuber" {
+        /// That bends at errors of `delta`.
+        new(delta: f32 = 1.0)
+        delta: f32 = delta => require_positive,
+    }
+}
 
 impl Loss for PseudoHuber {
     fn targets(&self, predictions: &Shape) -> Result<(Shape, DataType), Detail> {
@@ -70,17 +96,23 @@ impl Loss for PseudoHuber {
     }
 
     fn call<'g>(&self, targets: Var<'g>, predictions: Var<'g>) -> Var<'g> {
-        let error = predictions - targets;
+        let error = (predictions - targets) / self.delta;
         let last = predictions.shape().rank() - 1;
-        ((error * error + 1.0).sqrt() - 1.0).mean(&[last])
+        ((error * error + 1.0).sqrt() - 1.0).mean(&[last]) * (self.delta * self.delta)
     }
 }
 
-/// The largest error seen.
-#[derive(Clone, Debug, Default)]
-struct LargestError(f64);
-
-impl Configured for LargestError {}
+settings! {
+    /// The largest error seen.
+    #[derive(Clone, Debug)]
+    pub struct LargestError as "LargestError" {
+        /// In the unit of the targets.
+        new()
+        /// In another unit, of which there are so many to one of the targets.
+        per_target: f64 = 1.0,
+    }
+    state { largest: f64 = 0.0 }
+}
 
 impl Metric for LargestError {
     fn name(&self) -> &str {
@@ -88,18 +120,18 @@ impl Metric for LargestError {
     }
 
     fn reset(&mut self) {
-        self.0 = 0.0;
+        self.largest = 0.0;
     }
 
     fn update(&mut self, batch: &Batch<'_>) -> metrics::Result<()> {
         for (target, predicted) in batch.values(self.name())?.iter().zip(batch.predictions) {
-            self.0 = self.0.max(f64::from((target - predicted).abs()));
+            self.largest = self.largest.max(f64::from((target - predicted).abs()));
         }
         Ok(())
     }
 
     fn result(&self) -> f64 {
-        self.0
+        self.largest * self.per_target
     }
 }
 
@@ -165,14 +197,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ((row * 3 + column * 5) % 8) as f32 / 8.0
     });
     let y = Array2::from_shape_fn((64, 1), |(row, _)| x[[row, 0]].powi(3) - x[[row, 1]]);
-    let mut model = Sequential::new(layers![Input::new([2]), ScaledCube, Dense::new(1)])?;
+    let mut model = Sequential::new(layers![
+        Input::new([2]),
+        ScaledCube::new().scale_initializer("ones"),
+        Dense::new(1).activation(Leaky::new(0.5)),
+    ])?;
     let optimizer = Optimizer::builder(Momentum)
         .learning_rate(HalfEvery(400))
         .build()?;
     model.compile(
         optimizer,
-        LossFunction::new(PseudoHuber),
-        (LargestError::default(), "mae"),
+        LossFunction::new(PseudoHuber::new(1.0)),
+        (LargestError::new().per_target(100.0), "mae"),
     )?;
     let options = Fit::new()
         .epochs(100)
