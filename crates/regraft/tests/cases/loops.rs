@@ -678,7 +678,7 @@ fn models_that_are_read_live_must_be_given() {
     let case = golden("gan");
     let (mut generator, mut critic) = (model(&case, "generator"), model(&case, "critic"));
     let mut step = generator
-        .train_step(SGD::new(0.1), |step| {
+        .train_step(SGD::new(0.0), |step| {
             let made = step.outputs();
             Ok(step.live(&critic, &made)?[0].mean_all())
         })

@@ -46,7 +46,7 @@ impl<'d> Kept<'d> {
     }
 
     /// The batch of the samples at `rows`, in the place of the model's inputs, with `others`: what the step is fed
-    /// besides, one row for each of `rows` (`[(); 0]`, say `Vec::<Data>::new()`, if there is nothing else).
+    /// besides, one row for each of `rows`. (`Vec::<Data>::new()` if that is nothing.)
     ///
     /// # Errors
     /// A row that is not there; as [`IntoInputs::into_inputs`].
