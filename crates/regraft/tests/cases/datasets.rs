@@ -5,13 +5,13 @@ use std::sync::Mutex;
 
 use proptest::prelude::*;
 use regraft::callbacks::LambdaCallback;
-use regraft::data::{Arrays, Dataset, Part, RowSpec, Rows, Slice};
+use regraft::data::{Arrays, Dataset, Part, RowSpec, Rows, Slice, stratified_split};
 use regraft::extend::Detail;
 use regraft::layers::{
     BatchNormalization, Dense, Dropout, GlobalAveragePooling2D, Input, LayerExt, Reshape, layers,
 };
 use regraft::losses::SparseCategoricalCrossentropy;
-use regraft::ndarray::{Array2, Array3};
+use regraft::ndarray::{Array2, Array3, Axis};
 use regraft::optimizers::SGD;
 use regraft::random::{Key, normal, uniform};
 use regraft::{FeatureCache, Fit, History, Model, Sequential, Verbosity};
@@ -154,7 +154,14 @@ proptest! {
             data.weights = Some(weights.clone());
         }
         let cache = if cached { FeatureCache::Auto } else { FeatureCache::Off };
-        let options = |gives_weights: bool| {
+        // Without a split, whose weights of classes do not hold, they can be multiplied by hand.
+        let by_hand: Vec<f32> = (0..37)
+            .map(|sample| {
+                let own = if weighted > 0 { weights[sample] } else { 1.0 };
+                own * [0.25, 1.0, 3.0][data.y[sample] as usize]
+            })
+            .collect();
+        let options = |gives_weights: bool, by_class: bool| {
             let mut options = Fit::new()
                 .epochs(2)
                 .batch_size(batch_size)
@@ -174,14 +181,30 @@ proptest! {
             options
         };
         let mut one = model(frozen);
-        let history = one.fit(&data.x, &data.y, options(weighted > 0)).unwrap();
+        let history = one.fit(&data.x, &data.y, match by_class && !split {
+            true => options(false, false).sample_weight(&by_hand),
+            false => options(weighted > 0, by_class),
+        }).unwrap();
         let expected = trained(&one, &history);
+        // The parts of a split, cut by hand.
+        if split && weighted == 0 {
+            let parts = stratified_split(&data.y, 0.3, seed).unwrap();
+            let cut = |samples: &[usize]| {
+                let y: Vec<i32> = samples.iter().map(|&sample| data.y[sample]).collect();
+                (data.x.select(Axis(0), samples), y)
+            };
+            let ((x, y), (val_x, val_y)) = (cut(&parts.train), cut(&parts.validation));
+            let options = options(false, by_class).validation_data(&val_x, &val_y);
+            let mut other = model(frozen);
+            let history = other.fit(&x, &y, options).unwrap();
+            prop_assert_eq!(&trained(&other, &history), &expected);
+        }
         // Read when it is asked for; and the arrays as a data set.
         let arrays = Arrays::new(&data.x, &data.y).unwrap();
         let sets: [(&dyn Dataset, bool); 2] = [(&data, weighted == 1), (&arrays, weighted > 0)];
         for (set, gives_weights) in sets {
             let mut other = model(frozen);
-            let history = other.fit_dataset(set, options(gives_weights)).unwrap();
+            let history = other.fit_dataset(set, options(gives_weights, by_class)).unwrap();
             prop_assert_eq!(&trained(&other, &history), &expected);
             prop_assert_eq!(
                 bits(one.predict(&data.x).unwrap().as_slice()),
