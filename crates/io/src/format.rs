@@ -43,6 +43,11 @@ pub enum Dialect {
 impl Format {
     /// What Keras 3 writes with `model.save_weights`.
     pub const KERAS_3: Format = Format::KerasWeights(Dialect::Named);
+
+    /// Whether it is one of the `.h5` files of Keras 1 and 2.
+    pub fn is_legacy(self) -> bool {
+        matches!(self, Format::LegacyModel | Format::LegacyWeights)
+    }
 }
 
 impl fmt::Display for Format {

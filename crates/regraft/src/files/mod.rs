@@ -4,6 +4,7 @@ mod keras2;
 mod keys;
 pub(crate) mod layout;
 pub(crate) mod load;
+mod load_plan;
 pub(crate) mod load_report;
 pub(crate) mod loss_scaling;
 mod matching;

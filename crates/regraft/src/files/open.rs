@@ -10,7 +10,8 @@ use serde_json::Value;
 
 use crate::files::keras2;
 use crate::files::keys::OWN_METRICS;
-use crate::files::load::{Load, saved_class_names};
+use crate::files::load::Load;
+use crate::files::load_plan::saved_class_names;
 use crate::files::load_report::LoadReport;
 use crate::files::loss_scaling::LossScaling;
 use crate::files::vocabularies;

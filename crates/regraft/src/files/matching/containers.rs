@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use regraft_io::{Checkpoint, SavedLayer};
 
-use super::{Wanted, by_keys, covers};
+use super::Wanted;
+use super::by_class::{by_keys, covers};
 
 /// For each wanted layer its counterpart: by name where the file has names and they cover the model's,
 /// else by key, if both sides have the same ones.

@@ -11,9 +11,8 @@ use std::collections::{HashMap, HashSet};
 use regraft_io::{SavedLayer, SavedWeight};
 use regraft_layers::{Weight, WeightKind};
 
-use super::{
-    Sources, Wanted, automatic_names, by_keys, covers, last_name, old_names, saved_keys, weights_of,
-};
+use super::by_class::{by_keys, covers, saved_keys};
+use super::{Sources, Wanted, automatic_names, last_name, old_names, weights_of};
 
 /// What the file has for each wanted weight.
 pub(super) fn find<'c>(

@@ -2,7 +2,6 @@
 
 use regraft_io::{Checkpoint, Format, SavedWeight};
 
-use super::is_legacy;
 use crate::files::layout::Layout;
 
 /// What programs put into the names of a model that they wrap, anywhere.
@@ -54,7 +53,7 @@ pub(super) fn namings(checkpoint: &Checkpoint, layout: Layout) -> Vec<Naming<'_>
 
 /// Every tensor of the file's layers with its name in layers' names.
 fn tensor_names(checkpoint: &Checkpoint) -> Vec<(String, &SavedWeight)> {
-    let legacy = is_legacy(checkpoint.format);
+    let legacy = checkpoint.format.is_legacy();
     let paths = checkpoint.name_paths();
     let mut names = Vec::new();
     for layer in &checkpoint.layers {

@@ -3,9 +3,38 @@
 //! A scope is a layer's path with more or less in front: Keras 3 puts the model's own name there
 //! (`sequential/dense`), Keras 2 leaves the names of nested models out (`conv1` for `base/conv1`).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use super::last_name;
+use regraft_io::{Checkpoint, SavedLayer};
+
+use super::by_class::or_by_class;
+use super::{Wanted, last_name, numbered};
+
+/// For each wanted layer its counterpart: by scope where the scopes cover the model's layers, else by class
+/// and order.
+pub(super) fn pair<'c>(
+    wanted: &[&Wanted<'_>],
+    _checkpoint: &'c Checkpoint,
+    saved: &[&'c SavedLayer],
+    kept: &HashSet<String>,
+) -> Vec<Option<&'c SavedLayer>> {
+    let paths: Vec<&str> = wanted.iter().map(|layer| layer.path.as_str()).collect();
+    let scopes = saved.iter();
+    let scopes = scopes.map(|layer| as_now(&layer.path, &paths));
+    let scopes: Vec<String> = scopes.collect();
+    let scopes: Vec<&str> = scopes.iter().map(String::as_str).collect();
+    let mut found = match_scopes(&paths, &scopes);
+    // Keras 2 names the weights of a wrapped layer by the wrapper: `time_distributed/kernel`.
+    let wrappers = wanted.iter().zip(&mut found);
+    for (layer, found) in wrappers.filter(|(_, found)| found.is_none()) {
+        let scope = |path| match_scopes(&[path], &scopes)[0];
+        *found = layer.wrappers().find_map(scope);
+    }
+    let open = |layer: &Wanted<'_>| !kept.contains(&layer.path);
+    numbered::pair(wanted, saved, open, &mut found);
+    let named = found.into_iter().map(|place| Some(saved[place?])).collect();
+    or_by_class(wanted, saved, kept, named)
+}
 
 /// For each of the model's `paths` the place of its scope in `scopes`. The same path is taken first;
 /// what is left matches where one is the end of the other, if only one pair can be meant.
