@@ -356,32 +356,4 @@ impl<'g> Gradient<'g, '_> {
     pub fn when(&self, index: usize, gradient: impl FnOnce() -> Var<'g>) -> Option<Var<'g>> {
         self.wanted(index).then(gradient)
     }
-
-    /// The gradients of `expression` with respect to the operands: for a fused op whose value can
-    /// also be written with simpler ops, of which the gradients are known.
-    pub fn through(&self, expression: impl FnOnce(&[Var<'g>]) -> Var<'g>) -> Vec<Option<Var<'g>>> {
-        // Fresh stand-ins cut the expression off from what lies below the operands; gradients
-        // are made only for those that somebody asks for.
-        let stand_ins: Vec<Var<'g>> = self
-            .operands
-            .iter()
-            .map(|operand| operand.alias())
-            .collect();
-        let value = expression(&stand_ins);
-        let wanted: Vec<Var<'g>> = self.pick_wanted(&stand_ins).collect();
-        let graph = self.result.graph();
-        let found = crate::grad::pull_back(graph, value, self.cotangent, &wanted);
-        let mut found = found.values.into_iter();
-        self.wanted
-            .iter()
-            .map(|&wanted| if wanted { found.next().flatten() } else { None })
-            .collect()
-    }
-
-    fn pick_wanted(&self, vars: &[Var<'g>]) -> impl Iterator<Item = Var<'g>> {
-        vars.iter()
-            .zip(self.wanted)
-            .filter(|(_, wanted)| **wanted)
-            .map(|(var, _)| *var)
-    }
 }

@@ -3,7 +3,7 @@
 use regraft_autograd::Var;
 
 use crate::ActivationFunction;
-use crate::axis::resolve;
+use crate::contract::axis::resolve;
 
 settings! {
     /// a · sigmoid(b), where a and b are the halves of x along `axis`, which must have an even size;

@@ -3,7 +3,7 @@
 use regraft_autograd::Var;
 
 use crate::ActivationFunction;
-use crate::axis::along;
+use crate::contract::axis::along;
 
 settings! {
     /// x − log Σ exp(x) along `axis`, in (−∞, 0]: the logarithm of `softmax`, computed without

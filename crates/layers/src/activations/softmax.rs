@@ -3,7 +3,7 @@
 use regraft_autograd::Var;
 
 use crate::ActivationFunction;
-use crate::axis::along;
+use crate::contract::axis::along;
 
 settings! {
     /// exp(x) / Σ exp(x) along `axis`: numbers in (0, 1) that add up to 1. The largest x is subtracted

@@ -3,7 +3,7 @@
 use regraft_autograd::Var;
 
 use crate::ActivationFunction;
-use crate::axis::along;
+use crate::contract::axis::along;
 
 settings! {
     /// The point nearest to x with numbers ≥ 0 along `axis` that add up to 1: max(x − τ, 0) for the τ

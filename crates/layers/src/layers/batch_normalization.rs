@@ -4,7 +4,7 @@ use regraft_autograd::{Shape, Var};
 use regraft_tensor::{Detail, Tensor};
 
 use super::support::{OneAxis, along, axes_of, fixed_axes, other_axes, single};
-use crate::masks::along_features;
+use crate::models::masks::along_features;
 use crate::settings::{require, require_rate, require_share};
 use crate::{Call, Constraint, Flow, Initializer, Layer, Regularizer, Weights};
 

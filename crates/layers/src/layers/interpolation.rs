@@ -115,8 +115,8 @@ mod tests {
     use regraft_autograd::{Feed, Graph, Program, Run, Shape};
 
     use super::*;
+    use crate::contract::weight::WeightStore;
     use crate::golden::{self, assert_close, name, tensor};
-    use crate::weight::WeightStore;
 
     #[test]
     fn every_method_is_tensorflow_s() {

@@ -3,8 +3,8 @@
 use regraft_autograd::{Dim, Shape, Var};
 use regraft_tensor::Detail;
 
-use crate::element_type::in_elements_of;
-use crate::masks::{along_features, either, either_of_all, joined};
+use crate::contract::element_type::in_elements_of;
+use crate::models::masks::{along_features, either, either_of_all, joined};
 use crate::settings::resolve;
 use crate::{Call, ElementType, Flow, Layer, Weights};
 

@@ -5,10 +5,10 @@ use regraft_tensor::Detail;
 use serde_json::json;
 
 use super::support::{object, single};
+use crate::contract::layer::LayerKind;
+use crate::contract::weight::WeightSpec;
 use crate::initializers::TruncatedNormal;
-use crate::layer::LayerKind;
 use crate::settings::{Map, Settings};
-use crate::weight::WeightSpec;
 use crate::{Call, Class, Configured, Initializer, Layer, LayerSpec, Weights};
 
 /// `y = layer(x)`, where each training step first divides the layer's kernel (or embeddings) W by its

@@ -5,7 +5,7 @@ use regraft_tensor::Detail;
 
 use super::support::single;
 use super::{ActivationLayer, Dense};
-use crate::layer::LayerKind;
+use crate::contract::layer::LayerKind;
 use crate::{Call, Class, Configured, Layer, LayerSpec, Weights};
 
 /// `y[:, t] = layer(x[:, t])`: the layer, or model, applied to every step with the same weights.

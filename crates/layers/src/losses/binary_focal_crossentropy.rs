@@ -7,7 +7,7 @@ use super::Link;
 use super::define::{like, smooth};
 use super::sigmoid_cross_entropy::{crossentropy, link};
 use crate::Loss;
-use crate::axis::resolve;
+use crate::contract::axis::resolve;
 use crate::settings::{require_rate, require_share};
 
 settings! {

@@ -6,7 +6,7 @@ use regraft_tensor::Detail;
 
 use super::Link;
 use super::define::{last, like, smooth_classes};
-use crate::axis::{along, resolve};
+use crate::contract::axis::{along, resolve};
 use crate::formulas::clip_probability;
 use crate::settings::{require_rate, require_share};
 use crate::{Configured, Loss};

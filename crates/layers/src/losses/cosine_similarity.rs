@@ -5,7 +5,7 @@ use regraft_tensor::Detail;
 
 use super::define::like;
 use crate::Loss;
-use crate::axis::resolve;
+use crate::contract::axis::resolve;
 use crate::formulas::l2_normalize;
 
 settings! {

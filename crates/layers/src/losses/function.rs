@@ -8,7 +8,7 @@ use regraft_tensor::Detail;
 use serde_json::{Map, Value, json};
 
 use super::{Loss, Reduction};
-use crate::handle::name_and_config;
+use crate::contract::handle::name_and_config;
 use crate::settings::{FromSettings, Settings};
 use crate::snake_case;
 

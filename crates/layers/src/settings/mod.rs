@@ -16,7 +16,7 @@ pub use setting::{Given, IntoSetting, Setting};
 pub(crate) use setting::{also, by_name, named};
 
 use crate::Registry;
-use crate::names::{near, snake_case};
+use crate::keras::names::{near, snake_case};
 
 /// The settings of one object, on their way into a value of its type.
 ///

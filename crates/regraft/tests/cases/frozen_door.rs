@@ -78,13 +78,13 @@ fn fit(model: &mut Model, options: Fit<'_>) {
 /// The methods of these types that take `&mut self`, as the source has them.
 fn surface() -> Vec<(String, String)> {
     const FILES: [&str; 15] = [
-        "../layers/src/build.rs",
-        "../layers/src/info.rs",
-        "../layers/src/model.rs",
-        "../layers/src/selector.rs",
-        "../layers/src/sequential.rs",
-        "../layers/src/surgery.rs",
-        "../layers/src/trained_weights.rs",
+        "../layers/src/models/build.rs",
+        "../layers/src/models/info.rs",
+        "../layers/src/models/model.rs",
+        "../layers/src/models/selector.rs",
+        "../layers/src/models/sequential.rs",
+        "../layers/src/models/surgery.rs",
+        "../layers/src/models/trained_weights.rs",
         "../layers/src",
         "src",
         "src/training",

@@ -56,7 +56,7 @@ impl Pipeline {
     pub fn new(layers: Vec<Arc<dyn Layer>>) -> Self {
         let written = layers.iter().enumerate().map(|(number, layer)| {
             let mut config = layer.config();
-            let name = crate::names::snake_case(layer.class_name());
+            let name = crate::keras::names::snake_case(layer.class_name());
             config.insert("name".into(), format!("{name}_{number}").into());
             json!({
                 "module": layer.class().module,

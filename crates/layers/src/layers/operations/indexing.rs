@@ -10,7 +10,7 @@ use super::indices;
 use super::reduction::without;
 use super::typed::{Typed, integer};
 use crate::ElementType;
-use crate::axis::along;
+use crate::contract::axis::along;
 use crate::settings::{require, resolve};
 
 type Results<'g> = Result<Vec<Typed<'g>>, Detail>;

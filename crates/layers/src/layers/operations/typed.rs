@@ -5,7 +5,7 @@ use regraft_autograd::{Dim, Graph, IntTensor, Shape, Tensor, Var};
 use regraft_tensor::Detail;
 
 use crate::ElementType;
-use crate::element_type::Weak;
+use crate::contract::element_type::Weak;
 
 /// A value of the graph and its element type. Truth values are floats there, 0 and 1.
 #[derive(Clone, Copy, Debug)]

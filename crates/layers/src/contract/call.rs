@@ -1,0 +1,278 @@
+//! What a layer's formula is written with: its weights as values of the graph, whether it behaves as
+//! in training, and where it reports updates of its state.
+
+use regraft_autograd::{DataType, Dim, Graph, Origin, Shape, Var, VariableId};
+use regraft_tensor::Detail;
+
+use crate::contract::emission::Mode;
+use crate::contract::weight::WeightKind;
+use crate::models::scene::{Scene, Value};
+use crate::models::topology::Entry;
+use crate::{ElementType, Regularizer};
+
+/// The surroundings of one call of a layer.
+#[derive(Debug)]
+pub struct Call<'g, 'm> {
+    scene: Scene<'g, 'm>,
+    entry: &'m Entry,
+    types: &'m [ElementType],
+    /// Of the inputs.
+    masks: &'m [Option<Var<'g>>],
+}
+
+impl<'g, 'm> Call<'g, 'm> {
+    pub(crate) fn new(
+        scene: Scene<'g, 'm>,
+        entry: &'m Entry,
+        types: &'m [ElementType],
+        masks: &'m [Option<Var<'g>>],
+    ) -> Self {
+        Call {
+            scene,
+            entry,
+            types,
+            masks,
+        }
+    }
+
+    /// The element types of the inputs as Keras names them. The inputs themselves are of the type
+    /// that the layer [takes](crate::Layer::input_type).
+    pub fn input_types(&self) -> &'m [ElementType] {
+        self.types
+    }
+
+    /// The graph that the formula is written into.
+    pub fn graph(&self) -> &'g Graph {
+        self.scene.graph
+    }
+
+    /// Whether the layer behaves as in training: it is being trained and not frozen.
+    pub fn training(&self) -> bool {
+        self.scene.mode == Mode::Training && self.entry.freezing.behaves_as_in_training()
+    }
+
+    /// The mask of the input at `index`, if it has one: 1 where a step counts and 0 where it is padding,
+    /// usually of shape `(batch, steps)`. What becomes of it is told by [`Layer::mask`](crate::Layer::mask).
+    pub fn mask(&self, index: usize) -> Option<Var<'g>> {
+        self.masks.get(index).copied().flatten()
+    }
+
+    /// The first result of the layer that this one [contains](crate::Layer::wrapped) at `index`, applied
+    /// to inputs with their masks (none, or one for each). Each call draws and updates by itself, and
+    /// goes on from the state that the call before left.
+    pub fn wrapped(
+        &self,
+        index: usize,
+        inputs: &[Var<'g>],
+        masks: &[Option<Var<'g>>],
+    ) -> Option<Var<'g>> {
+        self.call_wrapped(index, inputs, masks, false)
+    }
+
+    /// As [`wrapped`](Self::wrapped), without the activity penalty of the layer itself: what is
+    /// `layer.call(…)` in Keras, where the other is `layer(…)`.
+    pub fn wrapped_formula(
+        &self,
+        index: usize,
+        inputs: &[Var<'g>],
+        masks: &[Option<Var<'g>>],
+    ) -> Option<Var<'g>> {
+        self.call_wrapped(index, inputs, masks, true)
+    }
+
+    fn call_wrapped(
+        &self,
+        index: usize,
+        inputs: &[Var<'g>],
+        masks: &[Option<Var<'g>>],
+        formula_alone: bool,
+    ) -> Option<Var<'g>> {
+        let entry = self.entry.wrapped.get(index)?;
+        let value = |(index, &var): (usize, &Var<'g>)| Value {
+            var,
+            mask: masks.get(index).copied().flatten(),
+        };
+        let inputs: Vec<Value<'g>> = inputs.iter().enumerate().map(value).collect();
+        let scene = Scene {
+            formula_alone,
+            ..self.scene
+        };
+        let results = scene.call_entry(entry, &inputs, self.types);
+        results.first().map(|result| result.var)
+    }
+
+    /// The weight called `name` of the layer that this one [contains](crate::Layer::wrapped) at `index`, if
+    /// it has one.
+    pub fn wrapped_weight(&self, index: usize, name: &str) -> Option<Var<'g>> {
+        let inner = self.within(index)?;
+        inner.find(name).map(|id| inner.weight_var(id))
+    }
+
+    /// Gives a parameter of the layer that this one contains at `index` a new value before that layer is
+    /// called in a training step, as Keras' `assign` within `call` does: gradients are with respect to the
+    /// new value, which is stored, and from which the optimizer goes on. A frozen parameter has the new
+    /// value in this step, and keeps its own. Outside training nothing happens.
+    pub fn assign_wrapped(&self, index: usize, name: &str, value: Var<'g>) {
+        let inner = self.within(index).filter(|_| self.training());
+        let Some(inner) = inner else {
+            return;
+        };
+        let Some(id) = inner.find(name) else {
+            inner.unknown(name);
+            return;
+        };
+        let before = inner.weight_var(id);
+        let spec = &self.scene.store[id].spec;
+        if !inner.moves(id) || spec.kind != WeightKind::Parameter {
+            self.scene.emission.borrow_mut().vars.insert(id, value);
+            return;
+        }
+        let value = before.assign(value);
+        let mut emission = self.scene.emission.borrow_mut();
+        emission.set(id, value);
+        if let (Some(&at), Some(regularizer)) = (emission.penalized.get(&id), &spec.regularizer) {
+            emission.penalties[at] = regularizer.penalty(value);
+        }
+    }
+
+    /// The surroundings of the layer that this one contains at `index`.
+    fn within(&self, index: usize) -> Option<Call<'g, 'm>> {
+        let entry = self.entry.wrapped.get(index)?;
+        Some(Call { entry, ..*self })
+    }
+
+    /// The weight that was declared as `name`: a constant if it is frozen, a variable otherwise.
+    pub fn weight(&self, name: &str) -> Var<'g> {
+        match self.find(name) {
+            Some(id) => self.weight_var(id),
+            None => self.unknown(name),
+        }
+    }
+
+    /// Whether a weight was declared as `name`.
+    pub fn has_weight(&self, name: &str) -> bool {
+        self.find(name).is_some()
+    }
+
+    /// Gives the state that was declared as `name` a new value after this training step. Outside
+    /// training, and for a frozen layer or a state that is frozen alone, nothing happens: frozen
+    /// statistics cannot move.
+    pub fn update(&self, name: &str, value: Var<'g>) {
+        if !self.training() {
+            return;
+        }
+        match self.find(name) {
+            Some(id) if !self.is_updated(id) => {
+                let received = format!("{name:?}, which is not one");
+                let detail = Detail::new("update", "a state that the layer updates", received);
+                let help = "declare it with `Weights::state` in `Layer::build`";
+                let error = regraft_autograd::Error::Shape(detail.help(help));
+                self.scene.graph.fail(error);
+            }
+            Some(id) if !self.moves(id) => {}
+            Some(id) => {
+                let mut emission = self.scene.emission.borrow_mut();
+                emission.moved.insert(id);
+                emission.set(id, value);
+            }
+            None => {
+                self.unknown(name);
+            }
+        }
+    }
+
+    /// Adds a penalty (a number) to the loss, in training and in evaluation.
+    pub fn penalty(&self, value: Var<'g>) {
+        self.scene.emission.borrow_mut().penalties.push(value);
+    }
+
+    /// Adds an activity regularizer's penalty on `output`, divided by the batch size as Keras does;
+    /// none for a frozen layer, whose penalty training could not change.
+    pub fn activity_penalty(&self, regularizer: &Option<Regularizer>, output: Var<'g>) {
+        let counts = self.entry.freezing.behaves_as_in_training() && !self.scene.formula_alone;
+        if let (true, Some(regularizer)) = (counts, regularizer) {
+            self.penalty(self.per_sample(regularizer.penalty(output)));
+        }
+    }
+
+    /// A number divided by the number of samples in the batch.
+    pub fn per_sample(&self, number: Var<'g>) -> Var<'g> {
+        number / self.scene.graph.full([Dim::Batch], 1.0).sum_all()
+    }
+
+    /// The number of a new stream of random numbers, for a random op.
+    pub fn random_stream(&self) -> u64 {
+        self.scene.graph.new_stream()
+    }
+
+    /// The stream that a layer's setting `seed` names, or a new one.
+    pub fn stream(&self, seed: Option<u64>) -> u64 {
+        // Streams that users name and streams that are counted never meet.
+        const NAMED: u64 = 1 << 63;
+        seed.map_or_else(|| self.random_stream(), |seed| seed | NAMED)
+    }
+
+    /// Whether the layer itself may give it new values.
+    fn is_updated(&self, id: VariableId) -> bool {
+        let spec = &self.scene.store[id].spec;
+        spec.kind == WeightKind::State && !spec.fixed
+    }
+
+    fn find(&self, name: &str) -> Option<VariableId> {
+        let named = |id: &&VariableId| self.scene.store[**id].spec.name == name;
+        self.entry.weights.iter().find(named).copied()
+    }
+
+    fn unknown(&self, name: &str) -> Var<'g> {
+        let names = self
+            .entry
+            .weights
+            .iter()
+            .map(|id| self.scene.store[*id].name());
+        let declared = names.collect::<Vec<_>>().join(", ");
+        self.scene.graph.fail(regraft_autograd::Error::Shape(
+            Detail::new(
+                "",
+                format!("a declared weight ({declared})"),
+                format!("{name:?}"),
+            )
+            .help("declare it in `Layer::build`"),
+        ));
+        self.scene.graph.input(name, Shape::scalar(), DataType::F32)
+    }
+
+    /// Whether it is a variable: one that is trained, or that the layer updates.
+    fn moves(&self, id: VariableId) -> bool {
+        self.scene.mode != Mode::Constant && self.entry.moves(&self.scene.store[id].spec)
+    }
+
+    fn weight_var(&self, id: VariableId) -> Var<'g> {
+        if let Some(&var) = self.scene.emission.borrow().vars.get(&id) {
+            return var;
+        }
+        let weight = &self.scene.store[id];
+        let moves = self.moves(id);
+        let var = if moves {
+            self.scene
+                .graph
+                .variable(id, weight.name(), weight.value.shape())
+        } else {
+            let value = weight.value.clone();
+            let graph = self.scene.graph;
+            graph.constant_from(Origin::of_value(weight.state), weight.name(), value)
+        };
+        let mut emission = self.scene.emission.borrow_mut();
+        emission.vars.insert(id, var);
+        if moves && weight.spec.kind == WeightKind::Parameter {
+            emission.trainable.push((id, var));
+            emission.moved.insert(id);
+            if let Some(regularizer) = &weight.spec.regularizer {
+                let penalty = regularizer.penalty(var);
+                let at = emission.penalties.len();
+                emission.penalized.insert(id, at);
+                emission.penalties.push(penalty);
+            }
+        }
+        var
+    }
+}
