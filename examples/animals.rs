@@ -131,7 +131,7 @@ fn backbone(network: &Model) -> Result<Model> {
     let colour = f.apply(Concatenate::new(), &[large, large, large])?;
     let scaled = f.apply(Rescaling::new(1.0 / 127.5).offset(-1.0), &[colour])?;
     let features = f.apply(trunk.named(TRUNK), &[scaled])?;
-    Ok(f.model(&[pictures], &[features])?.into())
+    Ok(f.model(&[pictures], &[features])?)
 }
 
 /// The same network as if nobody had trained it. Keras' initializer makes the kernels of depthwise

@@ -36,7 +36,7 @@ pub use layers::{ActivationLayer, Dense, Input};
 pub use losses::{Loss, LossFunction, Reduction};
 pub use models::element_order::{ElementOrder, LayerOrders, RowOrder};
 pub use models::ends::{Ends, LayerOutput};
-pub use models::functional::Functional;
+pub use models::functional::{Functional, FunctionalBuilder};
 pub use models::info::{LayerInfo, LayerKey};
 pub use models::model::{Model, ParameterCount};
 pub use models::penalties::WeightRegularizer;

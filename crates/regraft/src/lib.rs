@@ -18,7 +18,7 @@ pub use error::{Error, Result};
 pub use files::layout::Layout;
 pub use files::load::Load;
 pub use files::load_report::{LoadError, LoadReport, Loaded, Mismatched, OptimizerState};
-pub use model::Model;
+pub use model::{Functional, Model};
 pub use predictor::Predictor;
 pub use registry::Registry;
 pub use sequential::Sequential;
@@ -38,8 +38,8 @@ pub use training::{callbacks, history, progress, train_step};
 pub use ndarray;
 pub use regraft_io as io;
 pub use regraft_layers::{
-    Freezing, Functional, IntoSelector, LayerOutput, Selector, activations, constraints,
-    initializers, losses, regularizers, settings,
+    Freezing, IntoSelector, LayerOutput, Selector, activations, constraints, initializers, losses,
+    regularizers, settings,
 };
 pub use regraft_optimizers as optimizers;
 pub use regraft_tensor::Tensor;
@@ -49,9 +49,10 @@ pub mod layers {
     pub use regraft_layers::layers;
     pub use regraft_layers::layers::*;
     pub use regraft_layers::{
-        Call, Flow, Functional, Layer, LayerExt, LayerOutput, LayerSpec, WeightAxis, Weights,
+        Call, Flow, Layer, LayerExt, LayerOutput, LayerSpec, WeightAxis, Weights,
     };
 
+    pub use crate::model::Functional;
     pub use crate::registry::Registry;
 }
 

@@ -33,6 +33,23 @@ pub struct Model {
     pub(crate) kept: Kept,
 }
 
+/// Makes a model of any topology: layers are applied to outputs of layers. What
+/// [`regraft_layers::Functional`] documents, with models that can be trained.
+///
+/// ```
+/// use regraft::prelude::*;
+/// use regraft::layers::{Add, Functional};
+///
+/// let mut f = Functional::new();
+/// let x = f.input([8]);
+/// let h = f.apply(Dense::new(8).activation("relu"), &[x])?;
+/// let y = f.apply(Add, &[x, h])?;
+/// let mut model = f.model(&[x], &[y])?;
+/// model.compile("adam", "mse", ())?;
+/// # Ok::<(), regraft::Error>(())
+/// ```
+pub type Functional = regraft_layers::FunctionalBuilder<Model>;
+
 impl Clone for Model {
     fn clone(&self) -> Self {
         let network = self.network.clone();

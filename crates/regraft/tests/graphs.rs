@@ -18,7 +18,7 @@ fn two_by_two() -> Model {
     let class = f
         .apply(Dense::new(3).activation("softmax").named("class"), &[left])
         .unwrap();
-    f.model(&[a, b], &[value, class]).unwrap().into()
+    f.model(&[a, b], &[value, class]).unwrap()
 }
 
 fn numbers(rows: usize, columns: usize, frequency: f32) -> Array2<f32> {

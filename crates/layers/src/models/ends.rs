@@ -2,7 +2,7 @@
 
 use crate::models::topology::ValueId;
 
-/// The output of a layer in a [`Functional`].
+/// The output of a layer in a [`Functional`](crate::Functional).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LayerOutput {
     pub(crate) value: ValueId,

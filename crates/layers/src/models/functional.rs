@@ -1,6 +1,7 @@
 //! Models whose layers form a graph: branches, several inputs, layers used more than once.
 
 use std::collections::HashMap;
+use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use regraft_autograd::Shape;
@@ -31,19 +32,23 @@ use crate::{Error, LayerExt, Result, Sequential};
 /// ```
 ///
 /// Keras: <https://keras.io/guides/functional_api/>.
+pub type Functional = FunctionalBuilder<Model>;
+
+/// A [`Functional`] that gives models of type `M`: what [`Functional`] gives, with something around it.
 #[derive(Clone, Debug)]
-pub struct Functional {
+pub struct FunctionalBuilder<M> {
     model: Model,
     id: u64,
+    gives: PhantomData<fn() -> M>,
 }
 
-impl Default for Functional {
+impl<M: From<Model>> Default for FunctionalBuilder<M> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Functional {
+impl<M: From<Model>> FunctionalBuilder<M> {
     /// An empty graph.
     pub fn new() -> Self {
         Self::with_seed(0)
@@ -54,9 +59,10 @@ impl Functional {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let mut model = Model::empty("functional", Container::Functional);
         model.seed = seed;
-        Functional {
+        FunctionalBuilder {
             model,
             id: COUNT.fetch_add(1, Ordering::Relaxed),
+            gives: PhantomData,
         }
     }
 
@@ -299,13 +305,13 @@ impl Functional {
     /// # Errors
     /// [`Error::Model`] if an input is not an input layer's or is named twice, if there is no output,
     /// if an output depends on an input that is not named, or if a key occurs twice.
-    pub fn model(&self, inputs: impl Ends, outputs: impl Ends) -> Result<Model> {
+    pub fn model(&self, inputs: impl Ends, outputs: impl Ends) -> Result<M> {
         let (inputs, input_structure) = self.arranged(inputs.ends())?;
         let (outputs, output_structure) = self.arranged(outputs.ends())?;
         let mut model = self.assemble(&inputs, &outputs)?;
         model.topology.input_structure = input_structure;
         model.topology.output_structure = output_structure;
-        Ok(model)
+        Ok(model.into())
     }
 
     /// Ends in the order that a model has them in, and how they are arranged.

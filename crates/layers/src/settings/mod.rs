@@ -33,7 +33,7 @@ pub struct Settings<'a> {
 /// A configuration: settings under Keras' names.
 pub type Map = serde_json::Map<String, Value>;
 
-/// A type that can be made from Keras' settings; [`settings!`](crate::settings) implements it.
+/// A type that can be made from Keras' settings; [`settings!`](macro@crate::settings) implements it.
 pub trait FromSettings: Sized {
     /// Reads the settings.
     ///

@@ -16,7 +16,7 @@ impl Model {
     /// of several inputs or outputs takes a tuple or a list of arrays, in their order.
     ///
     /// Only what is trainable now is trained. The frozen part in front of it is run once per sample
-    /// where its results do not depend on anything else ([`FeatureCache`]).
+    /// where its results do not depend on anything else ([`FeatureCache`](crate::FeatureCache)).
     ///
     /// # Errors
     /// Data that do not fit the model, the loss or each other; NaN, infinity or a label out of

@@ -75,13 +75,13 @@ impl Model {
     /// As [`predict_all`](Self::predict_all), with each output under its name.
     ///
     /// ```
-    /// use regraft::{Model, ndarray::Array2};
-    /// use regraft_layers::{Dense, Functional};
+    /// use regraft::ndarray::Array2;
+    /// use regraft::layers::{Dense, Functional};
     ///
     /// let mut f = Functional::new();
     /// let x = f.input([2]);
     /// let (a, b) = (f.apply(Dense::new(1), &[x])?, f.apply(Dense::new(3), &[x])?);
-    /// let model: Model = f.model(&[("x", x)], &[("score", a), ("kind", b)])?.into();
+    /// let model = f.model(&[("x", x)], &[("score", a), ("kind", b)])?;
     /// let outputs = model.predict_named([("x", &Array2::<f32>::zeros((4, 2)))])?;
     /// assert_eq!(outputs["kind"].shape(), [4, 3]);
     /// # Ok::<(), regraft::Error>(())

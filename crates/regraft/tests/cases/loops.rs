@@ -125,7 +125,7 @@ fn forked() -> Plan {
     let one = f.apply(Dense::new(2), &[sum]).unwrap();
     let two = f.apply(Dense::new(3), &[sum]).unwrap();
     Plan {
-        model: f.model(&[a, b], &[one, two]).unwrap().into(),
+        model: f.model(&[a, b], &[one, two]).unwrap(),
         inputs: vec![
             Array::Floats(array(&[SAMPLES, 3], 5)),
             Array::Floats(array(&[SAMPLES, 2], 6)),

@@ -26,7 +26,7 @@ fn functional(
     let mut f = Functional::new();
     let inputs: Vec<_> = shapes.iter().map(|shape| f.input(shape)).collect();
     let output = build(&mut f, &inputs);
-    f.model(&inputs, &[output]).unwrap().into()
+    f.model(&inputs, &[output]).unwrap()
 }
 
 /// The networks of `fixtures/pytorch_networks.py`, written with the channels last.

@@ -252,7 +252,7 @@ impl Branch {
         let y = layers
             .into_iter()
             .fold(x, |x, layer| f.apply(layer, &[x]).unwrap());
-        f.model(&[x], &[y]).unwrap().into()
+        f.model(&[x], &[y]).unwrap()
     }
 }
 
@@ -350,7 +350,7 @@ impl Plan {
             f.apply(layer, &[x]).unwrap()
         };
         let outputs: Vec<LayerOutput> = self.heads.iter().enumerate().map(head).collect();
-        let mut model: Model = f.model(&inputs, &outputs).unwrap().into();
+        let mut model: Model = f.model(&inputs, &outputs).unwrap();
         draw(&mut model, self.seed);
         model
     }
