@@ -66,6 +66,28 @@ fn random_nestings_open_and_are_saved_again() {
     }
 }
 
+/// Applications as people keep them once trained, which `fixtures/trained_shapes.py` writes into the folder that
+/// `TRAINED_SHAPES` names, if it is set, and Keras reads in its folder `again`.
+#[test]
+fn trained_shapes() {
+    let Ok(folder) = std::env::var("TRAINED_SHAPES").map(PathBuf::from) else {
+        return;
+    };
+    for of in ["k2-rescaled", "k2-teachable", "k3-rescaled", "k3-teachable"] {
+        for name in [format!("{of}.keras"), format!("{of}.h5")] {
+            let path = folder.join(&name);
+            let arrays = folder.join(format!("{name}.npz"));
+            let array = |key| npz(arrays.to_str().unwrap(), key);
+            check(path.to_str().unwrap(), &array("x"), &array("y"));
+            let (model, _) = Model::open(&path).unwrap();
+            for ending in ["keras", "h5"] {
+                let again = folder.join(format!("again/{name}.{ending}"));
+                model.save(again).unwrap();
+            }
+        }
+    }
+}
+
 #[test]
 fn a_name_with_a_dot_is_found_in_safetensors() {
     use regraft_layers::layers::{Dense, Input};
