@@ -84,7 +84,8 @@ impl Load {
     ///
     /// In a pattern `*` stands for anything but `.` and `/`, `**` for anything, both for nothing too;
     /// `$1`, `$2`, … in a replacement are what they stood for. A pattern that matches no tensor is an
-    /// error.
+    /// error. The names are those that [`LoadReport::unexpected`] has and messages of loads print; if a
+    /// pattern matches none of them, all are taken for patterns of addresses in the file.
     pub fn map<P: Into<String>, R: Into<String>>(
         patterns: impl IntoIterator<Item = (P, R)>,
     ) -> Self {
@@ -96,10 +97,10 @@ impl Load {
         }
     }
 
-    /// Rewrites the names of the file's tensors (`features.0.0.weight`, `base/conv1/kernel`) to those
-    /// of the model's weights (`conv1/kernel`), in which `.` is as good as `/`. The last part may be the
-    /// file's own word, if a [`layout`](Self::layout) tells what it means. Layers are matched by these
-    /// names alone then, never by class and order.
+    /// Rewrites the names of the file's tensors (`features.0.0.weight`, `base/conv1/kernel`, as
+    /// [`LoadReport::unexpected`] has them) to those of the model's weights (`conv1/kernel`), in which `.` is
+    /// as good as `/`. The last part may be the file's own word, if a [`layout`](Self::layout) tells what
+    /// it means. Layers are matched by these names alone then, never by class and order.
     pub fn rename(mut self, rename: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
         self.names = Some(NameMap::Function(Arc::new(rename)));
         self

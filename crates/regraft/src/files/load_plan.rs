@@ -13,7 +13,7 @@ use crate::files::layout::Layout;
 use crate::files::load::Load;
 use crate::files::load_report::{LoadError, LoadReport, Loaded, Mismatched, OptimizerState};
 use crate::files::matching::{
-    Sources, Wanted, find_by_layers, find_by_names, is_optimizer_within, layers_of,
+    Sources, Wanted, find_by_layers, find_by_names, is_optimizer_within, layers_of, tensor_names,
 };
 use crate::files::optimizer_state;
 use crate::files::reparametrized::multiplied_out;
@@ -261,8 +261,9 @@ fn pair_up(
             values.push((*id, tensor));
         }
     }
+    let mut names = tensor_names(checkpoint).into_iter();
     for layer in &checkpoint.layers {
-        for weight in &layer.weights {
+        for (weight, (name, _)) in layer.weights.iter().zip(names.by_ref()) {
             if used.contains(&std::ptr::from_ref(weight)) {
                 continue;
             }
@@ -271,7 +272,7 @@ fn pair_up(
                 || weight.path.ends_with(SEED_OF_KERAS_2);
             match ignored {
                 true => report.ignored.push(weight.path.clone()),
-                false => report.unexpected.push(weight.path.clone()),
+                false => report.unexpected.push(name),
             }
         }
     }

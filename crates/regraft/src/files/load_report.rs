@@ -17,7 +17,8 @@ pub struct LoadReport {
     pub loaded: Vec<Loaded>,
     /// Weights of the model that the file does not have.
     pub missing: Vec<String>,
-    /// Tensors of the file that the model does not have.
+    /// Tensors of the file that the model does not have, by the names that [`Load::map`](crate::Load::map)
+    /// and [`Load::rename`](crate::Load::rename) take.
     pub unexpected: Vec<String>,
     /// Tensors of another shape than the model's.
     pub mismatched: Vec<Mismatched>,
@@ -253,7 +254,7 @@ impl fmt::Display for LoadError {
             f,
             "build the model that the file was saved from, or name what may differ: \
              `Load::new().keep(\"…\")` for a new head, `.allow_missing()`, `.allow_unexpected()`; \
-             names of another program go with `Load::map` and `.layout(…)`"
+             names of another program, as they stand here, go with `Load::map` and `.layout(…)`"
         )
     }
 }

@@ -21,6 +21,7 @@ use regraft_layers::{Model as Network, Weight};
 use crate::files::keys::keyed_places;
 pub(crate) use containers::is_optimizer_within;
 pub(crate) use names::find_by_names;
+pub(crate) use namings::tensor_names;
 use weights::{has_kept, weights_of};
 
 /// For each wanted layer, what the file has for each of its weights; and the tensors that belong to

@@ -1,5 +1,7 @@
 //! The names that the tensors of a file may go by.
 
+use std::collections::HashMap;
+
 use regraft_io::{Checkpoint, Format, SavedWeight};
 
 use crate::files::layout::Layout;
@@ -12,14 +14,16 @@ const WRAPPED: [&str; 3] = [
 ];
 
 /// Tensors under their names in layers' names.
-pub(super) type Naming<'c> = Vec<(String, &'c SavedWeight)>;
+pub(crate) type Naming<'c> = Vec<(String, &'c SavedWeight)>;
 
-/// The names that tensors may go by, the file's own first. PyTorch's wrappers (`DataParallel`, `compile`, a
-/// model as the attribute of another) put parts in front that all names share.
+/// The names that tensors may go by, the file's own first, their addresses last. PyTorch's wrappers
+/// (`DataParallel`, `compile`, a model as the attribute of another) put parts in front that all names share.
 pub(super) fn namings(checkpoint: &Checkpoint, layout: Layout) -> Vec<Naming<'_>> {
     let own = tensor_names(checkpoint);
+    let addresses = own.iter();
+    let addresses: Naming<'_> = addresses.map(|(_, it)| (it.path.clone(), *it)).collect();
     if layout != Layout::PyTorch {
-        return vec![own];
+        return vec![own, addresses];
     }
     let without_wrapped = |name: &String| {
         let parts = name.split('.').filter(|part| !WRAPPED.contains(part));
@@ -44,15 +48,13 @@ pub(super) fn namings(checkpoint: &Checkpoint, layout: Layout) -> Vec<Naming<'_>
             None => break,
         }
     }
-    // The whole address, wrappers and all.
-    let whole = namings[0].iter();
-    let whole = whole.map(|(_, weight)| (weight.path.clone(), *weight));
-    namings.push(whole.collect());
+    namings.push(addresses);
     namings
 }
 
-/// Every tensor of the file's layers with its name in layers' names.
-fn tensor_names(checkpoint: &Checkpoint) -> Vec<(String, &SavedWeight)> {
+/// Every tensor of the file's layers, in their order, with its name in layers' names; or with its address if
+/// the file has several of that name.
+pub(crate) fn tensor_names(checkpoint: &Checkpoint) -> Naming<'_> {
     let legacy = checkpoint.format.is_legacy();
     let paths = checkpoint.name_paths();
     let mut names = Vec::new();
@@ -78,6 +80,15 @@ fn tensor_names(checkpoint: &Checkpoint) -> Vec<(String, &SavedWeight)> {
                 (_, None) => format!("{path}/{variable}"),
             };
             names.push((name, weight));
+        }
+    }
+    let mut counts: HashMap<String, usize> = HashMap::new();
+    for (name, _) in &names {
+        *counts.entry(name.clone()).or_default() += 1;
+    }
+    for (name, weight) in &mut names {
+        if counts[name] > 1 && !weight.path.is_empty() {
+            name.clone_from(&weight.path);
         }
     }
     names
