@@ -44,7 +44,16 @@ fn along_axes<'g, const RANK: usize>(
             size[axis] = cells;
             let (strides, dilation_rate) = ([1; RANK], [1; RANK]);
             let (padding, channels_first) = (Padding::Valid, false);
-            pool(x, Sliding { size, strides, padding, dilation_rate, channels_first })
+            pool(
+                x,
+                Sliding {
+                    size,
+                    strides,
+                    padding,
+                    dilation_rate,
+                    channels_first,
+                },
+            )
         };
         let small = input.div_ceil(output);
         let place = |(begin, cells): (usize, usize)| match cells == small {
@@ -54,7 +63,9 @@ fn along_axes<'g, const RANK: usize>(
         let places: Vec<usize> = windows(input, output).map(place).collect();
         let mut pooled = of_size(small);
         if windows(input, output).any(|(_, cells)| cells > small) {
-            pooled = x.graph().concatenate(&[pooled, of_size(small + 1)], axis + 1);
+            pooled = x
+                .graph()
+                .concatenate(&[pooled, of_size(small + 1)], axis + 1);
         }
         x = pooled.pick(axis + 1, places);
     }
