@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -10,14 +11,25 @@ use crate::Op;
 
 /// What a constant's value was made of, and how. Two constants of one origin have the same elements, in
 /// whatever graph they stand.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Origin(Arc<str>);
+#[derive(Clone)]
+pub struct Origin(Arc<Made>);
+
+/// The origins of what it was made of. What is made of the same in the same way is there once, so that
+/// origins are compared by where they are: written out, one whose operands have operands in common would
+/// grow exponentially.
+struct Made(Vec<Origin>);
+
+/// How an origin was made, and where those of its operands are.
+type Making = (String, Vec<usize>);
+
+/// All origins in use.
+static KNOWN: Mutex<Option<HashMap<Making, Weak<Made>>>> = Mutex::new(None);
 
 impl Origin {
     /// A value that whoever tells it knows by this number: another value never has it
     /// ([`unique_number`](Self::unique_number)).
     pub fn of_value(number: u64) -> Self {
-        Origin(format!("@{number}").into())
+        Self::made(&format!("@{number}"), &[])
     }
 
     /// A number that nothing else in this process has.
@@ -28,7 +40,7 @@ impl Origin {
 
     /// Of a single number.
     pub(crate) fn of_number(number: f32) -> Self {
-        Origin(format!("#{:x}", number.to_bits()).into())
+        Self::made(&format!("#{:x}", number.to_bits()), &[])
     }
 
     /// Of what `op` gives for operands of these origins, if that is known.
@@ -40,14 +52,56 @@ impl Origin {
 
     /// Of what is made of values of these origins.
     pub(crate) fn made(how: &str, of: &[Origin]) -> Self {
-        let of: Vec<&str> = of.iter().map(|origin| &*origin.0).collect();
-        Origin(format!("{how}({})", of.join(",")).into())
+        let key = (how.to_string(), of.iter().map(Origin::place).collect());
+        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = known.get_or_insert_default();
+        if let Some(made) = known.get(&key).and_then(Weak::upgrade) {
+            return Origin(made);
+        }
+        if known.len() == known.capacity() {
+            known.retain(|_, it| it.strong_count() > 0);
+            known.reserve(known.len());
+        }
+        let made = Arc::new(Made(of.to_vec()));
+        known.insert(key, Arc::downgrade(&made));
+        Origin(made)
+    }
+
+    /// Where it is: nothing else is there as long as it is in use.
+    fn place(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
+    }
+}
+
+impl PartialEq for Origin {
+    fn eq(&self, other: &Self) -> bool {
+        self.place() == other.place()
+    }
+}
+
+impl Eq for Origin {}
+
+impl Hash for Origin {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.place().hash(state);
     }
 }
 
 impl fmt::Debug for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        write!(f, "Origin({:#x})", self.place())
+    }
+}
+
+impl Drop for Made {
+    /// One after the other: a long chain of origins would need a deep stack.
+    fn drop(&mut self) {
+        let mut last = std::mem::take(&mut self.0);
+        while let Some(origin) = last.pop() {
+            if let Some(mut made) = Arc::into_inner(origin.0) {
+                last.append(&mut made.0);
+            }
+        }
     }
 }
 

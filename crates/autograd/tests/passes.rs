@@ -178,3 +178,40 @@ fn a_frozen_normalization_folds_into_the_convolution_before_it() {
     let ops = both.iter().filter(|(_, node)| node.op().is_some());
     assert!(ops.count() > 1, "{both}");
 }
+
+/// What is computed of constants that are computed of each other again and again: as a tree the origin of the
+/// last would have 4¹⁵ leaves.
+#[test]
+fn the_origin_of_a_constant_is_no_larger_than_its_computation() {
+    use regraft_autograd::{Graph, Origin, Tensor};
+    let origin = |number: u64, steps: usize| {
+        let graph = Graph::new();
+        let value = Tensor::new([2, 2], vec![0.9, 0.1, -0.2, 0.7]).unwrap();
+        let mut x = graph.constant_from(Origin::of_value(number), "w", value);
+        for _ in 0..steps {
+            x = x * 1.5 - x.matmul(x.transpose()).matmul(x) * 0.5;
+        }
+        let folded = fold_constants(&prune(&graph.nodes_for(&[x])));
+        let last = folded.node(folded.outputs()[0]);
+        assert!(last.op().is_none(), "{folded}");
+        last.origin.clone().unwrap()
+    };
+    let (one, other) = (Origin::unique_number(), Origin::unique_number());
+    let known = origin(one, 15);
+    assert_eq!(origin(one, 15), known);
+    assert_ne!(origin(one, 14), known);
+    assert_ne!(origin(other, 15), known);
+}
+
+#[test]
+fn a_long_chain_of_constants_needs_no_deep_stack() {
+    use regraft_autograd::{Graph, Origin};
+    let graph = Graph::new();
+    let value = regraft_autograd::Tensor::new([1], vec![0.5]).unwrap();
+    let mut x = graph.constant_from(Origin::of_value(Origin::unique_number()), "w", value);
+    for _ in 0..30_000 {
+        x = x.sqrt();
+    }
+    let folded = fold_constants(&graph.nodes_for(&[x]));
+    assert!(folded.node(folded.outputs()[0]).origin.is_some());
+}
