@@ -37,6 +37,7 @@ use crate::{Model, Result};
 #[must_use = "pass it to `load_weights_with`"]
 pub struct Load {
     pub(crate) keep: Option<Selector>,
+    pub(crate) only: Option<Selector>,
     pub(crate) allow_missing: bool,
     pub(crate) allow_unexpected: bool,
     pub(crate) skip_optimizer: bool,
@@ -64,7 +65,10 @@ impl Load {
     /// The picked layers or single weights are loaded and all others keep theirs: what
     /// [`save_weights_of`](crate::Model::save_weights_of) saved.
     pub fn only(selector: impl IntoSelector) -> Self {
-        Self::new().keep(!selector.into_selector())
+        Load {
+            only: Some(selector.into_selector()),
+            ..Load::default()
+        }
     }
 
     /// Weights of the model that the file does not have keep their values.
@@ -153,7 +157,7 @@ impl Model {
     ///
     /// # Errors
     /// As [`load_weights`](Self::load_weights); [`regraft_layers::Error::NoMatch`] if
-    /// [`Load::keep`] picks nothing.
+    /// [`Load::keep`] or [`Load::only`] picks nothing.
     pub fn load_weights_with(&mut self, path: impl AsRef<Path>, load: Load) -> Result<LoadReport> {
         let checkpoint = regraft_io::read(&path)?;
         self.load_checkpoint(&checkpoint, &path.as_ref().display().to_string(), load)

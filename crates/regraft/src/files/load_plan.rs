@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use regraft_autograd::VariableId;
 use regraft_io::{Checkpoint, Format, SavedWeight};
-use regraft_layers::{LayerOrders, Model as Network, Selector};
+use regraft_layers::{LayerOrders, Model as Network, Selector, Weight};
 use regraft_optimizers::Optimizer;
 use regraft_tensor::{Detail, Tensor};
 
@@ -48,10 +48,7 @@ impl LoadPlan {
                 .help("begin it with `Input::new([…])`, or call `build(&[…])`"),
             ));
         }
-        let kept = match &load.keep {
-            Some(selector) => Kept::of(network, selector)?,
-            None => Kept::default(),
-        };
+        let kept = Kept::of(network, load)?;
         let layout = load.layout.unwrap_or(Layout::of(checkpoint.format));
         let checkpoint = match layout {
             Layout::Keras => Cow::Borrowed(checkpoint),
@@ -119,7 +116,6 @@ impl LoadPlan {
 }
 
 /// What keeps its values.
-#[derive(Default)]
 struct Kept {
     weights: HashSet<VariableId>,
     /// Layers all of whose weights do, so that the file need not have them.
@@ -127,14 +123,22 @@ struct Kept {
 }
 
 impl Kept {
-    fn of(model: &Network, selector: &Selector) -> Result<Self> {
-        // Layers without weights may be picked, too.
-        model.select(selector)?;
-        let paths = model.select_weights(selector).unwrap_or_default();
-        let paths: HashSet<&str> = paths.iter().map(String::as_str).collect();
-        let weights = model.weights().iter();
-        let weights = weights.filter(|weight| paths.contains(weight.path()));
-        let weights: HashSet<VariableId> = weights.map(|weight| weight.id()).collect();
+    fn of(model: &Network, load: &Load) -> Result<Self> {
+        let picked = |selector: &Selector| -> Result<HashSet<VariableId>> {
+            // Layers without weights may be picked, too.
+            model.select(selector)?;
+            let paths = model.select_weights(selector).unwrap_or_default();
+            let paths: HashSet<&str> = paths.iter().map(String::as_str).collect();
+            let weights = model.weights().iter();
+            let weights = weights.filter(|weight| paths.contains(weight.path()));
+            Ok(weights.map(Weight::id).collect())
+        };
+        let keep = load.keep.as_ref().map(picked).transpose()?;
+        let mut weights = keep.unwrap_or_default();
+        if let Some(only) = load.only.as_ref().map(picked).transpose()? {
+            let all = model.weights().iter().map(Weight::id);
+            weights.extend(all.filter(|id| !only.contains(id)));
+        }
         let places = model.places().into_iter();
         let whole = places.filter(|place| {
             !place.weights.is_empty() && place.weights.iter().all(|id| weights.contains(id))

@@ -22,18 +22,28 @@ pub(crate) struct Rates {
 impl Rates {
     /// Refuses numbers without meaning.
     pub fn check(&self) -> Result<()> {
-        let scales = self
-            .scales
-            .iter()
-            .map(|(_, it)| ("learning_rate_scale", *it));
-        let decays = self.decays.iter().map(|(_, it)| ("weight_decay", *it));
-        let layers = self.layer_decay.iter().map(|it| ("layer_decay", *it));
-        let mut all = scales.chain(decays).chain(layers);
-        match all.find(|(_, value)| !(value.is_finite() && *value >= 0.0)) {
+        let numbers = |of: &[(Selector, f32)], name: &str, help: &'static str| {
+            let number = |(selector, it): &(Selector, f32)| {
+                let at = format!("{name} of {selector:?}");
+                (at, *it, help)
+            };
+            of.iter().map(number).collect::<Vec<_>>()
+        };
+        let scale = "it multiplies the optimizer's learning rate: 1 leaves it, 0 keeps still";
+        let decay = "it takes the place of the optimizer's decay: 0 for none";
+        let layers = "it multiplies the learning rate from layer to layer: 1 for none";
+        let layers = self
+            .layer_decay
+            .map(|it| ("layer_decay".to_string(), it, layers));
+        let mut all = numbers(&self.scales, "learning_rate_scale", scale)
+            .into_iter()
+            .chain(numbers(&self.decays, "weight_decay", decay))
+            .chain(layers);
+        match all.find(|(_, value, _)| !(value.is_finite() && *value >= 0.0)) {
             None => Ok(()),
-            Some((at, value)) => {
+            Some((at, value, help)) => {
                 let detail = Detail::new(at, "a finite number ≥ 0", value);
-                Err(Error::Setting(detail))
+                Err(Error::Setting(detail.help(help)))
             }
         }
     }
@@ -104,20 +114,22 @@ fn by_depth(model: &Model, decay: f32) -> HashMap<VariableId, f32> {
 }
 
 /// The beginning of a path that names a block: `base/conv2_block1` of `base/conv2_block1_1_conv`,
-/// `block2a` of `block2a_expand_conv`.
+/// `block2a` of `block2a_expand_conv`; the first word "block" that a number follows.
 fn block_of(path: &str) -> Option<&str> {
-    let start = path.find("block")? + "block".len();
-    let number = start + usize::from(path[start..].starts_with('_'));
-    let digits = path[number..]
-        .chars()
-        .take_while(char::is_ascii_digit)
-        .count();
-    let end = number + digits;
-    // The copies of a block of an EfficientNet have letters.
-    let rest = &path.as_bytes()[end..];
-    let letter = rest.first().is_some_and(u8::is_ascii_lowercase)
-        && rest.get(1).is_none_or(|next| matches!(next, b'_' | b'/'));
-    (digits > 0).then(|| &path[..end + usize::from(letter)])
+    path.match_indices("block").find_map(|(at, word)| {
+        let start = at + word.len();
+        let number = start + usize::from(path[start..].starts_with('_'));
+        let digits = path[number..]
+            .chars()
+            .take_while(char::is_ascii_digit)
+            .count();
+        let end = number + digits;
+        // The copies of a block of an EfficientNet have letters.
+        let rest = &path.as_bytes()[end..];
+        let letter = rest.first().is_some_and(u8::is_ascii_lowercase)
+            && rest.get(1).is_none_or(|next| matches!(next, b'_' | b'/'));
+        (digits > 0).then(|| &path[..end + usize::from(letter)])
+    })
 }
 
 #[cfg(test)]
@@ -133,6 +145,9 @@ mod tests {
             ("block1_conv2", Some("block1")),
             ("net_stage_0_block_10_gamma", Some("net_stage_0_block_10")),
             ("block_3/attention/query", Some("block_3")),
+            ("blocks/block_3_expand", Some("blocks/block_3")),
+            ("block_net/block2a_expand", Some("block_net/block2a")),
+            ("blocky/blocks", None),
             ("blocks", None),
             ("block_add", None),
             ("expanded_conv_project", None),

@@ -142,7 +142,19 @@ fn layers_learn_the_slower_the_farther_they_are_from_the_head() {
 #[test]
 fn rates_without_meaning_are_refused() {
     let (x, y) = (Array2::<f32>::ones((8, 3)), Array2::<f32>::ones((8, 2)));
+    let rate = |name: &str| format!("learning_rate_scale of {name}");
+    let (of_a, of_biases) = (rate("\"a\""), rate("weights \"bias\""));
     for (fit, words) in [
+        (options(1).learning_rate_scale("a", -1.0), of_a.as_str()),
+        (
+            options(1)
+                .learning_rate_scale("a", 0.5)
+                .learning_rate_scale(Selector::weights("bias"), f32::NAN),
+            &of_biases,
+        ),
+        (options(1).learning_rate_scale("a", -1.0), "0 keeps still"),
+        (options(1).weight_decay("a", -1.0), "0 for none"),
+        (options(1).layer_decay(-0.5), "1 for none"),
         (options(1).learning_rate_scale("q", 0.1), "the nearest"),
         (options(1).weight_decay("a/kernal", 0.1), "a/kernel"),
         (
@@ -324,6 +336,24 @@ fn some_weights_are_saved_and_loaded_again() {
             assert!(error.to_string().contains("safetensors"), "{name}: {error}");
         }
     }
+    // All of it is some of it.
+    let path = folder.path().join("all.safetensors");
+    let all = || Selector::weights("*");
+    model.save_weights_of(all(), &path).unwrap();
+    for load in [Load::only(all()), Load::only(..), Load::only(["*"])] {
+        let mut other = network();
+        let report = other.load_weights_with(&path, load).unwrap();
+        assert!(report.kept.is_empty(), "{report}");
+        assert_eq!(values(&other), trained);
+    }
+    // What is kept of what is picked, and what picks nothing.
+    let mut other = network();
+    let load = Load::only("a").keep("a/bias");
+    let report = other.load_weights_with(&path, load).unwrap();
+    assert_eq!(report.loaded.len(), 1, "{report}");
+    assert_eq!(values(&other), start);
+    let error = other.load_weights_with(&path, Load::only("q")).unwrap_err();
+    assert!(error.to_string().contains("received \"q\""), "{error}");
     // Of a whole file a weight is kept, of another shape too.
     let path = folder.path().join("whole.keras");
     model.save(&path).unwrap();
