@@ -14,7 +14,7 @@ use crate::training::steps::Steps;
 use crate::{Error, Result};
 
 /// What a step has computed: a gradient for each trained parameter, and a new value for each state that
-/// moves, in the order of [`Steps`].
+/// moves and each parameter that a layer assigns, in the order of [`Steps`].
 pub(crate) trait Results {
     /// The number of gradients.
     fn count(&self) -> usize;
@@ -22,8 +22,8 @@ pub(crate) trait Results {
     /// A gradient, and of what.
     fn gradient(&self, index: usize) -> (VariableId, &[f32]);
 
-    /// The new values of states.
-    fn states(&self) -> impl Iterator<Item = (VariableId, &[f32])>;
+    /// Stores the new values.
+    fn store(&self, weights: &mut TrainedWeights<'_>);
 }
 
 /// Of the last run.
@@ -36,8 +36,11 @@ impl Results for Steps {
         self.gradient(index)
     }
 
-    fn states(&self) -> impl Iterator<Item = (VariableId, &[f32])> {
-        self.updates()
+    fn store(&self, weights: &mut TrainedWeights<'_>) {
+        for (id, new) in self.updates() {
+            let value = weights.values_mut(id).expect("what is updated is written");
+            value.copy_from_slice(new);
+        }
     }
 }
 
@@ -83,10 +86,7 @@ impl Update {
         optimizer: &mut Optimizer,
         results: &impl Results,
     ) -> Result<()> {
-        for (id, new) in results.states() {
-            let value = weights.values_mut(id).expect("what is updated is written");
-            value.copy_from_slice(new);
-        }
+        results.store(&mut weights);
         let mut source = Source { weights, results };
         if !self.plan.is_empty() {
             optimizer.apply(&self.plan, &mut source)?;

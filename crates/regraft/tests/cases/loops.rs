@@ -3,7 +3,7 @@
 
 use regraft::layers::{
     BatchNormalization, Conv2D, Dense, Dropout, Embedding, Flatten, Functional, Input, LayerExt,
-    layers,
+    SpectralNormalization, layers,
 };
 use regraft::losses::{LossFunction, SparseCategoricalCrossentropy};
 use regraft::ndarray::{Array1, Array2, ArrayD, Axis, Ix2, IxDyn};
@@ -313,6 +313,115 @@ fn only_what_is_picked_is_trained() {
     assert_eq!(moved(&before, &model), of_middle);
     middle.restore(&mut model, first).unwrap();
     assert_eq!(moved(&before, &model), [""; 0]);
+}
+
+/// A kernel of one unit that a wrapper normalizes, and a head.
+fn normalized() -> Model {
+    let inner = Dense::new(1).use_bias(false).named("inner");
+    let layers = layers![
+        Input::new([3]),
+        SpectralNormalization::new(inner).named("sn"),
+        Dense::new(2).named("head"),
+    ];
+    Sequential::with_seed(layers, 4).unwrap()
+}
+
+#[test]
+fn kernels_that_a_layer_assigns_are_left_alone_unless_they_are_picked() {
+    let (x, y) = (array(&[SAMPLES, 3], 1), array(&[SAMPLES, 2], 2));
+    for (pick, expected) in [
+        ("head", &["sn/vector_u", "head/kernel", "head/bias"][..]),
+        ("head/bias", &["sn/vector_u", "head/bias"]),
+        ("sn", &["sn/vector_u", "sn/inner/kernel"]),
+    ] {
+        let mut model = normalized();
+        let mut step = model
+            .train_step(SGD::new(0.1), |step| {
+                step.only(pick)?;
+                let (y, output) = (step.feed("y", &[2]), step.output(0));
+                Ok(step.loss("mse", y, output))
+            })
+            .unwrap();
+        let before = bits(&model);
+        step.run(&mut model, (&x, &y)).unwrap();
+        let mut moved = moved(&before, &model);
+        moved.sort();
+        let mut expected = expected.to_vec();
+        expected.sort_unstable();
+        assert_eq!(moved, expected, "{pick}");
+    }
+}
+
+/// With one unit the largest singular value is the kernel's length, whatever the vector was before.
+#[test]
+fn a_kernel_that_a_layer_normalizes_is_restored_as_it_was_normalized() {
+    let (x, y) = (array(&[SAMPLES, 3], 1), array(&[SAMPLES, 1], 2));
+    let inner = Dense::new(1).use_bias(false).named("inner");
+    let layers = layers![
+        Input::new([3]),
+        SpectralNormalization::new(inner).named("sn")
+    ];
+    let mut model = Sequential::with_seed(layers, 4).unwrap();
+    let kernel = |model: &Model| -> Vec<f64> {
+        let value = model.weight("sn/inner/kernel").unwrap().value();
+        value.as_slice().iter().map(|&it| f64::from(it)).collect()
+    };
+    let unit = |w: &[f64]| -> Vec<f64> {
+        let length = w.iter().map(|w| w * w).sum::<f64>().sqrt();
+        w.iter().map(|w| w / length).collect()
+    };
+    // Of the mean squared error.
+    let slope = |w: &[f64]| -> Vec<f64> {
+        let mut slope = vec![0.0; 3];
+        for (x, y) in x.outer_iter().zip(y.iter()) {
+            let made: f64 = w.iter().zip(&x).map(|(w, &x)| w * f64::from(x)).sum();
+            let factor = 2.0 * (made - f64::from(*y)) / SAMPLES as f64;
+            for (slope, &x) in slope.iter_mut().zip(&x) {
+                *slope += factor * f64::from(x);
+            }
+        }
+        slope
+    };
+    let plus = |a: &[f64], factor: f64, b: &[f64]| -> Vec<f64> {
+        a.iter().zip(b).map(|(a, b)| a + factor * b).collect()
+    };
+    let near = |model: &Model, expected: &[f64]| {
+        for (ours, expected) in kernel(model).iter().zip(expected) {
+            assert!((ours - expected).abs() < 1e-6, "{ours} {expected}");
+        }
+    };
+    let mut step = model
+        .train_step(SGD::new(0.1), |step| {
+            let (y, output) = (step.feed("y", &[1]), step.output(0));
+            Ok(step.loss("mse", y, output))
+        })
+        .unwrap();
+    for _ in 0..3 {
+        let at = unit(&kernel(&model));
+        let gradients = step.gradients(&model, (&x, &y)).unwrap();
+        let before = step.shift(&mut model, &gradients, 0.5).unwrap();
+        let shifted = plus(&at, 0.5, &slope(&at));
+        near(&model, &shifted);
+        let sharp = step.gradients(&model, (&x, &y)).unwrap();
+        step.restore(&mut model, before).unwrap();
+        near(&model, &at);
+        step.apply(&mut model, &sharp).unwrap();
+        near(&model, &plus(&at, -0.1, &slope(&unit(&shifted))));
+    }
+    // Restored and applied, they are those of a run.
+    let mut other = model.clone();
+    let gradients = step.gradients(&model, (&x, &y)).unwrap();
+    let before = step.shift(&mut model, &gradients, 0.5).unwrap();
+    step.restore(&mut model, before).unwrap();
+    step.apply(&mut model, &gradients).unwrap();
+    let mut run = other
+        .train_step(SGD::new(0.1), |step| {
+            let (y, output) = (step.feed("y", &[1]), step.output(0));
+            Ok(step.loss("mse", y, output))
+        })
+        .unwrap();
+    run.run(&mut other, (&x, &y)).unwrap();
+    assert_eq!(bits(&model), bits(&other));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use regraft_autograd::{DataType, Dim, Error as GraphError, Graph, NodeId, Shape, Var, VariableId};
 use regraft_layers::{
-    Emission, IntoSelector, Loss, LossFunction, Mode, Model as Network, Weight, near,
+    Emission, IntoSelector, Loss, LossFunction, Mode, Model as Network, Weight, WeightKind, near,
 };
 use regraft_tensor::Detail;
 
@@ -202,7 +202,8 @@ impl<'g> StepBuilder<'g> {
     }
 
     /// Trains the picked weights alone: no gradient is made of the others, which other steps may train.
-    /// States move as they do in training.
+    /// States move as they do in training; a kernel that a layer normalizes in training is stored if it is
+    /// picked.
     ///
     /// # Errors
     /// A selector that picks nothing.
@@ -328,13 +329,17 @@ impl<'g> StepBuilder<'g> {
         let trainable = emission.trainable.iter().copied();
         let trainable: Vec<(VariableId, Var<'g>)> =
             trainable.filter(|(id, _)| is_trained(id)).collect();
+        // States move; what a layer assigns to a parameter is stored if the parameter is trained.
+        let mut updates = emission.updates.clone();
+        let is_state = |id: VariableId| self.model.weights()[id].kind() == WeightKind::State;
+        updates.retain(|(id, _)| is_state(*id) || is_trained(id));
         let mut questions = Questions::default();
         questions.ask(Asked::Loss, total.named("loss"));
-        questions.ask_training(total, &trainable, &emission.updates)?;
+        questions.ask_training(total, &trainable, &updates)?;
         for (index, (_, value)) in self.reports.iter().enumerate() {
             questions.ask(Asked::Report(index), *value);
         }
-        let written = trainable.iter().chain(&emission.updates);
+        let written = trainable.iter().chain(&updates);
         let written: HashSet<VariableId> = written.map(|(id, _)| *id).collect();
         let trained = emission.trained().only(|id| written.contains(&id));
         let mut roles: Vec<Role> = (0..self.inputs.len()).map(Role::Input).collect();

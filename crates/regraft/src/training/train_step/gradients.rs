@@ -1,7 +1,7 @@
 //! The gradients of one step, to be looked at, changed and applied.
 
 use regraft_autograd::VariableId;
-use regraft_layers::{Model as Network, TrainedWeights};
+use regraft_layers::{Model as Network, TrainedWeights, WeightKind};
 use regraft_tensor::{Detail, Tensor};
 
 use crate::training::scores::Scores;
@@ -15,7 +15,16 @@ use crate::{Error, Result};
 pub struct Gradients {
     scores: Scores,
     gradients: Vec<(VariableId, String, Tensor)>,
-    states: Vec<(VariableId, Vec<f32>)>,
+    updates: Vec<NewValue>,
+}
+
+/// What a step computed for a state, or for a parameter that a layer assigns.
+#[derive(Clone, Debug)]
+struct NewValue {
+    id: VariableId,
+    values: Vec<f32>,
+    /// Of a parameter the value that it had: to another one nothing is assigned.
+    of: Option<Vec<f32>>,
 }
 
 /// The values of the weights that a step trains, as they were.
@@ -32,11 +41,19 @@ impl Gradients {
             let tensor = tensor.map_err(|error| Error::Data(error.into()))?;
             Ok((id, weight.path().to_string(), tensor))
         };
-        let states = steps.updates().map(|(id, values)| (id, values.to_vec()));
+        let update = |(id, values): (VariableId, &[f32])| {
+            let weight = &network.weights()[id];
+            let before = || weight.value().as_slice().to_vec();
+            NewValue {
+                id,
+                values: values.to_vec(),
+                of: (weight.kind() == WeightKind::Parameter).then(before),
+            }
+        };
         Ok(Gradients {
             scores,
             gradients: (0..steps.count()).map(gradient).collect::<Result<_>>()?,
-            states: states.collect(),
+            updates: steps.updates().map(update).collect(),
         })
     }
 
@@ -106,10 +123,26 @@ impl Gradients {
 
     pub(super) fn require_of(&self, steps: &Steps) -> Result<()> {
         let ids = self.gradients.iter().map(|(id, ..)| id);
-        let states = self.states.iter().map(|(id, _)| id);
+        let updates = self.updates.iter().map(|new| new.id);
         let same = ids.eq(steps.gradients().iter().map(|(id, _)| id))
-            && states.copied().eq(steps.updates().map(|(id, _)| id));
+            && updates.eq(steps.updates().map(|(id, _)| id));
         same.then_some(()).ok_or_else(|| others("gradients"))
+    }
+
+    /// Stores what layers assigned to parameters that still have the values of which it was computed.
+    pub(super) fn assign(&self, weights: &mut TrainedWeights<'_>) {
+        self.store_if(weights, |new| new.of.is_some());
+    }
+
+    fn store_if(&self, weights: &mut TrainedWeights<'_>, picks: impl Fn(&NewValue) -> bool) {
+        for new in self.updates.iter().filter(|new| picks(new)) {
+            let value = weights
+                .values_mut(new.id)
+                .expect("what is updated is written");
+            if new.of.as_deref().is_none_or(|of| of == value) {
+                value.copy_from_slice(&new.values);
+            }
+        }
     }
 
     /// `w += factor · g`
@@ -134,8 +167,8 @@ impl Results for Gradients {
         (*id, gradient.as_slice())
     }
 
-    fn states(&self) -> impl Iterator<Item = (VariableId, &[f32])> {
-        self.states.iter().map(|(id, new)| (*id, new.as_slice()))
+    fn store(&self, weights: &mut TrainedWeights<'_>) {
+        self.store_if(weights, |_| true);
     }
 }
 

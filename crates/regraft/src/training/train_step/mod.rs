@@ -190,7 +190,8 @@ impl TrainStep {
 
     /// The rest of a step whose gradients were computed before, and changed perhaps: states get the values that
     /// were computed with them, the optimizer moves the weights. After [`gradients`](Self::gradients) this does
-    /// what [`run`](Self::run) does, bit for bit.
+    /// what [`run`](Self::run) does, bit for bit. What a layer assigns to a parameter, a normalized kernel, is
+    /// stored if the parameter still has the value of which it was computed.
     ///
     /// # Errors
     /// Gradients of other weights than those that this step trains; the model as in [`run`](Self::run).
@@ -204,7 +205,9 @@ impl TrainStep {
     }
 
     /// Adds `factor` times the gradients to the weights that this step trains, without the optimizer, and
-    /// returns the values before, for [`restore`](Self::restore).
+    /// returns the values before, for [`restore`](Self::restore). A kernel that a layer normalizes in training
+    /// is stored normalized before that, as a call in training stores it in Keras: the gradients are those of
+    /// this value.
     ///
     /// # Errors
     /// As [`apply`](Self::apply).
@@ -216,13 +219,13 @@ impl TrainStep {
     ) -> Result<Values> {
         self.require_same(&model.network)?;
         gradients.require_of(&self.steps)?;
+        gradients.assign(&mut door(model, &self.steps)?);
         let before = Values::of(&model.network, &self.steps);
-        let mut weights = door(model, &self.steps)?;
-        gradients.add_to(&mut weights, factor);
+        gradients.add_to(&mut door(model, &self.steps)?, factor);
         Ok(before)
     }
 
-    /// Gives the weights that this step trains the values that they had before a [`shift`](Self::shift).
+    /// Gives the weights that this step trains the values that a [`shift`](Self::shift) returned.
     ///
     /// # Errors
     /// Values of other weights; the model as in [`run`](Self::run).
