@@ -187,6 +187,8 @@ pub struct LayerSpec {
     pub(crate) kind: LayerKind,
     pub(crate) name: Option<String>,
     pub(crate) freezing: Freezing,
+    /// The state that what it contains arrives in, if not its own: files say those of all layers.
+    pub(crate) within: Option<Freezing>,
     /// See [`Entry::alone`](crate::models::topology::Entry::alone).
     pub(crate) alone: Alone,
     /// See [`Entry::policy`](crate::models::topology::Entry::policy).
@@ -229,6 +231,7 @@ impl From<Arc<dyn Layer>> for LayerSpec {
             kind: LayerKind::Leaf(layer),
             name: None,
             freezing: Freezing::Trainable,
+            within: None,
             alone: Alone::new(),
             policy: None,
         }
@@ -241,6 +244,7 @@ impl From<Model> for LayerSpec {
             name: Some(model.name().to_string()),
             kind: LayerKind::Nested(Box::new(model)),
             freezing: Freezing::Trainable,
+            within: None,
             alone: Alone::new(),
             policy: None,
         }

@@ -92,7 +92,9 @@ impl SpectralNormalization {
         let kernel = specs.find(|spec| KERNELS.contains(&spec.name.as_str()));
         kernel.ok_or_else(|| {
             let received = self.leaf().map_or("a model", |layer| layer.class_name());
-            Detail::new("layer", "a layer with a kernel or embeddings", received)
+            let detail = Detail::new("layer", "a layer with a kernel or embeddings", received);
+            detail
+                .help("wrap the layers that have one, such as `Dense` or `Conv2D`, each by itself")
         })
     }
 }
@@ -119,7 +121,8 @@ impl Layer for SpectralNormalization {
     fn build(&self, inputs: &[Shape], weights: &mut Weights) -> Result<(), Detail> {
         single(inputs)?;
         if self.power_iterations == 0 {
-            return Err(Detail::new("power_iterations", "at least 1", 0));
+            let detail = Detail::new("power_iterations", "at least 1", 0);
+            return Err(detail.help("1 is what Keras does unless told otherwise"));
         }
         let kernel = self.kernel(inputs)?;
         let features = kernel.shape.last().copied().unwrap_or(1);

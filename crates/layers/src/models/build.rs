@@ -15,7 +15,7 @@ use crate::keras::names::{near, snake_case, unique_name};
 use crate::layers::Input;
 use crate::models::scene::{Scene, Value};
 use crate::models::topology::{Body, DEEPEST, Entry, LayerCall, Topology, ValueId, ValueSpec};
-use crate::{ElementType, Error, Freezing, Layer, Model, Result};
+use crate::{ElementType, Error, Freezing, Layer, Model, Result, WeightKind};
 
 impl Model {
     /// Adds a layer that is not connected yet, and returns its position.
@@ -64,7 +64,8 @@ impl Model {
             (Vec::new(), Vec::new(), Vec::new());
         let body = match spec.kind {
             LayerKind::Leaf(layer) => {
-                wrapped = self.wrapped(&*layer, path, freezing, stream)?;
+                let within = spec.within.unwrap_or(freezing);
+                wrapped = self.wrapped(&*layer, path, within, stream)?;
                 Body::Leaf(layer)
             }
             LayerKind::Nested(model) => {
@@ -93,7 +94,7 @@ impl Model {
         })
     }
 
-    /// The layers that a wrapper at `path` contains. They share its state unless it is trainable.
+    /// The layers that a wrapper at `path` contains, which arrive in this state unless it is trainable.
     fn wrapped(
         &mut self,
         wrapper: &dyn Layer,
@@ -279,9 +280,9 @@ impl Model {
     }
 }
 
-/// Gives a layer in a wrapper what the wrapper's own state says, where that arrives in one.
-fn keep_within(wrapper: Freezing, entry: &mut Entry) {
-    match wrapper {
+/// Gives a layer in a wrapper what the state that it arrives in says.
+fn keep_within(arriving: Freezing, entry: &mut Entry) {
+    match arriving {
         Freezing::Trainable => {}
         Freezing::FrozenParams => entry.fix_parameters(),
         Freezing::FrozenStatistics => entry.freezing = entry.freezing.as_in_inference(),
@@ -421,20 +422,22 @@ fn outputs_of(entry: &Entry, store: &WeightStore, inputs: &[ValueSpec]) -> Resul
     Ok(outputs.iter().enumerate().map(value).collect())
 }
 
-/// What has a state of its own must be a weight of the layer.
+/// What has a state of its own must be a weight of the layer, and what is trained alone a parameter.
 fn check_alone(entry: &Entry, declared: &Weights) -> Result<()> {
-    let names = || declared.specs.iter().map(|spec| spec.name.as_str());
-    match entry
-        .alone
-        .keys()
-        .find(|&name| names().all(|known| known != name))
-    {
-        None => Ok(()),
-        Some(name) => {
+    for (name, &trained) in &entry.alone {
+        let Some(spec) = declared.specs.iter().find(|spec| spec.name == *name) else {
+            let names = declared.specs.iter().map(|spec| spec.name.as_str());
             let detail = Detail::new(&entry.name, "weights of the layer", format!("{name:?}"));
-            Err(Error::Config(detail.help(near(name, names()))))
+            return Err(Error::Config(detail.help(near(name, names))));
+        };
+        if trained && spec.kind == WeightKind::State {
+            let at = join(&entry.name, name);
+            let detail = Detail::new(at, "a parameter, to be trained alone", "a state");
+            let help = "a state moves where its layer behaves as in training; leave it out";
+            return Err(Error::Config(detail.help(help)));
         }
     }
+    Ok(())
 }
 
 /// A layer that has its weights must still fit the inputs it is now given.

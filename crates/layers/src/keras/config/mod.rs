@@ -2,7 +2,8 @@
 //!
 //! What is written is Keras 3's form, with the settings that every version of Keras 3 knows. What is
 //! read is that of Keras 3 and of Keras 1 and 2. A freezing state that Keras' `trainable` cannot
-//! express stands beside a layer's `config` under the key `freezing`, which Keras passes over, and
+//! express stands beside a layer's `config` under the key `freezing`, which Keras passes over (that of a
+//! frozen wrapper always, since Keras' says nothing of what is in it), and
 //! weights that were frozen or unfrozen alone under `trainable_weights`.
 
 mod graph;

@@ -148,8 +148,11 @@ impl Reader<'_> {
         spec.policy = policy;
         spec.freezing = freezing(config, &value[FREEZING]).map_err(|error| error.within(at))?;
         spec.alone = alone(&value[ALONE]).map_err(|error| error.within(at))?;
-        if spec.freezing == Freezing::Frozen && wrapped_trains(&spec) {
-            // As in Keras 3, what is in a wrapper has states of its own.
+        // What is in a wrapper has states of its own, which are read.
+        spec.within = Some(Freezing::Trainable);
+        let of_keras = value[FREEZING].is_null() && spec.freezing == Freezing::Frozen;
+        if of_keras && wrapped_trains(&spec) {
+            // As in Keras 3, which trains what it contains.
             spec.freezing = Freezing::Trainable;
         }
         Ok(spec)
@@ -162,10 +165,7 @@ fn wrapped_trains(spec: &LayerSpec) -> bool {
         return false;
     };
     layer.wrapped().iter().any(|(_, inner)| match &inner.kind {
-        LayerKind::Leaf(_) => {
-            let alone = inner.alone.values().any(|trained| *trained);
-            inner.freezing.trains_parameters() || alone || wrapped_trains(inner)
-        }
+        LayerKind::Leaf(_) => inner.freezing.trains_parameters() || wrapped_trains(inner),
         LayerKind::Nested(model) => model.topology.trains(),
     })
 }
@@ -221,8 +221,11 @@ fn alone(key: &Value) -> Result<Alone> {
     if key.is_null() {
         return Ok(Alone::new());
     }
-    let expected = "true or false for weights by their names";
-    serde_json::from_value(key.clone()).map_err(|_| wrong(ALONE, expected, brief(key)))
+    serde_json::from_value(key.clone()).map_err(|_| {
+        let expected = "true or false for weights by their names";
+        let help = "such as {\"bias\": true}; without the key, all weights follow the layer";
+        Error::Config(Detail::new(ALONE, expected, brief(key)).help(help))
+    })
 }
 
 /// The input layer that Keras 1 and 2 keep in the settings of the first layer.
@@ -270,7 +273,10 @@ fn read_policy(policy: Option<&Value>) -> Result<Option<String>> {
 /// Makes a layer, or all layers of a nested model, behave as in inference.
 pub(super) fn as_in_inference(spec: &mut LayerSpec) {
     match &mut spec.kind {
-        LayerKind::Leaf(_) => spec.freezing = spec.freezing.as_in_inference(),
+        LayerKind::Leaf(_) => {
+            spec.freezing = spec.freezing.as_in_inference();
+            spec.within = spec.within.map(Freezing::as_in_inference);
+        }
         LayerKind::Nested(model) => model
             .topology
             .change_leaves(&mut |entry| entry.freezing = entry.freezing.as_in_inference()),

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use crate::golden::{assert_close, cases, name, tensor};
 use crate::layers::*;
 use crate::{
-    Freezing, Functional, LayerExt, LayerSpec, Mode, Model, Registry, Selector, Sequential, layers,
+    Freezing, Functional, IntoSelector, LayerExt, LayerSpec, Mode, Model, Registry, Selector,
+    Sequential, layers,
 };
 
 fn read(config: &Value) -> crate::Result<Model> {
@@ -228,6 +229,101 @@ fn every_freezing_state_survives_the_file() {
     }
 }
 
+/// Wrappers of layers and of a model.
+fn wrappers() -> Model {
+    let steps = layers![
+        Input::new([3]),
+        Dense::new(3).named("a"),
+        BatchNormalization::new().named("n"),
+    ];
+    let steps = Sequential::new(steps).unwrap().named("steps");
+    let stack = layers![
+        Input::new([2, 3]),
+        TimeDistributed::new(BatchNormalization::new().named("norm")).named("twice"),
+        TimeDistributed::new(steps).named("td"),
+        Flatten::new(),
+        SpectralNormalization::new(Dense::new(2).named("dense")).named("sn"),
+    ];
+    Sequential::new(stack).unwrap()
+}
+
+#[test]
+fn what_wrappers_contain_keeps_its_own_state_in_the_file() {
+    const STATES: [Freezing; 4] = [
+        Freezing::Trainable,
+        Freezing::FrozenStatistics,
+        Freezing::FrozenParams,
+        Freezing::Frozen,
+    ];
+    let insides = [
+        ("sn", "sn/dense"),
+        ("td", "td/steps/*"),
+        ("twice", "twice/norm"),
+    ];
+    for (state, inner) in STATES.iter().flat_map(|a| STATES.map(|b| (*a, b))) {
+        let mut model = wrappers();
+        for (wrapper, inside) in insides {
+            model.set_freezing(wrapper, state).unwrap();
+            model.set_freezing(inside, inner).unwrap();
+        }
+        assert_round_trip(&model);
+        for bias in ["sn/dense/bias", "td/steps/a/bias", "twice/norm/beta"] {
+            model.unfreeze(bias).unwrap();
+        }
+        assert_round_trip(&model);
+        model.freeze(Selector::weights("kernel")).unwrap();
+        assert_round_trip(&model);
+    }
+    // Biases alone: the wrappers stay frozen.
+    let mut model = wrappers();
+    model.freeze(..).unwrap();
+    model.unfreeze("**/bias").unwrap();
+    let again = read(&model.to_config()).unwrap();
+    for place in again.places() {
+        let has_state = !place.is_model && place.class_name != "InputLayer";
+        assert!(
+            !has_state || place.freezing == Freezing::Frozen,
+            "{}",
+            place.path
+        );
+    }
+}
+
+#[test]
+fn a_wrapper_of_keras_2_that_is_called_as_in_inference_has_its_content_so() {
+    let config = |arguments: Value| {
+        let inner = json!({ "name": "dense", "units": 2, "trainable": true });
+        let inner = json!({ "class_name": "Dense", "config": inner });
+        with_layer(json!({
+            "class_name": "SpectralNormalization", "name": "y",
+            "config": { "name": "y", "trainable": true, "layer": inner },
+            "inbound_nodes": [[["x", 0, 0, arguments]]],
+        }))
+    };
+    for (arguments, expected) in [
+        (json!({}), Freezing::Trainable),
+        (json!({ "training": false }), Freezing::FrozenStatistics),
+    ] {
+        let model = read(&config(arguments)).unwrap();
+        let states: Vec<_> = model.places()[1..].iter().map(|it| it.freezing).collect();
+        assert_eq!(states, [expected; 2]);
+    }
+}
+
+#[test]
+fn a_state_is_never_trained_alone() {
+    let layers = layers![Input::new([4]), BatchNormalization::new().named("n")];
+    let mut config = Sequential::new(layers).unwrap().to_config();
+    let mut alone = |trained: bool| {
+        let layer = &mut config["config"]["layers"][1];
+        layer["trainable_weights"] = json!({ "moving_mean": trained });
+        read(&config).map(|_| ())
+    };
+    assert!(alone(false).is_ok());
+    let error = alone(true).unwrap_err().to_string();
+    assert!(error.contains("n/moving_mean"), "{error}");
+}
+
 #[test]
 fn trainable_counts_where_somebody_changed_it() {
     let stack = layers![Input::new([4]), Dense::new(4), Dense::new(2)];
@@ -400,6 +496,11 @@ fn any_layer() -> impl Strategy<Value = LayerSpec> {
         Just(Reshape::new([-1]).into()),
         Just(Identity.into()),
         Just(ActivityRegularization { l1: 0.1, l2: 0.0 }.into()),
+        any_freezing().prop_map(|freezing| {
+            let mut inner = LayerSpec::from(Dense::new(3));
+            inner.freezing = freezing;
+            SpectralNormalization::new(inner).into()
+        }),
     ]
 }
 
@@ -434,8 +535,13 @@ fn any_model() -> impl Strategy<Value = Model> {
         let mut model = Sequential::new(specs).unwrap();
         let paths: Vec<String> = model.weights().iter().map(|it| it.path().into()).collect();
         for (number, freezing) in weights.into_iter().filter(|_| !paths.is_empty()) {
-            let weight = Selector::weights(&paths[number % paths.len()]);
-            model.set_freezing(weight, freezing).unwrap();
+            let path = &paths[number % paths.len()];
+            let selector = match number % 3 {
+                // The layer that has it, also within another.
+                0 => path[..path.rfind('/').unwrap()].into_selector(),
+                _ => Selector::weights(path),
+            };
+            model.set_freezing(selector, freezing).unwrap();
         }
         model
     })
@@ -468,6 +574,13 @@ proptest! {
         let mut expected_trainable = Vec::new();
         let mut expected_updates = Vec::new();
         model.topology.visit("", &mut |_, entry| {
+            // Of what a spectral normalization contains, it moves the kernel.
+            for inner in entry.wrapped.iter().filter(|_| entry.freezing.behaves_as_in_training()) {
+                let alone = inner.alone.get("kernel").copied();
+                if alone.unwrap_or(inner.freezing.trains_parameters()) {
+                    expected_updates.push(inner.weights[0]);
+                }
+            }
             for &id in &entry.weights {
                 let weight = model.weights().get(id).unwrap();
                 let alone = entry.alone.get(weight.name()).copied();

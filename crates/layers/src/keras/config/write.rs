@@ -121,7 +121,8 @@ fn layer(entry: &Entry) -> Value {
         };
         value["build_config"] = json!({ "input_shape": shape });
     }
-    if freezing != expressed {
+    // Of a wrapper that says no more, a reader goes by what it contains.
+    if freezing != expressed || freezing == Freezing::Frozen && !entry.wrapped.is_empty() {
         value[FREEZING] = freezing.key().into();
     }
     if !entry.alone.is_empty() {
