@@ -12,7 +12,7 @@ use regraft_tensor::Detail;
 
 use crate::keras::names::join;
 use crate::keras::names::near;
-use crate::models::topology::Body;
+use crate::models::topology::{Body, Entry};
 use crate::{Error, Layer, LayerInfo, Model, Result, Weight};
 
 /// Picks layers of a model, or single weights.
@@ -30,7 +30,9 @@ use crate::{Error, Layer, LayerInfo, Model, Result, Weight};
 /// | `a & b`, `a \| b`, `!a` | both, either, the others |
 ///
 /// A pattern without `/` is compared with the names of layers at every depth, one with `/` with
-/// whole paths. Picking a nested model picks all that is in it, and picking a layer all its weights.
+/// whole paths. Picking a nested model or a wrapper, by name, class or type, picks all that is in it, and
+/// picking a layer all its weights. A function is asked about every single layer, and picks that alone.
+/// A name, pattern, class or position that matches nothing is an error wherever it stands.
 /// `Selector::kind("Dense") & Selector::weights("bias")` are the biases of dense layers, and
 /// `!Selector::weights("bias")` is all but biases.
 #[derive(Clone)]
@@ -86,6 +88,8 @@ impl Picked {
 /// A layer that a selector is asked about.
 struct Candidate<'m> {
     layer: LayerInfo<'m>,
+    /// The layer, and before it the nested models and wrappers that it is in.
+    lineage: Vec<&'m Entry>,
     weights: Vec<&'m Weight>,
     /// Of the top-level layer that has it, among `count`.
     position: usize,
@@ -149,11 +153,17 @@ impl Selector {
                 };
                 glob(pattern.as_bytes(), text.as_bytes())
             }),
-            Selector::Kind(class_name) => at.whole(at.layer.class_name() == class_name),
-            Selector::Of(id, _) => {
-                let is = |layer: &dyn Any| layer.type_id() == *id;
-                at.whole(at.layer.layer().is_some_and(|layer| is(layer)))
+            Selector::Kind(class_name) => {
+                let mut lineage = at.lineage.iter();
+                at.whole(lineage.any(|entry| entry.class_name() == class_name))
             }
+            Selector::Of(id, _) => at.whole(at.lineage.iter().any(|entry| match &entry.body {
+                Body::Leaf(layer) => {
+                    let layer: &dyn Any = &**layer;
+                    layer.type_id() == *id
+                }
+                Body::Nested(_) => false,
+            })),
             Selector::When(predicate) => at.whole(predicate(&at.layer)),
             Selector::And(a, b) => a.picks(at).with(&b.picks(at), |a, b| a && b),
             Selector::Any(all) => {
@@ -174,21 +184,24 @@ impl Selector {
     }
 
     /// The same for these layers: patterns that match none of them and may be paths of weights are.
-    fn resolved(&self, layers: &[Candidate<'_>]) -> Selector {
-        let inner = |selector: &Selector| Box::new(selector.resolved(layers));
-        match self {
+    /// Fails with a part of it that matches nothing: under `!` or beside others, a misspelt name would
+    /// pick the wrong things without a word.
+    fn resolved<'s>(&'s self, layers: &[Candidate<'_>]) -> Result<Selector, &'s Selector> {
+        let inner = |selector: &'s Selector| selector.resolved(layers);
+        let matches = |part: &Selector| layers.iter().any(|at| part.picks(at).any());
+        let resolved = match self {
+            Selector::And(a, b) => Selector::And(inner(a)?.into(), inner(b)?.into()),
+            Selector::Any(all) => Selector::Any(all.iter().map(inner).collect::<Result<_, _>>()?),
+            Selector::Not(a) => Selector::Not(inner(a)?.into()),
+            Selector::Of(..) | Selector::When(_) => self.clone(),
+            part if matches(part) => part.clone(),
             Selector::Glob(pattern) if pattern.contains('/') => {
-                let mut paths = layers.iter().map(|at| at.layer.path());
-                match paths.any(|path| picks_by_name(pattern, path)) {
-                    true => self.clone(),
-                    false => Selector::Weights(pattern.clone()),
-                }
+                let weights = Selector::Weights(pattern.clone());
+                return matches(&weights).then_some(weights).ok_or(self);
             }
-            Selector::And(a, b) => Selector::And(inner(a), inner(b)),
-            Selector::Any(all) => Selector::Any(all.iter().map(|it| it.resolved(layers)).collect()),
-            Selector::Not(a) => Selector::Not(inner(a)),
-            other => other.clone(),
-        }
+            part => return Err(part),
+        };
+        Ok(resolved)
     }
 
     /// The patterns in it, for an error's help.
@@ -284,12 +297,13 @@ impl Model {
     /// What `selector` picks, layer by layer; of each at least a weight.
     pub(crate) fn picked(&self, selector: &Selector) -> Result<Vec<Picked>> {
         let layers = self.candidates();
-        let resolved = selector.resolved(&layers);
+        let nothing = |part: &Selector| self.no_match(part, "at least one layer or weight");
+        let resolved = selector.resolved(&layers).map_err(nothing)?;
         let picked = layers.iter().map(|at| resolved.picks(at));
         let picked: Vec<Picked> = picked.filter(Picked::any).collect();
         match picked.is_empty() {
             false => Ok(picked),
-            true => Err(self.no_match(selector, "at least one layer or weight")),
+            true => Err(nothing(selector)),
         }
     }
 
@@ -299,10 +313,18 @@ impl Model {
         let count = top.clone().count();
         let mut candidates = Vec::new();
         for (position, entry) in top.enumerate() {
+            let mut lineage: Vec<(String, &Entry)> = Vec::new();
             entry.visit(entry.name.clone(), &mut |path, entry| {
+                let holds = |outer: &str| {
+                    let inner = path.strip_prefix(outer);
+                    inner.is_some_and(|inner| inner.starts_with('/'))
+                };
+                while lineage.pop_if(|(outer, _)| !holds(outer)).is_some() {}
+                lineage.push((path.clone(), entry));
                 if matches!(entry.body, Body::Leaf(_)) && !entry.is_input() {
                     candidates.push(Candidate {
                         layer: LayerInfo::new(path, entry, &self.store),
+                        lineage: lineage.iter().map(|(_, entry)| *entry).collect(),
                         weights: entry.weights.iter().map(|id| &self.store[*id]).collect(),
                         position,
                         count,
@@ -335,7 +357,11 @@ impl Model {
                 names.dedup();
                 near(pattern, names.iter().map(String::as_str))
             }
-            (None, None) => format!("there are {} layers", self.candidates().len()),
+            (None, None) => {
+                let layers = self.topology.layers.iter();
+                let count = layers.filter(|entry| !entry.is_input()).count();
+                format!("there are {count} layers, and what is in them")
+            }
         };
         let expected = format!("a selector that matches {what}");
         let detail = Detail::new(&self.name, expected, format!("{selector:?}"));
@@ -605,6 +631,111 @@ mod tests {
         // Layers of which something is picked.
         let layers = model.select(weights("bias")).unwrap();
         assert_eq!(layers, ["dense", "base/bias"]);
+    }
+
+    /// A frame-wise model, and a spectral normalization.
+    fn wrapped() -> Model {
+        let frame = crate::layers![crate::Input::new([2]), crate::Dense::new(2).named("in")];
+        let frame = crate::Sequential::new(frame).unwrap().named("frame");
+        let dense = crate::Dense::new(2).named("dense");
+        let stack = crate::layers![
+            crate::Input::new([3, 2]),
+            crate::layers::TimeDistributed::new(frame).named("td"),
+            crate::layers::Flatten::new(),
+            crate::layers::SpectralNormalization::new(dense).named("sn"),
+            crate::Dense::new(1).named("out"),
+        ];
+        crate::Sequential::new(stack).unwrap()
+    }
+
+    #[test]
+    fn classes_and_types_pick_what_is_within_as_names_do() {
+        let mut model = wrapped();
+        let td = ["td", "td/frame/in"];
+        let sn = ["sn", "sn/dense"];
+        for (selector, expected) in [
+            ("sn".into_selector(), &sn[..]),
+            (Selector::kind("SpectralNormalization"), &sn),
+            (Selector::of::<crate::layers::SpectralNormalization>(), &sn),
+            (Selector::kind("TimeDistributed"), &td),
+            (Selector::of::<crate::layers::TimeDistributed>(), &td),
+            (Selector::kind("Sequential"), &td[1..]),
+            (Selector::kind("Dense"), &["td/frame/in", "sn/dense", "out"]),
+            (
+                !(Selector::kind("TimeDistributed") | Selector::kind("SpectralNormalization")),
+                &["flatten", "out"],
+            ),
+            // What a function says, it says of each.
+            (
+                Selector::when(|layer| layer.class_name() != "Dense"),
+                &["td", "flatten", "sn"],
+            ),
+        ] {
+            assert_eq!(model.select(&selector).unwrap(), expected, "{selector:?}");
+        }
+        model
+            .freeze(Selector::kind("SpectralNormalization"))
+            .unwrap();
+        let trained = |model: &Model| -> Vec<String> {
+            let weights = model.trainable_weights().into_iter();
+            weights.map(|it| it.path().to_string()).collect()
+        };
+        let expected = [
+            "td/frame/in/kernel",
+            "td/frame/in/bias",
+            "out/kernel",
+            "out/bias",
+        ];
+        assert_eq!(trained(&model), expected);
+        model.freeze(Selector::kind("Sequential")).unwrap();
+        assert_eq!(trained(&model), expected[2..]);
+    }
+
+    #[test]
+    fn a_part_that_matches_nothing_is_an_error_wherever_it_stands() {
+        let mut model = nested();
+        let weights = Selector::weights;
+        for (selector, part, nearest) in [
+            (!weights("kernal"), "weights \"kernal\"", "\"kernel\""),
+            (!"bse".into_selector(), "received \"bse\"", "\"base\""),
+            (
+                ["base", "dens"].into_selector(),
+                "received \"dens\"",
+                "\"dense\"",
+            ),
+            (
+                "base/nrm".into_selector() | "dense",
+                "\"base/nrm\"",
+                "\"base/norm\"",
+            ),
+            (
+                Selector::kind("Dense") & !Selector::kind("Dens"),
+                "kind \"Dens\"",
+                "\"Dense\"",
+            ),
+            ([0, 7].into_selector(), "received 7..8", "2 layers"),
+            (
+                !(..).into_selector() | !!weights("x/*"),
+                "weights \"x/*\"",
+                "nearest",
+            ),
+        ] {
+            let error = model.freeze(&selector).unwrap_err();
+            assert!(matches!(error, Error::NoMatch(_)), "{error}");
+            let text = error.to_string();
+            assert!(
+                text.contains(part) && text.contains(nearest),
+                "{selector:?}: {text}"
+            );
+        }
+        assert_eq!(model.count_parameters().frozen, 0);
+        // What cannot be misspelt may be of no layer.
+        for selector in [
+            !Selector::of::<crate::layers::Dropout>(),
+            !Selector::when(|_| false),
+        ] {
+            assert_eq!(model.select(selector).unwrap().len(), 3);
+        }
     }
 
     #[test]
