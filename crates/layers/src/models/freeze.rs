@@ -282,6 +282,10 @@ mod tests {
         assert_eq!(updates, ["n/moving_variance"]);
         let layer = model.get_layer("n").unwrap();
         assert_eq!(layer.freezing(), Freezing::Trainable);
+        // Nothing of it is trained where every parameter is frozen alone.
+        model.freeze("a/bias").unwrap();
+        let layer = model.get_layer("a").unwrap();
+        assert!(layer.trainable_weights().is_empty() && !layer.is_trainable());
         // As its layer again, whose state has not changed.
         model.unfreeze(Selector::weights("*")).unwrap();
         assert!(
@@ -305,6 +309,24 @@ mod tests {
             "{variables:?}"
         );
         assert_eq!(updates.len(), 2);
+    }
+
+    #[test]
+    fn a_wrapper_is_trained_if_what_it_contains_is() {
+        let dense = Dense::new(2).named("dense");
+        let sn = crate::layers::SpectralNormalization::new(dense).named("sn");
+        let mut model = Sequential::new(layers![Input::new([3]), sn]).unwrap();
+        let is_trained = |model: &Model| {
+            let layer = model.get_layer("sn").unwrap();
+            let any = !layer.trainable_weights().is_empty();
+            assert_eq!(layer.is_trainable(), any);
+            any
+        };
+        assert!(is_trained(&model));
+        model.freeze("sn/dense").unwrap();
+        assert!(!is_trained(&model));
+        model.unfreeze("sn/dense/bias").unwrap();
+        assert!(is_trained(&model));
     }
 
     #[test]

@@ -108,10 +108,16 @@ impl<'m> LayerInfo<'m> {
         apart.then(|| trained.contains(&true))
     }
 
-    /// Whether any parameter of it is trained.
+    /// Whether any parameter of it is trained; of a layer that has none, whether it would be.
     pub fn is_trainable(&self) -> bool {
         let mut trains = false;
-        self.visit(&mut |entry| trains |= entry.trains());
+        self.visit(&mut |entry| {
+            let mut weights = entry.weights.iter().map(|id| &self.store[*id]);
+            trains |= match weights.any(|weight| weight.kind() == WeightKind::Parameter) {
+                true => entry.trained(self.store).next().is_some(),
+                false => entry.wrapped.is_empty() && entry.trains(),
+            };
+        });
         trains
     }
 
