@@ -132,7 +132,8 @@ impl Optimizer {
             return Ok(());
         }
         for (index, entry) in plan.entries.iter().enumerate() {
-            if let Some(average) = &self.memories[entry.memory].average {
+            let memory = &self.memories[entry.memory];
+            if let Some(average) = memory.average.as_ref().filter(|_| memory.updates > 0) {
                 source.parameter(index).value.copy_from_slice(average);
             }
         }

@@ -188,9 +188,15 @@ impl Optimizer {
         }
     }
 
+    /// Whether `plan` was made by this optimizer, since its last change: otherwise
+    /// [`prepare`](Self::prepare) makes another.
+    pub fn made(&self, plan: &Plan) -> bool {
+        plan.optimizer == self.identity.0 && plan.generation == self.generation
+    }
+
     /// Whether `plan` was made by this optimizer and still points to the right memories.
     pub(crate) fn check_plan(&self, plan: &Plan) -> Result<()> {
-        if plan.optimizer == self.identity.0 && plan.generation == self.generation {
+        if self.made(plan) {
             return Ok(());
         }
         Err(Error::Parameters(

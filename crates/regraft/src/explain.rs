@@ -43,18 +43,18 @@ pub fn saliency<'a>(model: &Model, x: impl IntoInputs<'a>, class: usize) -> Resu
     let classes = shape.dims().last().map_or(0, |dim| dim.size(1));
     if class >= classes {
         let expected = format!("a class in 0..{classes}");
-        return Err(Error::Setting(Detail::new("class", expected, class)));
+        let detail = Detail::new("class", expected, class);
+        return Err(Error::Setting(detail.help("classes count from 0")));
     }
     let score = scores.slice(shape.rank() - 1, class..class + 1).sum_all();
     let found = graph.gradients(score, &[*var])?;
     let Some(gradient) = found.values[0] else {
         let expected = "an input that a gradient reaches";
         let received = format!("gradients stop at {}", found.stopped_at.join(", "));
-        return Err(Error::Model(Detail::new(
-            network.name(),
-            expected,
-            received,
-        )));
+        let detail = Detail::new(network.name(), expected, received);
+        let help =
+            "take the gradient of a value behind them: `value` and `gradient` in a `train_step`";
+        return Err(Error::Model(detail.help(help)));
     };
     let mut program = Program::compile(&graph, &[gradient])?.workspace();
     let samples = input.len();

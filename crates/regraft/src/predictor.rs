@@ -118,7 +118,7 @@ impl Predictor {
         let Some(layer) = &self.compiled.spelling else {
             let expected = "a last layer `StringLookup` with `invert`";
             let detail = Detail::new(&self.compiled.name, expected, "another one");
-            return Err(Error::Model(detail));
+            return Err(Error::Model(detail.help("`predict` gives its numbers")));
         };
         let numbers = self.predict(x)?;
         let spell = |&number: &f32| layer.spell(number as i32).unwrap_or_default();
@@ -148,7 +148,7 @@ impl Predictor {
     /// As [`Model::fit_dataset`](crate::Model::fit_dataset).
     pub fn predict_dataset(&self, data: &dyn Dataset) -> Result<Vec<Tensor>> {
         let checks = Checks {
-            inputs: self.compiled.inputs.check_specs("data", data)?,
+            inputs: self.compiled.inputs.check_specs("data", data, false)?,
             targets: Vec::new(),
         };
         let inputs = checks.inputs.len();

@@ -133,6 +133,24 @@ impl LossFunction {
         }
     }
 
+    /// Whether the loss of a batch is the mean of what its samples have each by themselves, so that the mean
+    /// over any batches is the same. It is not where losses are summed up, where what counts is not the same
+    /// in all batches (weights, a mask, an ignored class), and where there is one number for the batch. Of a
+    /// loss that is not Keras' nothing is known, and it is taken for none.
+    pub fn is_mean_of_samples(&self, targets: Var<'_>, predictions: Var<'_>) -> bool {
+        let Ok(loss) = self.get() else {
+            return false;
+        };
+        let is_plain = self.reduction == Reduction::SumOverBatchSize
+            && loss.class().module.starts_with("keras");
+        if !is_plain {
+            return false;
+        }
+        // What is written here into the graph nobody asks for.
+        let values = loss.call(targets, predictions);
+        values.shape().dims().first() == Some(&Dim::Batch) && loss.mask(targets, values).is_none()
+    }
+
     /// As Keras serializes it: the class name, and the settings with the name and the reduction.
     pub fn serialize(&self) -> Value {
         let Ok(loss) = &self.loss else {

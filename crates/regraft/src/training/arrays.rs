@@ -28,18 +28,35 @@ pub struct Arrays<'a> {
 }
 
 impl<'a> Arrays<'a> {
-    /// Samples `x` with targets `y`; of several inputs or outputs a tuple or a list of arrays.
+    /// Samples `x` with targets `y`; of several inputs or outputs a tuple or a list of arrays, in the order
+    /// of the model's.
     ///
     /// # Errors
-    /// Arrays of different numbers of samples, and of strings, which only `fit` and the like look up.
+    /// Arrays of different numbers of samples, or with names, which a data set has not; and of strings, which
+    /// only `fit` and the like look up.
     pub fn new(x: impl IntoInputs<'a>, y: impl IntoInputs<'a>) -> Result<Self> {
         let (inputs, targets) = (x.into_inputs()?, y.into_inputs()?);
         let samples = inputs.first().map_or(0, Data::len);
         for data in inputs.iter().chain(&targets) {
+            let wrong = |expected: &str, received: &str, help: &str| {
+                let detail = Detail::new("Arrays", expected, received);
+                Err(Error::Data(detail.help(help)))
+            };
+            if let Some(name) = &data.name {
+                return wrong(
+                    "arrays without names",
+                    &format!("one for {name:?}"),
+                    "pass them in the order of the model's inputs and outputs",
+                );
+            }
+            if data.shape().is_empty() {
+                let help = "the first axis counts the samples";
+                return wrong("arrays of samples", "a number of shape []", help);
+            }
             regraft_data::check_same_samples(("x", samples), ("an array", data.len()))?;
             if let Values::Strings(_) = data.values {
-                let detail = Detail::new("Arrays", "numbers", "strings");
-                return Err(Error::Data(detail));
+                let help = "pass the arrays themselves to `fit`, `evaluate` or `predict`";
+                return wrong("numbers", "strings", help);
             }
         }
         let targets = targets.into_iter().map(Data::widened).collect();

@@ -2,14 +2,14 @@
 //! buffers that are used again for every batch.
 
 use regraft_autograd::{DataType, Feed};
-use regraft_data::{Part, Rows, Slice};
+use regraft_data::{Part, RowSpec, Rows, Slice};
 use regraft_tensor::Detail;
 
 use crate::metrics::Targets;
 use crate::random::Key;
 use crate::training::feeds::Feeds;
 use crate::training::protocol::Role;
-use crate::training::samples::{Samples, Source, class_of};
+use crate::training::samples::{Given, Samples, Source, class_of};
 use crate::{Error, Result};
 
 /// What batches must be made of.
@@ -48,7 +48,7 @@ pub(crate) struct Features(pub Vec<Vec<f32>>);
 pub(crate) struct Batcher {
     plan: FeedPlan,
     /// The parts of a sample that are read.
-    parts: Vec<Part>,
+    parts: Vec<(Part, RowSpec)>,
     /// How many targets a sample has, and whether it has a weight of its own.
     targets: usize,
     weighted: bool,
@@ -81,16 +81,19 @@ impl Batcher {
         let weighted = plan.with_targets && source.has_weights();
         let reads = |index: usize| plan.roles.contains(&(Role::Input(index), true));
         let inputs = source.inputs();
-        let parts = (0..inputs.len()).filter(|&index| reads(index));
-        let parts = parts.map(Part::Input);
-        let parts: Vec<Part> = parts.chain((0..targets.len()).map(Part::Target)).collect();
         let mut rows = Rows::new(&inputs, &targets, weighted);
-        for input in (0..inputs.len()).map(Part::Input) {
-            rows.want(input, parts.contains(&input));
+        for index in 0..inputs.len() {
+            rows.want(Part::Input(index), reads(index));
         }
+        let count = targets.len();
+        let inputs = inputs.into_iter().enumerate();
+        let inputs = inputs.filter(|(index, _)| reads(*index));
+        let inputs = inputs.map(|(index, spec)| (Part::Input(index), spec));
+        let targets = targets.into_iter().enumerate();
+        let targets = targets.map(|(index, spec)| (Part::Target(index), spec));
         Batcher {
-            parts,
-            targets: targets.len(),
+            parts: inputs.chain(targets).collect(),
+            targets: count,
             weighted,
             rows,
             picked: Vec::new(),
@@ -189,7 +192,7 @@ impl Batcher {
         Ok((batch, Truth { targets, weights }))
     }
 
-    /// Lets the data set write what it does not lend, and checks that.
+    /// Lets the data set write what it does not lend, and checks what it gives either way.
     fn fill<'d>(
         &mut self,
         data: &'d Samples<'_>,
@@ -198,28 +201,36 @@ impl Batcher {
     ) -> Result<()> {
         let source = data.source.data();
         let mut wanted = self.weighted;
-        for &part in &self.parts {
-            let is_wanted = lends(part).is_none();
-            self.rows.want(part, is_wanted);
+        for (part, _) in &self.parts {
+            let is_wanted = lends(*part).is_none();
+            self.rows.want(*part, is_wanted);
             wanted |= is_wanted;
         }
-        if !wanted {
+        if wanted {
+            self.rows.begin(self.picked.len());
+            let at = |detail: Detail| Error::Data(detail.within("data set"));
+            source.fill(&self.picked, key, &mut self.rows).map_err(at)?;
+        }
+        let Source::Stream(_, checks) = &data.source else {
             return Ok(());
-        }
-        self.rows.begin(self.picked.len());
-        let at = |detail: Detail| Error::Data(detail.within("data set"));
-        source.fill(&self.picked, key, &mut self.rows).map_err(at)?;
-        if let Source::Stream(_, checks) = &data.source {
-            for &part in &self.parts {
-                if let Some(rows) = self.rows.get(part) {
-                    checks.check(part, rows, &self.picked)?;
-                }
+        };
+        for (part, spec) in &self.parts {
+            let (part, lent) = (*part, lends(*part));
+            if let Some(rows) = lent.or_else(|| self.rows.get(part)) {
+                let lent = lent.is_some();
+                let given = Given {
+                    part,
+                    spec,
+                    rows,
+                    lent,
+                };
+                checks.check(given, self.picked.len(), |row| self.picked[row])?;
             }
-            if let Some(weights) = self.rows.get_weights() {
-                checks.check_weights(weights, &self.picked)?;
-            }
         }
-        Ok(())
+        match self.rows.get_weights() {
+            Some(weights) => checks.check_weights(weights, &self.picked),
+            None => Ok(()),
+        }
     }
 
     /// Multiplies what is known of how much each sample counts.

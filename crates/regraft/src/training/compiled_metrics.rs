@@ -5,12 +5,15 @@ use serde_json::{Value, json};
 
 use crate::metrics::Metric;
 use crate::registry::Registry;
+use crate::training::compiled::next_number;
 use crate::{Error, Result};
 
 /// Metrics in the order in which they are reported.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CompiledMetrics {
     list: Vec<CompiledMetric>,
+    /// Clones have the same, others another.
+    number: u64,
 }
 
 /// A metric and the output that it looks at.
@@ -30,6 +33,7 @@ impl From<Vec<Box<dyn Metric>>> for CompiledMetrics {
         };
         CompiledMetrics {
             list: metrics.into_iter().map(one).collect(),
+            number: next_number(),
         }
     }
 }
@@ -54,6 +58,13 @@ impl CompiledMetrics {
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (usize, &mut dyn Metric)> {
         let list = self.list.iter_mut().enumerate();
         list.map(|(position, one)| (one.output.unwrap_or(position), &mut *one.metric))
+    }
+
+    /// What these clones of them have seen, unless they have been replaced since.
+    pub fn take_from(&mut self, clones: &CompiledMetrics) {
+        if self.number == clones.number {
+            self.clone_from(clones);
+        }
     }
 
     /// Forgets all batches.
@@ -110,7 +121,7 @@ impl CompiledMetrics {
         registry: &Registry,
         unknown: &mut Vec<Detail>,
     ) -> Self {
-        let mut made = CompiledMetrics::default();
+        let mut made = CompiledMetrics::from(Vec::new());
         let mut add = |output: Option<usize>, value: &Value| {
             for value in flat(value) {
                 match registry.metric(value) {

@@ -62,7 +62,7 @@ impl Evaluation {
                 .batch(data, features, None, (from, to), lasting_key());
             let (batch, truth) = batch?;
             self.steps.run(&batch, model.weights(), Run::default())?;
-            totals.add(training, &self.steps, &truth, to - from)?;
+            totals.add(&self.steps, &truth, to - from)?;
         }
         Ok(totals.scores(training))
     }
@@ -98,15 +98,15 @@ impl Model {
     }
 
     fn evaluate_samples(&mut self, data: Samples<'_>) -> Result<Scores> {
-        /// Large, so that all cores are used; the loss is a weighted mean, so it does not matter.
+        /// Large, so that all cores are used, where the mean does not depend on it.
         const BATCH: usize = 256;
-        /// Keras' own, which matters where masks say how many steps of a batch count.
-        const MASKED: usize = 32;
+        /// Keras' own, which matters elsewhere.
+        const KERAS: usize = 32;
         let training = self.training.as_mut().ok_or_else(not_compiled)?;
         training.fit_to(&self.network)?;
         let mut evaluation = Evaluation::new(&self.network, training, &data, FeatureCache::Off, 1)?;
-        let batch_size = match evaluation.steps.is_masked() {
-            true => MASKED,
+        let batch_size = match evaluation.steps.depends_on_batches {
+            true => KERAS,
             false => BATCH.min(most_at_once(&data)),
         };
         evaluation.run(&self.network, training, &data, batch_size)

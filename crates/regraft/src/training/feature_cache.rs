@@ -12,7 +12,7 @@ use crate::training::steps::{Steps, chunk_size};
 /// once per epoch. The numbers are the same, bit for bit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FeatureCache {
-    /// Kept if there are epochs to save and they fit into 2 GiB: the default.
+    /// Kept if they fit into 2 GiB: the default.
     Auto,
     /// Kept if they fit into this many bytes.
     Limit(usize),

@@ -80,7 +80,7 @@ impl Model {
         training.fit_to(&self.network)?;
         training.check_optimizer()?;
         let (data, validation) = prepare::parts(&self.network, training, data, &options)?;
-        Session::new(self, &data, validation.as_ref(), &options)?.train(&mut options)
+        Session::new(self, data, validation, &options)?.train(&mut options)
     }
 
     /// Makes the weights for samples of this shape, if that has not been done.

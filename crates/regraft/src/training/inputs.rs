@@ -90,45 +90,75 @@ impl Inputs {
 
 impl Inputs {
     /// Checks that a data set called `name` in errors has samples of the inputs' shapes and types, and
-    /// returns what its rows must hold.
-    pub fn check_specs(&self, name: &str, data: &dyn Dataset) -> Result<Vec<ElementType>> {
-        let wrong = |what: &str, expected: String, received: String| {
+    /// returns what its rows must hold, with the inputs' names. Its strings may have been looked up.
+    pub fn check_specs(
+        &self,
+        name: &str,
+        data: &dyn Dataset,
+        looked_up: bool,
+    ) -> Result<Vec<(String, ElementType)>> {
+        let wrong = |what: &str, expected: String, received: String, help: String| {
             let detail = Detail::new(format!("{name}: {what}"), expected, received);
-            Err(Error::Data(detail))
+            Err(Error::Data(detail.help(help)))
         };
         if data.is_empty() || u32::try_from(data.len()).is_err() {
             let expected = "at least 1, and fewer than 2³²".to_string();
-            return wrong("samples", expected, data.len().to_string());
+            let help = "see `len` of the data set".to_string();
+            return wrong("samples", expected, data.len().to_string(), help);
         }
         let specs = data.inputs();
         if specs.len() != self.takes.len() {
             let expected = format!("{} inputs, {:?}", self.takes.len(), self.names);
-            return wrong("inputs", expected, specs.len().to_string());
+            let help = "see `inputs` of the data set: what a sample has for each, in their order";
+            return wrong("inputs", expected, specs.len().to_string(), help.into());
         }
         for ((takes, layer), spec) in self.takes.iter().zip(&self.names).zip(&specs) {
             let what = format!("input {layer:?}");
-            if takes.strings.is_some() {
+            if takes.strings.is_some() && !looked_up {
                 let received = "strings, which only arrays in memory can be".to_string();
-                return wrong(&what, "a model that takes numbers".to_string(), received);
+                let help = "pass arrays, or look the strings up first and feed a model of integers";
+                let expected = "a model that takes numbers".to_string();
+                return wrong(&what, expected, received, help.into());
             }
             let data_type = takes.element_type.data_type();
             if spec.shape != takes.shape.sample().unwrap_or_default() || type_of(spec) != data_type
             {
                 let expected = format!("rows of {data_type} of shape {}", takes.shape);
                 let received = format!("{} of shape {:?} each", type_of(spec), spec.shape);
-                return wrong(&what, expected, received);
+                return wrong(&what, expected, received, spec_help(spec, data_type));
             }
         }
-        Ok(self.takes.iter().map(|takes| takes.element_type).collect())
+        let types = self.takes.iter().map(|takes| takes.element_type);
+        Ok(self.names.iter().cloned().zip(types).collect())
     }
 }
 
 /// The type of a data set's rows in the graph.
 pub(crate) fn type_of(spec: &RowSpec) -> DataType {
-    match spec.row_type {
+    data_type(spec.row_type)
+}
+
+pub(crate) fn data_type(row_type: RowType) -> DataType {
+    match row_type {
         RowType::F32 => DataType::F32,
         RowType::I32 => DataType::I32,
     }
+}
+
+/// What is to be done about rows of another shape or type than `data_type` asks for.
+pub(crate) fn spec_help(spec: &RowSpec, data_type: DataType) -> String {
+    match (type_of(spec), data_type) {
+        (DataType::I32, DataType::F32) => {
+            "a data set gives floats here: `RowSpec::floats`, or `.mapv(|value| value as f32)` of an \
+             array"
+        }
+        (DataType::F32, DataType::I32) => {
+            "a data set gives integers here: `RowSpec::integers`, or `.mapv(|value| value as i32)` of \
+             an array"
+        }
+        _ => "the shape is that of one sample, without the axis of the samples",
+    }
+    .to_string()
 }
 
 impl Takes {

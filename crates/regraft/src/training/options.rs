@@ -229,7 +229,8 @@ impl<'a> Fit<'a> {
             return Err(error);
         }
         if self.batch_size == 0 {
-            return Err(Error::Setting(Detail::new("batch_size", "at least 1", 0)));
+            let detail = Detail::new("batch_size", "at least 1", 0);
+            return Err(Error::Setting(detail.help("Keras' default is 32")));
         }
         if self.initial_epoch > self.epochs {
             let expected = format!("at most epochs = {}", self.epochs);
@@ -244,11 +245,10 @@ impl<'a> Fit<'a> {
             .find(|(_, weight)| !weight.is_finite() || **weight < 0.0)
         {
             let at = format!("class_weight of class {class}");
-            return Err(Error::Setting(Detail::new(
-                at,
-                "a finite number ≥ 0",
-                weight,
-            )));
+            let detail = Detail::new(at, "a finite number ≥ 0", weight);
+            return Err(Error::Setting(
+                detail.help("classes that are left out count 1"),
+            ));
         }
         self.rates.check()
     }

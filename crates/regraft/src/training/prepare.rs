@@ -2,7 +2,6 @@
 //! at all? What is wrong is said here, with its place, not after an hour.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::sync::Arc;
 
 use regraft_autograd::{DataType, Shape};
@@ -15,7 +14,7 @@ use crate::training::arrays::Arrays;
 use crate::training::batches::{Batcher, FeedPlan};
 use crate::training::compiled::Training;
 use crate::training::input::{Data, Values};
-use crate::training::inputs::{Inputs, check_finite, type_of};
+use crate::training::inputs::{Inputs, check_finite, spec_help, type_of};
 use crate::training::named;
 use crate::training::objective::Objective;
 use crate::training::options::{Fit, Validation};
@@ -71,19 +70,54 @@ pub(crate) fn stream<'a>(
     objective: &Objective,
     data: &'a dyn Dataset,
 ) -> Result<Samples<'a>> {
+    let checks = checks(name, model, objective, data, false)?;
+    Ok(Source::Stream(data, Arc::new(checks)).into())
+}
+
+/// Checks data once more, of a model that is not as it was when they were checked.
+pub(crate) fn again(
+    name: &str,
+    model: &Model,
+    objective: &Objective,
+    data: &mut Samples<'_>,
+) -> Result<()> {
+    match &mut data.source {
+        Source::Stream(data, known) => {
+            *known = Arc::new(checks(name, model, objective, *data, false)?);
+            Ok(())
+        }
+        Source::Arrays(arrays) => {
+            let checks = checks(name, model, objective, &**arrays, true)?;
+            checks.check_all(&**arrays)
+        }
+    }
+}
+
+/// What the rows of a data set must hold, if they are of the shapes and types that the model and the loss
+/// take. Its strings may have been looked up.
+fn checks(
+    name: &str,
+    model: &Model,
+    objective: &Objective,
+    data: &dyn Dataset,
+    looked_up: bool,
+) -> Result<Checks> {
     let mut checks = Checks {
-        inputs: Inputs::of(model)?.check_specs(name, data)?,
+        inputs: Inputs::of(model)?.check_specs(name, data, looked_up)?,
         targets: Vec::new(),
     };
-    let wrong = |what: String, expected: &dyn fmt::Display, received: &dyn fmt::Display| {
+    let wrong = |what: String, expected: String, received: String, help: String| {
         let detail = Detail::new(format!("{name}: {what}"), expected, received);
-        Err(Error::Data(detail))
+        Err(Error::Data(detail.help(help)))
     };
     let (losses, outputs) = (objective.losses(model)?, model.output_shapes());
     let (specs, names) = (data.targets(), model.output_names());
     if specs.len() != outputs.len() {
         let expected = format!("{} targets, {names:?}", outputs.len());
-        return wrong("targets".into(), &expected, &specs.len());
+        let help =
+            "see `targets` of the data set: what a sample has for each output, in their order";
+        let received = specs.len().to_string();
+        return wrong("targets".into(), expected, received, help.into());
     }
     for (index, (spec, (loss, predictions))) in specs
         .iter()
@@ -96,16 +130,15 @@ pub(crate) fn stream<'a>(
             let what = format!("target {:?}", names[index]);
             let expected = format!("rows of {data_type} of shape {shape}");
             let received = format!("{} of shape {:?} each", type_of(spec), spec.shape);
-            return wrong(what, &expected, &received);
+            return wrong(what, expected, received, spec_help(spec, data_type));
         }
         let classes = predictions.dims().last().map_or(0, |dim| dim.size(1));
         let ignored = loss.get().ok().and_then(Loss::ignored_class);
         let of_classes = data_type == DataType::I32;
-        checks
-            .targets
-            .push(of_classes.then_some((classes, ignored)));
+        let classes = of_classes.then_some((classes, ignored));
+        checks.targets.push((names[index].clone(), classes));
     }
-    Ok(Source::Stream(data, Arc::new(checks)).into())
+    Ok(checks)
 }
 
 /// Inputs and targets that fit the model and the loss.
@@ -123,7 +156,9 @@ pub(crate) fn arrays<'a>(
     let (losses, outputs) = (objective.losses(model)?, model.output_shapes());
     if targets.len() != outputs.len() {
         let expected = format!("{} arrays, one per output of the model", outputs.len());
-        return Err(Error::Data(Detail::new(y, expected, targets.len())));
+        let detail = Detail::new(y, expected, targets.len());
+        let help = format!("the outputs are {:?}", model.output_names());
+        return Err(Error::Data(detail.help(help)));
     }
     let names = model.output_names();
     let mut checked = Vec::with_capacity(targets.len());

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use regraft_data::{Dataset, Part, Slice};
+use regraft_data::{Dataset, Part, RowSpec, RowType, Slice};
 use regraft_layers::ElementType;
 use regraft_tensor::Detail;
 
 use crate::random::{Key, permutation};
 use crate::training::arrays::Arrays;
+use crate::training::inputs::data_type;
 use crate::{Error, Result, metrics};
 
 /// Samples with their targets and weights.
@@ -34,13 +35,16 @@ pub(crate) enum Source<'a> {
     Stream(&'a dyn Dataset, Arc<Checks>),
 }
 
+/// How many classes there are, and the one that a loss passes over.
+pub(crate) type Classes = (usize, Option<i32>);
+
 /// What the rows of a stream must hold.
 #[derive(Debug, Default)]
 pub(crate) struct Checks {
-    /// What the model takes.
-    pub inputs: Vec<ElementType>,
-    /// Of targets that are classes how many there are, and the one that the loss passes over.
-    pub targets: Vec<Option<(usize, Option<i32>)>>,
+    /// The name of each input, and what the model takes there.
+    pub inputs: Vec<(String, ElementType)>,
+    /// The name of each output, and the classes that its targets are, if they are some.
+    pub targets: Vec<(String, Option<Classes>)>,
 }
 
 impl fmt::Debug for Source<'_> {
@@ -142,78 +146,139 @@ pub(crate) fn lasting_key() -> Key {
     Key::new(0, SAMPLES)
 }
 
+/// Rows of one part, on their way to a model.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Given<'a> {
+    pub part: Part,
+    /// What the data set says of them.
+    pub spec: &'a RowSpec,
+    pub rows: Slice<'a>,
+    /// Whether they lie in memory, and were not written for the batch.
+    pub lent: bool,
+}
+
 impl Checks {
-    /// Refuses rows of a part that a model cannot take; `samples` are their numbers.
-    pub fn check(&self, part: Part, rows: Slice<'_>, samples: &[usize]) -> Result<()> {
-        let count = samples.len().max(1);
-        let refuse =
-            |index: usize, length: usize, expected: String, received: &dyn fmt::Display| {
-                let row = (length / count).max(1);
-                let what = match part {
-                    Part::Input(input) => format!("input {input}"),
-                    Part::Target(output) => format!("target {output}"),
-                };
-                let at = format!(
-                    "{what}, sample {}, element {}",
-                    samples[index / row],
-                    index % row
-                );
-                let detail = Detail::new(at, expected, received);
-                Err(Error::Data(detail.help(
-                    "see `fill` of the data set: every element must be written",
-                )))
-            };
-        match (part, rows) {
+    /// Refuses rows that a model cannot take, those of so many samples, of which `sample` gives the numbers.
+    pub fn check(
+        &self,
+        given: Given<'_>,
+        samples: usize,
+        sample: impl Fn(usize) -> usize,
+    ) -> Result<()> {
+        let Given {
+            part,
+            spec,
+            rows,
+            lent,
+        } = given;
+        let what = || match part {
+            Part::Input(index) => format!("{:?}, input {index}", self.inputs[index].0),
+            Part::Target(index) => format!("{:?}, target {index}", self.targets[index].0),
+        };
+        let (length, row_type) = match rows {
+            Slice::F32(values) => (values.len(), RowType::F32),
+            Slice::I32(values) => (values.len(), RowType::I32),
+        };
+        if length != samples * spec.elements() || row_type != spec.row_type {
+            let elements = samples * spec.elements();
+            let expected = format!("{elements} elements of {}", data_type(spec.row_type));
+            let received = format!("{length} of {}", data_type(row_type));
+            let detail = Detail::new(what(), expected, received);
+            return Err(Error::Data(detail.help(
+                "see `lend` of the data set: it lends all rows that it is asked for, as `inputs` and \
+                 `targets` say that they are, or none",
+            )));
+        }
+        // What a row holds that was not written.
+        let unwritten = |value: i32| !lent && value == i32::MIN;
+        let (index, expected, received, help) = match (part, rows) {
             (_, Slice::F32(values)) if !regraft_data::all_finite(values) => {
                 let index = values.iter().position(|value| !value.is_finite());
                 let index = index.expect("one is not finite");
-                refuse(
-                    index,
-                    values.len(),
-                    "a finite number".to_string(),
-                    &values[index],
-                )
+                let help = match values[index].is_nan() && !lent {
+                    true => UNWRITTEN.to_string(),
+                    false => "remove or replace the sample".to_string(),
+                };
+                let expected = "a finite number".to_string();
+                (index, expected, values[index].to_string(), help)
             }
-            (Part::Input(input), Slice::F32(values)) if self.inputs[input] == ElementType::Bool => {
-                match values.iter().position(|value| ![0.0, 1.0].contains(value)) {
-                    Some(index) => {
-                        refuse(index, values.len(), "0 or 1".to_string(), &values[index])
-                    }
-                    None => Ok(()),
-                }
-            }
-            (Part::Input(input), Slice::I32(values)) => {
-                let element_type = self.inputs[input];
-                let range = element_type.range();
-                // The smallest integer is what a row holds that was not written.
-                let fits = |value: &i32| range.contains(&i64::from(*value)) && *value != i32::MIN;
-                match values.iter().position(|value| !fits(value)) {
-                    Some(index) => {
-                        let expected = format!("numbers of {element_type}, which the model takes");
-                        refuse(index, values.len(), expected, &values[index])
-                    }
-                    None => Ok(()),
-                }
-            }
-            (Part::Target(output), Slice::I32(values)) => {
-                let Some((classes, ignored)) = self.targets[output] else {
+            (Part::Input(input), Slice::F32(values))
+                if self.inputs[input].1 == ElementType::Bool =>
+            {
+                let wrong = |value: &f32| ![0.0, 1.0].contains(value);
+                let Some(index) = values.iter().position(wrong) else {
                     return Ok(());
                 };
-                let fits = |value: &i32| {
-                    Some(*value) == ignored || (0..classes as i64).contains(&i64::from(*value))
-                };
-                match values.iter().position(|value| !fits(value)) {
-                    Some(index) => {
-                        let expected = format!("a label in 0..{classes}");
-                        refuse(index, values.len(), expected, &values[index])
-                    }
-                    None => Ok(()),
-                }
+                let help =
+                    "the input layer takes truths: 1 where something holds, and 0".to_string();
+                let expected = "0 or 1".to_string();
+                (index, expected, values[index].to_string(), help)
             }
-            _ => Ok(()),
+            (Part::Input(input), Slice::I32(values)) => {
+                let element_type = self.inputs[input].1;
+                let range = element_type.range();
+                let wrong = |value: &i32| unwritten(*value) || !range.contains(&i64::from(*value));
+                let Some(index) = values.iter().position(wrong) else {
+                    return Ok(());
+                };
+                let help = match unwritten(values[index]) {
+                    true => UNWRITTEN.to_string(),
+                    false => "give the input layer a type that has all numbers".to_string(),
+                };
+                let expected = format!("numbers of {element_type}, which the model takes");
+                (index, expected, values[index].to_string(), help)
+            }
+            (Part::Target(output), Slice::I32(values)) => {
+                let Some((classes, ignored)) = self.targets[output].1 else {
+                    return Ok(());
+                };
+                let wrong = |value: &i32| {
+                    Some(*value) != ignored && !(0..classes as i64).contains(&i64::from(*value))
+                };
+                let Some(index) = values.iter().position(wrong) else {
+                    return Ok(());
+                };
+                let help = match unwritten(values[index]) {
+                    true => UNWRITTEN.to_string(),
+                    false => format!("labels count from 0, and the output has {classes} classes"),
+                };
+                let expected = match ignored {
+                    None => format!("a label in 0..{classes}"),
+                    Some(ignored) => {
+                        format!("a label in 0..{classes}, or {ignored}, which is ignored")
+                    }
+                };
+                (index, expected, values[index].to_string(), help)
+            }
+            _ => return Ok(()),
+        };
+        let row = spec.elements().max(1);
+        let (sample, element) = (sample(index / row), index % row);
+        let at = format!("{}, sample {sample}, element {element}", what());
+        Err(Error::Data(Detail::new(at, expected, received).help(help)))
+    }
+
+    /// As [`check`](Self::check), of all samples that lie in memory.
+    pub fn check_all(&self, data: &dyn Dataset) -> Result<()> {
+        let (inputs, targets) = (data.inputs(), data.targets());
+        let parts = (0..).map(Part::Input).zip(&inputs);
+        for (part, spec) in parts.chain((0..).map(Part::Target).zip(&targets)) {
+            if let Some(rows) = data.lend(part, 0..data.len()) {
+                let lent = true;
+                let given = Given {
+                    part,
+                    spec,
+                    rows,
+                    lent,
+                };
+                self.check(given, data.len(), |row| row)?;
+            }
         }
+        Ok(())
     }
 }
+
+const UNWRITTEN: &str = "see `fill` of the data set: every element must be written";
 
 impl Checks {
     /// Refuses weights that are no numbers.
@@ -222,11 +287,8 @@ impl Checks {
             None => Ok(()),
             Some(row) => {
                 let at = format!("the weight of sample {}", samples[row]);
-                Err(Error::Data(Detail::new(
-                    at,
-                    "a finite number",
-                    weights[row],
-                )))
+                let detail = Detail::new(at, "a finite number", weights[row]);
+                Err(Error::Data(detail.help(UNWRITTEN)))
             }
         }
     }

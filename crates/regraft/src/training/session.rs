@@ -11,6 +11,7 @@ use crate::training::evaluate::Evaluation;
 use crate::training::feature_cache::keep_features;
 use crate::training::history::Params;
 use crate::training::options::Fit;
+use crate::training::prepare;
 use crate::training::progress::Progress;
 use crate::training::samples::{Samples, epoch_key, epoch_order};
 use crate::training::scores::Scores;
@@ -22,8 +23,8 @@ use crate::{Error, History, Model, Result};
 /// One `fit` under way.
 pub(crate) struct Session<'s, 'd> {
     model: &'s mut Model,
-    data: &'s Samples<'d>,
-    validation: Option<(&'s Samples<'d>, Evaluation)>,
+    data: Samples<'d>,
+    validation: Option<(Samples<'d>, Evaluation)>,
     steps: Steps,
     update: Update,
     features: Option<Features>,
@@ -35,8 +36,8 @@ pub(crate) struct Session<'s, 'd> {
 impl<'s, 'd> Session<'s, 'd> {
     pub fn new(
         model: &'s mut Model,
-        data: &'s Samples<'d>,
-        validation: Option<&'s Samples<'d>>,
+        data: Samples<'d>,
+        validation: Option<Samples<'d>>,
         options: &Fit<'_>,
     ) -> Result<Self> {
         let Model {
@@ -47,23 +48,21 @@ impl<'s, 'd> Session<'s, 'd> {
         } = &mut *model;
         kept.forget();
         let training = training.as_mut().ok_or_else(not_compiled)?;
-        let mut steps = training_steps(network, training, data)?;
+        let mut steps = training_steps(network, training, &data)?;
         require_training(network, &steps)?;
         let epochs = options.epochs - options.initial_epoch;
-        let features = keep_features(&mut steps, network, data, options.feature_cache, epochs)?;
+        let features = keep_features(&mut steps, network, &data, options.feature_cache, epochs)?;
         let update = Update::new(network, &mut training.optimizer, &steps, &options.rates)?;
         let validation = match validation {
             Some(data) => {
                 let cache = options.feature_cache;
-                Some((
-                    data,
-                    Evaluation::new(network, training, data, cache, epochs)?,
-                ))
+                let evaluation = Evaluation::new(network, training, &data, cache, epochs)?;
+                Some((data, evaluation))
             }
             None => None,
         };
         Ok(Session {
-            batcher: Batcher::new(steps.feed_plan(features.is_some()), data),
+            batcher: Batcher::new(steps.feed_plan(features.is_some()), &data),
             made_of: (network.revision(), training.number),
             model,
             data,
@@ -87,8 +86,8 @@ impl<'s, 'd> Session<'s, 'd> {
     }
 
     /// Compiles everything anew if a callback has changed the layers, what is frozen, or how the model is
-    /// compiled.
-    fn refresh(&mut self, options: &Fit<'_>, epochs_left: usize) -> Result<()> {
+    /// compiled. The data are checked once more if they are `needed`.
+    fn refresh(&mut self, options: &Fit<'_>, epochs_left: usize, needed: bool) -> Result<()> {
         let Model {
             network, training, ..
         } = &mut *self.model;
@@ -100,19 +99,25 @@ impl<'s, 'd> Session<'s, 'd> {
         self.made_of = made_of;
         training.fit_to(network)?;
         training.check_optimizer()?;
-        self.steps = training_steps(network, training, self.data)?;
+        if needed {
+            prepare::again("data", network, &training.objective, &mut self.data)?;
+            if let Some((data, _)) = &mut self.validation {
+                prepare::again("validation", network, &training.objective, data)?;
+            }
+        }
+        self.steps = training_steps(network, training, &self.data)?;
         if epochs_left > 0 {
             require_training(network, &self.steps)?;
         }
         let cache = options.feature_cache;
-        self.features = keep_features(&mut self.steps, network, self.data, cache, epochs_left)?;
+        self.features = keep_features(&mut self.steps, network, &self.data, cache, epochs_left)?;
         self.update = Update::new(
             network,
             &mut training.optimizer,
             &self.steps,
             &options.rates,
         )?;
-        self.batcher = Batcher::new(self.steps.feed_plan(self.features.is_some()), self.data);
+        self.batcher = Batcher::new(self.steps.feed_plan(self.features.is_some()), &self.data);
         if let Some((data, evaluation)) = &mut self.validation {
             *evaluation = Evaluation::new(network, training, data, cache, epochs_left)?;
         }
@@ -134,7 +139,7 @@ impl<'s, 'd> Session<'s, 'd> {
             let mut context = self.context(options);
             callbacks.tell(Moment::EpochBegin(epoch), &mut context, &mut history)?;
             let stops = context.stops();
-            self.refresh(options, options.epochs - epoch)?;
+            self.refresh(options, options.epochs - epoch, true)?;
             progress.begin_epoch(epoch);
             let mut told = Told {
                 callbacks: &mut callbacks,
@@ -168,12 +173,14 @@ impl<'s, 'd> Session<'s, 'd> {
             stop |= context.stops();
             epoch += 1;
         }
-        self.refresh(options, 0)?;
+        self.refresh(options, 0, false)?;
         let Model {
             network, training, ..
         } = &mut *self.model;
         let training = training.as_mut().ok_or_else(not_compiled)?;
         let (trained, optimizer) = (&self.steps.trained, &mut training.optimizer);
+        self.update
+            .renew(network, optimizer, &self.steps, &options.rates)?;
         let weights = network.trained_weights(trained)?;
         self.update.finalize(weights, optimizer, &self.steps)?;
         let mut context = self.context(options);
@@ -223,6 +230,7 @@ impl<'s, 'd> Session<'s, 'd> {
             validation,
             ..
         } = self;
+        let data = &*data;
         let Model {
             network, training, ..
         } = &mut **model;
@@ -239,20 +247,21 @@ impl<'s, 'd> Session<'s, 'd> {
         let key = epoch_key(options.seed, epoch);
         let (batch, truth) = batcher.batch(data, features.as_ref(), order, (from, to), key)?;
         steps.run(&batch, network.weights(), run)?;
-        totals.add(training, steps, &truth, to - from)?;
+        totals.add(steps, &truth, to - from)?;
+        update.renew(network, &mut training.optimizer, steps, &options.rates)?;
         let weights = network.trained_weights(&steps.trained)?;
         update.apply(weights, &mut training.optimizer, &*steps)?;
         told.progress.step(|| {
             let rate = f64::from(training.optimizer.learning_rate());
-            let metrics = training.metrics.iter();
             std::iter::once(("loss", totals.loss()))
-                .chain(metrics.map(|metric| (metric.name(), metric.result())))
+                .chain(totals.metrics())
                 .chain([("learning_rate", rate)])
                 .collect()
         });
         if !told.callbacks.wants_batches() {
             return Ok(false);
         }
+        totals.show(training);
         let mut context =
             Context::new(model, options.into(), validation.is_some(), steps_per_epoch);
         context.loss = totals.loss();
@@ -264,7 +273,7 @@ impl<'s, 'd> Session<'s, 'd> {
         told.callbacks.tell(moment, &mut context, told.history)?;
         let stop = context.stops();
         let epochs_left = if stop { 0 } else { options.epochs - epoch };
-        self.refresh(options, epochs_left)?;
+        self.refresh(options, epochs_left, true)?;
         Ok(stop)
     }
 }

@@ -27,6 +27,9 @@ pub(crate) struct Steps {
     answers: Answers,
     /// Of each output what makes probabilities of it, where its loss takes it for logits.
     pub links: Vec<Option<Link>>,
+    /// Whether the mean of the batches' losses depends on how the samples are divided: where what counts
+    /// in a batch is not the number of its samples.
+    pub depends_on_batches: bool,
     /// Which weights the program may write.
     pub trained: Trained,
     /// If no gradient reaches anything, the ops at which they stop.
@@ -77,11 +80,15 @@ impl Steps {
             weighted,
         }) = purpose;
         let mut targets = Vec::with_capacity(outputs.len());
+        let mut depends_on_batches = emission.masks.iter().any(Option::is_some);
         let losses = objective.losses(model)?.into_iter().zip(&outputs);
         for (index, (loss, predictions)) in losses.enumerate() {
             let (shape, data_type) = targets_of(loss, model, &predictions.shape())?;
             targets.push(feed(Role::Target(index), "targets", shape, data_type));
             links.push(loss.get().ok().and_then(|loss| loss.link(*predictions)));
+            if let Purpose::Evaluate { .. } = purpose {
+                depends_on_batches |= !loss.is_mean_of_samples(targets[index], *predictions);
+            }
         }
         let mut weights = || {
             let shape = Shape::from([Dim::Batch]);
@@ -108,7 +115,11 @@ impl Steps {
             questions.ask_training(total, &emission.trainable, &emission.updates)?;
         }
         let steps = Steps::compile(&graph, questions, roles, keep_features, emission.trained())?;
-        Ok(Steps { links, ..steps })
+        Ok(Steps {
+            links,
+            depends_on_batches,
+            ..steps
+        })
     }
 
     /// Compiles all that is asked for. With `keep_features`, what depends on constants and on inputs of the
@@ -149,6 +160,7 @@ impl Steps {
             prefix: prefix.map(|prefix| Program::from_nodes(prefix).workspace()),
             rest: Program::from_nodes(rest).workspace(),
             links: Vec::new(),
+            depends_on_batches: false,
             trained,
             stopped_at: questions.stopped_at,
         })
@@ -268,12 +280,6 @@ impl Steps {
     pub fn mask(&self, index: usize) -> Option<&[f32]> {
         let output = self.answers.masks[index];
         output.map(|output| self.rest.output(output))
-    }
-
-    /// Whether the loss of a batch is divided by what masks say counts in it, so that the mean of the
-    /// batches' losses depends on how the samples are divided.
-    pub fn is_masked(&self) -> bool {
-        self.answers.masks.iter().any(Option::is_some)
     }
 
     /// The loss of the last run.

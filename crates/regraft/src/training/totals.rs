@@ -2,13 +2,19 @@
 
 use crate::training::batches::Truth;
 use crate::training::compiled::Training;
+use crate::training::compiled_metrics::CompiledMetrics;
 use crate::training::scores::Scores;
 use crate::training::steps::Steps;
 use crate::{Result, metrics};
 
-/// Sums over the samples that have been seen. Those of the metrics are in the metrics.
+/// Sums over the samples that have been seen. Those of the metrics are in clones of the metrics: whatever
+/// becomes of the model's own between two batches, when a callback evaluates or compiles it, changes nothing.
 #[derive(Debug)]
 pub(crate) struct Totals {
+    metrics: CompiledMetrics,
+    weighted_metrics: CompiledMetrics,
+    /// Of all values but the loss.
+    names: Vec<String>,
     loss: f64,
     /// Of the losses of the outputs, if there are several.
     parts: Vec<f64>,
@@ -16,11 +22,16 @@ pub(crate) struct Totals {
 }
 
 impl Totals {
-    /// Before the first batch: the metrics forget all others.
-    pub fn begin(training: &mut Training) -> Self {
-        training.metrics.reset();
-        training.weighted_metrics.reset();
+    /// Before the first batch.
+    pub fn begin(training: &Training) -> Self {
+        let mut metrics = training.metrics.clone();
+        let mut weighted_metrics = training.weighted_metrics.clone();
+        metrics.reset();
+        weighted_metrics.reset();
         Totals {
+            metrics,
+            weighted_metrics,
+            names: training.value_names(),
             loss: 0.0,
             parts: vec![0.0; training.output_names.len()],
             seen: 0,
@@ -28,15 +39,9 @@ impl Totals {
     }
 
     /// Adds the batch that the steps ran on, of so many samples.
-    pub fn add(
-        &mut self,
-        training: &mut Training,
-        steps: &Steps,
-        truth: &Truth<'_>,
-        samples: usize,
-    ) -> Result<()> {
-        let metrics = training.metrics.iter_mut().map(|one| (one, None));
-        let weighted = training.weighted_metrics.iter_mut();
+    pub fn add(&mut self, steps: &Steps, truth: &Truth<'_>, samples: usize) -> Result<()> {
+        let metrics = self.metrics.iter_mut().map(|one| (one, None));
+        let weighted = self.weighted_metrics.iter_mut();
         for ((output, metric), weights) in metrics.chain(weighted.map(|one| (one, truth.weights))) {
             // With one output all metrics are of it.
             let output = if steps.outputs() > 1 { output } else { 0 };
@@ -66,15 +71,27 @@ impl Totals {
         sum / self.seen.max(1) as f64
     }
 
-    /// The means, and what the metrics say.
-    pub fn scores(&self, training: &Training) -> Scores {
+    /// What the metrics say that are not weighted.
+    pub fn metrics(&self) -> impl Iterator<Item = (&str, f64)> {
+        let metrics = self.metrics.iter();
+        metrics.map(|metric| (metric.name(), metric.result()))
+    }
+
+    /// Lets the model's own metrics say the same.
+    pub fn show(&self, training: &mut Training) {
+        training.metrics.take_from(&self.metrics);
+        training.weighted_metrics.take_from(&self.weighted_metrics);
+    }
+
+    /// The means, and what the metrics say, the model's own from now on too.
+    pub fn scores(&self, training: &mut Training) -> Scores {
+        self.show(training);
         let parts = self.parts.iter().map(|&sum| self.mean(sum));
-        let metrics = training.metrics.iter();
-        let metrics = metrics.chain(training.weighted_metrics.iter());
+        let metrics = self.metrics.iter().chain(self.weighted_metrics.iter());
         let values = parts.chain(metrics.map(|metric| metric.result()));
         Scores {
             loss: self.loss(),
-            metrics: training.value_names().into_iter().zip(values).collect(),
+            metrics: self.names.iter().cloned().zip(values).collect(),
         }
     }
 }

@@ -79,6 +79,20 @@ impl Update {
         })
     }
 
+    /// Made anew if it is not of `optimizer` as it is now: another was put in its place, say.
+    pub fn renew(
+        &mut self,
+        network: &Network,
+        optimizer: &mut Optimizer,
+        steps: &Steps,
+        rates: &Rates,
+    ) -> Result<()> {
+        if !optimizer.made(&self.plan) {
+            *self = Update::new(network, optimizer, steps, rates)?;
+        }
+        Ok(())
+    }
+
     /// Writes what a step computed.
     pub fn apply(
         &self,

@@ -4,14 +4,15 @@
 use std::sync::Mutex;
 
 use proptest::prelude::*;
-use regraft::callbacks::LambdaCallback;
+use regraft::callbacks::{Context, LambdaCallback};
 use regraft::data::{Arrays, Dataset, Part, RowSpec, Rows, Slice, stratified_split};
 use regraft::extend::Detail;
 use regraft::layers::{
-    BatchNormalization, Dense, Dropout, GlobalAveragePooling2D, Input, LayerExt, Reshape, layers,
+    BatchNormalization, Dense, Dropout, Embedding, Flatten, Functional, GlobalAveragePooling2D,
+    Input, LayerExt, Reshape, layers,
 };
 use regraft::losses::SparseCategoricalCrossentropy;
-use regraft::ndarray::{Array2, Array3, Axis};
+use regraft::ndarray::{Array2, Array3, Axis, arr0};
 use regraft::optimizers::SGD;
 use regraft::random::{Key, normal, uniform};
 use regraft::{FeatureCache, Fit, History, Model, Sequential, Verbosity};
@@ -499,4 +500,231 @@ fn callbacks_see_the_batch() {
         .callback(look);
     model.fit_dataset(&data, options).unwrap();
     assert_eq!(steps, 3);
+}
+
+/// Lends everything, also what it should not.
+struct Lent {
+    inputs: Vec<RowSpec>,
+    x: Vec<f32>,
+    integers: Vec<i32>,
+    y: Vec<i32>,
+    /// How many elements fewer are lent than were asked for.
+    short: usize,
+}
+
+impl Dataset for Lent {
+    fn len(&self) -> usize {
+        self.y.len()
+    }
+
+    fn inputs(&self) -> Vec<RowSpec> {
+        self.inputs.clone()
+    }
+
+    fn targets(&self) -> Vec<RowSpec> {
+        vec![RowSpec::integers([])]
+    }
+
+    fn fill(&self, _: &[usize], _: Key, _: &mut Rows) -> Result<(), Detail> {
+        panic!("all is lent");
+    }
+
+    fn lend(&self, part: Part, samples: std::ops::Range<usize>) -> Option<Slice<'_>> {
+        let row = self.inputs[0].elements();
+        let inputs = row * samples.start..row * samples.end - self.short;
+        Some(match part {
+            Part::Input(_) if self.x.is_empty() => Slice::I32(&self.integers[inputs]),
+            Part::Input(_) => Slice::F32(&self.x[inputs]),
+            Part::Target(_) => Slice::I32(&self.y[samples.start..samples.end - self.short]),
+        })
+    }
+}
+
+impl Lent {
+    fn floats(samples: usize) -> Self {
+        Lent {
+            inputs: vec![RowSpec::floats([5])],
+            x: vec![0.5; 5 * samples],
+            integers: Vec::new(),
+            y: (0..samples as i32).map(|sample| sample % 3).collect(),
+            short: 0,
+        }
+    }
+}
+
+/// Rows that a data set lends instead of writing them.
+#[test]
+fn what_is_lent_is_checked_as_what_is_written() {
+    let options = || silent().shuffle(false);
+    let both = |data: &dyn Dataset, words: &[&str]| {
+        // With kept features of a frozen part, and without.
+        let mut errors = Vec::new();
+        for frozen in [0, 2] {
+            let mut model = model(frozen);
+            let good = Lent::floats(9);
+            errors.push(model.fit_dataset(data, options()).unwrap_err());
+            errors.push(model.evaluate_dataset(data).unwrap_err());
+            let validated = options().validation_dataset(data);
+            errors.push(model.fit_dataset(&good, validated).unwrap_err());
+            let weighted = options().class_weight([(1, 2.0)]);
+            errors.push(model.fit_dataset(data, weighted).unwrap_err());
+        }
+        for error in errors {
+            let error = error.to_string();
+            for word in words {
+                assert!(error.contains(word), "{word} is not in: {error}");
+            }
+        }
+    };
+    let mut nan = Lent::floats(9);
+    nan.x[5 * 6 + 3] = f32::NAN;
+    let place = ["input 0, sample 6, element 3", "finite", "NaN"];
+    both(&nan, &place);
+    let error = model(0).predict_dataset(&nan).unwrap_err().to_string();
+    assert!(error.contains(place[0]), "{error}");
+    let x = Array2::from_shape_vec((9, 5), nan.x.clone()).unwrap();
+    both(&Arrays::new(&x, &nan.y).unwrap(), &place);
+    for label in [3, -1] {
+        let mut wrong = Lent::floats(9);
+        wrong.y[6] = label;
+        both(&wrong, &["target 0, sample 6", "0..3", &label.to_string()]);
+    }
+    let mut short = Lent::floats(9);
+    short.short = 1;
+    both(&short, &["lend", "elements"]);
+    let mut other = Lent::floats(9);
+    other.integers = vec![1; 45];
+    other.x.clear();
+    both(&other, &["float32", "int32"]);
+
+    // Integers that an input does not hold.
+    let mut small = Sequential::new(layers![
+        Input::new([5]).of_type(regraft_layers::ElementType::Int8),
+        Embedding::new(200, 2),
+        Flatten::new(),
+        Dense::new(3),
+    ])
+    .unwrap();
+    let loss = SparseCategoricalCrossentropy::from_logits();
+    small.compile("sgd", loss, ()).unwrap();
+    let mut bytes = Lent::floats(9);
+    bytes.inputs = vec![RowSpec::integers([5])];
+    bytes.integers = vec![1; 45];
+    bytes.x.clear();
+    small.fit_dataset(&bytes, options()).unwrap();
+    bytes.integers[5 * 6 + 3] = 128;
+    let error = small.fit_dataset(&bytes, options()).unwrap_err();
+    assert!(error.to_string().contains(place[0]), "{error}");
+}
+
+/// A data set has no names of its inputs.
+#[test]
+fn arrays_with_names_are_no_data_set() {
+    let x = Array2::<f32>::zeros((4, 5));
+    let error = Arrays::new([("right", &x), ("left", &x)], &[0; 4]).unwrap_err();
+    for word in ["right", "order"] {
+        assert!(error.to_string().contains(word), "{error}");
+    }
+    assert!(Arrays::new(&x, ("y", &[0; 4])).is_err());
+    // Nor is a number one: it has no samples.
+    for error in [
+        Arrays::new(&arr0(1.0_f32), &[0]),
+        Arrays::new(&Array2::<f32>::zeros((1, 5)), &arr0(0)),
+        Arrays::new(&arr0(1.0_f32), &arr0(0)),
+    ] {
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("first axis"), "{error}");
+    }
+}
+
+/// What is wrong in a stream is said with the names, what is expected, and what helps.
+#[test]
+fn what_is_wrong_in_a_stream_says_what_helps() {
+    let mut model = model(0);
+    let error = |model: &mut Model, data: Lent| {
+        let error = model.evaluate_dataset(&data).unwrap_err().to_string();
+        assert!(!error.contains("must be written"), "{error}");
+        error
+    };
+    let mut label = Lent::floats(9);
+    label.y[6] = 3;
+    let said = error(&mut model, label);
+    assert!(
+        said.contains("from 0") && said.contains("\"dense_2\""),
+        "{said}"
+    );
+    let loss = SparseCategoricalCrossentropy::from_logits().ignore_class(-1);
+    model.compile("sgd", loss, ()).unwrap();
+    let mut label = Lent::floats(9);
+    label.y[6] = 7;
+    let said = error(&mut model, label);
+    assert!(said.contains("-1"), "{said}");
+    let unwritten = model.evaluate_dataset(&Wrong("unwritten")).unwrap_err();
+    assert!(
+        unwritten.to_string().contains("must be written"),
+        "{unwritten}"
+    );
+}
+
+/// A head of other classes, another input, more outputs: put in the model's place while it is trained.
+#[test]
+fn data_are_checked_anew_when_a_callback_changes_the_model() {
+    let x = Array2::<f32>::zeros((9, 5));
+    let y = [0, 1, 2, 0, 1, 2, 0, 1, 2];
+    let two_outputs = || {
+        let mut f = Functional::new();
+        let x = f.input([5]);
+        let (a, b) = (
+            f.apply(Dense::new(3), &[x]).unwrap(),
+            f.apply(Dense::new(3), &[x]).unwrap(),
+        );
+        f.model(&[("x", x)], &[("a", a), ("b", b)]).unwrap()
+    };
+    let sized = |inputs: usize, classes: usize| {
+        Sequential::new(layers![Input::new([inputs]), Dense::new(classes)]).unwrap()
+    };
+    let sparse = || SparseCategoricalCrossentropy::from_logits();
+    let compiled = |mut model: Model| {
+        model.compile("sgd", sparse(), ()).unwrap();
+        model
+    };
+    let mut regression = sized(5, 3);
+    regression.compile("sgd", "mse", ()).unwrap();
+    for (what, other, word) in [
+        ("outputs", compiled(two_outputs()), "2 targets"),
+        ("classes", compiled(sized(5, 2)), "0..2"),
+        ("inputs", compiled(sized(4, 3)), "(None, 4)"),
+        ("loss", regression, "float32"),
+        ("more classes", compiled(sized(5, 4)), ""),
+    ] {
+        for (moment, frozen) in [(0, 0), (1, 2), (1, 0), (2, 0)] {
+            for streamed in [false, true] {
+                let put = |now: usize, context: &mut Context<'_>| {
+                    if now == moment {
+                        *context.model = other.clone();
+                    }
+                    Ok(())
+                };
+                let callback = LambdaCallback::new()
+                    .on_train_begin(|context, _| put(2, context))
+                    .on_epoch_begin(|_, context| put(1, context))
+                    .on_batch_end(|_, _, context| put(0, context));
+                let mut model = model(frozen);
+                let validation = Arrays::new(&x, &y).unwrap();
+                let options = silent().epochs(3).callback(callback);
+                let fitted = match streamed {
+                    true => model.fit_dataset(&validation, options),
+                    false => model.fit(&x, &y, options.validation_data(&x, &y)),
+                };
+                let at = format!("{what} at {moment}, {frozen} frozen, streamed: {streamed}");
+                match (word, fitted) {
+                    ("", fitted) => assert!(fitted.is_ok(), "{at}: {fitted:?}"),
+                    (word, Ok(_)) => panic!("{at}: {word}"),
+                    (word, Err(error)) => {
+                        assert!(error.to_string().contains(word), "{at}: {error}");
+                    }
+                }
+            }
+        }
+    }
 }

@@ -6,7 +6,10 @@ use regraft::callbacks::{
     CSVLogger, EarlyStopping, LambdaCallback, LearningRateScheduler, ModelCheckpoint,
     ReduceLROnPlateau, SaveFrequency,
 };
+use regraft::data::{Arrays, Dataset, RowSpec, Rows};
+use regraft::extend::Detail;
 use regraft::ndarray::{Array1, Array2};
+use regraft::random::Key;
 use regraft::{Fit, History, Model, Sequential, Tensor, Verbosity};
 use regraft_layers::LossFunction;
 use regraft_layers::layers::{ActivationLayer, Dense, Input};
@@ -453,4 +456,138 @@ fn callbacks_of_two_fits_remember_what_they_do_in_keras() {
         wrong.len(),
         wrong.join("\n")
     );
+}
+
+/// Weights of samples beside arrays, for `evaluate_dataset`.
+struct Weighted<'a>(Arrays<'a>, Vec<f32>);
+
+impl Dataset for Weighted<'_> {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn inputs(&self) -> Vec<RowSpec> {
+        self.0.inputs()
+    }
+
+    fn targets(&self) -> Vec<RowSpec> {
+        self.0.targets()
+    }
+
+    fn has_weights(&self) -> bool {
+        true
+    }
+
+    fn fill(&self, samples: &[usize], key: Key, rows: &mut Rows) -> Result<(), Detail> {
+        self.0.fill(samples, key, rows)?;
+        let weights = rows.weights().expect("weights are wanted");
+        for (to, &sample) in weights.iter_mut().zip(samples) {
+            *to = self.1[sample];
+        }
+        Ok(())
+    }
+}
+
+/// Where the loss of a batch is no mean of its samples' the batches matter: they are those of Keras.
+#[test]
+fn evaluations_are_those_of_keras_whatever_the_loss() {
+    let mut wrong = Vec::new();
+    for case in cases("evaluations") {
+        let mut model = model(&case);
+        let loss = LossFunction::deserialize(&case["config"]["loss"]).unwrap();
+        model.compile("sgd", loss, ()).unwrap();
+        let (x, y) = (tensor(&case["inputs"]["x"]), &case["inputs"]["y"]);
+        let (weights, y) = (
+            &case["inputs"]["sample_weight"][0],
+            targets(y, case["config"]["integers"] == true),
+        );
+        let scores = match (&y, weights) {
+            (Targets::Classes(y), Value::Null) => model.evaluate(&x, y),
+            (Targets::Values(y), Value::Null) => model.evaluate(&x, y),
+            (Targets::Values(y), weights) => {
+                let data = Weighted(Arrays::new(&x, y).unwrap(), numbers(weights));
+                model.evaluate_dataset(&data)
+            }
+            _ => unreachable!("a case of another kind"),
+        };
+        let (ours, theirs) = (scores.unwrap().loss, case["outputs"]["loss"].as_f64());
+        if !close(ours, theirs.unwrap()) {
+            wrong.push(format!("{}: {ours}, Keras {theirs:?}", case["name"]));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What callbacks do with the model between two batches changes nothing of what an epoch came to.
+#[test]
+fn evaluating_and_compiling_between_batches_leaves_the_epoch_its_metrics() {
+    let case = &cases("class_weights")[0];
+    let (x, y) = (tensor(&case["inputs"]["x"]), tensor(&case["inputs"]["y"]));
+    let fit = |what: &str| {
+        let mut model = model(case);
+        model
+            .compile("sgd", "binary_crossentropy", ["mae", "accuracy"])
+            .unwrap();
+        model.weighted_metrics(["mse"]).unwrap();
+        let meddle = LambdaCallback::new().on_batch_end(|_, step, context| {
+            match what {
+                "evaluate" => drop(context.model.evaluate(&x, &y)?),
+                "optimizer" => {
+                    context.model.evaluate(&x, &y)?;
+                    let rate = context.optimizer()?.clone();
+                    *context.optimizer_mut()? = rate;
+                }
+                // As it was, but for the metrics.
+                "compile" if step == 1 => {
+                    let optimizer = context.optimizer()?.clone();
+                    let metrics: [&str; 1] = ["mse"];
+                    context
+                        .model
+                        .compile(optimizer, "binary_crossentropy", metrics)?;
+                }
+                _ => {}
+            }
+            Ok(())
+        });
+        let options = quiet().epochs(2).callback(meddle);
+        let history = model.fit(&x, &y, options).unwrap();
+        let values = history
+            .iter()
+            .map(|(name, values)| (name.to_string(), values.to_vec()));
+        let values: Vec<(String, Vec<f64>)> = values.collect();
+        let metrics: Vec<f64> = model.metrics().map(|metric| metric.result()).collect();
+        (values, metrics)
+    };
+    let plain = fit("");
+    assert_eq!(fit("evaluate"), plain);
+    assert_eq!(fit("optimizer"), plain);
+    // The epoch ends with the metrics with which it began; the next has the new ones.
+    let (values, metrics) = fit("compile");
+    for (name, expected) in &plain.0 {
+        let ours = values.iter().find(|(known, _)| known == name).expect(name);
+        assert_eq!(
+            ours.1[0].to_bits(),
+            expected[0].to_bits(),
+            "{name}: {values:?}"
+        );
+    }
+    assert_eq!(metrics.len(), 1);
+}
+
+/// A weight that has made no step has no moving average that could take its place.
+#[test]
+fn what_is_unfrozen_after_the_last_step_stays_as_it_is() {
+    let layers = regraft::layers::layers![Input::new([3]), Dense::new(2), Dense::new(1)];
+    let mut model = Sequential::new(layers).unwrap();
+    model.freeze("dense").unwrap();
+    let optimizer = regraft::optimizers::SGD::new(0.1).use_ema(true);
+    model.compile(optimizer, "mse", ()).unwrap();
+    let before = model.weight("dense/kernel").unwrap().value().clone();
+    let thaw = LambdaCallback::new().on_epoch_end(|_, context, _| {
+        context.model.unfreeze("dense")?;
+        Ok(())
+    });
+    let (x, y) = (Array2::<f32>::ones((4, 3)), Array2::<f32>::ones((4, 1)));
+    model.fit(&x, &y, quiet().callback(thaw)).unwrap();
+    assert_eq!(*model.weight("dense/kernel").unwrap().value(), before);
 }

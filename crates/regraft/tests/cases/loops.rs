@@ -578,6 +578,84 @@ fn numbers_reports_and_values_within() {
     assert!(step.report("nothing").is_none());
 }
 
+/// Numbers that would make all weights NaN, and batches of nothing, whose mean is one.
+#[test]
+fn what_is_no_number_moves_nothing() {
+    let plan = images();
+    let mut model = plan.model.clone();
+    for value in [f32::NAN, f32::INFINITY] {
+        let made = model.train_step(SGD::new(0.1), |step| {
+            Ok(plan.loss(step) * step.number("factor", value))
+        });
+        let error = made.unwrap_err().to_string();
+        assert!(
+            error.contains("factor") && error.contains("finite"),
+            "{error}"
+        );
+    }
+    let made = model.train_step(SGD::new(0.1), |step| {
+        Ok(plan.loss(step) * step.number("factor", 1.0))
+    });
+    let mut step = made.unwrap();
+    let batch = plan.arrays(&[1, 2, 3]);
+    let gradients = step.gradients(&model, data(&batch)).unwrap();
+    let inputs: Vec<Data<'_>> = plan.inputs.iter().map(Array::data).collect();
+    let kept = step.keep(&model, inputs).unwrap();
+    let before = bits(&model);
+    for value in [f32::NAN, f32::NEG_INFINITY] {
+        let error = step.set("factor", value).unwrap_err().to_string();
+        assert!(
+            error.contains("factor") && error.contains("finite"),
+            "{error}"
+        );
+        let error = step.shift(&mut model, &gradients, value).unwrap_err();
+        assert!(error.to_string().contains("finite"), "{error}");
+    }
+    let y = Array2::<f32>::zeros((0, 2));
+    let error = kept.batch(&[], &y).unwrap_err().to_string();
+    assert!(error.contains("at least 1"), "{error}");
+    assert_eq!(bits(&model), before);
+    step.run(&mut model, data(&batch)).unwrap();
+    assert!(bits(&model) != before);
+}
+
+/// Another optimizer in the place of a step's: it makes the steps from then on, from its beginning.
+#[test]
+fn an_optimizer_that_is_put_in_goes_on() {
+    let mut plan = images();
+    // (The numbers that dropout draws depend on the count of steps.)
+    plan.model = plan
+        .model
+        .replace_layer("dropout", Flatten::new().named("again"))
+        .unwrap();
+    let batches = [plan.arrays(&[1, 2, 3]), plan.arrays(&[4, 5, 6])];
+    let new = || Adam::new(0.01).build().unwrap();
+    // By hand: a step of its own with the other one.
+    let mut expected = plan.model.clone();
+    let mut first = plan.step(&expected, 0);
+    first.run(&mut expected, data(&batches[0])).unwrap();
+    let second = expected.train_step(new(), |step| Ok(plan.loss(step)));
+    let mut second = second.unwrap().seed(7);
+    for rows in [1, 0, 1] {
+        second.run(&mut expected, data(&batches[rows])).unwrap();
+    }
+    let mut model = plan.model.clone();
+    let mut step = plan.step(&model, 0);
+    step.run(&mut model, data(&batches[0])).unwrap();
+    *step.optimizer_mut() = new();
+    step.run(&mut model, data(&batches[1])).unwrap();
+    let gradients = step.gradients(&model, data(&batches[0])).unwrap();
+    step.apply(&mut model, &gradients).unwrap();
+    // A clone is another optimizer too, with the same memory.
+    let clone = step.optimizer().clone();
+    *step.optimizer_mut() = clone;
+    step.run(&mut model, data(&batches[1])).unwrap();
+    let clone = step.optimizer().clone();
+    *step.optimizer_mut() = clone;
+    step.finish(&mut model).unwrap();
+    assert_eq!(bits(&model), bits(&expected));
+}
+
 #[test]
 fn the_gradient_of_a_score_is_its_slope() {
     let layers = |last: &'static str| {

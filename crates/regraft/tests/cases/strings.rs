@@ -1,5 +1,6 @@
 //! Models of strings: vocabularies beside the configuration, strings as data, and strings as results.
 
+use regraft::callbacks::LambdaCallback;
 use regraft::layers::{Dense, Embedding, GlobalAveragePooling1D, Input, StringLookup, layers};
 use regraft::ndarray::{Array2, array};
 use regraft::optimizers::SGD;
@@ -61,4 +62,37 @@ fn strings_are_trained_on_and_wrong_data_are_said() {
     numbers.compile(SGD::new(0.5), "mse", ()).unwrap();
     let error = numbers.predict(&words()).unwrap_err().to_string();
     assert!(error.contains("StringLookup"), "{error}");
+}
+
+/// What callbacks change lets data be checked again: they have been looked up by then.
+#[test]
+fn training_on_strings_goes_on_when_a_callback_unfreezes() {
+    let lookup = StringLookup::new().adapt(words().outer_iter().map(|row| row.to_vec()));
+    let mut model = Sequential::new(layers![
+        Input::strings([2]),
+        lookup,
+        Embedding::new(6, 3),
+        GlobalAveragePooling1D::new(),
+        Dense::new(1),
+    ])
+    .unwrap();
+    model.freeze("embedding").unwrap();
+    model.compile(SGD::new(0.5), "mse", ()).unwrap();
+    let before = model
+        .weight("embedding/embeddings")
+        .unwrap()
+        .value()
+        .clone();
+    let y = array![[1.0_f32], [-1.0], [0.5], [-2.0]];
+    let thaw = LambdaCallback::new().on_epoch_begin(|epoch, context| {
+        if epoch == 1 {
+            context.model.unfreeze("embedding")?;
+        }
+        Ok(())
+    });
+    let fit = Fit::new().epochs(3).callback(thaw);
+    let fit = fit.verbosity(Verbosity::Silent);
+    model.fit(&words(), &y, fit).unwrap();
+    let after = model.weight("embedding/embeddings").unwrap().value();
+    assert_ne!(*after, before);
 }

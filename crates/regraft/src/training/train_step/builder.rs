@@ -9,7 +9,7 @@ use regraft_layers::{
 use regraft_tensor::Detail;
 
 use super::Written;
-use super::step_data::{Fed, FedArray};
+use super::step_data::{Fed, FedArray, require_finite};
 use crate::training::protocol::{Asked, Questions, Role};
 use crate::training::steps::Steps;
 use crate::{Error, Model, Result};
@@ -98,6 +98,9 @@ impl<'g> StepBuilder<'g> {
     /// A number that stays the same from run to run until it is [set](super::TrainStep::set): a temperature, the
     /// weight of a term.
     pub fn number(&mut self, name: &str, value: f32) -> Var<'g> {
+        if let Err(error) = require_finite(name, value) {
+            self.fail(error);
+        }
         let index = self.graph.input_count();
         self.fed.numbers.push((name.to_string(), index, value));
         let shape = Shape::from(Vec::<Dim>::new());

@@ -49,7 +49,7 @@ impl<'d> Kept<'d> {
     /// besides, one row for each of `rows`. (`Vec::<Data>::new()` if that is nothing.)
     ///
     /// # Errors
-    /// A row that is not there; as [`IntoInputs::into_inputs`].
+    /// No rows, or one that is not there; as [`IntoInputs::into_inputs`].
     pub fn batch<'a>(
         &'a self,
         rows: &[usize],
@@ -57,7 +57,12 @@ impl<'d> Kept<'d> {
     ) -> Result<KeptBatch<'a>> {
         if let Some(row) = rows.iter().find(|row| **row >= self.samples) {
             let expected = format!("rows of the {} samples that are kept", self.samples);
-            return Err(Error::Data(Detail::new("batch", expected, row)));
+            let detail = Detail::new("batch", expected, row);
+            return Err(Error::Data(detail.help("rows count from 0")));
+        }
+        if rows.is_empty() {
+            let detail = Detail::new("batch", "at least 1 row", "none");
+            return Err(Error::Data(detail.help("leave empty batches out")));
         }
         Ok(KeptBatch {
             of: self,

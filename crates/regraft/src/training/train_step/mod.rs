@@ -19,7 +19,7 @@ pub use self::gradients::{Gradients, Values};
 pub use self::kept::{Kept, KeptBatch};
 pub use self::step_data::IntoStepData;
 
-use self::step_data::{Fed, StepData};
+use self::step_data::{Fed, StepData, require_finite};
 use crate::training::arrays::Arrays;
 use crate::training::feature_cache::{FeatureCache, keep_features};
 use crate::training::input::IntoInputs;
@@ -154,6 +154,7 @@ impl TrainStep {
         data: impl IntoStepData<'a>,
     ) -> Result<Scores> {
         self.compute(&model.network, live, data.into_step_data()?)?;
+        self.renew(&model.network)?;
         let weights = door(model, &self.steps)?;
         self.update
             .apply(weights, &mut self.optimizer, &self.steps)?;
@@ -198,6 +199,7 @@ impl TrainStep {
     pub fn apply(&mut self, model: &mut Model, gradients: &Gradients) -> Result<()> {
         self.require_same(&model.network)?;
         gradients.require_of(&self.steps)?;
+        self.renew(&model.network)?;
         let weights = door(model, &self.steps)?;
         self.update.apply(weights, &mut self.optimizer, gradients)?;
         self.count += 1;
@@ -210,7 +212,7 @@ impl TrainStep {
     /// this value.
     ///
     /// # Errors
-    /// As [`apply`](Self::apply).
+    /// As [`apply`](Self::apply), and a factor that is not finite.
     pub fn shift(
         &mut self,
         model: &mut Model,
@@ -219,6 +221,7 @@ impl TrainStep {
     ) -> Result<Values> {
         self.require_same(&model.network)?;
         gradients.require_of(&self.steps)?;
+        require_finite("factor", factor)?;
         gradients.assign(&mut door(model, &self.steps)?);
         let before = Values::of(&model.network, &self.steps);
         gradients.add_to(&mut door(model, &self.steps)?, factor);
@@ -247,7 +250,8 @@ impl TrainStep {
         self.require_same(&model.network)?;
         if !self.fed.takes_inputs {
             let detail = Detail::new("keep", "a step that uses the model's inputs", "another");
-            return Err(Error::Data(detail));
+            let help = "run it on the arrays that it is fed; there is nothing to keep";
+            return Err(Error::Data(detail.help(help)));
         }
         let inputs = self.inputs.check("x", inputs.into_inputs()?)?;
         let all = Arrays {
@@ -271,7 +275,7 @@ impl TrainStep {
     /// Gives a [number](StepBuilder::number) of the step another value.
     ///
     /// # Errors
-    /// A name that no number of the step has.
+    /// A name that no number of the step has, and a value that is not finite.
     pub fn set(&mut self, name: &str, value: f32) -> Result<()> {
         self.fed.set(name, value)
     }
@@ -286,7 +290,8 @@ impl TrainStep {
         &self.optimizer
     }
 
-    /// The optimizer, to be changed (its learning rate, say).
+    /// The optimizer, to be changed (its learning rate, say); another in its place makes the steps from then
+    /// on.
     pub fn optimizer_mut(&mut self) -> &mut Optimizer {
         &mut self.optimizer
     }
@@ -303,9 +308,16 @@ impl TrainStep {
     /// The model as in [`run`](Self::run).
     pub fn finish(&mut self, model: &mut Model) -> Result<()> {
         self.require_same(&model.network)?;
+        self.renew(&model.network)?;
         let weights = door(model, &self.steps)?;
         self.update
             .finalize(weights, &mut self.optimizer, &self.steps)
+    }
+
+    /// Lets an optimizer that was put into the place of the one before go on.
+    fn renew(&mut self, network: &Network) -> Result<()> {
+        let (optimizer, rates) = (&mut self.optimizer, Rates::default());
+        self.update.renew(network, optimizer, &self.steps, &rates)
     }
 
     /// Runs the programs on a batch.
@@ -369,7 +381,9 @@ impl TrainStep {
         }
         if given.len() != self.live.len() {
             let expected = format!("{} models that are read live", self.live.len());
-            return Err(Error::Model(Detail::new("live", expected, given.len())));
+            let detail = Detail::new("live", expected, given.len());
+            let help = "pass those that `live` was called with, each once";
+            return Err(Error::Model(detail.help(help)));
         }
         Ok(())
     }

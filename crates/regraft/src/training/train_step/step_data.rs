@@ -79,6 +79,7 @@ pub(super) struct Checked<'a> {
 impl Fed {
     /// Gives a number another value.
     pub fn set(&mut self, name: &str, value: f32) -> Result<()> {
+        require_finite(name, value)?;
         let names: Vec<String> = self.numbers.iter().map(|(name, ..)| name.clone()).collect();
         match self.numbers.iter_mut().find(|(known, ..)| known == name) {
             Some((.., known)) => {
@@ -106,7 +107,9 @@ impl Fed {
         let mut data = named::data_in_order("data", &names, data)?;
         if data.len() != names.len() {
             let expected = format!("{} arrays: {}", names.len(), names.join(", "));
-            return Err(Error::Data(Detail::new("data", expected, data.len())));
+            let detail = Detail::new("data", expected, data.len());
+            let help = "pass a tuple or a list of arrays: the model's inputs, and then what the step is fed";
+            return Err(Error::Data(detail.help(help)));
         }
         let arrays = data.split_off(input_count);
         let inputs = match input_count {
@@ -131,6 +134,17 @@ impl Fed {
             kept,
         })
     }
+}
+
+/// Refuses NaN and infinity.
+pub(super) fn require_finite(name: &str, value: f32) -> Result<()> {
+    if value.is_finite() {
+        return Ok(());
+    }
+    let detail = Detail::new(name, "a finite number", value);
+    Err(Error::Setting(
+        detail.help("weights that it reaches would be none any more"),
+    ))
 }
 
 impl FedArray {
