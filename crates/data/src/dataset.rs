@@ -81,7 +81,7 @@ pub trait Dataset: Sync {
     fn fill(&self, samples: &[usize], key: Key, rows: &mut Rows) -> Result<(), Detail>;
 
     /// Consecutive samples as they lie in memory, if they do: they are read from there then, and
-    /// [`fill`](Self::fill) is not asked for them.
+    /// [`fill`](Self::fill) is not asked for them. All rows of the range, or `None`.
     fn lend(&self, _part: Part, _samples: Range<usize>) -> Option<Slice<'_>> {
         None
     }

@@ -140,6 +140,19 @@ impl Optimizer {
         Ok(())
     }
 
+    /// Whether a step of `plan` can be made, for those who write something else before they
+    /// [`apply`](Self::apply) it.
+    ///
+    /// # Errors
+    /// As [`apply`](Self::apply), but for lengths that differ.
+    pub fn check_step(&self, plan: &Plan) -> Result<()> {
+        self.check_plan(plan)?;
+        if plan.is_empty() {
+            return Ok(());
+        }
+        self.next_learning_rate().map(|_| ())
+    }
+
     /// The learning rate of this step, which must be one.
     fn next_learning_rate(&self) -> Result<f32> {
         let rate = self.learning_rate();

@@ -93,13 +93,14 @@ impl Update {
         Ok(())
     }
 
-    /// Writes what a step computed.
+    /// Writes what a step computed; nothing of it if the optimizer cannot make the step.
     pub fn apply(
         &self,
         mut weights: TrainedWeights<'_>,
         optimizer: &mut Optimizer,
         results: &impl Results,
     ) -> Result<()> {
+        optimizer.check_step(&self.plan)?;
         results.store(&mut weights);
         let mut source = Source { weights, results };
         if !self.plan.is_empty() {

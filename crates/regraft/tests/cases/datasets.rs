@@ -666,6 +666,45 @@ fn what_is_wrong_in_a_stream_says_what_helps() {
     );
 }
 
+/// Data sets give the types that are asked for; where arrays would be converted, it is said how.
+#[test]
+fn other_types_than_those_asked_for_are_said_with_what_helps() {
+    let y = [0, 1, 0];
+    let (floats, bytes) = (Array2::<f32>::zeros((3, 5)), Array2::<u8>::zeros((3, 5)));
+    let integers = Array2::<i32>::zeros((3, 5));
+    let compiled = |mut model: Model, loss: &str| {
+        model.compile("sgd", loss, ()).unwrap();
+        model
+    };
+    let dense = || Sequential::new(layers![Input::new([5]), Dense::new(1)]).unwrap();
+    let tokens = Sequential::new(layers![
+        Input::integers([5]),
+        Embedding::new(4, 2),
+        Flatten::new(),
+        Dense::new(3),
+    ]);
+    let tokens = compiled(tokens.unwrap(), "sparse_categorical_crossentropy");
+    let labels = Arrays::new(&floats, &y).unwrap();
+    let features = Arrays::new(&integers, &[0.0_f32, 1.0, 0.0]).unwrap();
+    let bytes = Arrays::new(&bytes, &y).unwrap();
+    let wide = Array2::<f32>::zeros((3, 2));
+    let wide = Arrays::new(&floats, &wide).unwrap();
+    for (mut model, data, word) in [
+        (compiled(dense(), "mse"), &labels, "RowSpec::floats"),
+        (compiled(dense(), "binary_crossentropy"), &labels, "as f32"),
+        (compiled(dense(), "mse"), &features, "RowSpec::floats"),
+        (tokens, &bytes, "RowSpec::integers"),
+        (compiled(dense(), "mse"), &wide, "one sample"),
+    ] {
+        for error in [
+            model.fit_dataset(data, silent()).unwrap_err(),
+            model.evaluate_dataset(data).unwrap_err(),
+        ] {
+            assert!(error.to_string().contains(word), "{word}: {error}");
+        }
+    }
+}
+
 /// A head of other classes, another input, more outputs: put in the model's place while it is trained.
 #[test]
 fn data_are_checked_anew_when_a_callback_changes_the_model() {

@@ -1,13 +1,14 @@
 //! Loops of one's own: the same bits as `fit`, the same numbers as loops in Keras, and nothing written that is
 //! frozen.
 
+use regraft::callbacks::LambdaCallback;
 use regraft::layers::{
     BatchNormalization, Conv2D, Dense, Dropout, Embedding, Flatten, Functional, Input, LayerExt,
     SpectralNormalization, layers,
 };
 use regraft::losses::{LossFunction, SparseCategoricalCrossentropy};
 use regraft::ndarray::{Array1, Array2, ArrayD, Axis, Ix2, IxDyn};
-use regraft::optimizers::{Adam, AdamW, Optimizer, SGD};
+use regraft::optimizers::{Adam, AdamW, Optimizer, SGD, schedules::ExponentialDecay};
 use regraft::train_step::{Gradients, StepBuilder};
 use regraft::{
     Data, FeatureCache, Fit, IntoData, Model, Result, Sequential, Tensor, TrainStep, Verbosity,
@@ -617,6 +618,41 @@ fn what_is_no_number_moves_nothing() {
     assert_eq!(bits(&model), before);
     step.run(&mut model, data(&batch)).unwrap();
     assert!(bits(&model) != before);
+}
+
+/// A learning rate that grows beyond all numbers: statistics stay as they are, too.
+#[test]
+fn a_step_that_the_optimizer_refuses_writes_nothing() {
+    let plan = images();
+    let mut model = plan.model.clone();
+    let rate = || ExponentialDecay::new(1e-30, 1, 1e70);
+    let step = model.train_step(SGD::new(rate()), |step| Ok(plan.loss(step)));
+    let mut step = step.unwrap();
+    let batch = plan.arrays(&[1, 2, 3]);
+    step.run(&mut model, data(&batch)).unwrap();
+    let before = bits(&model);
+    let gradients = step.gradients(&model, data(&batch)).unwrap();
+    let errors = [
+        step.run(&mut model, data(&batch)).unwrap_err(),
+        step.apply(&mut model, &gradients).unwrap_err(),
+    ];
+    for error in errors {
+        assert!(error.to_string().contains("learning rate"), "{error}");
+    }
+    assert_eq!((bits(&model), step.count()), (before, 1));
+    // Nor does a step of `fit`.
+    let mut model = plan.model.clone();
+    model.compile(SGD::new(rate()), "mse", ()).unwrap();
+    let mut after = Vec::new();
+    let look = LambdaCallback::new().on_batch_end(|_, _, context| {
+        after.push(bits(context.model));
+        Ok(())
+    });
+    let (x, y) = (plan.inputs[0].data(), plan.targets[0].data());
+    let fit = Fit::new().batch_size(8).callback(look);
+    let error = model.fit(x, y, fit.verbosity(Verbosity::Silent));
+    assert!(error.unwrap_err().to_string().contains("learning rate"));
+    assert_eq!(after, [bits(&model)]);
 }
 
 /// Another optimizer in the place of a step's: it makes the steps from then on, from its beginning.

@@ -197,5 +197,6 @@ impl Values {
 
 fn others(at: &str) -> Error {
     let expected = "those of the weights that this step trains";
-    Error::Model(Detail::new(at, expected, "those of others"))
+    let detail = Detail::new(at, expected, "those of others");
+    Error::Model(detail.help("take them from `gradients` or `shift` of this step"))
 }
