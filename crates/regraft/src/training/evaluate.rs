@@ -72,6 +72,9 @@ impl Model {
     /// The loss and the metrics on samples `x` with targets `y`: of a model of several inputs or
     /// outputs, a tuple or a list of arrays. With several outputs the scores have the loss of each.
     ///
+    /// The loss is the mean of those of batches, as in Keras, and where it depends on them (a sum, a mask, an
+    /// ignored class, a loss of the whole batch or of one's own) they are Keras' of 32.
+    ///
     /// # Errors
     /// As [`fit`](Self::fit).
     pub fn evaluate<'a>(
