@@ -56,7 +56,6 @@ fn main() -> Result<()> {
     println!("\n── Its head replaced, everything below frozen ──\n");
     let mut backbone = backbone(&dogs)?;
     backbone.freeze(..)?;
-    let digest = backbone.frozen_digest();
     // Features once for all pictures, for all the heads that follow.
     let began = Instant::now();
     let pretrained = [
@@ -93,6 +92,8 @@ fn main() -> Result<()> {
     let mut model = backbone.with_head(head)?;
     compile(&mut model, 1e-3)?;
     println!("{}", trained(&model));
+    // The base, and the statistics to which the new head was adapted.
+    let digest = model.frozen_digest();
     let fit = || Fit::new().seed(1).verbosity(Verbosity::Silent);
     model.fit(&few.pixels, &few.labels, fit().epochs(60))?;
     println!(

@@ -186,11 +186,10 @@ impl<'g, 'm> Call<'g, 'm> {
         self.scene.emission.borrow_mut().penalties.push(value);
     }
 
-    /// Adds an activity regularizer's penalty on `output`, divided by the batch size as Keras does;
-    /// none for a frozen layer, whose penalty training could not change.
+    /// Adds an activity regularizer's penalty on `output`, divided by the batch size as Keras does. That
+    /// of a frozen layer counts, too: it moves what is trained before the layer.
     pub fn activity_penalty(&self, regularizer: &Option<Regularizer>, output: Var<'g>) {
-        let counts = self.entry.freezing.behaves_as_in_training() && !self.scene.formula_alone;
-        if let (true, Some(regularizer)) = (counts, regularizer) {
+        if let (false, Some(regularizer)) = (self.scene.formula_alone, regularizer) {
             self.penalty(self.per_sample(regularizer.penalty(output)));
         }
     }
