@@ -222,8 +222,7 @@ def compile_errors(tree):
     for line in done.stdout.splitlines():
         message = json.loads(line).get("message") or {}
         if message.get("level") == "error":
-            spans = [it for it in message["spans"] if it["is_primary"]] or message["spans"]
-            for span in message["spans"] + spans:
+            for span in message["spans"]:
                 for at in range(span["line_start"], span["line_end"] + 1):
                     errors.append((span["file_name"], at, message["message"]))
     if done.returncode and not errors:

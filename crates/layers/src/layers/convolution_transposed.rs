@@ -7,6 +7,7 @@ use super::convolution_options::{convolution, window_axes};
 use super::padding::Padding;
 use super::sliding::Sliding;
 use super::spatial::{DataFormat, Sizes, image, in_format, spatial_sizes};
+use super::support::adapted_or_quantized;
 use crate::settings::require;
 use crate::{
     Activation, Call, Constraint, Flow, Initializer, Layer, Regularizer, WeightAxis, Weights,
@@ -82,10 +83,7 @@ settings! {
         activity_regularizer: Option<Regularizer> = None,
     }
     reading |settings, _it| {
-        // Keras' own adapters and quantized forms would change what is computed.
-        settings.unsupported(&["quantization_config"])?;
-        // Files hold the sum of the weight and its update, or it is made on reading.
-        settings.ignore(&["lora_rank", "lora_alpha"]);
+        adapted_or_quantized(settings)?;
         // Keras 2 writes it, and computes with 1 alone.
         let groups: usize = settings.or("groups", 1)?;
         require(groups == 1, "groups", "1", groups)?;

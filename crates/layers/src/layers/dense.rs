@@ -3,6 +3,7 @@
 use regraft_autograd::{Shape, Var};
 use regraft_tensor::Detail;
 
+use super::support::adapted_or_quantized;
 use crate::{
     Activation, Call, Constraint, Flow, Initializer, Layer, Regularizer, WeightAxis, Weights,
 };
@@ -44,9 +45,7 @@ settings! {
         activity_regularizer: Option<Regularizer> = None,
     }
     reading |settings, _it| {
-        settings.unsupported(&["quantization_config"])?;
-        // Files hold the sum of the weight and its update, or it is made on reading.
-        settings.ignore(&["lora_rank", "lora_alpha"]);
+        adapted_or_quantized(settings)?;
     }
     writing |it, config| {
         // Keras writes it only where there is one.

@@ -3,7 +3,7 @@
 use regraft_autograd::{DataType, Shape, Var};
 use regraft_tensor::Detail;
 
-use super::support::single;
+use super::support::{adapted_or_quantized, single};
 use crate::settings::require;
 use crate::{Call, Constraint, Flow, Initializer, Layer, Regularizer, WeightAxis, Weights};
 
@@ -40,9 +40,8 @@ settings! {
     reading |settings, _it| {
         // Keras 2 kept the length of a sequence here; the input's shape says it.
         settings.ignore(&["input_length"]);
-        settings.unsupported(&["quantization_config", "weights"])?;
-        // Files hold the sum of the weight and its update, or it is made on reading.
-        settings.ignore(&["lora_rank", "lora_alpha"]);
+        settings.unsupported(&["weights"])?;
+        adapted_or_quantized(settings)?;
     }
 }
 

@@ -9,6 +9,7 @@ use super::depthwise_convolution::outputs;
 use super::padding::Padding;
 use super::sliding::Sliding;
 use super::spatial::{DataFormat, Sizes, in_format};
+use super::support::adapted_or_quantized;
 use crate::settings::require;
 use crate::{
     Activation, Call, Constraint, Flow, Initializer, Layer, Regularizer, WeightAxis, Weights,
@@ -77,10 +78,7 @@ settings! {
         activity_regularizer: Option<Regularizer> = None,
     }
     reading |settings, _it| {
-        // Keras' own adapters and quantized forms would change what is computed.
-        settings.unsupported(&["quantization_config"])?;
-        // Files hold the sum of the weight and its update, or it is made on reading.
-        settings.ignore(&["lora_rank", "lora_alpha"]);
+        adapted_or_quantized(settings)?;
         // Keras 2 writes what all its convolutions have, though it is of no use here.
         settings.ignore(&["groups", "kernel_initializer", "kernel_regularizer", "kernel_constraint"]);
     }

@@ -4,7 +4,16 @@ use regraft_autograd::{Dim, Shape, Var};
 use regraft_tensor::{Detail, Tensor};
 use serde_json::Value;
 
-use crate::settings::{Given, IntoSetting, Map, Setting, resolve};
+use crate::settings::{Given, IntoSetting, Map, Setting, Settings, resolve};
+
+/// What Keras' own adapters and quantized forms leave in a layer's settings.
+pub(crate) fn adapted_or_quantized(settings: &Settings<'_>) -> Result<(), Detail> {
+    // It would change what is computed.
+    settings.unsupported(&["quantization_config"])?;
+    // Files hold the sum of the weight and its update, or it is made on reading.
+    settings.ignore(&["lora_rank", "lora_alpha"]);
+    Ok(())
+}
 
 /// The only input.
 pub(crate) fn single(inputs: &[Shape]) -> Result<&Shape, Detail> {

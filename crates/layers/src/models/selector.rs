@@ -10,8 +10,9 @@ use std::sync::Arc;
 use regraft_autograd::VariableId;
 use regraft_tensor::Detail;
 
-use crate::keras::names::join;
-use crate::keras::names::near;
+use crate::keras::names::{join, near};
+use crate::models::glob::{glob, picks_by_name};
+use crate::models::into_selector::IntoSelector;
 use crate::models::topology::{Body, Entry};
 use crate::{Error, Layer, LayerInfo, Model, Result, Weight};
 
@@ -216,49 +217,6 @@ impl Selector {
     }
 }
 
-/// Whether the pattern matches the path itself, or one of the models that contain it.
-fn picks_by_name(pattern: &str, path: &str) -> bool {
-    let mut part = path;
-    loop {
-        let name = match pattern.contains('/') {
-            true => part,
-            false => part.rsplit('/').next().unwrap_or(part),
-        };
-        if glob(pattern.as_bytes(), name.as_bytes()) {
-            return true;
-        }
-        match part.rfind('/') {
-            Some(end) => part = &part[..end],
-            None => return false,
-        }
-    }
-}
-
-/// Matches `*` (any characters but `/`), `**` (any), `?` (one but `/`), and the rest as it is. Takes
-/// time proportional to the product of the lengths, whatever the pattern.
-pub(crate) fn glob(pattern: &[u8], text: &[u8]) -> bool {
-    // reachable[i]: whether the pattern so far can have consumed text[..i].
-    let mut reachable = vec![false; text.len() + 1];
-    reachable[0] = true;
-    let mut rest = pattern;
-    while let Some(&symbol) = rest.first() {
-        let (any, crosses) = (symbol == b'*', rest.starts_with(b"**"));
-        rest = &rest[if crosses { 2 } else { 1 }..];
-        if any {
-            for index in 0..text.len() {
-                reachable[index + 1] |= reachable[index] && (crosses || text[index] != b'/');
-            }
-        } else {
-            for index in (0..text.len()).rev() {
-                let same = text[index] == symbol || symbol == b'?' && text[index] != b'/';
-                reachable[index + 1] = reachable[index] && same;
-            }
-            reachable[0] = false;
-        }
-    }
-    reachable[text.len()]
-}
-
 impl Model {
     /// The paths of the layers that `selector` picks, or of which it picks a weight; single layers only
     /// (of a nested model all that is in it).
@@ -392,97 +350,6 @@ impl fmt::Debug for Selector {
     }
 }
 
-/// What can be used where layers or weights are picked.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` does not pick layers or weights",
-    label = "expected a position, a range, a name, a list of these or a `Selector`",
-    note = "pick by position (`..-1`, `2`), by name or glob (`\"block*\"`, `\"**/bias\"`), or by kind (`Selector::kind(\"Dense\")`)"
-)]
-pub trait IntoSelector {
-    /// The selector.
-    fn into_selector(self) -> Selector;
-}
-
-impl IntoSelector for Selector {
-    fn into_selector(self) -> Selector {
-        self
-    }
-}
-
-impl IntoSelector for String {
-    fn into_selector(self) -> Selector {
-        Selector::Glob(self)
-    }
-}
-
-impl IntoSelector for &str {
-    fn into_selector(self) -> Selector {
-        Selector::Glob(self.to_string())
-    }
-}
-
-impl IntoSelector for ops::RangeFull {
-    fn into_selector(self) -> Selector {
-        Selector::Range(None, None)
-    }
-}
-
-/// What a reference to something picks: the same.
-impl<S: IntoSelector + Clone> IntoSelector for &S {
-    fn into_selector(self) -> Selector {
-        self.clone().into_selector()
-    }
-}
-
-impl<S: IntoSelector> IntoSelector for Vec<S> {
-    fn into_selector(self) -> Selector {
-        Selector::Any(self.into_iter().map(S::into_selector).collect())
-    }
-}
-
-impl<S: IntoSelector + Clone> IntoSelector for &[S] {
-    fn into_selector(self) -> Selector {
-        self.to_vec().into_selector()
-    }
-}
-
-impl<S: IntoSelector, const N: usize> IntoSelector for [S; N] {
-    fn into_selector(self) -> Selector {
-        Vec::from(self).into_selector()
-    }
-}
-
-/// What follows position `last`: nothing after the last of all.
-fn after(last: isize) -> Option<isize> {
-    (last != -1).then_some(last.saturating_add(1))
-}
-
-/// Positions and ranges of a type of integers, of which `$at` makes positions.
-macro_rules! positions {
-    ($integer:ty, $at:expr) => {
-        positions!($integer: position, { let at = $at(position); Selector::Range(Some(at), after(at)) });
-        positions!(ops::RangeTo<$integer>: range, Selector::Range(None, Some($at(range.end))));
-        positions!(ops::RangeFrom<$integer>: range, Selector::Range(Some($at(range.start)), None));
-        positions!(ops::Range<$integer>: range, Selector::Range(Some($at(range.start)), Some($at(range.end))));
-        positions!(ops::RangeToInclusive<$integer>: range, Selector::Range(None, after($at(range.end))));
-        positions!(ops::RangeInclusive<$integer>: range, {
-            Selector::Range(Some($at(*range.start())), after($at(*range.end())))
-        });
-    };
-    ($type:ty: $value:ident, $selector:expr) => {
-        impl IntoSelector for $type {
-            fn into_selector(self) -> Selector {
-                let $value = self;
-                $selector
-            }
-        }
-    };
-}
-
-positions!(i32, |position: i32| position as isize);
-positions!(usize, |position: usize| isize::try_from(position)
-    .unwrap_or(isize::MAX));
-
 impl<S: IntoSelector> ops::BitAnd<S> for Selector {
     type Output = Selector;
 
@@ -511,27 +378,6 @@ impl ops::Not for Selector {
 mod tests {
     use super::*;
     use crate::LayerExt;
-
-    #[test]
-    fn globs_stop_at_slashes_unless_doubled() {
-        let matches = |pattern: &str, text: &str| glob(pattern.as_bytes(), text.as_bytes());
-        assert!(matches("block*", "block_1"));
-        assert!(!matches("block*", "block_1/conv"));
-        assert!(matches("base/**", "base/block_1/conv"));
-        assert!(matches("base/*/conv?", "base/block_1/conv2"));
-        assert!(!matches("base/*/conv?", "base/block_1/conv"));
-        assert!(matches("**", ""));
-        assert!(!matches("", "a"));
-    }
-
-    #[test]
-    fn a_pattern_without_slash_is_compared_with_names_at_every_depth() {
-        assert!(picks_by_name("bn*", "base/bn1"));
-        assert!(picks_by_name("base", "base/bn1"));
-        assert!(!picks_by_name("bas", "base/bn1"));
-        assert!(picks_by_name("base/bn1", "base/bn1"));
-        assert!(!picks_by_name("base/bn", "base/bn1"));
-    }
 
     #[test]
     fn positions_and_ranges_say_what_they_say_elsewhere() {

@@ -1,17 +1,11 @@
-//! Loading weights: what is loaded and how. Nothing is written until everything fits, and a report says what
-//! was loaded from where.
+//! What is loaded, and how.
 
-use std::path::Path;
 use std::sync::Arc;
 
-use regraft_io::Checkpoint;
 use regraft_layers::{IntoSelector, Selector};
 
 use crate::files::layout::Layout;
-use crate::files::load_plan::LoadPlan;
-use crate::files::load_report::LoadReport;
 use crate::files::name_map::NameMap;
-use crate::{Model, Result};
 
 /// What to load and how: `Load::new().keep("head")`. The defaults are strict: every weight of the
 /// model must be in the file and every weight of the file in the model.
@@ -88,7 +82,7 @@ impl Load {
     ///
     /// In a pattern `*` stands for anything but `.` and `/`, `**` for anything, both for nothing too;
     /// `$1`, `$2`, … in a replacement are what they stood for. A pattern that matches no tensor is an
-    /// error. The names are those that [`LoadReport::unexpected`] has and messages of loads print; if a
+    /// error. The names are those that [`LoadReport::unexpected`](crate::LoadReport::unexpected) has and messages of loads print; if a
     /// pattern matches none of them, all are taken for patterns of addresses in the file.
     pub fn map<P: Into<String>, R: Into<String>>(
         patterns: impl IntoIterator<Item = (P, R)>,
@@ -102,7 +96,7 @@ impl Load {
     }
 
     /// Rewrites the names of the file's tensors (`features.0.0.weight`, `base/conv1/kernel`, as
-    /// [`LoadReport::unexpected`] has them) to those of the model's weights (`conv1/kernel`), in which `.` is
+    /// [`LoadReport::unexpected`](crate::LoadReport::unexpected) has them) to those of the model's weights (`conv1/kernel`), in which `.` is
     /// as good as `/`. The last part may be the file's own word, if a [`layout`](Self::layout) tells what
     /// it means. Layers are matched by these names alone then, never by class and order.
     pub fn rename(mut self, rename: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
@@ -133,47 +127,5 @@ impl Load {
     pub fn without_optimizer(mut self) -> Self {
         self.skip_optimizer = true;
         self
-    }
-}
-
-impl Model {
-    /// Loads weights from a file of any format that [`regraft_io::read`] knows: `.weights.h5`,
-    /// `.keras`, legacy `.h5`, `.weights.json`, `.safetensors`, TensorFlow checkpoints and SavedModels,
-    /// TensorFlow.js layers models.
-    ///
-    /// Layers are matched by name where the names of the file are those of the model, and otherwise
-    /// by class and order, weights by what the file says; never by position alone. If the model is
-    /// compiled with the optimizer of the file, the optimizer's memory is restored too, so that
-    /// training goes on where it was.
-    ///
-    /// # Errors
-    /// [`Error::Io`](crate::Error::Io) if the file cannot be read, [`Error::Load`](crate::Error::Load) with a table of everything that
-    /// does not fit. The model is unchanged then, in every bit.
-    pub fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<LoadReport> {
-        self.load_weights_with(path, Load::new())
-    }
-
-    /// As [`load_weights`](Self::load_weights), with exceptions.
-    ///
-    /// # Errors
-    /// As [`load_weights`](Self::load_weights); [`regraft_layers::Error::NoMatch`] if
-    /// [`Load::keep`] or [`Load::only`] picks nothing.
-    pub fn load_weights_with(&mut self, path: impl AsRef<Path>, load: Load) -> Result<LoadReport> {
-        let checkpoint = regraft_io::read(&path)?;
-        self.load_checkpoint(&checkpoint, &path.as_ref().display().to_string(), load)
-    }
-
-    /// As [`load_weights_with`](Self::load_weights_with), from a checkpoint in memory; `source`
-    /// names it in messages.
-    ///
-    /// # Errors
-    /// As [`load_weights_with`](Self::load_weights_with).
-    pub fn load_checkpoint(
-        &mut self,
-        checkpoint: &Checkpoint,
-        source: &str,
-        load: Load,
-    ) -> Result<LoadReport> {
-        Ok(LoadPlan::of(self, checkpoint, source, &load)?.commit(self))
     }
 }

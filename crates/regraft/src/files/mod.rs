@@ -6,6 +6,7 @@ pub(crate) mod layout;
 pub(crate) mod load;
 mod load_plan;
 pub(crate) mod load_report;
+mod load_weights;
 pub(crate) mod loss_scaling;
 mod matching;
 pub(crate) mod name_map;

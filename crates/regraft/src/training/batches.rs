@@ -8,6 +8,7 @@ use regraft_tensor::Detail;
 use crate::metrics::Targets;
 use crate::random::Key;
 use crate::training::feeds::Feeds;
+use crate::training::gather::gather;
 use crate::training::protocol::Role;
 use crate::training::samples::{Given, Samples, Source, class_of};
 use crate::{Error, Result};
@@ -272,19 +273,4 @@ pub(crate) fn feed_of(data_type: DataType, words: &[f32]) -> Feed<'_> {
         DataType::F32 => Feed::F32(words),
         DataType::I32 => Feed::I32(bytemuck::cast_slice(words)),
     }
-}
-
-/// The rows at these positions, one after the other.
-pub(crate) fn gather<'b>(
-    all: &[f32],
-    elements: usize,
-    positions: &[u32],
-    buffer: &'b mut Vec<f32>,
-) -> &'b [f32] {
-    buffer.clear();
-    for &position in positions {
-        let start = position as usize * elements;
-        buffer.extend_from_slice(&all[start..start + elements]);
-    }
-    buffer
 }

@@ -4,7 +4,8 @@ use regraft_layers::losses::LossFunction;
 use regraft_optimizers::{IntoOptimizer, Optimizer};
 
 use crate::metrics::IntoMetrics;
-use crate::training::compiled::{Training, next_number, not_compiled};
+use crate::training::compiled::{Training, not_compiled};
+use crate::training::number::next_number;
 use crate::training::objective::Objective;
 use crate::{Model, Result};
 

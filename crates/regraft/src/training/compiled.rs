@@ -1,7 +1,5 @@
 //! What a model is trained with: the optimizer, the loss and the metrics.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use regraft_io::SavedOptimizer;
 use regraft_layers::Model as Network;
 use regraft_optimizers::Optimizer;
@@ -10,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::files::loss_scaling::LossScaling;
 use crate::training::compiled_metrics::CompiledMetrics;
+use crate::training::number::next_number;
 use crate::training::objective::Objective;
 use crate::{Error, Result};
 
@@ -157,12 +156,6 @@ impl Training {
             },
         })
     }
-}
-
-/// A number that nothing else has.
-pub(crate) fn next_number() -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 pub(crate) fn not_compiled() -> Error {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::metrics::Metric;
 use crate::registry::Registry;
-use crate::training::compiled::next_number;
+use crate::training::number::next_number;
 use crate::{Error, Result};
 
 /// Metrics in the order in which they are reported.

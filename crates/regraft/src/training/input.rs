@@ -7,7 +7,7 @@ use ndarray::{ArrayBase, Dimension};
 use regraft_autograd::Feed;
 use regraft_tensor::{Detail, TensorBase};
 
-use crate::training::batches::gather;
+use crate::training::gather::gather;
 use crate::{Error, Result};
 
 /// An array of samples (the first axis) on its way into a model.

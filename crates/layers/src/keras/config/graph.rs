@@ -9,8 +9,10 @@ use regraft_tensor::Detail;
 use serde_json::Value;
 
 use super::operation;
-use super::read::{Reader, as_in_inference, without_slashes, wrong};
+use super::read::{Reader, as_in_inference};
+use super::reference::{Reference, read_history};
 use super::shared::FIRST_CALL;
+use super::support::{without_slashes, wrong};
 use crate::contract::layer::{LayerKind, LayerSpec};
 use crate::keras::names::near;
 use crate::models::structure::Structure;
@@ -66,18 +68,6 @@ impl<T> Call<T> {
             masks: masks?,
         })
     }
-}
-
-/// What a list of calls refers to, before names are resolved.
-#[derive(Clone, Copy)]
-pub(super) struct Reference<'v> {
-    name: &'v str,
-    call: usize,
-    output: usize,
-    /// The key under which it is an input of a nested model, if it has one.
-    key: Option<&'v str>,
-    /// Keras 2 counts the calls of nested models from 1.
-    keras2: bool,
 }
 
 impl Reader<'_> {
@@ -188,13 +178,6 @@ impl Reader<'_> {
         model.topology.output_structure = output_structure;
         Ok(model)
     }
-}
-
-/// Whether a functional model's configuration is of Keras 1 or 2, which write calls as lists.
-pub(super) fn written_by_keras2(config: &Value) -> bool {
-    let layers = config["layers"].as_array().into_iter().flatten();
-    let nodes = layers.flat_map(|layer| layer["inbound_nodes"].as_array().into_iter().flatten());
-    nodes.into_iter().any(Value::is_array)
 }
 
 /// Makes all calls, each as soon as what it takes is there.
@@ -352,28 +335,6 @@ fn read_tensors<'v>(
         }
     }
     Ok(())
-}
-
-/// `["name", call, output]`, and in Keras 2 a fourth item, which the caller reads.
-pub(super) fn read_history(history: &Value, keras2: bool) -> Result<Reference<'_>, Detail> {
-    let number = |index: usize| {
-        history[index]
-            .as_u64()
-            .and_then(|n| usize::try_from(n).ok())
-    };
-    match (history[0].as_str(), number(1), number(2)) {
-        (Some(name), Some(call), Some(output)) => Ok(Reference {
-            name,
-            call,
-            output,
-            key: None,
-            keras2,
-        }),
-        _ => {
-            let expected = "[\"layer\", call, output]";
-            Err(Detail::new("", expected, brief(history)))
-        }
-    }
 }
 
 /// The arguments of a call besides its inputs.

@@ -11,7 +11,9 @@ mod operation;
 #[cfg(test)]
 mod operations_tests;
 mod read;
+mod reference;
 mod shared;
+mod support;
 #[cfg(test)]
 mod tests;
 mod write;

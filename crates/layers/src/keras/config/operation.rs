@@ -4,7 +4,7 @@
 use regraft_tensor::Detail;
 use serde_json::{Map, Value, json};
 
-use super::graph::{Reference, read_history};
+use super::reference::{Reference, read_history};
 use crate::Configured;
 use crate::layers::Operation;
 use crate::layers::operations::arguments::Argument;

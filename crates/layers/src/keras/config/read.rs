@@ -5,7 +5,7 @@ use std::sync::Arc;
 use regraft_tensor::Detail;
 use serde_json::{Map, Value};
 
-use super::graph::written_by_keras2;
+use super::support::{without_slashes, written_by_keras2, wrong};
 use super::{ALONE, FREEZING};
 use crate::contract::freezing::Alone;
 use crate::contract::layer::{LayerKind, LayerSpec};
@@ -27,11 +27,6 @@ const OF_EVERY_LAYER: [&str; 6] = [
 /// Reads configurations with the classes of a registry.
 pub(super) struct Reader<'r> {
     pub registry: &'r Registry,
-}
-
-/// An error at `at`.
-pub(super) fn wrong(at: &str, expected: &str, received: impl std::fmt::Display) -> Error {
-    Error::Config(Detail::new(at, expected, received))
 }
 
 impl Reader<'_> {
@@ -285,10 +280,4 @@ pub(super) fn as_in_inference(spec: &mut LayerSpec) {
 
 fn quoted(text: &str) -> String {
     format!("{text:?}")
-}
-
-/// The name of a layer in Keras 3, which does not allow what Keras 2 had in DenseNet (`conv1/conv`),
-/// and has `conv1_conv` there.
-pub(super) fn without_slashes(name: &str) -> String {
-    name.replace('/', "_")
 }

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use regraft_autograd::VariableId;
 use serde_json::Value;
 
-use super::read::wrong;
+use super::support::wrong;
 use crate::Result;
 use crate::keras::names::join;
 use crate::models::topology::{Body, Container, Topology};
@@ -66,7 +66,7 @@ fn collect<'v>(model: &'v Value, prefix: &str, places: &mut Vec<Place<'v>>) {
     let layers = &model["config"]["layers"];
     for layer in layers.as_array().into_iter().flatten() {
         let name = layer["name"].as_str().or(layer["config"]["name"].as_str());
-        let name = super::read::without_slashes(name.unwrap_or_default());
+        let name = super::support::without_slashes(name.unwrap_or_default());
         let path = join(prefix, &name);
         if layer["class_name"] != "InputLayer" {
             places.push(Place {

@@ -2,7 +2,6 @@
 
 use regraft_tensor::Detail;
 
-use super::step_data::{IntoStepData, StepData};
 use crate::training::batches::Features;
 use crate::training::input::{Data, IntoInputs};
 use crate::training::steps::Steps;
@@ -78,13 +77,4 @@ pub struct KeptBatch<'a> {
     pub(super) of: &'a Kept<'a>,
     pub(super) rows: Vec<u32>,
     pub(super) others: Vec<Data<'a>>,
-}
-
-impl<'a> IntoStepData<'a> for KeptBatch<'a> {
-    fn into_step_data(mut self) -> Result<StepData<'a>> {
-        Ok(StepData {
-            data: std::mem::take(&mut self.others),
-            kept: Some(self),
-        })
-    }
 }

@@ -7,7 +7,6 @@ mod kept;
 mod step_data;
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use regraft_autograd::{Graph, Run, Var};
 use regraft_layers::{Model as Network, TrainedWeights, WeightStore};
@@ -24,6 +23,7 @@ use crate::training::arrays::Arrays;
 use crate::training::feature_cache::{FeatureCache, keep_features};
 use crate::training::input::IntoInputs;
 use crate::training::inputs::Inputs;
+use crate::training::number::next_number;
 use crate::training::rates::Rates;
 use crate::training::scores::Scores;
 use crate::training::session::require_training;
@@ -98,7 +98,6 @@ impl Model {
         let written = builder.finish(loss)?;
         let steps = written.steps;
         require_training(network, &steps)?;
-        static NEXT: AtomicU64 = AtomicU64::new(0);
         Ok(TrainStep {
             update: Update::new(network, &mut optimizer, &steps, &Rates::default())?,
             steps,
@@ -108,7 +107,7 @@ impl Model {
             reports: written.reports,
             live: written.live,
             revision: network.revision(),
-            number: NEXT.fetch_add(1, Ordering::Relaxed),
+            number: next_number(),
             seed: 0,
             count: 0,
         })

@@ -5,8 +5,9 @@ use regraft_layers::near;
 use regraft_tensor::Detail;
 
 use super::kept::KeptBatch;
-use crate::training::batches::{Batch, FeedPlan, feed_of, gather};
+use crate::training::batches::{Batch, FeedPlan, feed_of};
 use crate::training::feeds::Feeds;
+use crate::training::gather::gather;
 use crate::training::input::{Data, IntoInputs};
 use crate::training::inputs::Inputs;
 use crate::training::{named, prepare};
@@ -32,6 +33,15 @@ impl<'a, T: IntoInputs<'a>> IntoStepData<'a> for T {
         Ok(StepData {
             data: self.into_inputs()?,
             kept: None,
+        })
+    }
+}
+
+impl<'a> IntoStepData<'a> for KeptBatch<'a> {
+    fn into_step_data(mut self) -> Result<StepData<'a>> {
+        Ok(StepData {
+            data: std::mem::take(&mut self.others),
+            kept: Some(self),
         })
     }
 }

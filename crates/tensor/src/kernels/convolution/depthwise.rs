@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::geometry::{Geometry, OutputLayout};
-use super::input_gradient::phases;
+use super::phase::phases;
 use super::{ConvolutionSizes, reference};
 use crate::kernels::isa::Isa;
 use crate::kernels::matmul::lanes::{Lanes, with_lanes};

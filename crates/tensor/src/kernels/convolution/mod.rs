@@ -52,6 +52,7 @@ mod geometry;
 mod input_gradient;
 mod packed;
 mod patches;
+mod phase;
 mod pixel_block;
 mod reference;
 #[cfg(test)]
