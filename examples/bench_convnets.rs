@@ -126,6 +126,24 @@ impl Network<'_> {
             seconds.push(started.elapsed().as_secs_f64());
         }
         self.print("predict", self.images.dim().0, &seconds);
+        self.predict_one_by_one(&model)
+    }
+
+    /// One picture a call, as a server gets them.
+    fn predict_one_by_one(&self, model: &Model) -> Result<()> {
+        const CALLS: usize = 20;
+        let calls = CALLS.min(self.images.dim().0);
+        let call = |at: usize| model.predict(&self.images.slice(s![at..=at, .., .., ..]));
+        call(0)?;
+        let mut seconds = Vec::new();
+        for _ in 0..self.rounds {
+            let started = Instant::now();
+            for at in 0..calls {
+                black_box(call(at)?);
+            }
+            seconds.push(started.elapsed().as_secs_f64());
+        }
+        self.print("predict, one picture a call", calls, &seconds);
         Ok(())
     }
 

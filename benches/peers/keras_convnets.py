@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from convnets_common import CLASSES, SIZE, data, print_convolution, print_speeds, timed, work
+from convnets_common import CLASSES, SIZE, calls, data, print_convolution, print_speeds, timed, work
 
 NETWORKS = {"MobileNetV2": keras.applications.MobileNetV2, "ResNet50": keras.applications.ResNet50}
 
@@ -84,6 +84,8 @@ def main():
         model = backbone(name)
         predict = lambda: model.predict(x, batch_size=batch, verbose=0)
         print_speeds(name, "predict", images, timed(rounds, predict))
+        one_by_one = lambda: [model.predict_on_batch(x[at : at + 1]) for at in range(calls(images))]
+        print_speeds(name, "predict, one picture a call", calls(images), timed(rounds, one_by_one))
         model, first, later = with_head(name, True), [], []
         fit(model, x[:batch], y[:batch], batch, 1)
         for _ in range(rounds):

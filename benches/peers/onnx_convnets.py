@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from convnets_common import data, print_convolution, print_speeds, timed, work
+from convnets_common import calls, data, print_convolution, print_speeds, timed, work
 
 
 def session(path, threads):
@@ -36,6 +36,8 @@ def main():
             starts = range(0, images, batch)
             predict = lambda: np.concatenate([model.run(None, {"x": x[at : at + batch]})[0] for at in starts])
             print_speeds(name, "predict", images, timed(given["rounds"], predict))
+            one_by_one = lambda: [model.run(None, {"x": x[at : at + 1]}) for at in range(calls(images))]
+            print_speeds(name, "predict, one picture a call", calls(images), timed(given["rounds"], one_by_one))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from convnets_common import CLASSES, SIZE, data, print_convolution, print_speeds, timed, work
+from convnets_common import CLASSES, SIZE, calls, data, print_convolution, print_speeds, timed, work
 
 
 def convolution(channels, filters, size, stride=1, groups=1, activation=None, bias=False):
@@ -149,6 +149,8 @@ def main():
         base, features = build(name)
         base.eval().requires_grad_(False)
         print_speeds(name, "predict", images, timed(rounds, lambda: predict(base, x, batch)))
+        one_by_one = lambda: [predict(base, x[at : at + 1], 1) for at in range(calls(images))]
+        print_speeds(name, "predict, one picture a call", calls(images), timed(rounds, one_by_one))
 
         model = nn.Sequential(base, nn.Linear(features, CLASSES))
         optimizer = torch.optim.Adam(model[1].parameters())
