@@ -42,6 +42,8 @@ pub use regraft_layers::{
     regularizers, settings,
 };
 pub use regraft_optimizers as optimizers;
+#[cfg(feature = "report")]
+pub use regraft_report as report;
 pub use regraft_tensor::Tensor;
 
 /// Layers, and what models are made of.
