@@ -6,7 +6,7 @@ use std::ops::Range;
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::random::Key;
 
-use crate::Rows;
+use crate::{Balanced, Cached, Map, Row, Rows, Selected, Split};
 
 /// Samples with their targets, given in batches of any choice and order.
 ///
@@ -85,7 +85,133 @@ pub trait Dataset: Sync {
     fn lend(&self, _part: Part, _samples: Range<usize>) -> Option<Slice<'_>> {
         None
     }
+
+    /// What a sample's inputs are computed from, as a hash ([`Hasher`](crate::Hasher)): of a picture the
+    /// bytes of its file *and* how they are made numbers (size, interpolation, the version of the code). What
+    /// is kept on disk of a sample is kept under it, so two samples of the same content, in whatever data
+    /// set, process or place, must have the same inputs, bit for bit (where samples are not fixed, if the
+    /// key is the same). It may be asked for by several threads, and often.
+    ///
+    /// `None`, the default: nothing that is computed from the sample is kept on disk.
+    ///
+    /// # Errors
+    /// Whatever keeps the sample from being read.
+    fn content(&self, _sample: usize) -> Result<Option<Content>, Detail> {
+        Ok(None)
+    }
+
+    /// The samples of these numbers, in this order; each as often as its number is there.
+    ///
+    /// # Errors
+    /// [`Error::Data`](crate::Error::Data), naming a number that is not below the number of samples.
+    fn select(self, samples: impl Into<Vec<usize>>) -> crate::Result<Selected<Self>>
+    where
+        Self: Sized,
+    {
+        Selected::list(self, samples.into())
+    }
+
+    /// The first `count` samples; all, if there are fewer.
+    fn take(self, count: usize) -> Selected<Self>
+    where
+        Self: Sized,
+    {
+        Selected::range(self, 0..count)
+    }
+
+    /// All but the first `count` samples.
+    fn skip(self, count: usize) -> Selected<Self>
+    where
+        Self: Sized,
+    {
+        Selected::range(self, count..usize::MAX)
+    }
+
+    /// All samples in an order drawn from the seed, the same for the same seed. `fit` takes them in a new
+    /// order in each epoch anyway.
+    ///
+    /// # Errors
+    /// [`Error::Data`](crate::Error::Data) if there are more samples than 32 bits can count.
+    fn shuffle(self, seed: u64) -> crate::Result<Selected<Self>>
+    where
+        Self: Sized,
+    {
+        Selected::shuffled(self, seed)
+    }
+
+    /// The part to train on and the part to validate on:
+    /// `let (train, validation) = data.split(&stratified_split(&labels, 0.2, 42)?)?;`, or
+    /// [`split_by_group`](crate::split_by_group).
+    ///
+    /// # Errors
+    /// As [`select`](Self::select).
+    fn split(&self, split: &Split) -> crate::Result<(Selected<&Self>, Selected<&Self>)>
+    where
+        Self: Sized,
+    {
+        let validation = self.select(split.validation.as_slice())?;
+        Ok((self.select(split.train.as_slice())?, validation))
+    }
+
+    /// The samples as `function` makes them: it changes each in place, and makes the same of the same
+    /// sample always. What is computed from them is kept on disk only if the function has a name
+    /// ([`Map::named`]).
+    ///
+    /// ```
+    /// # use regraft_data::{Dataset, Part};
+    /// # fn grey(data: impl Dataset) -> impl Dataset {
+    /// let scaled = data.map(|row, _| {
+    ///     for pixel in row.floats(Part::Input(0)).into_iter().flatten() {
+    ///         *pixel /= 255.0;
+    ///     }
+    ///     Ok(())
+    /// });
+    /// # scaled
+    /// # }
+    /// ```
+    fn map<F>(self, function: F) -> Map<Self, F>
+    where
+        Self: Sized,
+        F: Fn(&mut Row<'_>, Key) -> Result<(), Detail> + Sync,
+    {
+        Map::new(self, function, true)
+    }
+
+    /// As [`map`](Self::map), for a function that draws random numbers from the key that it is given: samples
+    /// are different in each epoch then, and nothing that is computed from them is kept, unless they are
+    /// made [`views`](Map::views).
+    fn augment<F>(self, function: F) -> Map<Self, F>
+    where
+        Self: Sized,
+        F: Fn(&mut Row<'_>, Key) -> Result<(), Detail> + Sync,
+    {
+        Map::new(self, function, false)
+    }
+
+    /// Keeps in memory what was read once, whatever it takes; nothing if samples are not fixed.
+    fn cache(self) -> Cached<Self>
+    where
+        Self: Sized,
+    {
+        Cached::new(self)
+    }
+
+    /// Lets all classes count the same in the loss: a sample counts n / (classes · n of its class), times
+    /// what it counts already, as scikit-learn's `class_weight="balanced"`. The classes are read at once.
+    ///
+    /// # Errors
+    /// [`Error::Data`](crate::Error::Data) if a sample has another target than one class number, and
+    /// whatever the data set says.
+    fn balanced(self) -> crate::Result<Balanced<Self>>
+    where
+        Self: Sized,
+    {
+        Balanced::new(self)
+    }
 }
+
+/// A hash of what a sample's inputs are computed from: [`Dataset::content`].
+pub type Content = [u8; 32];
 
 impl<D: Dataset + ?Sized> Dataset for &D {
     fn len(&self) -> usize {
@@ -114,6 +240,10 @@ impl<D: Dataset + ?Sized> Dataset for &D {
 
     fn lend(&self, part: Part, samples: Range<usize>) -> Option<Slice<'_>> {
         (**self).lend(part, samples)
+    }
+
+    fn content(&self, sample: usize) -> Result<Option<Content>, Detail> {
+        (**self).content(sample)
     }
 }
 

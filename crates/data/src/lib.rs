@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 
 mod check;
+mod combinators;
 mod dataset;
 mod error;
+mod hasher;
 mod histogram;
 mod idx;
 mod labels;
@@ -11,11 +13,15 @@ mod select;
 mod split;
 
 pub use check::{all_finite, check_finite, check_not_empty, check_same_samples};
-pub use dataset::{Dataset, Part, RowSpec, RowType, Slice};
+pub use combinators::{Balanced, Cached, Map, Row, Selected, Views};
+pub use dataset::{Content, Dataset, Part, RowSpec, RowType, Slice};
 pub use error::{Error, Result};
+pub use hasher::Hasher;
 pub use histogram::Histogram;
 pub use idx::{IdxArray, IdxType, parse_idx, read_idx};
 pub use labels::{ClassLabel, Labels, check_labels};
 pub use rows::Rows;
 pub use select::select_samples;
-pub use split::{Split, last_split, pick_per_class, random_split, stratified_split};
+pub use split::{
+    Split, last_split, pick_per_class, random_split, split_by_group, stratified_split,
+};

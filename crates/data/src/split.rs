@@ -4,12 +4,12 @@
 //! number of threads. Indices come back ascending, so that reading through the data stays
 //! sequential; shuffling is the training loop's business.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::random::{Key, permutation};
 
-use crate::{Error, Result};
+use crate::{Content, Error, Hasher, Result};
 
 /// Which samples to train on and which to validate on: ascending indices, together every sample
 /// once.
@@ -98,6 +98,67 @@ pub fn last_split(samples: usize, validation: f64) -> Result<Split> {
         validation: (kept..samples).collect(),
     };
     split.finish(validation)
+}
+
+/// Splits by group: samples of one group (duplicates, shots of one object) are all trained on or all
+/// validated on. `contents` are hashes of the samples ([`Dataset::content`](crate::Dataset::content), or of
+/// the files alone, so that a split outlives another size of the pictures), `groups` the number of each one's
+/// group.
+///
+/// A group goes where a hash of the seed and its smallest content says, with a chance of `validation`, and
+/// nothing else: adding or removing other samples moves none, in whatever order they are. So the share is
+/// met on average only. A group moves only if its smallest content changes.
+///
+/// ```
+/// use regraft_data::{Hasher, split_by_group};
+///
+/// let contents: Vec<_> = (0..100).map(|i| Hasher::new("i").number(i).finish()).collect();
+/// let groups: Vec<usize> = (0..100).map(|i| i / 2).collect();
+/// let split = split_by_group(&contents, &groups, 0.2, 42)?;
+/// let is_whole = |sample: &usize| split.validation.contains(&(sample ^ 1));
+/// assert!(split.validation.iter().all(is_whole));
+/// # Ok::<(), regraft_data::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Split`] if `validation` is not between 0 and 1, there are not as many groups as contents, or
+/// either part would be empty.
+pub fn split_by_group(
+    contents: &[Content],
+    groups: &[usize],
+    validation: f64,
+    seed: u64,
+) -> Result<Split> {
+    check_share(validation)?;
+    if contents.len() != groups.len() {
+        let expected = format!("{}, one of each content", contents.len());
+        return Err(Error::Split(Detail::new("groups", expected, groups.len())));
+    }
+    let mut smallest: HashMap<usize, &Content> = HashMap::new();
+    for (group, content) in groups.iter().zip(contents) {
+        let known = smallest.entry(*group).or_insert(content);
+        *known = content.min(known);
+    }
+    let is_validated = |group: &usize| {
+        let hasher = Hasher::new("split by group").number(seed);
+        let hash = hasher.bytes(smallest[group]).finish();
+        let (first, _) = hash.split_first_chunk().expect("a hash has 32 bytes");
+        // 53 bits are a number between 0 and 1 exactly.
+        let place = (u64::from_le_bytes(*first) >> 11) as f64 / (1_u64 << 53) as f64;
+        place < validation
+    };
+    let (mut train, mut validated) = (Vec::new(), Vec::new());
+    for (sample, group) in groups.iter().enumerate() {
+        match is_validated(group) {
+            true => validated.push(sample),
+            false => train.push(sample),
+        }
+    }
+    Split {
+        train,
+        validation: validated,
+    }
+    .finish(validation)
 }
 
 /// Picks `count` samples of every class at random: the few labels of a transfer experiment.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use regraft_data::{Dataset, Part, RowSpec, RowType, Rows, Slice};
+use regraft_data::{Content, Dataset, Hasher, Part, RowSpec, RowType, Rows, Slice};
 use regraft_tensor::Detail;
 
 use crate::random::Key;
@@ -146,5 +146,26 @@ impl Dataset for Arrays<'_> {
             Values::I32(values) => Some(Slice::I32(&values[range])),
             Values::Bytes(_) | Values::Strings(_) => None,
         }
+    }
+
+    /// The elements of the sample, of pixels as what they become.
+    fn content(&self, sample: usize) -> Result<Option<Content>, Detail> {
+        let mut hasher = Hasher::new("rows of arrays");
+        for data in &self.inputs {
+            let (row, shape) = (data.row(), &data.shape()[1..]);
+            let range = sample * row..(sample + 1) * row;
+            hasher = hasher.number(shape.len() as u64);
+            hasher = shape.iter().fold(hasher, |hasher, &size| hasher.number(size as u64));
+            hasher = match &data.values {
+                Values::F32(values) => hasher.elements(Slice::F32(&values[range])),
+                Values::I32(values) => hasher.elements(Slice::I32(&values[range])),
+                Values::Bytes(values) => {
+                    let values: Vec<f32> = values[range].iter().map(|&it| f32::from(it)).collect();
+                    hasher.elements(Slice::F32(&values))
+                }
+                Values::Strings(_) => return Ok(None),
+            };
+        }
+        Ok(Some(hasher.finish()))
     }
 }
