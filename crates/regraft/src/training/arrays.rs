@@ -155,7 +155,9 @@ impl Dataset for Arrays<'_> {
             let (row, shape) = (data.row(), &data.shape()[1..]);
             let range = sample * row..(sample + 1) * row;
             hasher = hasher.number(shape.len() as u64);
-            hasher = shape.iter().fold(hasher, |hasher, &size| hasher.number(size as u64));
+            hasher = shape
+                .iter()
+                .fold(hasher, |hasher, &size| hasher.number(size as u64));
             hasher = match &data.values {
                 Values::F32(values) => hasher.elements(Slice::F32(&values[range])),
                 Values::I32(values) => hasher.elements(Slice::I32(&values[range])),
