@@ -25,5 +25,18 @@ pub enum Error {
 
 regraft_tensor::debug_prints_the_message!(Error);
 
+impl Error {
+    /// The four parts of the message.
+    pub fn detail(&self) -> &Detail {
+        match self {
+            Error::File(detail)
+            | Error::Idx(detail)
+            | Error::Label(detail)
+            | Error::Split(detail)
+            | Error::Data(detail) => detail,
+        }
+    }
+}
+
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

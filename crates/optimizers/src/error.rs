@@ -25,6 +25,19 @@ pub enum Error {
 
 regraft_tensor::debug_prints_the_message!(Error);
 
+impl Error {
+    /// The four parts of the message.
+    pub fn detail(&self) -> &Detail {
+        match self {
+            Error::Hyperparameter(detail)
+            | Error::UnknownName(detail)
+            | Error::Config(detail)
+            | Error::Parameters(detail)
+            | Error::State(detail) => detail,
+        }
+    }
+}
+
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 

@@ -46,5 +46,25 @@ pub enum Error {
 
 regraft_tensor::debug_prints_the_message!(Error);
 
+impl Error {
+    /// The four parts of the message; none of [`Error::Load`], which lists tensors.
+    pub fn detail(&self) -> Option<&Detail> {
+        Some(match self {
+            Error::Data(detail)
+            | Error::Setting(detail)
+            | Error::Model(detail)
+            | Error::File(detail)
+            | Error::Diverged(detail) => detail,
+            Error::Load(_) => return None,
+            Error::Layers(error) => error.detail(),
+            Error::Graph(error) => error.detail(),
+            Error::Optimizer(error) => error.detail(),
+            Error::Metric(error) => error.detail(),
+            Error::Dataset(error) => error.detail(),
+            Error::Io(error) => error.detail(),
+        })
+    }
+}
+
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

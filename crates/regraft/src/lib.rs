@@ -15,6 +15,7 @@ mod sequential;
 mod training;
 
 pub use error::{Error, Result};
+pub use files::inspection::{InspectedTensor, Inspection, Role, inspect};
 pub use files::layout::Layout;
 pub use files::load::Load;
 pub use files::load_report::{LoadError, LoadReport, Loaded, Mismatched, OptimizerState};

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use regraft_autograd::{DataType, Graph, Shape, Var, VariableId};
+use regraft_autograd::{DataType, Graph, Nodes, Shape, Var, VariableId};
 use regraft_layers::{
     Constraint, ElementType, Emission, Freezing, IntoSelector, LayerExt, LayerInfo, LayerKey,
     LayerSpec, Mode, Model as Network, ParameterCount, Place, Summary, Weight, WeightRegularizer,
@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::Result;
 use crate::training::compiled::Training;
+use crate::training::inputs::Inputs;
 use crate::training::predict::Kept;
 
 /// A network of layers that can be trained, loaded and saved. [`Sequential`](crate::Sequential) and
@@ -137,6 +138,29 @@ impl Model {
         mode: Mode,
     ) -> Result<(Vec<Var<'g>>, Emission<'g>)> {
         Ok(self.network.emit(graph, inputs, mode)?)
+    }
+
+    /// The model's data-flow graph: what is frozen as constants, what is trained as variables. It prints, and
+    /// `to_svg` draws it.
+    ///
+    /// ```
+    /// use regraft::extend::Mode;
+    /// use regraft::prelude::*;
+    ///
+    /// let model = Sequential::new(layers![Input::new([4]), Dense::new(3).activation("relu")])?;
+    /// let nodes = model.nodes(Mode::Inference)?;
+    /// assert!(nodes.to_svg().contains("relu"));
+    /// # Ok::<(), regraft::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A model that is not built.
+    pub fn nodes(&self, mode: Mode) -> Result<Nodes> {
+        let inputs = Inputs::of(&self.network)?;
+        let graph = Graph::new();
+        let (outputs, _) = self.network.emit(&graph, &inputs.in_graph(&graph), mode)?;
+        graph.check()?;
+        Ok(graph.nodes_for(&outputs))
     }
 }
 

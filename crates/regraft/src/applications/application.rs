@@ -10,6 +10,7 @@ use regraft_tensor::Detail;
 
 use super::backbone::Backbone;
 use super::preprocessing::Preprocessing;
+use super::weights::WeightsFile;
 use super::{blocks::Blocks, imagenet};
 use crate::{Error, Load, Model, Result};
 
@@ -27,6 +28,12 @@ pub trait Architecture: fmt::Debug + Send + Sync {
 
     /// What it expects of images.
     fn preprocessing(&self, options: &Options) -> Preprocessing;
+
+    /// The published file with the weights that it learnt from ImageNet with these settings: none unless told
+    /// otherwise. [`Application::pretrained`] loads it.
+    fn imagenet_weights(&self, _options: &Options) -> Option<WeightsFile> {
+        None
+    }
 
     /// Whether the settings go together, beyond what holds for all.
     ///
@@ -111,6 +118,8 @@ pub struct Options {
     pub classifier_activation: Activation,
     /// Whether a network that can take pixels from 0 to 255 as they are does so.
     pub include_preprocessing: bool,
+    /// Whether it gets the weights that Keras publishes, for networks that are built otherwise then.
+    pub imagenet_weights: bool,
 }
 
 /// An architecture with its settings, to be built.
@@ -168,6 +177,7 @@ impl<A: Architecture> Application<A> {
                 classes: imagenet::COUNT,
                 classifier_activation: "softmax".into(),
                 include_preprocessing: true,
+                imagenet_weights: false,
             },
             input_shape: None,
             weights: None,
@@ -209,7 +219,8 @@ impl<A: Architecture + ?Sized> Application<A> {
     }
 
     /// Loads the weights of this file: Keras' own, with or without top, or one that
-    /// [`Model::save`](crate::Model::save) wrote. Every layer must be in it.
+    /// [`Model::save`](crate::Model::save) wrote. Every layer must be in it. [`pretrained`](Self::pretrained)
+    /// finds Keras' own by itself.
     pub fn weights(mut self, path: impl AsRef<Path>) -> Self {
         self.weights = Some(path.as_ref().to_path_buf());
         self
@@ -304,7 +315,7 @@ impl<A: Architecture + ?Sized> Application<A> {
         })
     }
 
-    fn checked_options(&self) -> Result<Options> {
+    pub(super) fn checked_options(&self) -> Result<Options> {
         let mut options = self.options.clone();
         let setting =
             |detail: Detail| Error::Setting(detail.within(&self.architecture.name(&options)));

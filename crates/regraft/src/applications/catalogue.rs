@@ -1,17 +1,21 @@
-//! All applications by the names of Keras' constructors.
+//! All applications by the names of Keras' constructors, and of the functions here.
 
 use regraft_tensor::Detail;
 
 use super::*;
 use crate::{Error, Result};
 
-/// A name, and the function that builds what it means.
-type Entry = (&'static str, fn() -> Application<dyn Architecture>);
+/// The name of Keras' constructor, that of the function here, and the function.
+type Entry = (
+    &'static str,
+    &'static str,
+    fn() -> Application<dyn Architecture>,
+);
 
 /// The entries of functions under the names of Keras' constructors.
 macro_rules! entries {
     ($($name:literal $function:ident),* $(,)?) => {
-        &[$(($name, || $function().into_any())),*]
+        &[$(($name, stringify!($function), || $function().into_any())),*]
     };
 }
 
@@ -66,19 +70,23 @@ static APPLICATIONS: &[Entry] = entries![
 
 /// The names that [`by_name`] knows.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    APPLICATIONS.iter().map(|(name, _)| *name)
+    APPLICATIONS.iter().map(|(name, ..)| *name)
 }
 
-/// The application with the name of Keras' constructor: `by_name("MobileNetV2")?`.
+/// The application with the name of Keras' constructor, or of the function here: `by_name("MobileNetV2")?`,
+/// `by_name("mobilenet_v2")?`.
 ///
 /// # Errors
 /// [`Error::Setting`] for a name that is not known, with those most like it.
 pub fn by_name(name: &str) -> Result<Application<dyn Architecture>> {
-    let found = APPLICATIONS.iter().find(|(known, _)| *known == name);
-    found.map(|(_, function)| function()).ok_or_else(|| {
+    let found = APPLICATIONS
+        .iter()
+        .find(|(constructor, function, _)| [*constructor, *function].contains(&name));
+    found.map(|(.., application)| application()).ok_or_else(|| {
         let received = format!("{name:?}");
         let detail = Detail::new("application", "the name of an application", received);
-        Error::Setting(detail.help(regraft_layers::near(name, names())))
+        let functions = APPLICATIONS.iter().map(|(_, function, _)| *function);
+        Error::Setting(detail.help(regraft_layers::near(name, names().chain(functions))))
     })
 }
 
@@ -88,7 +96,9 @@ mod tests {
 
     #[test]
     fn names_are_known_and_unknown_ones_get_near_ones() {
-        assert_eq!(by_name("VGG16").unwrap().architecture().default_size(), 224);
+        for name in ["InceptionV3", "inception_v3"] {
+            assert_eq!(by_name(name).unwrap().architecture().default_size(), 299);
+        }
         let error = by_name("Mobilenetv2").unwrap_err().to_string();
         assert!(error.contains("\"MobileNetV2\""), "{error}");
     }

@@ -6,6 +6,8 @@ use regraft_layers::layers::{
 use regraft_layers::{ActivationLayer, LayerExt, LayerOutput, Result, layers};
 
 use super::application::BuiltInPreprocessing;
+use super::weights::WeightsFile;
+use super::weights::keras_files::keras_file;
 use super::{Application, Architecture, Blocks, Options, Preprocessing};
 
 /// ImageNet's mean colour of pixels from 0 to 255, and the variances.
@@ -82,6 +84,10 @@ impl Architecture for ConvNeXt {
             true => Preprocessing::BuiltIn,
             false => Preprocessing::Torch,
         }
+    }
+
+    fn imagenet_weights(&self, options: &Options) -> Option<WeightsFile> {
+        keras_file(self.name, "", options)
     }
 
     fn pooling_names(&self) -> Option<[&'static str; 2]> {

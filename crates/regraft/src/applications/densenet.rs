@@ -5,6 +5,8 @@ use regraft_layers::layers::{
 };
 use regraft_layers::{ActivationLayer, LayerOutput, Result};
 
+use super::weights::WeightsFile;
+use super::weights::keras_files::keras_file;
 use super::{Application, Architecture, Blocks, Options, Preprocessing};
 
 /// Channels that each layer of a block adds.
@@ -61,6 +63,10 @@ impl Architecture for DenseNet {
 
     fn preprocessing(&self, _: &Options) -> Preprocessing {
         Preprocessing::Torch
+    }
+
+    fn imagenet_weights(&self, options: &Options) -> Option<WeightsFile> {
+        keras_file(self.name, "", options)
     }
 
     fn features(

@@ -9,6 +9,8 @@ use regraft_layers::layers::{
 use regraft_layers::{LayerOutput, Result};
 
 use super::blocks::{classifier_initializer, convolution_initializer, make_divisible};
+use super::weights::WeightsFile;
+use super::weights::keras_files::keras_file;
 use super::{Application, Architecture, Blocks, Options, Preprocessing};
 
 /// An EfficientNet; [`efficientnet_b0`] to [`efficientnet_b7`] build them.
@@ -79,7 +81,8 @@ network!(
 impl Application<EfficientNet> {
     /// Whether the network has the scaling of colours that Keras adds for its own ImageNet weights
     /// (`weights="imagenet"`), which were made without it: another [`Rescaling`] after the
-    /// normalization. It has not unless told otherwise, as in Keras with a file of one's own.
+    /// normalization. It has not unless told otherwise, as in Keras with a file of one's own;
+    /// [`pretrained`](Application::pretrained) says so.
     pub fn imagenet_scaling(mut self, imagenet_scaling: bool) -> Self {
         let mut network = EfficientNet::clone(&self.architecture);
         network.imagenet_scaling = imagenet_scaling;
@@ -120,15 +123,19 @@ impl Architecture for EfficientNet {
         Preprocessing::BuiltIn
     }
 
+    fn imagenet_weights(&self, options: &Options) -> Option<WeightsFile> {
+        keras_file(self.name, "", options)
+    }
+
     fn features(
         &self,
         blocks: &mut Blocks<'_>,
         image: LayerOutput,
-        _options: &Options,
+        options: &Options,
     ) -> Result<LayerOutput> {
         let x = blocks.apply(None, Rescaling::new(1.0 / 255.0), image)?;
         let mut x = blocks.apply(None, Normalization::new().axis([3]), x)?;
-        if self.imagenet_scaling {
+        if self.imagenet_scaling || options.imagenet_weights {
             let scale = [0.229_f64, 0.224, 0.225].map(|variance| (1.0 / variance.sqrt()) as f32);
             x = blocks.apply(None, Rescaling::per_channel(scale), x)?;
         }

@@ -7,6 +7,8 @@ use regraft_layers::{LayerOutput, Result};
 
 use super::blocks::{convolution_initializer, nearest_multiple};
 use super::efficientnet::{add, block_name, squeeze_excite, top};
+use super::weights::WeightsFile;
+use super::weights::keras_files::keras_file;
 use super::{Application, Architecture, Blocks, BuiltInPreprocessing, Options, Preprocessing};
 
 /// An EfficientNetV2; [`efficientnet_v2_b0`] to [`efficientnet_v2_l`] build them.
@@ -166,6 +168,10 @@ impl Architecture for EfficientNetV2 {
                 offset: -1.0,
             },
         }
+    }
+
+    fn imagenet_weights(&self, options: &Options) -> Option<WeightsFile> {
+        keras_file(self.name, "", options)
     }
 
     fn features(

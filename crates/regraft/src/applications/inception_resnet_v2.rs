@@ -6,6 +6,8 @@ use regraft_layers::{ActivationLayer, LayerOutput, Result};
 use super::inception_blocks::{
     Kernel, branch, concatenate, first_block, halving_branch, halving_pooling, stem,
 };
+use super::weights::WeightsFile;
+use super::weights::keras_files::keras_file;
 use super::{Application, Architecture, Blocks, Options, Preprocessing};
 
 /// InceptionResNetV2, 55.9 million parameters.
@@ -79,6 +81,10 @@ impl Architecture for InceptionResNetV2 {
 
     fn preprocessing(&self, _: &Options) -> Preprocessing {
         Preprocessing::Tf
+    }
+
+    fn imagenet_weights(&self, options: &Options) -> Option<WeightsFile> {
+        keras_file("inception_resnet_v2", "", options)
     }
 
     fn pooling_names(&self) -> Option<[&'static str; 2]> {

@@ -6,6 +6,8 @@ use super::blocks::LayerName;
 use super::inception_blocks::{
     branch, concatenate, first_block, halving_branch, halving_pooling, pooled_branch, stem,
 };
+use super::weights::WeightsFile;
+use super::weights::keras_files::keras_file;
 use super::{Application, Architecture, Blocks, Options, Preprocessing};
 
 /// InceptionV3, 23.9 million parameters.
@@ -35,6 +37,10 @@ impl Architecture for InceptionV3 {
 
     fn preprocessing(&self, _: &Options) -> Preprocessing {
         Preprocessing::Tf
+    }
+
+    fn imagenet_weights(&self, options: &Options) -> Option<WeightsFile> {
+        keras_file("inception_v3", "", options)
     }
 
     fn pooling_names(&self) -> Option<[&'static str; 2]> {

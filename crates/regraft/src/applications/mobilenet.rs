@@ -9,6 +9,8 @@ use regraft_layers::layers::{
 use regraft_layers::{LayerOutput, Result};
 use regraft_tensor::Detail;
 
+use super::weights::WeightsFile;
+use super::weights::keras_files::{is_rounded, keras_file, size_of};
 use super::{Application, Architecture, Blocks, Options, Preprocessing};
 
 /// MobileNet of some width; [`mobilenet`] builds it.
@@ -96,6 +98,13 @@ impl Architecture for MobileNet {
 
     fn preprocessing(&self, _options: &Options) -> Preprocessing {
         Preprocessing::Tf
+    }
+
+    fn imagenet_weights(&self, options: &Options) -> Option<WeightsFile> {
+        let size = size_of(options, &[128, 160, 192, 224]);
+        let settings = format!("alpha={:.2},size={size}", self.alpha);
+        let known = self.depth_multiplier == 1 && is_rounded(self.alpha);
+        known.then(|| keras_file("mobilenet", &settings, options))?
     }
 
     fn check(&self, _options: &Options) -> Result<(), Detail> {

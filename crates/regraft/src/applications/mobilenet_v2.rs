@@ -10,6 +10,8 @@ use regraft_tensor::Detail;
 
 use super::blocks::{batch_normalization, make_divisible};
 use super::mobilenet::check_alpha;
+use super::weights::WeightsFile;
+use super::weights::keras_files::{is_rounded, keras_file, size_of};
 use super::{Application, Architecture, Blocks, Options, Preprocessing};
 
 /// MobileNetV2 of some width; [`mobilenet_v2`] builds it.
@@ -61,6 +63,12 @@ impl Architecture for MobileNetV2 {
 
     fn preprocessing(&self, _options: &Options) -> Preprocessing {
         Preprocessing::Tf
+    }
+
+    fn imagenet_weights(&self, options: &Options) -> Option<WeightsFile> {
+        let size = size_of(options, &[96, 128, 160, 192, 224]);
+        let settings = format!("alpha={:.2},size={size}", self.alpha);
+        is_rounded(self.alpha).then(|| keras_file("mobilenetv2", &settings, options))?
     }
 
     fn check(&self, _options: &Options) -> Result<(), Detail> {

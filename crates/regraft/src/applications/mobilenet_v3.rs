@@ -11,6 +11,8 @@ use regraft_tensor::Detail;
 
 use super::blocks::{batch_normalization, make_divisible};
 use super::mobilenet::check_alpha;
+use super::weights::WeightsFile;
+use super::weights::keras_files::{is_rounded, keras_file};
 use super::{Application, Architecture, Blocks, BuiltInPreprocessing, Options, Preprocessing};
 
 /// MobileNetV3 of some width; [`mobilenet_v3_small`] and [`mobilenet_v3_large`] build it.
@@ -133,6 +135,15 @@ impl Architecture for MobileNetV3 {
             true => Preprocessing::BuiltIn,
             false => Preprocessing::Tf,
         }
+    }
+
+    fn imagenet_weights(&self, options: &Options) -> Option<WeightsFile> {
+        let settings = match (self.minimalistic, self.alpha) {
+            (true, 1.0) => "minimalistic".to_string(),
+            (true, _) => return None,
+            (false, alpha) => format!("alpha={alpha:.2}"),
+        };
+        is_rounded(self.alpha).then(|| keras_file(self.name, &settings, options))?
     }
 
     fn check(&self, _options: &Options) -> Result<(), Detail> {

@@ -8,7 +8,7 @@
 //!     .input_shape([96, 96, 3])
 //!     .include_top(false)
 //!     .pooling("avg")
-//!     .build()?; // with `.weights("mobilenet_v2_notop.h5")` not random
+//!     .build()?; // with `.pretrained()?` not random
 //! let images = regraft::ndarray::Array4::<u8>::zeros((2, 96, 96, 3));
 //! let features = backbone.predict(&images)?; // preprocessed, then predicted
 //! assert_eq!(features.shape(), [2, 1280]);
@@ -42,6 +42,7 @@ mod resnet;
 #[cfg(test)]
 mod tests;
 mod vgg;
+pub mod weights;
 mod xception;
 
 pub use application::{

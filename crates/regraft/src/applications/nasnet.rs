@@ -7,6 +7,8 @@ use regraft_layers::layers::{
 };
 use regraft_layers::{ActivationLayer, LayerOutput, Result};
 
+use super::weights::WeightsFile;
+use super::weights::keras_files::keras_file;
 use super::{Application, Architecture, Blocks, Options, Preprocessing};
 
 /// NASNet.
@@ -72,6 +74,10 @@ impl Architecture for NasNet {
 
     fn preprocessing(&self, _: &Options) -> Preprocessing {
         Preprocessing::Tf
+    }
+
+    fn imagenet_weights(&self, options: &Options) -> Option<WeightsFile> {
+        keras_file(self.name, "", options)
     }
 
     fn pooling_names(&self) -> Option<[&'static str; 2]> {

@@ -5,6 +5,8 @@ use regraft_layers::layers::{
 };
 use regraft_layers::{LayerOutput, Result};
 
+use super::weights::WeightsFile;
+use super::weights::keras_files::keras_file;
 use super::{Application, Architecture, Blocks, Options, Preprocessing};
 
 /// A ResNet of the first version, where each block ends with its activation; [`resnet50`],
@@ -109,6 +111,10 @@ impl Architecture for ResNet {
         Preprocessing::Caffe
     }
 
+    fn imagenet_weights(&self, options: &Options) -> Option<WeightsFile> {
+        keras_file(self.name, "", options)
+    }
+
     fn features(
         &self,
         blocks: &mut Blocks<'_>,
@@ -172,6 +178,10 @@ impl Architecture for ResNetV2 {
 
     fn preprocessing(&self, _options: &Options) -> Preprocessing {
         Preprocessing::Tf
+    }
+
+    fn imagenet_weights(&self, options: &Options) -> Option<WeightsFile> {
+        keras_file(self.name, "", options)
     }
 
     fn features(

@@ -3,6 +3,8 @@
 use regraft_layers::layers::{Conv2D, Dense, Flatten, MaxPooling2D};
 use regraft_layers::{LayerOutput, Result};
 
+use super::weights::WeightsFile;
+use super::weights::keras_files::keras_file;
 use super::{Application, Architecture, Blocks, Options, Preprocessing};
 
 /// VGG16 or VGG19; [`vgg16`] and [`vgg19`] build them.
@@ -49,6 +51,10 @@ impl Architecture for Vgg {
 
     fn preprocessing(&self, _options: &Options) -> Preprocessing {
         Preprocessing::Caffe
+    }
+
+    fn imagenet_weights(&self, options: &Options) -> Option<WeightsFile> {
+        keras_file(self.name, "", options)
     }
 
     fn features(

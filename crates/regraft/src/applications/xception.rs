@@ -3,6 +3,8 @@
 use regraft_layers::layers::{Add, BatchNormalization, Conv2D, MaxPooling2D, SeparableConv2D};
 use regraft_layers::{ActivationLayer, LayerOutput, Result};
 
+use super::weights::WeightsFile;
+use super::weights::keras_files::keras_file;
 use super::{Application, Architecture, Blocks, Options, Preprocessing};
 
 /// Xception, 22.9 million parameters.
@@ -32,6 +34,10 @@ impl Architecture for Xception {
 
     fn preprocessing(&self, _: &Options) -> Preprocessing {
         Preprocessing::Tf
+    }
+
+    fn imagenet_weights(&self, options: &Options) -> Option<WeightsFile> {
+        keras_file("xception", "", options)
     }
 
     fn pooling_names(&self) -> Option<[&'static str; 2]> {

@@ -26,6 +26,17 @@ pub enum Error {
 regraft_tensor::debug_prints_the_message!(Error);
 
 impl Error {
+    /// The four parts of the message.
+    pub fn detail(&self) -> &Detail {
+        match self {
+            Error::Shape(detail)
+            | Error::Target(detail)
+            | Error::Argument(detail)
+            | Error::Unknown(detail)
+            | Error::Other(detail) => detail,
+        }
+    }
+
     /// What was wrong.
     pub(crate) fn into_detail(self) -> Detail {
         match self {

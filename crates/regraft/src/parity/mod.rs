@@ -27,9 +27,12 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
+use regraft_autograd::Shape;
 use regraft_layers::{Model as Network, near};
+use regraft_tensor::kernels::random::{Key, uniform};
 use regraft_tensor::{Detail, Tensor};
 
+use crate::applications::Preprocessing;
 use crate::{Error, Model, Result};
 
 /// Inputs, and what layers gave for them elsewhere.
@@ -67,6 +70,27 @@ impl Reference {
     pub fn with(mut self, name: impl Into<String>, array: Tensor) -> Self {
         self.arrays.push((name.into(), array));
         self
+    }
+}
+
+impl Reference {
+    /// What `model` gives for `inputs` (in its order): the output of every layer that `layers` names by its
+    /// path.
+    ///
+    /// # Errors
+    /// A layer that is not there, and what the model refuses of the inputs.
+    pub fn of(model: &Model, inputs: &[Tensor], layers: &[String]) -> Result<Self> {
+        let features = Model::from(model.network.features(layers.iter().map(String::as_str))?);
+        let outputs = features.predict_all(inputs.iter().collect::<Vec<_>>())?;
+        let mut reference = Reference::new();
+        for (position, input) in inputs.iter().enumerate() {
+            // In the order of the alphabet, by which inputs without the model's names are taken.
+            reference = reference.with(format!("input{position:06}"), input.clone());
+        }
+        let outputs = layers.iter().zip(outputs);
+        Ok(outputs.fold(reference, |reference, (path, output)| {
+            reference.with(path, output)
+        }))
     }
 }
 
@@ -171,6 +195,85 @@ impl Model {
             tolerance,
         })
     }
+}
+
+impl Model {
+    /// Runs this model and another on the same inputs and compares the outputs of all layers that both have,
+    /// by path: two formats of one model, or a model before and after training. `samples` random ones are made
+    /// of `seed`, from 0 to 1, or from 0 to 255 where scaling stands in front of the model.
+    ///
+    /// Where the paths are not the same because Keras counted its automatic names on, layers are compared in
+    /// their order, if both models have the same classes in the same order.
+    ///
+    /// # Errors
+    /// Models with other inputs, or without a layer in common; inputs of strings.
+    pub fn parity_with(
+        &self,
+        other: &Model,
+        samples: usize,
+        seed: u64,
+        tolerance: f32,
+    ) -> Result<ParityReport> {
+        let (ours, theirs) = (comparable(&self.network), comparable(&other.network));
+        let classes = |layers: &[(String, String)]| -> Vec<String> {
+            layers.iter().map(|(_, class)| class.clone()).collect()
+        };
+        let in_order = classes(&ours) == classes(&theirs);
+        let pairs: Vec<(String, String)> = match in_order {
+            true => ours
+                .into_iter()
+                .zip(theirs)
+                .map(|((ours, _), (theirs, _))| (ours, theirs))
+                .collect(),
+            false => ours
+                .into_iter()
+                .filter(|(path, _)| theirs.iter().any(|(known, _)| known == path))
+                .map(|(path, _)| (path.clone(), path))
+                .collect(),
+        };
+        if pairs.is_empty() || self.input_shapes() != other.input_shapes() {
+            let told = |model: &Model| -> String {
+                let shapes = model.input_shapes();
+                let shapes: Vec<String> = shapes.iter().map(ToString::to_string).collect();
+                format!("{:?} of {}", model.name(), shapes.join(", "))
+            };
+            let expected = "two models with the same inputs and layers of the same paths";
+            let received = format!("{} and {}", told(self), told(other));
+            return Err(Error::Data(Detail::new("parity", expected, received)));
+        }
+        let scale = match self.preprocessing() {
+            Some(Preprocessing::BuiltIn) => 255.0,
+            _ => 1.0,
+        };
+        let input = |(stream, shape): (usize, Shape)| {
+            let shape = shape.concrete(samples);
+            let mut values = vec![0.0; shape.iter().product()];
+            uniform(Key::new(seed, stream as u64), 0, &mut values);
+            values.iter_mut().for_each(|value| *value *= scale);
+            Ok(Tensor::new(shape, values).map_err(regraft_autograd::Error::from)?)
+        };
+        let inputs = self.input_shapes().into_iter().enumerate();
+        let inputs: Vec<Tensor> = inputs.map(input).collect::<Result<_>>()?;
+        let (ours, theirs): (Vec<String>, Vec<String>) = pairs.into_iter().unzip();
+        let mut reference = Reference::of(other, &inputs, &theirs)?;
+        // Under the names that they have here.
+        for ((name, _), path) in reference.arrays[inputs.len()..].iter_mut().zip(ours) {
+            *name = path;
+        }
+        self.parity(&reference, tolerance)
+    }
+}
+
+/// Paths and classes of the layers with one output, in the order of the graph.
+fn comparable(model: &Network) -> Vec<(String, String)> {
+    let mut order: Vec<(String, usize)> = graph_order(model).into_iter().collect();
+    order.sort_by_key(|(_, position)| *position);
+    let layer = |(path, _): (String, usize)| {
+        let layer = model.get_layer(path.as_str()).ok()?;
+        let class_name = layer.class_name().to_string();
+        (layer.output_shapes().len() == 1).then_some((path, class_name))
+    };
+    order.into_iter().filter_map(layer).collect()
 }
 
 /// The position in the graph of every layer but inputs, by path; a nested model's output comes after
@@ -349,6 +452,41 @@ mod tests {
         let text = report.to_string();
         assert!(text.contains("base/b is the first that differs"), "{text}");
         assert_eq!(text.matches("differs\n").count(), 2, "{text}");
+    }
+
+    #[test]
+    fn two_models_are_compared_by_paths_or_in_their_order() {
+        let ours = model();
+        let mut theirs = ours.clone();
+        assert!(
+            ours.parity_with(&theirs, 2, 0, 0.0)
+                .unwrap()
+                .first_difference()
+                .is_none()
+        );
+        let bias = Tensor::new([5], vec![0.0, 0.0, 0.01, 0.0, 0.0]).unwrap();
+        theirs.set_weight("base/b/bias", bias).unwrap();
+        let report = ours.parity_with(&theirs, 2, 0, 1e-4).unwrap();
+        assert_eq!(report.first_difference().unwrap().path, "base/b");
+        let stack = |names: [&str; 2], units| -> Model {
+            let [a, b] = names;
+            let layers = layers![
+                Input::new([4]),
+                Dense::new(units).named(a),
+                Dense::new(2).named(b)
+            ];
+            Sequential::with_seed(layers, 3).unwrap()
+        };
+        let report = stack(["dense", "dense_1"], 5)
+            .parity_with(&stack(["dense_4", "dense_5"], 5), 2, 0, 0.0)
+            .unwrap();
+        assert!(report.first_difference().is_none(), "{report}");
+        assert_eq!(report.layers[1].path, "dense_1");
+        let error = |other: &Model| ours.parity_with(other, 2, 0, 0.0).unwrap_err().to_string();
+        assert!(error(&stack(["x", "y"], 5)).contains("layers of the same paths"));
+        let other_sizes = stack(["dense", "dense_1"], 6);
+        let error = stack(["dense", "dense_1"], 5).parity_with(&other_sizes, 2, 0, 0.0);
+        assert!(error.unwrap_err().to_string().contains("(None, 5)"));
     }
 
     #[test]

@@ -1,0 +1,180 @@
+//! Why a command did not do what was asked, how that is printed, and the exit codes.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use anstream::AutoStream;
+use regraft::extend::{Detail, json};
+
+/// What a command ended with, as the shell sees it. `docs/command-line.md` documents them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// Done.
+    Done = 0,
+    /// It could not be done.
+    Failed = 1,
+    /// The arguments or `regraft.toml` make no sense.
+    Usage = 2,
+    /// Done, and there is something to look at: a difference, a fault in the data.
+    Findings = 3,
+    /// Ended by Ctrl-C.
+    Interrupted = 130,
+}
+
+impl From<Code> for ExitCode {
+    fn from(code: Code) -> Self {
+        ExitCode::from(code as u8)
+    }
+}
+
+/// Why a command did not do what was asked.
+#[derive(Debug)]
+pub struct Failure {
+    code: Code,
+    /// What went wrong, without its details.
+    message: String,
+    detail: Option<Detail>,
+}
+
+pub type Result<T, E = Failure> = std::result::Result<T, E>;
+
+impl Failure {
+    /// Arguments that make no sense.
+    pub fn usage(detail: Detail) -> Self {
+        Failure::of("wrong usage", Some(detail)).with_code(Code::Usage)
+    }
+
+    /// What cannot be done, with its four parts.
+    pub fn new(message: impl Display, detail: Detail) -> Self {
+        Failure::of(message, Some(detail))
+    }
+
+    /// An error of any library: its message, and the parts of it where it has them.
+    pub fn of(error: impl Display, detail: Option<Detail>) -> Self {
+        let message = error.to_string();
+        let shortened = detail.as_ref().and_then(|detail| {
+            let message = message.strip_suffix(&detail.to_string())?;
+            Some(message.trim_end_matches([':', ' ']).to_string())
+        });
+        Failure {
+            code: Code::Failed,
+            message: shortened.unwrap_or(message),
+            detail,
+        }
+    }
+
+    /// What the system said when it was to read or write something.
+    pub fn io(path: &Path, expected: &str, error: &io::Error) -> Self {
+        let detail = Detail::new(path.display().to_string(), expected, error);
+        Failure::new("cannot read or write", detail)
+    }
+
+    /// It was ended by Ctrl-C, and nothing is half-written.
+    pub fn interrupted() -> Self {
+        Failure::of("interrupted", None).with_code(Code::Interrupted)
+    }
+
+    /// Whoever read the output has gone: nobody is left to tell, and nothing went wrong.
+    pub fn unread() -> Self {
+        Failure::of("", None).with_code(Code::Done)
+    }
+
+    fn with_code(mut self, code: Code) -> Self {
+        self.code = code;
+        self
+    }
+
+    /// Prints it to the standard error and gives the exit code.
+    pub fn report(self, as_json: bool) -> ExitCode {
+        if self.code != Code::Done {
+            let mut out = AutoStream::auto(io::stderr());
+            // Without a standard error there is no place left to say so.
+            let _ = match as_json {
+                true => writeln!(out, "{}", self.json()),
+                false => self.write(&mut out),
+            };
+        }
+        self.code.into()
+    }
+
+    fn json(&self) -> String {
+        let parts = self.detail.clone().unwrap_or_default();
+        let error = json!({
+            "message": self.message,
+            "where": parts.at,
+            "expected": parts.expected,
+            "received": parts.received,
+            "help": parts.help,
+        });
+        json!({"error": error}).to_string()
+    }
+
+    fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        let mut message = self.message.as_str();
+        if message.is_empty() {
+            message = "this cannot be done";
+        }
+        writeln!(out, "\x1b[1;31merror\x1b[0m: {message}")?;
+        let Some(detail) = &self.detail else {
+            return Ok(());
+        };
+        let parts = [
+            ("where", &detail.at),
+            ("expected", &detail.expected),
+            ("received", &detail.received),
+            ("help", &detail.help),
+        ];
+        for (name, text) in parts.into_iter().filter(|(_, text)| !text.is_empty()) {
+            let text = text.replace('\n', "\n            ");
+            writeln!(out, "  \x1b[1m{name:<8}\x1b[0m  {text}")?;
+        }
+        Ok(())
+    }
+}
+
+impl From<regraft::Error> for Failure {
+    fn from(error: regraft::Error) -> Self {
+        let detail = error.detail().cloned();
+        Failure::of(error, detail)
+    }
+}
+
+impl From<regraft::io::Error> for Failure {
+    fn from(error: regraft::io::Error) -> Self {
+        regraft::Error::from(error).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(failure: &Failure) -> String {
+        let mut out = Vec::new();
+        failure.write(&mut out).unwrap();
+        anstream::adapter::strip_str(std::str::from_utf8(&out).unwrap()).to_string()
+    }
+
+    #[test]
+    fn a_message_is_told_in_its_parts() {
+        let detail = Detail::new("a.keras", "a file", "a folder").help("name a file");
+        let error = regraft::Error::File(detail);
+        assert_eq!(
+            text(&error.into()),
+            "error: cannot read or write\n  where     a.keras\n  expected  a file\n  \
+             received  a folder\n  help      name a file\n"
+        );
+        assert_eq!(text(&Failure::interrupted()), "error: interrupted\n");
+    }
+
+    #[test]
+    fn json_has_the_same_parts() {
+        let failure = Failure::usage(Detail::new("--epochs", "a number", "\"ten\""));
+        let value: regraft::extend::Value = serde_json::from_str(&failure.json()).unwrap();
+        assert_eq!(value["error"]["where"], "--epochs");
+        assert_eq!(value["error"]["received"], "\"ten\"");
+        assert_eq!(value["error"]["message"], "wrong usage");
+    }
+}

@@ -1,0 +1,148 @@
+//! What a command prints: its answer to the standard output, as text, JSON or CSV; everything else (stages,
+//! notes, errors) to the standard error, so that an answer can be piped.
+
+use std::io::{self, ErrorKind, IsTerminal, Write};
+
+use anstream::AutoStream;
+use regraft::extend::Value;
+
+use crate::arguments::Global;
+use crate::failure::{Code, Failure, Result};
+
+/// What a command found, in every form in which it can be asked for.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    text: String,
+    json: Value,
+    rows: Option<Vec<Vec<String>>>,
+    code: Code,
+}
+
+impl Answer {
+    /// An answer as people and as programs read it.
+    pub fn new(text: impl Into<String>, json: Value) -> Self {
+        Answer {
+            text: text.into(),
+            json,
+            rows: None,
+            code: Code::Done,
+        }
+    }
+
+    /// Adds the table for `--csv`; the first row has the names of the columns.
+    #[must_use]
+    pub fn with_rows(mut self, rows: Vec<Vec<String>>) -> Self {
+        self.rows = Some(rows);
+        self
+    }
+
+    /// Says that there is something to look at, for the exit code.
+    #[must_use]
+    pub fn with_findings(mut self, any: bool) -> Self {
+        if any {
+            self.code = Code::Findings;
+        }
+        self
+    }
+}
+
+/// The form of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    Text,
+    Json,
+    Csv,
+}
+
+/// How this run prints.
+#[derive(Clone, Copy, Debug)]
+pub struct Output {
+    pub form: Form,
+    pub quiet: bool,
+    /// Whether progress can be drawn over and over.
+    #[allow(dead_code)]
+    pub on_terminal: bool,
+}
+
+impl Output {
+    pub fn new(global: &Global) -> Self {
+        Output {
+            form: match (global.json, global.csv) {
+                (true, _) => Form::Json,
+                (false, true) => Form::Csv,
+                (false, false) => Form::Text,
+            },
+            quiet: global.quiet,
+            on_terminal: io::stderr().is_terminal(),
+        }
+    }
+
+    /// A sentence besides the answer, for people.
+    pub fn note(&self, text: &str) {
+        if !self.quiet {
+            // Without a standard error there is nobody to read it.
+            let _ = writeln!(io::stderr(), "{text}");
+        }
+    }
+
+    /// Prints an answer, and says what the process ends with.
+    pub fn print(&self, answer: &Answer) -> Result<Code> {
+        let text = match self.form {
+            Form::Text => answer.text.clone(),
+            Form::Json => format!("{:#}", answer.json),
+            Form::Csv => match &answer.rows {
+                Some(rows) => csv(rows),
+                None => {
+                    let detail = regraft::extend::Detail::new(
+                        "--csv",
+                        "a command whose answer is a table",
+                        "another one",
+                    );
+                    return Err(Failure::usage(detail.help("take --json")));
+                }
+            },
+        };
+        self.write(&text)?;
+        Ok(answer.code)
+    }
+
+    /// Writes text, and what ends a line, to the standard output.
+    pub fn write(&self, text: &str) -> Result<()> {
+        let mut out = AutoStream::auto(io::stdout().lock());
+        let text = text.trim_end_matches('\n');
+        if text.is_empty() {
+            return Ok(());
+        }
+        let written = writeln!(out, "{text}").and_then(|()| out.flush());
+        written.map_err(|error| match error.kind() {
+            ErrorKind::BrokenPipe => Failure::unread(),
+            _ => Failure::io(
+                "the standard output".as_ref(),
+                "that it can be written",
+                &error,
+            ),
+        })
+    }
+}
+
+/// Rows as RFC 4180 has them, with plain line ends.
+fn csv(rows: &[Vec<String>]) -> String {
+    let field = |field: &String| match field.contains(['"', ',', '\n', '\r']) {
+        true => format!("\"{}\"", field.replace('"', "\"\"")),
+        false => field.clone(),
+    };
+    let line = |row: &Vec<String>| row.iter().map(field).collect::<Vec<_>>().join(",");
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_with_commas_quotes_and_line_ends_are_quoted() {
+        let row = |fields: [&str; 2]| fields.map(str::to_string).to_vec();
+        let rows = [row(["path", "class"]), row(["a,\"b\".png", "x\ny"])];
+        assert_eq!(csv(&rows), "path,class\n\"a,\"\"b\"\".png\",\"x\ny\"");
+    }
+}

@@ -1,0 +1,379 @@
+//! Where the weights of a network are that was trained on ImageNet: the files that Keras publishes for its
+//! applications, looked for in this order:
+//!
+//! 1. `models/` in the folder `$REGRAFT_HOME`, or in `~/.regraft` where that is not set;
+//! 2. `models/` in Keras' own folder, `$KERAS_HOME` or `~/.keras`;
+//! 3. with the feature `download`, where Keras gets them; they are kept in the first of these folders.
+//!
+//! ```no_run
+//! use regraft::applications;
+//!
+//! let backbone = applications::mobilenet_v2()
+//!     .include_top(false)
+//!     .pooling("avg")
+//!     .pretrained()?;
+//! # Ok::<(), regraft::Error>(())
+//! ```
+//!
+//! A file counts if it has the hash that Keras publishes. Where Keras publishes none (MobileNet and MobileNetV2),
+//! its tensors must be those of the network, by name and shape, and its own hash is written down beside the first
+//! of the folders (`NAME.sha256`), for the next time. A file that is not the right one is never used.
+//!
+//! Downloads go on where they were cut, take their name when they are whole and right, and happen once if several
+//! processes want the same file. `$REGRAFT_WEIGHTS_URL` names a mirror that has Keras' paths.
+
+#[cfg(feature = "download")]
+mod download;
+#[cfg(all(test, feature = "download"))]
+mod download_tests;
+mod hash;
+pub(crate) mod keras_files;
+#[cfg(test)]
+mod tests;
+
+use std::env;
+use std::fmt;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use regraft_tensor::Detail;
+
+pub use hash::Hash;
+
+use super::application::{Application, Architecture};
+use super::backbone::Backbone;
+use super::imagenet;
+use crate::{Error, Result};
+
+/// A published file of weights.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WeightsFile {
+    /// Its name in folders.
+    pub name: String,
+    /// Where it can be had.
+    pub url: String,
+    /// What it must have, if that is published.
+    pub hash: Option<Hash>,
+}
+
+/// Told while a file is downloaded: how many bytes are here, and how many there are if that is known.
+pub type OnProgress = dyn Fn(u64, Option<u64>) + Send + Sync;
+
+/// Where weights are looked for, and how.
+#[derive(Clone)]
+#[must_use = "it looks for nothing before `find`"]
+pub struct Lookup {
+    home: Option<PathBuf>,
+    keras_home: Option<PathBuf>,
+    base_url: Option<String>,
+    download: bool,
+    patience: Duration,
+    on_progress: Option<Arc<OnProgress>>,
+}
+
+impl Default for Lookup {
+    fn default() -> Self {
+        Lookup::new()
+    }
+}
+
+impl Lookup {
+    /// As the environment says, and with downloads if the feature `download` is on.
+    pub fn new() -> Self {
+        let folder = |variable: &str, otherwise: &str| {
+            let set = env::var_os(variable).filter(|value| !value.is_empty());
+            let in_home = || Some(env::home_dir()?.join(otherwise));
+            set.map(PathBuf::from).or_else(in_home)
+        };
+        Lookup {
+            home: folder("REGRAFT_HOME", ".regraft"),
+            keras_home: folder("KERAS_HOME", ".keras"),
+            base_url: env::var("REGRAFT_WEIGHTS_URL")
+                .ok()
+                .filter(|url| !url.is_empty()),
+            download: true,
+            patience: Duration::from_secs(30),
+            on_progress: None,
+        }
+    }
+
+    /// The folder of this library, instead of `$REGRAFT_HOME`. Files are in `models/` of it.
+    pub fn home(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.home = Some(folder.into());
+        self
+    }
+
+    /// Keras' folder, instead of `$KERAS_HOME`.
+    pub fn keras_home(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.keras_home = Some(folder.into());
+        self
+    }
+
+    /// A mirror: what stands in place of `https://storage.googleapis.com`.
+    pub fn base_url(mut self, url: impl Into<String>) -> Self {
+        self.base_url = Some(url.into());
+        self
+    }
+
+    /// Whether a file that is not here is downloaded. It is, unless told otherwise or without the feature
+    /// `download`.
+    pub fn download(mut self, download: bool) -> Self {
+        self.download = download;
+        self
+    }
+
+    /// How long a server may be silent before a download counts as cut; 30 seconds unless told otherwise. A
+    /// download as a whole may take as long as it takes.
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// What is told how far a download is.
+    pub fn on_progress(mut self, told: impl Fn(u64, Option<u64>) + Send + Sync + 'static) -> Self {
+        self.on_progress = Some(Arc::new(told));
+        self
+    }
+
+    /// The folder of this library, if there is one.
+    pub fn home_folder(&self) -> Option<&Path> {
+        self.home.as_deref()
+    }
+
+    /// The file on this machine, downloaded if that is what it takes. `check` says whether a file without a
+    /// published hash is the right one.
+    ///
+    /// # Errors
+    /// [`Error::File`] if it is nowhere, with the folder that it can be put in; if it cannot be downloaded,
+    /// verified or written.
+    pub fn find(
+        &self,
+        file: &WeightsFile,
+        mut check: impl FnMut(&Path) -> Result<()>,
+    ) -> Result<PathBuf> {
+        let mut refused = Vec::new();
+        for path in self.places(file) {
+            match self.verified(&path, file, &mut check) {
+                Ok(true) => return Ok(path),
+                Ok(false) => {}
+                Err(error) => refused.push(error),
+            }
+        }
+        #[cfg(feature = "download")]
+        if self.download {
+            return self.downloaded(file, &mut check);
+        }
+        // A file that is there and is not the right one says more than that none is.
+        Err(refused
+            .into_iter()
+            .next()
+            .unwrap_or_else(|| self.nowhere(file)))
+    }
+
+    /// Where the file can be on this machine, in the order in which it is looked for.
+    pub fn places(&self, file: &WeightsFile) -> Vec<PathBuf> {
+        let homes = [&self.home, &self.keras_home].into_iter().flatten();
+        homes
+            .map(|home| home.join("models").join(&file.name))
+            .collect()
+    }
+
+    /// Whether the file at `path` is the one that is meant; an error if it is there and is not.
+    fn verified(
+        &self,
+        path: &Path,
+        file: &WeightsFile,
+        check: &mut impl FnMut(&Path) -> Result<()>,
+    ) -> Result<bool> {
+        if !path.is_file() {
+            return Ok(false);
+        }
+        let unread = |error| {
+            let at = path.display().to_string();
+            Error::File(Detail::new(at, "a file that can be read", error))
+        };
+        let written_down = self.written_down(file);
+        let Some(hash) = file.hash.as_ref().or(written_down.as_ref()) else {
+            check(path)?;
+            // A help for the next time; where it cannot be written, the next time checks as this one did.
+            let _ = self.write_down(
+                file,
+                &Hash::sha256(File::open(path).map_err(unread)?).map_err(unread)?,
+            );
+            return Ok(true);
+        };
+        let found = File::open(path)
+            .and_then(|file| hash.same_of(file))
+            .map_err(unread)?;
+        if found == *hash {
+            return Ok(true);
+        }
+        let detail = Detail::new(path.display().to_string(), hash, found);
+        let help = match file.hash {
+            Some(_) => "it is damaged or another file; remove it".to_string(),
+            None => format!(
+                "it is not the file that was checked first; remove it, or {} if it is meant",
+                self.note(file).unwrap_or_default().display()
+            ),
+        };
+        Err(Error::File(detail.help(help)))
+    }
+
+    /// The file in which the hash of a file is written down for which none is published.
+    fn note(&self, file: &WeightsFile) -> Option<PathBuf> {
+        let home = self.home.as_ref()?;
+        Some(home.join("models").join(format!("{}.sha256", file.name)))
+    }
+
+    fn written_down(&self, file: &WeightsFile) -> Option<Hash> {
+        let text = std::fs::read_to_string(self.note(file)?).ok()?;
+        Hash::parse(text.split_whitespace().next()?)
+    }
+
+    /// Writes a hash down, as `sha256sum` does.
+    fn write_down(&self, file: &WeightsFile, hash: &Hash) -> Result<()> {
+        let Some(note) = self.note(file) else {
+            return Ok(());
+        };
+        if let Some(folder) = note.parent() {
+            let _ = std::fs::create_dir_all(folder);
+        }
+        let line = format!("{}  {}\n", hash.digits(), file.name);
+        Ok(regraft_io::write_file(note, line.as_bytes())?)
+    }
+
+    fn nowhere(&self, file: &WeightsFile) -> Error {
+        let places: Vec<String> = self
+            .places(file)
+            .iter()
+            .map(|it| it.display().to_string())
+            .collect();
+        let expected = match places.is_empty() {
+            true => "a folder for weights: set $REGRAFT_HOME".to_string(),
+            false => format!("the file {}", places.join(" or ")),
+        };
+        let detail = Detail::new(&file.name, expected, "none");
+        Error::File(detail.help(self.by_hand(file)))
+    }
+
+    /// How to get the file without this library.
+    fn by_hand(&self, file: &WeightsFile) -> String {
+        let url = self.url(file);
+        let here = self
+            .home
+            .as_ref()
+            .map(|home| home.join("models").join(&file.name));
+        let put = match here {
+            Some(path) => format!("download {url} elsewhere and put it at {}", path.display()),
+            None => format!("download {url} elsewhere and name it with `weights`"),
+        };
+        match &file.hash {
+            Some(hash) => format!("{put}; it has the {hash}"),
+            None => put,
+        }
+    }
+
+    /// Where the file can be had.
+    fn url(&self, file: &WeightsFile) -> String {
+        let Some(base) = &self.base_url else {
+            return file.url.clone();
+        };
+        let after_scheme = file
+            .url
+            .split_once("://")
+            .map_or(file.url.as_str(), |(_, rest)| rest);
+        let path = after_scheme.split_once('/').map_or("", |(_, path)| path);
+        format!("{}/{path}", base.trim_end_matches('/'))
+    }
+}
+
+impl fmt::Debug for Lookup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lookup")
+            .field("home", &self.home)
+            .field("keras_home", &self.keras_home)
+            .field("base_url", &self.base_url)
+            .field("download", &self.download)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<A: Architecture + ?Sized> Application<A> {
+    /// Builds the model with the weights that Keras publishes for it, learnt from ImageNet: those on this
+    /// machine or, with the feature `download`, Keras' own server. Where they are looked for, [`weights`](self)
+    /// says.
+    ///
+    /// An EfficientNet gets the scaling that belongs to Keras' weights
+    /// ([`imagenet_scaling`](Application::imagenet_scaling)).
+    ///
+    /// # Errors
+    /// As [`build`](Self::build) and [`Lookup::find`]; [`Error::Setting`] for settings that Keras has no weights
+    /// for: a width of its own, another number of channels, or with the top another number of classes.
+    pub fn pretrained(&self) -> Result<Backbone> {
+        self.pretrained_with(&Lookup::new())
+    }
+
+    /// As [`pretrained`](Self::pretrained), looking where `lookup` says.
+    ///
+    /// # Errors
+    /// As that.
+    pub fn pretrained_with(&self, lookup: &Lookup) -> Result<Backbone> {
+        let path = self.find_weights(lookup)?;
+        self.with_imagenet(path).build()
+    }
+
+    /// The file with the weights that [`pretrained_with`](Self::pretrained_with) loads.
+    ///
+    /// # Errors
+    /// As that.
+    pub fn find_weights(&self, lookup: &Lookup) -> Result<PathBuf> {
+        let file = self.weights_file()?;
+        lookup.find(&file, |path| self.with_imagenet(path).build().map(drop))
+    }
+
+    /// The published file for these settings, wherever it is.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for settings that there are no weights for.
+    pub fn weights_file(&self) -> Result<WeightsFile> {
+        let options = self.checked_options()?;
+        let name = self.architecture.name(&options);
+        let refused = |key: &str, expected: String, received: String| {
+            let detail = Detail::new(format!("{name}/{key}"), expected, received);
+            let help = "leave it as it was in training, or build the model with random weights";
+            Error::Setting(detail.help(help))
+        };
+        let [.., channels] = options.input_shape;
+        if channels != 3 {
+            let expected = "3 channels, which the published weights take".to_string();
+            return Err(refused("input_shape", expected, format!("{channels}")));
+        }
+        if options.include_top && options.classes != imagenet::COUNT {
+            let expected = format!("ImageNet's {} classes, or no top", imagenet::COUNT);
+            return Err(refused("classes", expected, format!("{}", options.classes)));
+        }
+        self.architecture.imagenet_weights(&options).ok_or_else(|| {
+            let known = keras_files::settings_of(&name);
+            match known.is_empty() {
+                true => {
+                    let expected = "a network that Keras publishes weights for";
+                    let detail = Detail::new(&name, expected, "another one");
+                    Error::Setting(detail.help("load weights of your own with `weights(path)`"))
+                }
+                false => {
+                    let expected = format!("one of Keras' settings: {}", known.join("; "));
+                    refused("weights", expected, "others".to_string())
+                }
+            }
+        })
+    }
+
+    /// This application with Keras' weights in a file.
+    fn with_imagenet(&self, path: impl AsRef<Path>) -> Self {
+        let mut application = self.clone().weights(path);
+        application.options.imagenet_weights = true;
+        application
+    }
+}
