@@ -42,6 +42,10 @@ pub enum Error {
     /// From reading or writing a model's file.
     #[error(transparent)]
     Io(#[from] regraft_io::Error),
+    /// From solving a head.
+    #[cfg(feature = "heads")]
+    #[error(transparent)]
+    Heads(#[from] regraft_heads::Error),
 }
 
 regraft_tensor::debug_prints_the_message!(Error);

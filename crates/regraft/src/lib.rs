@@ -5,6 +5,8 @@ mod error;
 pub mod explain;
 pub mod extend;
 mod files;
+#[cfg(feature = "heads")]
+pub mod heads;
 pub mod metrics;
 mod model;
 pub mod parity;

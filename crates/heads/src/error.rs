@@ -1,0 +1,26 @@
+//! The errors of this crate, each with where / expected / received / what to do.
+
+use regraft_tensor::Detail;
+
+/// What can be wrong with the samples of a head, or with what it is asked.
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Features that no head can be solved on: none, not finite, all alike, or of another width.
+    #[error("unusable features: {0}")]
+    Features(Detail),
+    /// Class labels outside the classes, of another number than the samples, or of a single class.
+    #[error("unusable labels: {0}")]
+    Labels(Detail),
+    /// Groups that do not say which samples belong together, or that leave nothing to learn from.
+    #[error("unusable groups: {0}")]
+    Groups(Detail),
+    /// A setting outside what it may be.
+    #[error("invalid setting: {0}")]
+    Setting(Detail),
+}
+
+regraft_tensor::debug_prints_the_message!(Error);
+
+/// A result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,393 @@
+//! What a head says of samples that it has not seen: the probabilities of each from the head without it.
+
+use regraft_tensor::ndarray::{Array2, ArrayView2};
+
+use crate::numbers::{argmax, exp, ln, softmax};
+use crate::samples::Samples;
+
+/// The probabilities of each sample from the head without its group and without one group of every other class.
+///
+/// Leaving out one group alone would make its class rarer in what is left than it is, and estimates of few samples
+/// too low. With a group of each class left out the shares stay as they are. All of it is in the order in which the
+/// samples were given.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LeftOut {
+    probabilities: Array2<f64>,
+    labels: Vec<usize>,
+    groups: Vec<usize>,
+    /// Whether anything of the sample's class remains without its group.
+    known: Vec<bool>,
+    class_groups: Vec<usize>,
+    temperature: f64,
+    uncalibrated_log_loss: f64,
+}
+
+/// A share, with the interval in which it lies 19 times of 20 (Wilson's).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Estimate {
+    /// The share that was seen.
+    pub value: f64,
+    /// Where the interval begins.
+    pub low: f64,
+    /// Where it ends.
+    pub high: f64,
+    /// Of how many independent trials: groups, not samples.
+    pub count: usize,
+}
+
+impl Estimate {
+    /// `value` seen in `count` trials. None of no trials.
+    pub fn new(value: f64, count: usize) -> Option<Self> {
+        if count == 0 {
+            return None;
+        }
+        const Z: f64 = 1.959_963_984_540_054;
+        let n = count as f64;
+        let shrink = 1.0 + Z * Z / n;
+        let middle = (value + Z * Z / (2.0 * n)) / shrink;
+        let half = Z / shrink
+            * (value * (1.0 - value) / n + Z * Z / (4.0 * n * n))
+                .max(0.0)
+                .sqrt();
+        let (low, high) = (
+            (middle - half).clamp(0.0, value),
+            (middle + half).clamp(value, 1.0),
+        );
+        Some(Estimate {
+            value,
+            low,
+            high,
+            count,
+        })
+    }
+}
+
+impl std::fmt::Display for Estimate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{:.1} % ({:.1} to {:.1})",
+            100.0 * self.value,
+            100.0 * self.low,
+            100.0 * self.high
+        )
+    }
+}
+
+/// What is known of one class.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ClassEstimate {
+    /// Its samples.
+    pub samples: usize,
+    /// Its groups. With a single one nothing can be said: without it there is no such class.
+    pub groups: usize,
+    /// The share of its samples that are recognised; not known of a class with a single group.
+    pub recall: Option<Estimate>,
+    /// The share of those called so that are; not known if none are.
+    pub precision: Option<f64>,
+}
+
+/// How far probabilities can be believed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Calibration {
+    /// What scores were divided by.
+    pub temperature: f64,
+    /// Mean distance between confidence and accuracy (expected calibration error), over the bins.
+    pub error: f64,
+    /// Fifteen of equal width, by the largest probability.
+    pub bins: Vec<Bin>,
+    /// Mean −ln of the label's probability.
+    pub log_loss: f64,
+    /// The same with scores taken as they came, divided by nothing.
+    pub uncalibrated_log_loss: f64,
+}
+
+/// Samples of about the same confidence.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Bin {
+    /// How many.
+    pub samples: usize,
+    /// Mean largest probability.
+    pub confidence: f64,
+    /// The share that is right.
+    pub accuracy: f64,
+}
+
+/// A label that may be wrong.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Suspect {
+    /// The sample's number.
+    pub sample: usize,
+    /// Its label.
+    pub label: usize,
+    /// The class that the head without it finds most probable.
+    pub suggested: usize,
+    /// The probability of its label.
+    pub probability: f64,
+    /// Whether it is among as many of its class as confident learning estimates to be wrong (Northcutt et al. 2021).
+    pub flagged: bool,
+}
+
+impl LeftOut {
+    /// From scores by position. The factor between scores and logits is looked for in `range`.
+    pub(crate) fn new(samples: &Samples, scores: Vec<f64>, range: (f64, f64)) -> Self {
+        let classes = samples.classes();
+        let known: Vec<bool> = (0..samples.len()).map(|i| samples.known(i)).collect();
+        let scale = best_scale(samples, &scores, &known, range);
+        let loss = |scale: f64| mean_log_loss(samples, &scores, &known, scale);
+        let uncalibrated_log_loss = loss(1.0);
+        let mut probabilities = scores;
+        probabilities.chunks_exact_mut(classes).for_each(|row| {
+            softmax(row, scale);
+        });
+        let probabilities = Array2::from_shape_vec(
+            (samples.len(), classes),
+            samples.as_given(&probabilities, classes),
+        )
+        .expect("a row of each sample");
+        LeftOut {
+            probabilities,
+            labels: samples.as_given(&samples.labels, 1),
+            groups: samples.as_given(&samples.groups, 1),
+            known: samples.as_given(&known, 1),
+            class_groups: samples.class_groups.clone(),
+            temperature: 1.0 / scale,
+            uncalibrated_log_loss,
+        }
+    }
+
+    /// Calibrated probabilities, (samples, classes).
+    pub fn probabilities(&self) -> ArrayView2<'_, f64> {
+        self.probabilities.view()
+    }
+
+    /// The labels that the head was solved with.
+    pub fn labels(&self) -> &[usize] {
+        &self.labels
+    }
+
+    /// Whether something can be said of a sample: not if its group is the only one of its class.
+    pub fn is_known(&self, sample: usize) -> bool {
+        self.known[sample]
+    }
+
+    /// The most probable class of each sample.
+    pub fn predictions(&self) -> Vec<usize> {
+        self.rows().map(argmax).collect()
+    }
+
+    fn rows(&self) -> impl Iterator<Item = &[f64]> {
+        let all = self.probabilities.as_slice().expect("made as one piece");
+        all.chunks_exact(self.probabilities.ncols())
+    }
+
+    /// Known samples: number, label, probabilities.
+    fn known_rows(&self) -> impl Iterator<Item = (usize, usize, &[f64])> {
+        let rows = self.rows().enumerate();
+        rows.filter(|(i, _)| self.known[*i])
+            .map(|(i, row)| (i, self.labels[i], row))
+    }
+
+    /// The share of samples that the head will recognise, with its interval. Not known if each class is a single
+    /// group.
+    pub fn accuracy(&self) -> Option<Estimate> {
+        self.share(|_| true)
+    }
+
+    /// The share of right ones among known samples of these labels.
+    fn share(&self, of: impl Fn(usize) -> bool) -> Option<Estimate> {
+        let (mut right, mut all, mut groups) = (0, 0, Vec::new());
+        for (i, label, row) in self.known_rows().filter(|&(_, label, _)| of(label)) {
+            all += 1;
+            right += usize::from(argmax(row) == label);
+            groups.push(self.groups[i]);
+        }
+        groups.sort_unstable();
+        groups.dedup();
+        Estimate::new(right as f64 / all.max(1) as f64, groups.len())
+    }
+
+    /// Each class by itself.
+    pub fn per_class(&self) -> Vec<ClassEstimate> {
+        let confusion = self.confusion();
+        (0..confusion.nrows())
+            .map(|class| {
+                let called: usize = confusion.column(class).sum();
+                ClassEstimate {
+                    samples: self.labels.iter().filter(|&&label| label == class).count(),
+                    groups: self.class_groups[class],
+                    recall: self.share(|label| label == class),
+                    precision: (called > 0)
+                        .then(|| confusion[[class, class]] as f64 / called as f64),
+                }
+            })
+            .collect()
+    }
+
+    /// Counts of known samples: a row of each label, a column of each prediction.
+    pub fn confusion(&self) -> Array2<usize> {
+        let classes = self.probabilities.ncols();
+        let mut counts = Array2::zeros((classes, classes));
+        for (_, label, row) in self.known_rows() {
+            counts[[label, argmax(row)]] += 1;
+        }
+        counts
+    }
+
+    /// The mean of −ln p of the labels. Not known if each class is a single group.
+    pub fn log_loss(&self) -> Option<f64> {
+        let (mut sum, mut count) = (0.0, 0);
+        for (_, label, row) in self.known_rows() {
+            sum -= ln(row[label].max(1e-300));
+            count += 1;
+        }
+        (count > 0).then(|| sum / count as f64)
+    }
+
+    /// What scores were divided by before softmax. It was found with these very samples, left out; since it is a
+    /// single number, that flatters hardly.
+    pub fn temperature(&self) -> f64 {
+        self.temperature
+    }
+
+    /// Confidence beside accuracy. Not known if each class is a single group.
+    pub fn calibration(&self) -> Option<Calibration> {
+        let mut bins = vec![Bin::default(); 15];
+        let mut count = 0;
+        for (_, label, row) in self.known_rows() {
+            let best = argmax(row);
+            let bin = &mut bins[((row[best] * 15.0) as usize).min(14)];
+            bin.samples += 1;
+            bin.confidence += row[best];
+            bin.accuracy += f64::from(u8::from(best == label));
+            count += 1;
+        }
+        let error = bins
+            .iter()
+            .map(|bin| (bin.confidence - bin.accuracy).abs())
+            .sum::<f64>();
+        for bin in bins.iter_mut().filter(|bin| bin.samples > 0) {
+            bin.confidence /= bin.samples as f64;
+            bin.accuracy /= bin.samples as f64;
+        }
+        Some(Calibration {
+            temperature: self.temperature,
+            error: error / count as f64,
+            bins,
+            log_loss: self.log_loss()?,
+            uncalibrated_log_loss: self.uncalibrated_log_loss,
+        })
+    }
+
+    /// All known samples, the most doubtful label first.
+    pub fn suspects(&self) -> Vec<Suspect> {
+        let classes = self.probabilities.ncols();
+        // How sure the head is of a class on average, among samples labelled so.
+        let (mut thresholds, mut counts) = (vec![0.0; classes], vec![0; classes]);
+        for (_, label, row) in self.known_rows() {
+            thresholds[label] += row[label];
+            counts[label] += 1;
+        }
+        for (threshold, &count) in thresholds.iter_mut().zip(&counts) {
+            *threshold /= f64::from(count.max(1));
+        }
+        let (mut counted, mut wrong) = (vec![0_u32; classes], vec![0_u32; classes]);
+        for (_, label, row) in self.known_rows() {
+            let sure = (0..classes).filter(|&k| counts[k] > 0 && row[k] >= thresholds[k]);
+            if let Some(k) = sure.reduce(|a, b| if row[b] > row[a] { b } else { a }) {
+                counted[label] += 1;
+                wrong[label] += u32::from(k != label);
+            }
+        }
+        let mut suspects: Vec<Suspect> = self
+            .known_rows()
+            .map(|(sample, label, row)| Suspect {
+                sample,
+                label,
+                suggested: argmax(row),
+                probability: row[label],
+                flagged: false,
+            })
+            .collect();
+        suspects.sort_by(|a, b| a.probability.total_cmp(&b.probability));
+        for class in 0..classes {
+            let share = f64::from(wrong[class]) / f64::from(counted[class].max(1));
+            let number = (share * f64::from(counts[class])).round() as usize;
+            let of_class = suspects.iter_mut().filter(|suspect| suspect.label == class);
+            of_class
+                .take(number)
+                .for_each(|suspect| suspect.flagged = true);
+        }
+        suspects
+    }
+}
+
+fn known_scores<'a>(
+    samples: &'a Samples,
+    scores: &'a [f64],
+    known: &'a [bool],
+) -> impl Iterator<Item = (f64, usize, &'a [f64])> {
+    let rows = scores.chunks_exact(samples.classes()).enumerate();
+    rows.filter(|(i, _)| known[*i])
+        .map(|(i, row)| (samples.weight(i), samples.labels[i], row))
+}
+
+/// The weighted mean of −ln p with scores times `scale`.
+fn mean_log_loss(samples: &Samples, scores: &[f64], known: &[bool], scale: f64) -> f64 {
+    let (mut sum, mut total) = (0.0, 0.0);
+    for (weight, label, row) in known_scores(samples, scores, known) {
+        let largest = row.iter().fold(f64::NEG_INFINITY, |a, &b| a.max(b));
+        let rest: f64 = row.iter().map(|score| exp((score - largest) * scale)).sum();
+        sum += weight * (ln(rest) - (row[label] - largest) * scale);
+        total += weight;
+    }
+    sum / total
+}
+
+/// The factor for which the log-loss is least: its slope, the mean of Σ pₖ sₖ − s of the label, grows with it.
+/// Newton's steps, halving where they leave what is possible.
+pub(crate) fn best_scale(
+    samples: &Samples,
+    scores: &[f64],
+    known: &[bool],
+    range: (f64, f64),
+) -> f64 {
+    let (mut low, mut high) = range;
+    if !known.contains(&true) {
+        return (low * high).sqrt();
+    }
+    let mut scale = (low * high).sqrt();
+    let mut powers = vec![0.0; samples.classes()];
+    for _ in 0..60 {
+        let (mut slope, mut curvature) = (0.0, 0.0);
+        for (weight, label, row) in known_scores(samples, scores, known) {
+            powers.copy_from_slice(row);
+            softmax(&mut powers, scale);
+            let mean: f64 = powers.iter().zip(row).map(|(p, s)| p * s).sum();
+            let square: f64 = powers
+                .iter()
+                .zip(row)
+                .map(|(p, s)| p * (s - mean) * (s - mean))
+                .sum();
+            slope += weight * (mean - row[label]);
+            curvature += weight * square;
+        }
+        if slope > 0.0 {
+            high = scale
+        } else {
+            low = scale
+        }
+        let newton = scale - slope / curvature;
+        let next = if newton > low && newton < high {
+            newton
+        } else {
+            (low * high).sqrt()
+        };
+        let step = (next - scale).abs();
+        scale = next;
+        if step <= 1e-12 * scale {
+            break;
+        }
+    }
+    scale
+}

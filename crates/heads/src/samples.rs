@@ -1,0 +1,313 @@
+//! Samples whose features, labels and groups have been checked, in an order that depends on their contents alone.
+
+use std::collections::HashMap;
+
+use rayon::prelude::*;
+use regraft_tensor::{Detail, Tensor};
+
+use crate::{Error, Result};
+
+/// How much a sample of a class counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum ClassWeight {
+    /// Each sample counts the same.
+    #[default]
+    Equal,
+    /// n / (K · nₖ)ᵖ of the n samples for each of the nₖ of a class, scaled so that all count n together: with p = 1
+    /// all classes count the same, with p = ½ they are halfway there.
+    Balanced(f64),
+}
+
+/// What all heads are told about the samples beside features and labels.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Options {
+    pub groups: Option<Vec<usize>>,
+    pub class_weight: ClassWeight,
+    pub classes: Option<usize>,
+}
+
+/// Setters that all heads have.
+macro_rules! shared_settings {
+    () => {
+        /// Which samples belong together, by number: duplicates, crops of one picture, pictures of one scene. What is
+        /// left out is a group as a whole, so that an estimate never knows one half of what it is tested on.
+        /// Default: each sample alone.
+        #[must_use]
+        pub fn groups(mut self, groups: impl Into<Vec<usize>>) -> Self {
+            self.options.groups = Some(groups.into());
+            self
+        }
+
+        /// How much a sample of a class counts. Default: [`ClassWeight::Equal`](crate::ClassWeight).
+        #[must_use]
+        pub fn class_weight(mut self, weight: crate::ClassWeight) -> Self {
+            self.options.class_weight = weight;
+            self
+        }
+
+        /// The number of classes; labels lie below it. Default: one more than the largest label.
+        #[must_use]
+        pub fn classes(mut self, classes: usize) -> Self {
+            self.options.classes = Some(classes);
+            self
+        }
+    };
+}
+pub(crate) use shared_settings;
+
+/// Checked samples. What is said of a sample by its position is in an order of their own: by class, then by a hash of
+/// the features. So no sum and no division into blocks depends on the order in which samples came.
+#[derive(Clone)]
+pub(crate) struct Samples {
+    /// Position → the caller's number.
+    pub order: Vec<usize>,
+    /// By position.
+    pub labels: Vec<usize>,
+    /// By position, numbered as they appear.
+    pub groups: Vec<usize>,
+    /// The members of each group.
+    pub members: Vec<Vec<usize>>,
+    /// By class.
+    pub class_weights: Vec<f64>,
+    /// Samples of each class.
+    pub counts: Vec<usize>,
+    /// Groups that each class is in.
+    pub class_groups: Vec<usize>,
+    /// Features of a sample.
+    pub width: usize,
+}
+
+impl Samples {
+    pub fn new(features: &Tensor, labels: &[i32], options: &Options) -> Result<Self> {
+        let (samples, width) = check_features(features)?;
+        let counts = check_labels(labels, samples, options.classes)?;
+        let groups = match &options.groups {
+            None => None,
+            Some(groups) if groups.len() == samples => Some(groups),
+            Some(groups) => {
+                let what = format!("{samples}, one of each sample");
+                return Err(Error::Groups(Detail::new("groups", what, groups.len())));
+            }
+        };
+        let class_weights = class_weights(&counts, samples, options.class_weight)?;
+
+        let values = features.as_slice();
+        let hashes: Vec<u64> = (0..samples)
+            .into_par_iter()
+            .map(|i| hash(&values[i * width..][..width]))
+            .collect();
+        let mut order: Vec<usize> = (0..samples).collect();
+        order.sort_by_key(|&i| (labels[i], hashes[i]));
+        let labels: Vec<usize> = order.iter().map(|&i| labels[i] as usize).collect();
+
+        let mut numbers = HashMap::new();
+        let mut members: Vec<Vec<usize>> = Vec::new();
+        let groups: Vec<usize> = (0..samples)
+            .map(|position| {
+                let group = groups.map_or(order[position], |groups| groups[order[position]]);
+                let number = *numbers.entry(group).or_insert(members.len());
+                if number == members.len() {
+                    members.push(Vec::new());
+                }
+                members[number].push(position);
+                number
+            })
+            .collect();
+        if members.len() == 1 {
+            return Err(Error::Groups(
+                Detail::new("groups", "two groups or more", "all samples in one")
+                    .help("an estimate leaves a group out, and then nothing is left; leave groups away if you have none"),
+            ));
+        }
+        let mut class_groups = vec![0; counts.len()];
+        for members in &members {
+            let mut classes: Vec<usize> = members.iter().map(|&i| labels[i]).collect();
+            classes.sort_unstable();
+            classes.dedup();
+            classes.iter().for_each(|&class| class_groups[class] += 1);
+        }
+        Ok(Samples {
+            order,
+            labels,
+            groups,
+            members,
+            class_weights,
+            counts,
+            class_groups,
+            width,
+        })
+    }
+
+    pub fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    pub fn classes(&self) -> usize {
+        self.counts.len()
+    }
+
+    /// The weight of a sample.
+    pub fn weight(&self, position: usize) -> f64 {
+        self.class_weights[self.labels[position]]
+    }
+
+    /// Whether something of the sample's class remains when its group is left out.
+    pub fn known(&self, position: usize) -> bool {
+        self.class_groups[self.labels[position]] > 1
+    }
+
+    /// Numbers by position to numbers by the caller's order, `columns` of each sample.
+    pub fn as_given<T: Copy + Default>(&self, values: &[T], columns: usize) -> Vec<T> {
+        let mut given = vec![T::default(); values.len()];
+        for (position, &i) in self.order.iter().enumerate() {
+            given[i * columns..][..columns]
+                .copy_from_slice(&values[position * columns..][..columns]);
+        }
+        given
+    }
+}
+
+fn check_features(features: &Tensor) -> Result<(usize, usize)> {
+    let expected = "[samples, features], none of them 0";
+    let &[samples, width] = features.shape() else {
+        let received = format!("{:?}", features.shape());
+        return Err(Error::Features(
+            Detail::new("features", format!("shape {expected}"), received)
+                .help("pool or flatten what a network gives to one row of each sample"),
+        ));
+    };
+    if samples == 0 || width == 0 {
+        let received = format!("[{samples}, {width}]");
+        return Err(Error::Features(Detail::new(
+            "features",
+            format!("shape {expected}"),
+            received,
+        )));
+    }
+    check_finite(features.as_slice(), width)?;
+    Ok((samples, width))
+}
+
+/// Names the first number that is none.
+pub(crate) fn check_finite(values: &[f32], width: usize) -> Result<()> {
+    match values.iter().position(|value| !value.is_finite()) {
+        None => Ok(()),
+        Some(place) => Err(Error::Features(
+            Detail::new(
+                format!(
+                    "features, sample {}, feature {}",
+                    place / width,
+                    place % width
+                ),
+                "a finite number",
+                values[place],
+            )
+            .help("look at what the network was given for this sample"),
+        )),
+    }
+}
+
+/// The number of samples of each class.
+fn check_labels(labels: &[i32], samples: usize, classes: Option<usize>) -> Result<Vec<usize>> {
+    if labels.len() != samples {
+        let expected = format!("{samples}, one of each sample");
+        return Err(Error::Labels(Detail::new("labels", expected, labels.len())));
+    }
+    let largest = labels
+        .iter()
+        .max()
+        .map_or(0, |&label| label.max(0) as usize);
+    let classes = classes.unwrap_or(largest + 1);
+    if classes > samples {
+        let received = format!("{classes} classes and {samples} samples");
+        return Err(Error::Labels(
+            Detail::new("labels", "samples of every class", received)
+                .help("number the classes 0, 1, 2 … without gaps"),
+        ));
+    }
+    let mut counts = vec![0; classes];
+    for (sample, &label) in labels.iter().enumerate() {
+        match usize::try_from(label)
+            .ok()
+            .and_then(|label| counts.get_mut(label))
+        {
+            Some(count) => *count += 1,
+            None => {
+                let (at, expected) = (
+                    format!("labels, sample {sample}"),
+                    format!("0 to {}", classes as i64 - 1),
+                );
+                return Err(Error::Labels(Detail::new(at, expected, label)));
+            }
+        }
+    }
+    if counts.iter().filter(|&&count| count > 0).count() < 2 {
+        return Err(Error::Labels(
+            Detail::new(
+                "labels",
+                "samples of two classes or more",
+                format!("{samples} samples of one"),
+            )
+            .help("a head tells classes apart; with one there is nothing to learn"),
+        ));
+    }
+    if let Some(empty) = counts.iter().position(|&count| count == 0) {
+        return Err(Error::Labels(
+            Detail::new(format!("labels, class {empty}"), "a sample or more", "none")
+                .help("leave the class out, and number the others without gaps"),
+        ));
+    }
+    Ok(counts)
+}
+
+fn class_weights(counts: &[usize], samples: usize, weight: ClassWeight) -> Result<Vec<f64>> {
+    let ClassWeight::Balanced(power) = weight else {
+        return Ok(vec![1.0; counts.len()]);
+    };
+    if !(0.0..=1.0).contains(&power) {
+        return Err(Error::Setting(
+            Detail::new("ClassWeight::Balanced", "a power from 0 to 1", power).help(
+                "1 makes all classes count the same, 0.5 is halfway, 0 is ClassWeight::Equal",
+            ),
+        ));
+    }
+    let share = |count: usize| samples as f64 / (counts.len() * count) as f64;
+    let raw: Vec<f64> = counts
+        .iter()
+        .map(|&count| match power {
+            1.0 => share(count),
+            0.5 => share(count).sqrt(),
+            _ => crate::numbers::exp(power * crate::numbers::ln(share(count))),
+        })
+        .collect();
+    let sum: f64 = raw
+        .iter()
+        .zip(counts)
+        .map(|(weight, &count)| weight * count as f64)
+        .sum();
+    Ok(raw
+        .iter()
+        .map(|weight| weight * samples as f64 / sum)
+        .collect())
+}
+
+/// A hash of the bits, the same everywhere.
+fn hash(row: &[f32]) -> u64 {
+    let mut lanes = [0x9E37_79B9_7F4A_7C15_u64, 1, 2, 3];
+    let (fours, rest) = row.as_chunks::<4>();
+    let mix = |lane: u64, value: f32| {
+        (lane.rotate_left(29) ^ u64::from(value.to_bits())).wrapping_mul(0xD6E8_FEB8_6659_FD93)
+    };
+    for four in fours {
+        for i in 0..4 {
+            lanes[i] = mix(lanes[i], four[i]);
+        }
+    }
+    for (lane, &value) in lanes.iter_mut().zip(rest) {
+        *lane = mix(*lane, value);
+    }
+    lanes.into_iter().fold(row.len() as u64, |hash, lane| {
+        let mixed = (hash ^ lane).wrapping_mul(0xD6E8_FEB8_6659_FD93);
+        mixed ^ (mixed >> 32)
+    })
+}

@@ -1,0 +1,214 @@
+//! The formulas against solving anew without what is left out, by elimination.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use regraft_tensor::Tensor;
+
+use crate::factor::{Blocks, Factor};
+use crate::samples::{Options, Samples};
+use crate::{ClassWeight, Ridge};
+
+/// A problem by its sizes, with numbers that follow from a seed.
+#[derive(Clone, Debug)]
+pub(crate) struct Problem {
+    pub features: Tensor,
+    pub labels: Vec<i32>,
+    pub groups: Vec<usize>,
+    pub weight: ClassWeight,
+}
+
+pub(crate) fn numbers(seed: u64, count: usize) -> Vec<f32> {
+    let key = regraft_tensor::kernels::random::Key::new(seed, 0);
+    let mut out = vec![0.0; count];
+    regraft_tensor::kernels::random::normal(key, 0, &mut out);
+    out
+}
+
+pub(crate) fn problem(
+    n: usize,
+    width: usize,
+    classes: usize,
+    grouped: usize,
+    balanced: bool,
+    seed: u64,
+) -> Problem {
+    let mut features = numbers(seed, n * width);
+    // Unequal classes, all of them there.
+    let labels: Vec<i32> = (0..n)
+        .map(|i| (i % (classes + 2)).min(classes - 1) as i32)
+        .collect();
+    for (row, label) in features.chunks_exact_mut(width).zip(&labels) {
+        row[*label as usize % width] += 2.0;
+        row[0] += 5.0;
+        row[width - 1] *= 3.0;
+    }
+    let groups = (0..n)
+        .map(|i| {
+            if i % 3 == 0 {
+                1000 + i
+            } else {
+                i / (grouped * (classes + 2))
+            }
+        })
+        .collect();
+    Problem {
+        features: Tensor::new([n, width], features).unwrap(),
+        labels,
+        groups,
+        weight: if balanced {
+            ClassWeight::Balanced(0.7)
+        } else {
+            ClassWeight::Equal
+        },
+    }
+}
+
+impl Problem {
+    pub fn samples(&self) -> Arc<Samples> {
+        let options = Options {
+            groups: Some(self.groups.clone()),
+            class_weight: self.weight,
+            classes: None,
+        };
+        Arc::new(Samples::new(&self.features, &self.labels, &options).unwrap())
+    }
+
+    fn row(&self, samples: &Samples, i: usize) -> Vec<f64> {
+        let width = samples.width;
+        let row = &self.features.as_slice()[samples.order[i] * width..][..width];
+        row.iter().map(|&x| f64::from(x)).chain([1.0]).collect()
+    }
+
+    /// The weights and the bias without some samples: [Xᵀ W X + λ] β = Xᵀ W Y, the bias without λ.
+    pub fn solve(&self, samples: &Samples, lambda: f64, without: &[usize]) -> Vec<f64> {
+        let (size, classes) = (samples.width + 1, samples.classes());
+        let mut system = vec![vec![0.0; size + classes]; size];
+        for i in (0..samples.len()).filter(|i| !without.contains(i)) {
+            let (row, weight) = (self.row(samples, i), samples.weight(i));
+            for a in 0..size {
+                for b in 0..size {
+                    system[a][b] += weight * row[a] * row[b];
+                }
+                system[a][size + samples.labels[i]] += weight * row[a];
+            }
+        }
+        (0..size - 1).for_each(|a| system[a][a] += lambda);
+        for a in 0..size {
+            let pivot = (a..size)
+                .max_by(|&i, &j| system[i][a].abs().total_cmp(&system[j][a].abs()))
+                .unwrap();
+            system.swap(a, pivot);
+            let row = system[a].clone();
+            for (_, other) in system.iter_mut().enumerate().filter(|(i, _)| *i != a) {
+                let factor = other[a] / row[a];
+                for k in a..size + classes {
+                    other[k] -= factor * row[k];
+                }
+            }
+        }
+        (0..size)
+            .flat_map(|a| {
+                (0..classes)
+                    .map(|k| system[a][size + k] / system[a][a])
+                    .collect::<Vec<_>>()
+            })
+            .collect()
+    }
+
+    pub fn scores(&self, samples: &Samples, weights: &[f64], i: usize) -> Vec<f64> {
+        let (row, classes) = (self.row(samples, i), samples.classes());
+        let score = |k: usize| {
+            row.iter()
+                .enumerate()
+                .map(|(a, x)| x * weights[a * classes + k])
+                .sum()
+        };
+        (0..classes).map(score).collect()
+    }
+}
+
+pub(crate) fn close(a: f64, b: f64, tolerance: f64) -> bool {
+    (a - b).abs() <= tolerance * a.abs().max(b.abs()).max(1.0)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn leaving_out_is_solving_without(
+        n in 8_usize..70, width in 1_usize..60, classes in 2_usize..5, grouped in 1_usize..4,
+        balanced: bool, seed: u64, thirds in -9_i32..9,
+    ) {
+        let problem = problem(n.max(classes + 2), width, classes, grouped, balanced, seed);
+        let samples = problem.samples();
+        let factor = Factor::new(&problem.features, samples.clone()).unwrap();
+        let shift = factor.shift(crate::ridge::power_of_ten(thirds));
+        let lambda = factor.lambda(&shift);
+        let (kernel, bias) = factor.weights(&shift);
+        let all = problem.solve(&samples, lambda, &[]);
+        for (ours, theirs) in kernel.iter().chain(&bias).zip(&all) {
+            prop_assert!(close(*ours, *theirs, 1e-9), "weights: {ours} {theirs}");
+        }
+        for blocks in [Blocks::groups(&samples), Blocks::of_each_class(&samples)] {
+            let scores = factor.scores_without(&shift, &blocks);
+            for members in blocks.all.clone() {
+                let weights = problem.solve(&samples, lambda, &members);
+                for &i in &members {
+                    let theirs = problem.scores(&samples, &weights, i);
+                    for (ours, theirs) in scores[i * classes..].iter().zip(theirs) {
+                        prop_assert!(close(*ours, theirs, 1e-9), "{members:?}: {ours} {theirs}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_order_of_samples_changes_no_bit(
+        n in 10_usize..50, width in 1_usize..40, classes in 2_usize..5, seed: u64,
+    ) {
+        let given = problem(n, width, classes, 1, false, seed);
+        let order = regraft_tensor::kernels::random::permutation(regraft_tensor::kernels::random::Key::new(seed, 1), n as u32);
+        let order: Vec<usize> = order.into_iter().map(|i| i as usize).collect();
+        let rows = given.features.as_slice();
+        let features: Vec<f32> = order.iter().flat_map(|&i| rows[i * width..][..width].to_vec()).collect();
+        let features = Tensor::new([n, width], features).unwrap();
+        let labels: Vec<i32> = order.iter().map(|&i| given.labels[i]).collect();
+        let groups: Vec<usize> = order.iter().map(|&i| 7 + 3 * given.groups[i]).collect();
+        let one = Ridge::new().groups(given.groups.clone()).fit(&given.features, &given.labels).unwrap();
+        let other = Ridge::new().groups(groups).fit(&features, &labels).unwrap();
+        prop_assert_eq!(one.kernel(), other.kernel());
+        prop_assert_eq!(one.bias(), other.bias());
+        for (position, &i) in order.iter().enumerate() {
+            let (one, other) = (one.left_out().probabilities(), other.left_out().probabilities());
+            prop_assert_eq!(one.row(i), other.row(position));
+        }
+    }
+}
+
+#[test]
+fn any_number_of_threads_gives_the_same_bits() {
+    for (n, width) in [(700, 300), (300, 500)] {
+        let problem = problem(n, width, 7, 2, true, 5);
+        let on = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .unwrap();
+            pool.install(|| {
+                let ridge = Ridge::new()
+                    .groups(problem.groups.clone())
+                    .class_weight(problem.weight);
+                ridge.fit(&problem.features, &problem.labels).unwrap()
+            })
+        };
+        let one = on(1);
+        for threads in [2, 5] {
+            let other = on(threads);
+            assert_eq!(one.kernel(), other.kernel());
+            assert_eq!(one.bias(), other.bias());
+            assert_eq!(one.left_out(), other.left_out());
+        }
+    }
+}
