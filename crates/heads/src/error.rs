@@ -22,5 +22,17 @@ pub enum Error {
 
 regraft_tensor::debug_prints_the_message!(Error);
 
+impl Error {
+    /// The four parts of the message.
+    pub fn detail(&self) -> &Detail {
+        match self {
+            Error::Features(detail)
+            | Error::Labels(detail)
+            | Error::Groups(detail)
+            | Error::Setting(detail) => detail,
+        }
+    }
+}
+
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

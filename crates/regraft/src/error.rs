@@ -66,6 +66,8 @@ impl Error {
             Error::Metric(error) => error.detail(),
             Error::Dataset(error) => error.detail(),
             Error::Io(error) => error.detail(),
+            #[cfg(feature = "heads")]
+            Error::Heads(error) => error.detail(),
         })
     }
 }
