@@ -5,7 +5,7 @@ cd "$(dirname "$0")"
 seconds=${1:-60}
 [ $# -gt 0 ] && shift
 [ $# -gt 0 ] || set -- keras_weights legacy_h5 keras_archive sharded safetensors pytorch idx \
-    tensorflow_js tensorflow_checkpoint saved_model
+    tensorflow_js tensorflow_checkpoint saved_model pictures
 seeds=../fixtures/keras-files
 for target in "$@"; do
     mkdir -p "corpus/$target"
@@ -41,6 +41,7 @@ for target in "$@"; do
                 cp "$model/keras_metadata.pb" "corpus/$target/${model##*/}"
             done
             ;;
+        pictures) cp ../fixtures/images/* corpus/$target ;;
         safetensors) cp seeds/*.safetensors corpus/$target ;;
     esac
     chmod u+w "corpus/$target"/*

@@ -39,6 +39,8 @@ pub use training::train_step::TrainStep;
 pub use training::{callbacks, history, progress, train_step};
 
 pub use ndarray;
+#[cfg(feature = "images")]
+pub use regraft_images as images;
 pub use regraft_io as io;
 pub use regraft_layers::{
     Freezing, IntoSelector, LayerOutput, Selector, activations, constraints, initializers, losses,

@@ -1,0 +1,6 @@
+//! Pictures of every kind beside Pillow, TensorFlow and Keras (`fixtures/golden_images.py`), and files that are none.
+
+mod damaged;
+mod files;
+mod golden;
+mod scanned;
