@@ -1,5 +1,7 @@
 //! What a run reads: the values fed to its inputs, and the store of its variables.
 
+use std::ops::Range;
+
 use regraft_tensor::{Detail, Tensor};
 
 use crate::{DataType, Error, Node, Result, VariableId};
@@ -73,6 +75,14 @@ impl<'a> Feed<'a> {
         match self {
             Feed::F32(_) => None,
             Feed::I32(values) => Some(values),
+        }
+    }
+
+    /// Some of the elements.
+    pub(crate) fn slice(self, range: Range<usize>) -> Self {
+        match self {
+            Feed::F32(values) => Feed::F32(&values[range]),
+            Feed::I32(values) => Feed::I32(&values[range]),
         }
     }
 

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod attributes;
+mod batch_workspace;
 mod draw;
 mod error;
 mod executor;
@@ -21,6 +22,7 @@ mod trace;
 mod workspace;
 
 pub use attributes::{Attribute, Attributes};
+pub use batch_workspace::BatchWorkspace;
 pub use error::{Error, Result};
 pub use executor::{Cpu, Executor, evaluate};
 pub use feed::{Feed, Variables};

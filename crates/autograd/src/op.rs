@@ -172,6 +172,11 @@ pub trait Op: Any + fmt::Debug + Send + Sync {
         None
     }
 
+    /// How many elements the op has itself and reads at every run, such as packed weights.
+    fn constant_elements(&self) -> usize {
+        0
+    }
+
     /// Multiplications and additions for concrete sizes, as [`Program::flops`](crate::Program::flops) adds them up.
     fn flops(&self, _operands: &[&[usize]], output: &[usize]) -> u64 {
         output.iter().product::<usize>() as u64

@@ -65,6 +65,7 @@ impl Workspace {
         run: Run,
     ) -> Result<()> {
         self.set_batch(batch);
+        self.resize_buffers();
         self.check_feeds(batch, feeds)?;
         self.check_variables(variables)?;
         for instruction in &self.program.plan.instructions {
@@ -118,6 +119,18 @@ impl Workspace {
         Ok(())
     }
 
+    /// The errors that [`run`](Self::run) would give before it computes anything.
+    pub(crate) fn check<V: Variables + ?Sized>(
+        &mut self,
+        batch: usize,
+        feeds: &[Feed<'_>],
+        variables: &V,
+    ) -> Result<()> {
+        self.set_batch(batch);
+        self.check_feeds(batch, feeds)?;
+        self.check_variables(variables)
+    }
+
     /// The value of output `index` after the last run, in row-major order; empty before the first.
     ///
     /// # Panics
@@ -151,13 +164,23 @@ impl Workspace {
     }
 
     fn typed_output(&self, index: usize, data_type: DataType) -> &[f32] {
+        self.check_type(index, data_type);
+        self.words(index)
+    }
+
+    /// Output `index` after the last run, as the 32 bits of each element.
+    pub(crate) fn words(&self, index: usize) -> &[f32] {
         let place = self.output_place(index);
-        let holds = self.node(place.node).data_type;
+        &self.buffers[place.slot][..self.lengths[place.node]]
+    }
+
+    /// Makes sure that there is an output `index`, and that it holds this type.
+    pub(crate) fn check_type(&self, index: usize, data_type: DataType) {
+        let holds = self.node(self.output_place(index).node).data_type;
         assert!(
             holds == data_type,
             "output {index} holds {holds}, read as {data_type}"
         );
-        &self.buffers[place.slot][..self.lengths[place.node]]
     }
 
     fn output_place(&self, index: usize) -> &OutputPlace {
@@ -183,7 +206,11 @@ impl Workspace {
             node.shape.write_concrete(batch, sizes);
             *length = sizes.iter().product();
         }
-        for (buffer, tenants) in self.buffers.iter_mut().zip(&plan.tenants) {
+    }
+
+    /// Room for the batch that was set.
+    fn resize_buffers(&mut self) {
+        for (buffer, tenants) in self.buffers.iter_mut().zip(&self.program.plan.tenants) {
             let tenants = tenants.iter().map(|id| self.lengths[id.0]);
             let length = tenants.max().unwrap_or(0);
             if buffer.len() < length {

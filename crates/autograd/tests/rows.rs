@@ -5,7 +5,7 @@ mod common;
 use common::{Case, Sizes, Value, differentiable, without_gradient};
 use proptest::prelude::*;
 use regraft_autograd::passes::cacheable;
-use regraft_autograd::{Dim, Feed, Graph, Nodes, Program, Run, Shape, Tensor, Var};
+use regraft_autograd::{BatchWorkspace, Dim, Feed, Graph, Nodes, Program, Run, Shape, Tensor, Var};
 
 /// The formula over inputs (what has a batch) and constants (what has none).
 fn build(case: &Case, values: &[Value], sizes: Sizes) -> Nodes {
@@ -26,13 +26,14 @@ fn build(case: &Case, values: &[Value], sizes: Sizes) -> Nodes {
     graph.nodes_for(&[result])
 }
 
-/// The bits of the result for rows `rows` of the batched operands.
+/// The bits of the result for rows `rows` of the batched operands, all at once or divided among threads.
 fn run(
     case: &Case,
     nodes: &Nodes,
     values: &[Value],
     sizes: Sizes,
     rows: std::ops::Range<usize>,
+    together: Option<usize>,
 ) -> Vec<u32> {
     let operands = (case.operands)(sizes);
     let feeds: Vec<Feed<'_>> = operands
@@ -48,18 +49,30 @@ fn run(
             }
         })
         .collect();
-    let mut program = Program::from_nodes(nodes.clone()).workspace();
+    let program = Program::from_nodes(nodes.clone());
     let none: &[Tensor] = &[];
-    program
-        .run(rows.len(), &feeds, none, Run::default())
-        .unwrap();
-    program.output(0).iter().map(|x| x.to_bits()).collect()
+    let bits = |words: &[f32]| -> Vec<u32> { words.iter().map(|x| x.to_bits()).collect() };
+    match together {
+        None => {
+            let mut whole = program.workspace();
+            whole.run(rows.len(), &feeds, none, Run::default()).unwrap();
+            bits(whole.output(0))
+        }
+        Some(together) => {
+            let divided = BatchWorkspace::new(&program);
+            let mut divided = divided.with_samples_together(together);
+            divided
+                .run(rows.len(), &feeds, none, Run::default())
+                .unwrap();
+            bits(divided.output(0))
+        }
+    }
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
     #[test]
-    fn a_sample_alone_has_the_bits_it_has_in_a_batch(
+    fn a_sample_alone_has_the_bits_it_has_in_a_batch_however_that_is_divided(
         sizes in prop::array::uniform3(1usize..24), batch in 2usize..20, seed: u64,
     ) {
         for case in differentiable().into_iter().chain(without_gradient()) {
@@ -70,9 +83,13 @@ proptest! {
             if !apart {
                 continue;
             }
-            let whole = run(&case, &nodes, &values, sizes, 0..batch);
+            let whole = run(&case, &nodes, &values, sizes, 0..batch, None);
+            for together in 1..4 {
+                let divided = run(&case, &nodes, &values, sizes, 0..batch, Some(together));
+                prop_assert_eq!(&divided, &whole, "{}, {} together", case.name, together);
+            }
             for row in 0..batch {
-                let alone = run(&case, &nodes, &values, sizes, row..row + 1);
+                let alone = run(&case, &nodes, &values, sizes, row..row + 1, None);
                 let same = &whole[row * alone.len()..][..alone.len()];
                 prop_assert_eq!(&alone[..], same, "{}, row {}", case.name, row);
             }

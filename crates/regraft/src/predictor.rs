@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use regraft_autograd::{Feed, Graph, Program, Run, Shape, Workspace};
+use regraft_autograd::{BatchWorkspace, Feed, Graph, Program, Run, Shape};
 use regraft_data::Dataset;
 use regraft_layers::{Layer, Mode, Model as Network};
 use regraft_tensor::{Detail, Tensor};
@@ -13,7 +13,7 @@ use crate::training::feature_cache::most_at_once;
 use crate::training::input::{Data, IntoInputs};
 use crate::training::inputs::Inputs;
 use crate::training::samples::{Checks, Samples, Source, lasting_key};
-use crate::training::steps::{chunk_size, tensor};
+use crate::training::steps::{batch_size, tensor};
 use crate::{Error, Result};
 
 /// What predicts as a model did when [`Model::predictor`](crate::Model::predictor) made it, whatever becomes
@@ -166,7 +166,7 @@ impl Predictor {
         &self,
         samples: usize,
         most: usize,
-        mut run: impl FnMut((usize, usize), &mut Workspace) -> Result<()>,
+        mut run: impl FnMut((usize, usize), &mut BatchWorkspace) -> Result<()>,
     ) -> Result<Vec<Tensor>> {
         let Compiled {
             program,
@@ -174,12 +174,12 @@ impl Predictor {
             pool,
             ..
         } = &*self.compiled;
-        let chunk = chunk_size(program, samples).min(most);
         let predictions = shapes
             .iter()
             .map(|shape| Vec::with_capacity(shape.len(samples)));
         let mut predictions: Vec<Vec<f32>> = predictions.collect();
-        let mut workspace = pool.take().unwrap_or_else(|| program.workspace());
+        let mut workspace = pool.take().unwrap_or_else(|| BatchWorkspace::new(program));
+        let chunk = batch_size(&workspace, samples).min(most);
         for from in (0..samples).step_by(chunk) {
             run((from, (from + chunk).min(samples)), &mut workspace)?;
             for (output, rows) in predictions.iter_mut().enumerate() {
@@ -200,7 +200,7 @@ const NO_VARIABLES: [Tensor; 0] = [];
 /// Workspaces that nobody uses just now. Whoever finds a place locked goes on to the next one, and makes a
 /// new workspace, or drops one, where there is none: nobody ever waits.
 #[derive(Debug)]
-struct Pool(Box<[Mutex<Option<Workspace>>]>);
+struct Pool(Box<[Mutex<Option<BatchWorkspace>>]>);
 
 impl Pool {
     /// One place for each thread that can run at the same time.
@@ -209,12 +209,12 @@ impl Pool {
         Pool((0..threads).map(|_| Mutex::new(None)).collect())
     }
 
-    fn take(&self) -> Option<Workspace> {
+    fn take(&self) -> Option<BatchWorkspace> {
         let mut places = self.0.iter().filter_map(|place| place.try_lock().ok());
         places.find_map(|mut place| place.take())
     }
 
-    fn put_back(&self, workspace: Workspace) {
+    fn put_back(&self, workspace: BatchWorkspace) {
         let mut places = self.0.iter().filter_map(|place| place.try_lock().ok());
         if let Some(mut place) = places.find(|place| place.is_none()) {
             *place = Some(workspace);

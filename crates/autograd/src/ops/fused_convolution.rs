@@ -141,6 +141,12 @@ impl Op for FusedConvolution {
         true
     }
 
+    fn constant_elements(&self) -> usize {
+        self.packed
+            .as_ref()
+            .map_or(0, |(kernel, _)| kernel.elements())
+    }
+
     fn flops(&self, operands: &[&[usize]], output: &[usize]) -> u64 {
         let channels = operands[0].last().copied().unwrap_or(0) / self.groups.max(1);
         2 * (output.iter().product::<usize>() * self.window.cells() * channels) as u64

@@ -232,6 +232,10 @@ impl Op for FusedMatMul {
         true
     }
 
+    fn constant_elements(&self) -> usize {
+        self.packed.as_ref().map_or(0, |weights| weights.elements())
+    }
+
     fn flops(&self, operands: &[&[usize]], output: &[usize]) -> u64 {
         MatMul { transposed: false }.flops(operands, output)
     }

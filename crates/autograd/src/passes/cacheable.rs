@@ -14,18 +14,40 @@ pub fn cacheable(nodes: &Nodes) -> Vec<bool> {
 /// As [`cacheable`], where only the first `sample_inputs` inputs, if that is told, are what is kept for:
 /// what depends on others (targets, sample weights) is not.
 fn cacheable_from(nodes: &Nodes, sample_inputs: Option<usize>) -> Vec<bool> {
-    let mut cacheable: Vec<bool> = Vec::with_capacity(nodes.len());
+    let input = |index, node: &Node| {
+        sample_inputs.is_none_or(|count| index < count) && node.shape.is_batch_first()
+    };
+    rows_of_samples(nodes, input, false)
+}
+
+/// Whether a sample's rows of all values depend on it, constants and variables alone, without randomness,
+/// bit for bit: it may be run in any batch.
+pub fn keeps_samples_apart(nodes: &Nodes) -> bool {
+    let apart = rows_of_samples(nodes, |_, node| node.shape.is_batch_first(), true);
+    let outputs = nodes.outputs().iter();
+    apart.into_iter().all(|apart| apart)
+        && outputs
+            .map(|&output| nodes.node(output))
+            .all(|node| node.shape.is_batch_first())
+}
+
+/// For each node whether its row `i`, or all of it if it has none, depends on sample `i` of such inputs, on
+/// constants and perhaps on variables alone.
+fn rows_of_samples(
+    nodes: &Nodes,
+    input: impl Fn(usize, &Node) -> bool,
+    variables: bool,
+) -> Vec<bool> {
+    let mut rows: Vec<bool> = Vec::with_capacity(nodes.len());
     for (_, node) in nodes.iter() {
         let is = match &node.source {
-            Source::Input { index } => {
-                sample_inputs.is_none_or(|count| *index < count) && node.shape.is_batch_first()
-            }
+            Source::Input { index } => input(*index, node),
             Source::Constant(_) => true,
-            Source::Variable(_) => false,
+            Source::Variable(_) => variables,
             Source::Op { op, operands } => {
                 let of_constants = node.shape.fixed().is_some();
                 !op.is_random()
-                    && operands.iter().all(|operand| cacheable[operand.0])
+                    && operands.iter().all(|operand| rows[operand.0])
                     && match of_constants {
                         // A value of fixed shape computed from samples mixes them.
                         true => operands
@@ -35,9 +57,9 @@ fn cacheable_from(nodes: &Nodes, sample_inputs: Option<usize>) -> Vec<bool> {
                     }
             }
         };
-        cacheable.push(is);
+        rows.push(is);
     }
-    cacheable
+    rows
 }
 
 fn is_fixed(node: &Node) -> bool {

@@ -11,7 +11,7 @@ mod prune;
 mod share;
 
 pub use broadcasts::skip_broadcasts;
-pub use cacheable::{Split, cacheable, split, split_at};
+pub use cacheable::{Split, cacheable, keeps_samples_apart, split, split_at};
 pub use fold::fold_constants;
 pub use fold_scales::fold_scales;
 pub use fuse::fuse;

@@ -6,7 +6,7 @@ use regraft_layers::Model;
 use crate::Result;
 use crate::training::batches::{Batcher, Features};
 use crate::training::samples::{Samples, lasting_key};
-use crate::training::steps::{Steps, chunk_size};
+use crate::training::steps::{Steps, batch_size};
 
 /// Whether the outputs of the frozen prefix are kept, so that it runs once per sample instead of
 /// once per epoch. The numbers are the same, bit for bit.
@@ -46,7 +46,7 @@ pub(crate) fn keep_features(
     let Some(prefix) = steps.prefix().filter(|_| keeps) else {
         return Ok(None);
     };
-    let chunk = chunk_size(prefix, samples).min(most_at_once(data));
+    let chunk = batch_size(prefix, samples).min(most_at_once(data));
     let plan = steps.prefix_plan();
     let room = |(elements, _): &(usize, _)| Vec::with_capacity(elements * samples);
     let mut features = Features(plan.features.iter().map(room).collect());

@@ -3,7 +3,8 @@
 
 use regraft_autograd::passes::{optimize, split_at};
 use regraft_autograd::{
-    DataType, Dim, Graph, Program, Run, Shape, Tensor, VariableId, Variables, Workspace,
+    BatchWorkspace, DataType, Dim, Graph, Program, Run, Shape, Tensor, VariableId, Variables,
+    Workspace,
 };
 use regraft_layers::losses::{Link, LossFunction};
 use regraft_layers::{Mode, Model, Trained};
@@ -17,7 +18,7 @@ use crate::{Error, Result};
 /// What is asked of a model: the programs for it, and where to find their results.
 #[derive(Debug)]
 pub(crate) struct Steps {
-    prefix: Option<Workspace>,
+    prefix: Option<BatchWorkspace>,
     rest: Workspace,
     /// What the rest is fed at each position, and whether it reads it. The prefix has the same without
     /// the features.
@@ -157,7 +158,7 @@ impl Steps {
             roles: roles.collect(),
             features,
             answers: Answers::to(&questions.asked),
-            prefix: prefix.map(|prefix| Program::from_nodes(prefix).workspace()),
+            prefix: prefix.map(|prefix| BatchWorkspace::new(&Program::from_nodes(prefix))),
             rest: Program::from_nodes(rest).workspace(),
             links: Vec::new(),
             depends_on_batches: false,
@@ -171,9 +172,9 @@ impl Steps {
         self.rest.program()
     }
 
-    /// The program whose results can be kept, if there is one.
-    pub fn prefix(&self) -> Option<&Program> {
-        self.prefix.as_ref().map(Workspace::program)
+    /// What runs the program whose results can be kept, if there is one.
+    pub fn prefix(&self) -> Option<&BatchWorkspace> {
+        self.prefix.as_ref()
     }
 
     /// Bytes of the features of one sample.
@@ -183,7 +184,7 @@ impl Steps {
     }
 
     /// Runs the prefix alone on a batch, and adds its outputs to `features`.
-    pub fn extend_features<V: Variables + ?Sized>(
+    pub fn extend_features<V: Variables + Sync + ?Sized>(
         &mut self,
         batch: &Batch<'_>,
         variables: &V,
@@ -203,7 +204,7 @@ impl Steps {
 
     /// Runs one step on a batch: from features if they are fed, else from the inputs through the
     /// prefix.
-    pub fn run<V: Variables + ?Sized>(
+    pub fn run<V: Variables + Sync + ?Sized>(
         &mut self,
         batch: &Batch<'_>,
         variables: &V,
@@ -314,10 +315,18 @@ pub(crate) fn targets_of(
 }
 
 /// A feature that was computed, as the 32 bits of each element.
-fn words(prefix: &Workspace, index: usize, data_type: DataType) -> &[f32] {
+fn words(prefix: &BatchWorkspace, index: usize, data_type: DataType) -> &[f32] {
     match data_type {
         DataType::F32 => prefix.output(index),
         DataType::I32 => bytemuck::cast_slice(prefix.output_i32(index)),
+    }
+}
+
+/// How many of `samples` are run at once.
+pub(crate) fn batch_size(workspace: &BatchWorkspace, samples: usize) -> usize {
+    match workspace.samples_at_once() {
+        Some(most) => most.min(samples.max(1)),
+        None => chunk_size(workspace.program(), samples),
     }
 }
 

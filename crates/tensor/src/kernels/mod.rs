@@ -34,3 +34,5 @@ pub mod softmax;
 pub mod sparsemax;
 pub mod update;
 pub mod window;
+
+pub use parallel::on_one_thread;

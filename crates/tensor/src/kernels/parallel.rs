@@ -1,6 +1,7 @@
 //! When to use more than one thread, how to cut work so that the cut cannot change a result, and what
 //! threads write together.
 
+use std::cell::Cell;
 use std::marker::PhantomData;
 use std::ops::Range;
 
@@ -15,9 +16,36 @@ const MULTIPLY_ADDS: usize = 1 << 21;
 /// Elements that one task of a split loop takes.
 const TASK: usize = 1 << 16;
 
+thread_local! {
+    /// Whether this thread works alone just now.
+    static ALONE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Does `work` with kernels that use this thread alone: for those who have divided the work themselves,
+/// samples among threads, say. Results are the same, bit for bit.
+pub fn on_one_thread<R>(work: impl FnOnce() -> R) -> R {
+    /// Puts back what was, also after a panic.
+    struct Before(bool);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            ALONE.set(self.0);
+        }
+    }
+    let _before = Before(ALONE.replace(true));
+    work()
+}
+
+/// How many threads kernels may use here.
+fn available() -> usize {
+    match ALONE.get() {
+        true => 1,
+        false => rayon::current_num_threads(),
+    }
+}
+
 /// Whether `elements` of cheap work should be split over threads.
 pub(crate) fn worthwhile(elements: usize) -> bool {
-    elements >= ELEMENTS && rayon::current_num_threads() > 1
+    elements >= ELEMENTS && available() > 1
 }
 
 /// Calls `work(start, part)` for consecutive parts of `out`, on several threads if it is long.
@@ -46,7 +74,7 @@ pub(crate) fn threads(multiply_adds: usize) -> usize {
     if multiply_adds < MULTIPLY_ADDS {
         1
     } else {
-        rayon::current_num_threads()
+        available()
     }
 }
 

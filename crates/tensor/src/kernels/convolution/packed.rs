@@ -49,6 +49,14 @@ impl PackedKernel {
         PackedKernel(Packed::Groups((0..shape.groups.max(1)).map(pack).collect()))
     }
 
+    /// The number of elements in memory.
+    pub fn elements(&self) -> usize {
+        match &self.0 {
+            Packed::Depthwise(kernel) => kernel.len(),
+            Packed::Groups(groups) => groups.iter().map(PackedMatrix::elements).sum(),
+        }
+    }
+
     /// See [`super::convolution_fused`], which has checked the sizes.
     pub(super) fn apply(
         &self,

@@ -143,6 +143,11 @@ impl PackedMatrix {
         }
     }
 
+    /// The number of elements in memory, the last panel's filling included.
+    pub fn elements(&self) -> usize {
+        self.data.len()
+    }
+
     /// The panels, one after the other.
     pub(in crate::kernels) fn panels(&self) -> &[f32] {
         &self.data

@@ -1,0 +1,374 @@
+//! Runs a program over whole batches, depth first where that is faster: each thread takes a few samples through
+//! the whole program, so that what lies between the ops stays in its cache. Op by op, all threads in each, the
+//! values of a whole batch would go out to memory and come back at every op.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rayon::prelude::*;
+use regraft_tensor::kernels::on_one_thread;
+
+use crate::node::Source;
+use crate::passes::keeps_samples_apart;
+use crate::{DataType, Feed, NodeId, Nodes, Program, Result, Run, Variables, Workspace};
+
+/// The memory in which a [`Program`] runs for whole batches, and with it the results of its last run: those of a
+/// [`Workspace`], bit for bit, usually sooner.
+///
+/// Samples are divided among the threads if none depends on another (no op mixes samples or draws random numbers),
+/// and if there are enough to keep all threads busy. How many a thread takes at a time is a matter of what it
+/// reads for them: all weights, and what the ops write for each sample. So many that weights are not the larger
+/// part of it; one sample of most convolutional networks, tens of a network of wide dense layers. And so many that
+/// a part is worth a thread's while.
+///
+/// ```
+/// use regraft_autograd::{BatchWorkspace, Feed, Graph, Program, Run, Tensor};
+///
+/// let graph = Graph::new();
+/// let y = graph.samples("x", &[2]).sum(&[1]);
+/// let program = Program::compile(&graph, &[y])?;
+/// let mut workspace = BatchWorkspace::new(&program);
+/// let none: [Tensor; 0] = [];
+/// workspace.run(2, &[Feed::F32(&[1.0, 2.0, 3.0, 4.0])], &none, Run::default())?;
+/// assert_eq!(workspace.output(0), [3.0, 7.0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct BatchWorkspace {
+    /// All samples at once, all threads in each op.
+    whole: Workspace,
+    /// How many samples a thread takes at a time; `None` if samples cannot be told apart.
+    together: Option<usize>,
+    workers: Vec<Worker>,
+    /// The rows of each output, if the last run was depth first.
+    gathered: Option<Vec<Vec<f32>>>,
+}
+
+/// What one thread computes.
+#[derive(Debug)]
+struct Worker {
+    workspace: Workspace,
+    /// The parts that it has done, and the rows of each output of these, one after the other.
+    done: Vec<usize>,
+    rows: Vec<Vec<f32>>,
+    failed: bool,
+}
+
+/// A part of a batch is worth a thread's while from so many multiplications and additions on.
+const WORTHWHILE: u64 = 1 << 22;
+
+/// The most samples that a thread takes at a time.
+const MOST: usize = 256;
+
+/// The least share of all threads' time that may be used by dividing samples, in tenths; one op after the other
+/// on all threads is better below.
+const TENTHS_BUSY: usize = 8;
+
+impl BatchWorkspace {
+    /// Memory to run `program` in. It gets its size at the first run.
+    pub fn new(program: &Program) -> Self {
+        BatchWorkspace {
+            whole: program.workspace(),
+            together: samples_together(program),
+            workers: Vec::new(),
+            gathered: None,
+        }
+    }
+
+    /// At most so many samples at a time for each thread, whatever the rule says; all at once if samples depend on
+    /// each other.
+    pub fn with_samples_together(mut self, samples: usize) -> Self {
+        self.together = self.together.map(|_| samples.max(1));
+        self
+    }
+
+    /// What runs here.
+    pub fn program(&self) -> &Program {
+        self.whole.program()
+    }
+
+    /// How many samples are best run at once, if each goes its own way: enough that threads seldom wait for each
+    /// other, few enough that what they are fed and what they give take little memory.
+    pub fn samples_at_once(&self) -> Option<usize> {
+        const ROUNDS: usize = 32;
+        self.together
+            .map(|together| together * rayon::current_num_threads() * ROUNDS)
+    }
+
+    /// Bytes of all buffers for `batch` samples.
+    pub fn buffer_bytes(&self, batch: usize) -> usize {
+        let threads = rayon::current_num_threads();
+        let parts = self.together.and_then(|most| parts(batch, most, threads));
+        let Some(parts) = parts else {
+            return self.program().buffer_bytes(batch);
+        };
+        let nodes = self.program().nodes();
+        let rows = (0..nodes.outputs().len()).map(|output| 4 * row_length(nodes, output));
+        let workers = threads.min(parts) * self.program().buffer_bytes(batch.div_ceil(parts));
+        // Rows are gathered from the workers.
+        workers + 2 * batch * rows.sum::<usize>()
+    }
+
+    /// As [`Workspace::run`].
+    ///
+    /// # Errors
+    /// As that.
+    pub fn run<V: Variables + Sync + ?Sized>(
+        &mut self,
+        batch: usize,
+        feeds: &[Feed<'_>],
+        variables: &V,
+        run: Run,
+    ) -> Result<()> {
+        let threads = rayon::current_num_threads();
+        match self.together.and_then(|most| parts(batch, most, threads)) {
+            Some(parts) => self.run_depth_first((batch, parts), feeds, variables, run),
+            None => {
+                self.gathered = None;
+                self.whole.run(batch, feeds, variables, run)
+            }
+        }
+    }
+
+    fn run_depth_first<V: Variables + Sync + ?Sized>(
+        &mut self,
+        (batch, parts): (usize, usize),
+        feeds: &[Feed<'_>],
+        variables: &V,
+        run: Run,
+    ) -> Result<()> {
+        self.whole.check(batch, feeds, variables)?;
+        let program = self.whole.program().clone();
+        let threads = rayon::current_num_threads();
+        self.workers
+            .resize_with(threads.max(self.workers.len()), || Worker::new(&program));
+        let next = AtomicUsize::new(0);
+        let workers = self.workers.par_iter_mut().with_max_len(1);
+        workers.for_each(|worker| {
+            on_one_thread(|| {
+                worker.begin();
+                loop {
+                    let part = next.fetch_add(1, Ordering::Relaxed);
+                    if part >= parts || worker.failed {
+                        break;
+                    }
+                    worker.run(part, bounds(batch, parts, part), feeds, variables, run);
+                }
+            });
+        });
+        if self.workers.iter().any(|worker| worker.failed) {
+            // What is wrong is said of the whole batch.
+            self.gathered = None;
+            return self.whole.run(batch, feeds, variables, run);
+        }
+        self.gather(batch, parts);
+        Ok(())
+    }
+
+    /// Puts the workers' rows in order.
+    fn gather(&mut self, batch: usize, parts: usize) {
+        let outputs = self.program().output_count();
+        let mut gathered = self
+            .gathered
+            .take()
+            .unwrap_or_else(|| vec![Vec::new(); outputs]);
+        for (output, all) in gathered.iter_mut().enumerate() {
+            let row = row_length(self.whole.program().nodes(), output);
+            all.resize(batch * row, 0.0);
+            for worker in &self.workers {
+                let mut rows = worker.rows[output].as_slice();
+                for &part in &worker.done {
+                    let (from, to) = bounds(batch, parts, part);
+                    let (these, others) = rows.split_at((to - from) * row);
+                    all[from * row..to * row].copy_from_slice(these);
+                    rows = others;
+                }
+            }
+        }
+        self.gathered = Some(gathered);
+    }
+
+    /// As [`Workspace::output`].
+    ///
+    /// # Panics
+    /// As that.
+    pub fn output(&self, index: usize) -> &[f32] {
+        self.typed_output(index, DataType::F32)
+    }
+
+    /// As [`Workspace::output_i32`].
+    ///
+    /// # Panics
+    /// As that.
+    pub fn output_i32(&self, index: usize) -> &[i32] {
+        bytemuck::cast_slice(self.typed_output(index, DataType::I32))
+    }
+
+    fn typed_output(&self, index: usize, data_type: DataType) -> &[f32] {
+        self.whole.check_type(index, data_type);
+        match &self.gathered {
+            Some(gathered) => &gathered[index],
+            None => self.whole.words(index),
+        }
+    }
+}
+
+impl Worker {
+    fn new(program: &Program) -> Self {
+        Worker {
+            workspace: program.workspace(),
+            done: Vec::new(),
+            rows: vec![Vec::new(); program.output_count()],
+            failed: false,
+        }
+    }
+
+    fn begin(&mut self) {
+        self.done.clear();
+        self.rows.iter_mut().for_each(Vec::clear);
+        self.failed = false;
+    }
+
+    fn run<V: Variables + ?Sized>(
+        &mut self,
+        part: usize,
+        (from, to): (usize, usize),
+        feeds: &[Feed<'_>],
+        variables: &V,
+        run: Run,
+    ) {
+        let program = self.workspace.program();
+        let mut these = vec![Feed::F32(&[]); feeds.len()];
+        for input in &program.plan.inputs {
+            let row = program.nodes().node(NodeId(input.node)).shape.len(1);
+            these[input.index] = feeds[input.index].slice(from * row..to * row);
+        }
+        self.failed = self
+            .workspace
+            .run(to - from, &these, variables, run)
+            .is_err();
+        if self.failed {
+            return;
+        }
+        self.done.push(part);
+        for (output, rows) in self.rows.iter_mut().enumerate() {
+            rows.extend_from_slice(self.workspace.words(output));
+        }
+    }
+}
+
+/// How many samples a thread takes at a time, if each can go its own way.
+fn samples_together(program: &Program) -> Option<usize> {
+    let nodes = program.nodes();
+    if !keeps_samples_apart(nodes) {
+        return None;
+    }
+    let (mut weights, mut values) = (0, 1);
+    for (_, node) in nodes.iter() {
+        match &node.source {
+            Source::Constant(_) | Source::Variable(_) => weights += node.shape.len(1),
+            Source::Op { op, .. } => {
+                weights += op.constant_elements();
+                values += node.shape.len(1);
+            }
+            Source::Input { .. } => {}
+        }
+    }
+    let worthwhile = WORTHWHILE.div_ceil(program.flops(1).max(1)) as usize;
+    Some(weights.div_ceil(values).max(worthwhile).clamp(1, MOST))
+}
+
+/// Into how many parts of at most `most` samples a batch is cut, about equal ones; `None` if some of the threads
+/// would wait for long.
+fn parts(batch: usize, most: usize, threads: usize) -> Option<usize> {
+    let rounds = batch.div_ceil(most * threads);
+    let parts = (rounds * threads).min(batch);
+    let longest = batch.div_ceil(parts.max(1));
+    // One thread gains as well: by the cache.
+    let busy = 10 * batch >= TENTHS_BUSY * rounds * threads * longest;
+    (parts > 1 && busy).then_some(parts)
+}
+
+/// The samples of a part: parts differ by one sample at most.
+fn bounds(batch: usize, parts: usize, part: usize) -> (usize, usize) {
+    (batch * part / parts, batch * (part + 1) / parts)
+}
+
+/// The elements that a sample has of an output.
+fn row_length(nodes: &Nodes, output: usize) -> usize {
+    nodes.node(nodes.outputs()[output]).shape.len(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Graph, Tensor};
+
+    #[test]
+    fn a_batch_is_divided_if_that_keeps_all_threads_busy() {
+        // One picture at a time, two threads.
+        assert_eq!(parts(32, 1, 2), Some(32));
+        assert_eq!(parts(1, 1, 2), None);
+        assert_eq!(parts(2, 1, 2), Some(2));
+        // One thread would wait for half the time.
+        assert_eq!(parts(3, 1, 2), None);
+        assert_eq!(parts(9, 1, 2), Some(9));
+        // Equal parts for both, rather than 256, 256 and 8.
+        assert_eq!(parts(520, 256, 2), Some(4));
+        assert_eq!(parts(8, 1, 16), None);
+        assert_eq!(parts(0, 1, 2), None);
+        for (batch, parts) in [(520, 4), (9, 9), (33, 2)] {
+            let bounds = (0..parts).map(|part| bounds(batch, parts, part));
+            let ends: Vec<_> = bounds.collect();
+            assert_eq!((ends[0].0, ends[parts - 1].1), (0, batch));
+            assert!(ends.windows(2).all(|pair| pair[0].1 == pair[1].0));
+        }
+    }
+
+    #[test]
+    fn as_many_samples_go_together_as_share_the_weights() {
+        let together = |inputs: usize, units: usize, pixels: usize| {
+            let graph = Graph::new();
+            let weights = graph.constant(Tensor::zeros([inputs, units]));
+            let x = graph.samples("x", &[pixels, inputs]);
+            let program = Program::compile(&graph, &[x.matmul(weights)]).unwrap();
+            samples_together(&program)
+        };
+        // Many pixels, few weights: as a convolution.
+        assert_eq!(together(64, 64, 56 * 56), Some(1));
+        // A wide dense layer: 16 million weights for 4,096 values.
+        assert_eq!(together(4096, 4096, 1), Some(MOST));
+        // A narrow one: many samples are worth a thread's while.
+        assert_eq!(together(16, 16, 1), Some(MOST));
+
+        let graph = Graph::new();
+        let mixed = graph.samples("x", &[2]).sum_all();
+        let program = Program::compile(&graph, &[mixed]).unwrap();
+        assert_eq!(samples_together(&program), None);
+    }
+
+    fn ids_of(graph: &Graph) -> crate::Var<'_> {
+        graph.input("ids", [crate::Dim::Batch], DataType::I32)
+    }
+
+    #[test]
+    fn errors_are_those_of_the_whole_batch() {
+        let graph = Graph::new();
+        let rows = graph.constant(Tensor::zeros([4, 2]));
+        let program = Program::compile(&graph, &[rows.gather(ids_of(&graph))]).unwrap();
+        let none: [Tensor; 0] = [];
+        let mut parts = BatchWorkspace::new(&program).with_samples_together(1);
+        for ids in [[0, 1, 2, 3, 0, 1, 2, 9], [0; 8]] {
+            let mut run = |batch| {
+                let whole =
+                    program
+                        .workspace()
+                        .run(batch, &[Feed::I32(&ids)], &none, Run::default());
+                let apart = parts.run(batch, &[Feed::I32(&ids)], &none, Run::default());
+                let message = |result: Result<()>| result.map_err(|error| error.to_string());
+                assert_eq!(message(apart), message(whole));
+            };
+            run(8);
+            run(7);
+        }
+    }
+}
