@@ -164,22 +164,24 @@ impl Factor {
     }
 
     /// The mean of the squared singular values.
-    fn mean_square(&self) -> f64 {
+    pub fn mean_square(&self) -> f64 {
         self.diagonal.iter().sum::<f64>() / self.samples.width.min(self.samples.len() - 1) as f64
     }
 
     /// λ in the units of the features.
     pub fn lambda(&self, shift: &Shift) -> f64 {
-        shift.lambda / (self.unit * self.unit)
+        shift.ratio * self.unit_of_lambda()
+    }
+
+    /// The λ that is meant by a ratio of 1, in the units of the features.
+    pub fn unit_of_lambda(&self) -> f64 {
+        self.mean_square() / (self.unit * self.unit)
     }
 
     /// Zᵀ `values`, with `columns` values of each sample.
     fn transposed_product(&self, values: &[f64], columns: usize) -> Vec<f64> {
         let rank = self.rank();
         let mut sums = vec![0.0; rank * columns];
-        if rank == 0 {
-            return sums;
-        }
         // Panels are columns that lie one after the other.
         let samples = self.samples.len();
         let parts: Vec<Vec<f64>> = self
@@ -215,18 +217,11 @@ impl Factor {
     pub fn shift(&self, ratio: f64) -> Shift {
         let (rank, classes) = (self.rank(), self.samples.classes());
         let lambda = ratio * self.mean_square();
-        let (mut lower, mut inverse) = (vec![0.0; rank], vec![0.0; rank]);
+        let (lower, inverse) = factorise(&self.diagonal, &self.beside, 1.0, lambda);
         let padded = classes.next_multiple_of(LANES);
         let mut goals = vec![0.0; rank * padded];
         let mut before = vec![0.0; classes];
         for j in 0..rank {
-            let mut pivot = self.diagonal[j] + lambda;
-            if j > 0 {
-                lower[j] = self.beside[j - 1] * inverse[j - 1];
-                pivot -= lower[j] * self.beside[j - 1];
-            }
-            // T has no negative eigenvalues but by rounding, so that no pivot is below λ.
-            inverse[j] = 1.0 / pivot.max(lambda);
             for (k, before) in before.iter_mut().enumerate() {
                 *before = self.targets[j * classes + k] - lower[j] * *before;
                 goals[j * padded + k] = *before * inverse[j];
@@ -248,34 +243,32 @@ impl Factor {
         }
     }
 
-    /// Scores of every sample (by position, one of each class) from the solutions without its group.
-    pub fn scores_without(&self, shift: &Shift, blocks: &Blocks) -> Vec<f64> {
+    /// What every sample's targets differ by from the scores of the solution without its block: e = (1 − H)⁻¹ r,
+    /// times √w, by position, one of each class.
+    pub fn errors_without(&self, shift: &Shift, blocks: &Blocks) -> Vec<f64> {
         let (n, classes, rank) = (self.samples.len(), self.samples.classes(), self.rank());
         let isa = Isa::detect();
-        let mut scores = vec![0.0; n * classes];
-        if rank > 0 && blocks.singles {
-            scores
+        let mut errors = vec![0.0; n * classes];
+        if blocks.singles {
+            errors
                 .par_chunks_mut(LANES * classes)
                 .zip(self.panels.par_chunks_exact(rank * LANES))
                 .enumerate()
                 .for_each_init(
                     || vec![0.0; rank * LANES],
-                    |y, (panel, (scores, z))| {
-                        let first = panel * LANES;
+                    |y, (panel, (errors, z))| {
+                        let (first, count) = (panel * LANES, errors.len() / classes);
                         let squares = isa.run(
                             #[inline(always)]
-                            || shift.forward(z, y),
-                        );
-                        isa.run(
-                            #[inline(always)]
                             || {
-                                self.residuals(shift, y, scores.len() / classes, scores, |i| {
-                                    first + i
-                                })
+                                let squares = shift.forward(z, y);
+                                self.residuals(shift, y, count, errors, |lane| first + lane);
+                                squares
                             },
                         );
-                        for (lane, residual) in scores.chunks_exact_mut(classes).enumerate() {
-                            let rest = self.rest(shift, first + lane, first + lane, squares[lane]);
+                        for (lane, residual) in errors.chunks_exact_mut(classes).enumerate() {
+                            let i = first + lane;
+                            let rest = self.rest(shift, i, i, squares[lane]);
                             residual.iter_mut().for_each(|residual| *residual /= rest);
                         }
                     },
@@ -284,15 +277,21 @@ impl Factor {
         let larger: Vec<(&Vec<usize>, Vec<f64>)> = blocks
             .larger
             .par_iter()
-            .map(|members| (members, self.errors_without(shift, members)))
+            .map(|members| (members, self.errors_of(shift, members)))
             .collect();
-        for (members, errors) in larger {
-            for (&i, errors) in members.iter().zip(errors.chunks_exact(classes)) {
-                scores[i * classes..][..classes].copy_from_slice(errors);
+        for (members, of_block) in larger {
+            for (&i, of_one) in members.iter().zip(of_block.chunks_exact(classes)) {
+                errors[i * classes..][..classes].copy_from_slice(of_one);
             }
         }
-        for (i, scores) in scores.chunks_exact_mut(classes).enumerate() {
-            for (k, score) in scores.iter_mut().enumerate() {
+        errors
+    }
+
+    /// The scores that go with such errors.
+    pub fn scores(&self, mut errors: Vec<f64>) -> Vec<f64> {
+        let classes = self.samples.classes();
+        for (i, row) in errors.chunks_exact_mut(classes).enumerate() {
+            for (k, score) in row.iter_mut().enumerate() {
                 let target = if self.samples.labels[i] == k {
                     1.0
                 } else {
@@ -301,7 +300,166 @@ impl Factor {
                 *score = target - *score / self.roots[i];
             }
         }
-        scores
+        errors
+    }
+
+    /// The residuals of all samples, times √w, by position.
+    pub fn all_residuals(&self, shift: &Shift) -> Vec<f64> {
+        let (n, classes, rank) = (self.samples.len(), self.samples.classes(), self.rank());
+        let isa = Isa::detect();
+        let mut residuals = vec![0.0; n * classes];
+        residuals
+            .par_chunks_mut(LANES * classes)
+            .zip(self.panels.par_chunks_exact(rank * LANES))
+            .enumerate()
+            .for_each_init(
+                || vec![0.0; rank * LANES],
+                |y, (panel, (residuals, z))| {
+                    isa.run(
+                        #[inline(always)]
+                        || {
+                            shift.forward(z, y);
+                            let count = residuals.len() / classes;
+                            self.residuals(shift, y, count, residuals, |lane| panel * LANES + lane);
+                        },
+                    );
+                },
+            );
+        residuals
+    }
+
+    /// Yᵀ (1 − H) Y, K × K: what the solution leaves of the centred targets.
+    pub fn left_of_targets(&self, shift: &Shift) -> Vec<f64> {
+        let (classes, rank) = (self.samples.classes(), self.rank());
+        let mut products = vec![0.0; classes * classes];
+        for j in 0..rank {
+            let goal = |k: usize| shift.goals[(k / LANES * rank + j) * LANES + k % LANES];
+            for a in 0..classes {
+                for b in 0..classes {
+                    products[a * classes + b] += goal(a) * goal(b) / shift.inverse[j];
+                }
+            }
+        }
+        match self.side {
+            Side::Samples => products
+                .iter_mut()
+                .for_each(|product| *product *= shift.lambda),
+            Side::Features => {
+                let total = self.total();
+                for a in 0..classes {
+                    for b in 0..classes {
+                        let all = if a == b { self.priors[a] } else { 0.0 }
+                            - self.priors[a] * self.priors[b];
+                        let product = &mut products[a * classes + b];
+                        *product = total * all - *product;
+                    }
+                }
+            }
+        }
+        products
+    }
+
+    /// Σ w
+    pub fn total(&self) -> f64 {
+        (0..self.priors.len())
+            .map(|k| self.samples.class_weights[k] * self.samples.counts[k] as f64)
+            .sum()
+    }
+
+    /// The share of each class, by weight.
+    pub fn priors(&self) -> &[f64] {
+        &self.priors
+    }
+
+    /// √w of a sample.
+    pub fn root(&self, i: usize) -> f64 {
+        self.roots[i]
+    }
+
+    /// Features were multiplied by it.
+    pub fn unit(&self) -> f64 {
+        self.unit
+    }
+
+    /// Means of the features.
+    pub fn means(&self) -> &[f64] {
+        &self.means
+    }
+
+    /// tr A and tr B, of the scatter of all samples and of the class means: Σ w |x|² and Σ w |m|².
+    pub fn scatter(&self) -> (f64, f64) {
+        let classes = self.samples.classes();
+        let of_means = (0..classes)
+            .map(|k| {
+                let column: Vec<f64> = self
+                    .targets
+                    .iter()
+                    .skip(k)
+                    .step_by(classes)
+                    .copied()
+                    .collect();
+                let square = match self.side {
+                    Side::Features => dot(&column, &column),
+                    Side::Samples => dot(&column, &times(&self.diagonal, &self.beside, &column)),
+                };
+                square / (self.priors[k] * self.total())
+            })
+            .sum();
+        (self.diagonal.iter().sum(), of_means)
+    }
+
+    /// The sum of the squares of the scatter within classes, of all pairs of features.
+    pub fn square_within(&self) -> f64 {
+        let classes = self.samples.classes();
+        let columns: Vec<Vec<f64>> = (0..classes)
+            .map(|k| {
+                self.targets
+                    .iter()
+                    .skip(k)
+                    .step_by(classes)
+                    .copied()
+                    .collect()
+            })
+            .collect();
+        let moved: Vec<Vec<f64>> = columns
+            .iter()
+            .map(|column| times(&self.diagonal, &self.beside, column))
+            .collect();
+        let weight = |k: usize| self.priors[k] * self.total();
+        let mut sum = dot(&self.diagonal, &self.diagonal) + 2.0 * dot(&self.beside, &self.beside);
+        for a in 0..classes {
+            // m A m and the products of means, with X Xᵀ in the place of 1 where the rows are of samples.
+            let (square, other) = match self.side {
+                Side::Features => (dot(&columns[a], &moved[a]), &columns),
+                Side::Samples => (dot(&moved[a], &moved[a]), &moved),
+            };
+            sum -= 2.0 * square / weight(a);
+            for b in 0..classes {
+                let product = dot(&columns[a], &other[b]);
+                sum += product * product / (weight(a) * weight(b));
+            }
+        }
+        sum
+    }
+
+    /// Coordinates of Q that were left away.
+    pub fn skipped(&self) -> usize {
+        self.tridiagonal.size() - self.rank()
+    }
+
+    /// Whether the coordinates are those of features, so that a row has one of each.
+    pub fn by_features(&self) -> bool {
+        self.side == Side::Features
+    }
+
+    /// T
+    pub fn tridiagonal(&self) -> (&[f64], &[f64]) {
+        (&self.diagonal, &self.beside)
+    }
+
+    /// The samples' rows in Q's coordinates: panels of [`LANES`] samples.
+    pub fn panels(&self) -> &[f64] {
+        &self.panels
     }
 
     /// (1 − H) of two samples, where `product` is y D⁻¹ yᵀ of the two.
@@ -352,7 +510,7 @@ impl Factor {
     }
 
     /// e = (1 − H)⁻¹ r of samples that are left out together, times √w; one row of each.
-    fn errors_without(&self, shift: &Shift, members: &[usize]) -> Vec<f64> {
+    fn errors_of(&self, shift: &Shift, members: &[usize]) -> Vec<f64> {
         let (size, classes) = (members.len(), self.samples.classes());
         let (mut rest, mut errors) = self.rest_and_residuals(shift, members);
         // With λ > 0 and a sample outside, 1 − H is positive definite; rounding must not end the program.
@@ -363,6 +521,182 @@ impl Factor {
         errors
     }
 
+    /// Scores from the solution without all samples of `class`: of these, and of each of the groups `tested`, which is
+    /// left out as well. A row of each sample, in order; what they say of `class` itself means nothing.
+    pub fn scores_without_class(
+        &self,
+        shift: &Shift,
+        class: usize,
+        tested: &[Vec<usize>],
+    ) -> [Vec<f64>; 2] {
+        let classes = self.samples.classes();
+        let of_class: Vec<usize> = (0..self.samples.len())
+            .filter(|&i| self.samples.labels[i] == class)
+            .collect();
+        let inner = of_class.len();
+        let members: Vec<usize> = of_class
+            .iter()
+            .chain(tested.iter().flatten())
+            .copied()
+            .collect();
+        let size = members.len();
+        let (rest, residuals) = self.rest_and_residuals(shift, &members);
+        // (1 − H) of the class, as a matrix of its own.
+        let mut own: Vec<f64> = rest
+            .chunks_exact(size)
+            .take(inner)
+            .flat_map(|row| &row[..inner])
+            .copied()
+            .collect();
+        let sound = cholesky::factorise(&mut own, inner);
+        debug_assert!(sound, "a class is left, and λ is positive");
+        let mut half = residuals[..inner * classes].to_vec();
+        cholesky::forward(&own, inner, &mut half, classes);
+        let mut errors = residuals[..inner * classes].to_vec();
+        cholesky::solve(&own, inner, &mut errors, classes);
+        let mut starts = Vec::new();
+        let mut start = inner;
+        for group in tested {
+            starts.push(start);
+            start += group.len();
+        }
+        let of_tested: Vec<Vec<f64>> = tested
+            .par_iter()
+            .zip(&starts)
+            .map(|(group, &start)| {
+                // Schur's complement of the class.
+                let count = group.len();
+                let mut rows: Vec<f64> = (0..count)
+                    .flat_map(|a| rest[(start + a) * size..][..inner].to_vec())
+                    .collect();
+                for row in rows.chunks_exact_mut(inner) {
+                    for j in 0..inner {
+                        let factor = &own[j * inner..][..=j];
+                        row[j] = (row[j] - dot(&row[..j], &factor[..j])) / factor[j];
+                    }
+                }
+                let mut complement = vec![0.0; count * count];
+                let mut errors = residuals[start * classes..][..count * classes].to_vec();
+                for a in 0..count {
+                    let row = &rows[a * inner..][..inner];
+                    for b in 0..=a {
+                        let product = dot(row, &rows[b * inner..][..inner]);
+                        complement[a * count + b] = rest[(start + a) * size + start + b] - product;
+                    }
+                    for (j, factor) in row.iter().enumerate() {
+                        let error = &mut errors[a * classes..][..classes];
+                        crate::product::add_scaled(error, -factor, &half[j * classes..][..classes]);
+                    }
+                }
+                cholesky::factorise(&mut complement, count);
+                cholesky::solve(&complement, count, &mut errors, classes);
+                errors
+            })
+            .collect();
+        let scores = |members: &[usize], errors: &[f64]| {
+            let rows = members.iter().zip(errors.chunks_exact(classes));
+            rows.flat_map(|(&i, row)| {
+                row.iter().enumerate().map(move |(k, error)| {
+                    (if self.samples.labels[i] == k {
+                        1.0
+                    } else {
+                        0.0
+                    }) - error / self.roots[i]
+                })
+            })
+            .collect()
+        };
+        [
+            scores(&of_class, &errors),
+            scores(&members[inner..], &of_tested.concat()),
+        ]
+    }
+
+    /// (X Xᵀ + λ)⁻¹ of the features as they were given, features × features.
+    pub fn inverse(&self, shift: &Shift) -> Vec<f64> {
+        let (n, width, rank) = (self.samples.len(), self.samples.width, self.rank());
+        let mut inverse = vec![0.0; width * width];
+        // A row of L⁻¹ zᵀ for each row z, and one of D⁻¹ times that.
+        let solve = |rows: &mut [f64]| -> Vec<f64> {
+            rows.par_chunks_exact_mut(rank).for_each(|row| {
+                for j in 1..rank {
+                    row[j] -= shift.lower[j] * row[j - 1];
+                }
+            });
+            let scaled = rows
+                .chunks_exact(rank)
+                .flat_map(|row| row.iter().zip(&shift.inverse).map(|(a, b)| a * b));
+            scaled.collect()
+        };
+        let unit = self.unit * self.unit;
+        match self.side {
+            Side::Features => {
+                let mut rows = vec![0.0; width * width];
+                (0..width).for_each(|i| rows[i * width + i] = 1.0);
+                self.tridiagonal.rotate(&mut rows);
+                let scaled = solve(&mut rows);
+                let (left, right) = (
+                    View::new(&rows, width, width, width),
+                    View::new(&scaled, width, width, width),
+                );
+                add_product(
+                    &mut inverse,
+                    width,
+                    unit,
+                    left,
+                    right.transposed(),
+                    Part::All,
+                );
+            }
+            Side::Samples => {
+                // (1 − Xᵀ (X Xᵀ + λ)⁻¹ X) / λ
+                let mut rows = vec![0.0; n * rank];
+                for (i, row) in rows.chunks_exact_mut(rank).enumerate() {
+                    let panel = &self.panels[i / LANES * rank * LANES..][..rank * LANES];
+                    row.iter_mut()
+                        .zip(panel.iter().skip(i % LANES).step_by(LANES))
+                        .for_each(|(x, z)| *x = *z);
+                }
+                let scaled = solve(&mut rows);
+                let x = View::new(&self.centred, n, width, width);
+                let (mut left, mut right) = (vec![0.0; rank * width], vec![0.0; rank * width]);
+                add_product(
+                    &mut left,
+                    width,
+                    1.0,
+                    View::new(&rows, n, rank, rank).transposed(),
+                    x,
+                    Part::All,
+                );
+                add_product(
+                    &mut right,
+                    width,
+                    1.0,
+                    View::new(&scaled, n, rank, rank).transposed(),
+                    x,
+                    Part::All,
+                );
+                let (left, right) = (
+                    View::new(&left, rank, width, width),
+                    View::new(&right, rank, width, width),
+                );
+                add_product(
+                    &mut inverse,
+                    width,
+                    -1.0,
+                    left.transposed(),
+                    right,
+                    Part::All,
+                );
+                (0..width).for_each(|i| inverse[i * width + i] += 1.0);
+                inverse
+                    .iter_mut()
+                    .for_each(|value| *value *= unit / shift.lambda);
+            }
+        }
+        inverse
+    }
+
     /// (1 − H) of `members` among themselves and their residuals.
     fn rest_and_residuals(&self, shift: &Shift, members: &[usize]) -> (Vec<f64>, Vec<f64>) {
         let (size, rank, classes) = (members.len(), self.rank(), self.samples.classes());
@@ -371,9 +705,6 @@ impl Factor {
         let mut residuals = vec![0.0; size * classes];
         let panels = size.div_ceil(LANES);
         let mut ys = vec![0.0; panels * rank * LANES];
-        if rank == 0 {
-            return (rest, residuals);
-        }
         let mut z = vec![0.0; rank * LANES];
         for (panel, y) in ys.chunks_exact_mut(rank * LANES).enumerate() {
             let members = &members[panel * LANES..size.min((panel + 1) * LANES)];
@@ -425,9 +756,9 @@ impl Factor {
 
     /// The head's kernel, features × classes, and bias, for features as they were given.
     pub fn weights(&self, shift: &Shift) -> (Vec<f64>, Vec<f64>) {
-        let (classes, rank, width) = (self.samples.classes(), self.rank(), self.samples.width);
+        let (classes, rank) = (self.samples.classes(), self.rank());
         // (T + λ)⁻¹ Zᵀ Y = L⁻ᵀ goals, a row of each class.
-        let skip = self.tridiagonal.size() - rank;
+        let skip = self.skipped();
         let mut rows = vec![0.0; classes * (rank + skip)];
         for (k, row) in rows.chunks_exact_mut((rank + skip).max(1)).enumerate() {
             let mut after = 0.0;
@@ -441,6 +772,13 @@ impl Factor {
                 row[skip + j] = after;
             }
         }
+        self.to_features(rows)
+    }
+
+    /// From the coordinates of Q, a row of each class (behind those that were left away), to a kernel for features as
+    /// they were given, and its bias: the shares of classes, less what the means give.
+    pub fn to_features(&self, mut rows: Vec<f64>) -> (Vec<f64>, Vec<f64>) {
+        let (classes, width) = (self.samples.classes(), self.samples.width);
         self.tridiagonal.rotate_back(&mut rows);
         let mut kernel = vec![0.0; width * classes];
         match self.side {
@@ -487,12 +825,43 @@ impl Shift {
     }
 }
 
+/// L beside its diagonal of ones, and D⁻¹, of `scale` · T + `shift` = L D Lᵀ. T has no negative eigenvalues but by
+/// rounding, so that no pivot is below `shift`.
+pub(crate) fn factorise(
+    diagonal: &[f64],
+    beside: &[f64],
+    scale: f64,
+    shift: f64,
+) -> (Vec<f64>, Vec<f64>) {
+    let (mut lower, mut inverse) = (vec![0.0; diagonal.len()], vec![0.0; diagonal.len()]);
+    for j in 0..diagonal.len() {
+        let mut pivot = scale * diagonal[j] + shift;
+        if j > 0 {
+            let beside = scale * beside[j - 1];
+            lower[j] = beside * inverse[j - 1];
+            pivot -= lower[j] * beside;
+        }
+        inverse[j] = 1.0 / pivot.max(shift);
+    }
+    (lower, inverse)
+}
+
+/// T x
+fn times(diagonal: &[f64], beside: &[f64], x: &[f64]) -> Vec<f64> {
+    let mut y: Vec<f64> = diagonal.iter().zip(x).map(|(d, x)| d * x).collect();
+    for j in 1..x.len() {
+        y[j] += beside[j - 1] * x[j - 1];
+        y[j - 1] += beside[j - 1] * x[j];
+    }
+    y
+}
+
 /// What is left out together.
 pub(crate) struct Blocks {
     /// Whether any sample is left out alone.
     singles: bool,
     larger: Vec<Vec<usize>>,
-    #[cfg(test)]
+    /// All of them, single ones too.
     pub all: Vec<Vec<usize>>,
 }
 
@@ -510,6 +879,10 @@ impl Blocks {
             of_class[samples.labels[members[0]]].push(group);
         }
         let count = of_class.iter().map(Vec::len).max().unwrap_or(0);
+        if count < 2 {
+            // One of each class would be all.
+            return Blocks::groups(samples);
+        }
         let mut blocks = vec![Vec::new(); count];
         for (class, groups) in of_class.iter().enumerate() {
             for (i, &group) in groups.iter().enumerate() {
@@ -526,10 +899,8 @@ impl Blocks {
     fn new(blocks: Vec<Vec<usize>>) -> Self {
         let (singles, larger): (Vec<_>, Vec<_>) =
             blocks.into_iter().partition(|block| block.len() < 2);
-        #[cfg(test)]
         let all = singles.iter().chain(&larger).cloned().collect();
         Blocks {
-            #[cfg(test)]
             all,
             singles: singles.iter().any(|block| !block.is_empty()),
             larger,

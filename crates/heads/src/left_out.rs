@@ -2,6 +2,8 @@
 
 use regraft_tensor::ndarray::{Array2, ArrayView2};
 
+use crate::Result;
+use crate::conformal::AnswerSet;
 use crate::numbers::{argmax, exp, ln, softmax};
 use crate::samples::Samples;
 
@@ -20,6 +22,8 @@ pub struct LeftOut {
     class_groups: Vec<usize>,
     temperature: f64,
     uncalibrated_log_loss: f64,
+    /// The largest logit of each sample.
+    largest: Vec<f64>,
 }
 
 /// A share, with the interval in which it lies 19 times of 20 (Wilson's).
@@ -136,6 +140,10 @@ impl LeftOut {
         let scale = best_scale(samples, &scores, &known, range);
         let loss = |scale: f64| mean_log_loss(samples, &scores, &known, scale);
         let uncalibrated_log_loss = loss(1.0);
+        let largest: Vec<f64> = scores
+            .chunks_exact(classes)
+            .map(|row| row.iter().fold(f64::NEG_INFINITY, |a, &b| a.max(b * scale)))
+            .collect();
         let mut probabilities = scores;
         probabilities.chunks_exact_mut(classes).for_each(|row| {
             softmax(row, scale);
@@ -153,7 +161,28 @@ impl LeftOut {
             class_groups: samples.class_groups.clone(),
             temperature: 1.0 / scale,
             uncalibrated_log_loss,
+            largest: samples.as_given(&largest, 1),
         }
+    }
+
+    /// The largest logit and the largest probability of each known sample.
+    pub(crate) fn known_maxima(&self) -> Vec<[f64; 2]> {
+        self.known_rows()
+            .map(|(i, _, row)| [self.largest[i], row[argmax(row)]])
+            .collect()
+    }
+
+    /// Answers of several classes that hold the right one with probability 1 − `alpha`.
+    ///
+    /// # Errors
+    /// [`Error::Setting`](crate::Error::Setting) if `alpha` does not lie between 0 and 1.
+    pub fn answer_set(&self, alpha: f64) -> Result<AnswerSet> {
+        AnswerSet::new(
+            self.known_rows()
+                .map(|(_, label, row)| row[label])
+                .collect(),
+            alpha,
+        )
     }
 
     /// Calibrated probabilities, (samples, classes).
@@ -332,20 +361,33 @@ fn known_scores<'a>(
         .map(|(i, row)| (samples.weight(i), samples.labels[i], row))
 }
 
-/// The weighted mean of −ln p with scores times `scale`.
-fn mean_log_loss(samples: &Samples, scores: &[f64], known: &[bool], scale: f64) -> f64 {
+/// The share of doubt in each label: n samples that were all right leave 1 / (n + 2) for the next one to be wrong
+/// (Laplace's rule of succession). Without it the best scale of scores that never fail is without end.
+fn doubt(known: &[bool]) -> f64 {
+    1.0 / (known.iter().filter(|&&known| known).count() + 2) as f64
+}
+
+/// The weighted mean of −Σ q ln p with scores times `scale`; q is 1 for the label, but for the doubt that all classes
+/// share.
+pub(crate) fn mean_log_loss(samples: &Samples, scores: &[f64], known: &[bool], scale: f64) -> f64 {
+    let doubt = doubt(known);
     let (mut sum, mut total) = (0.0, 0.0);
     for (weight, label, row) in known_scores(samples, scores, known) {
         let largest = row.iter().fold(f64::NEG_INFINITY, |a, &b| a.max(b));
         let rest: f64 = row.iter().map(|score| exp((score - largest) * scale)).sum();
-        sum += weight * (ln(rest) - (row[label] - largest) * scale);
+        let expected = (1.0 - doubt) * row[label] + doubt * mean(row);
+        sum += weight * (ln(rest) - (expected - largest) * scale);
         total += weight;
     }
     sum / total
 }
 
-/// The factor for which the log-loss is least: its slope, the mean of Σ pₖ sₖ − s of the label, grows with it.
-/// Newton's steps, halving where they leave what is possible.
+fn mean(row: &[f64]) -> f64 {
+    row.iter().sum::<f64>() / row.len() as f64
+}
+
+/// The factor for which that is least: its slope, the mean of Σ pₖ sₖ − Σ qₖ sₖ, grows with the factor. Newton's steps,
+/// halving where they leave what is possible.
 pub(crate) fn best_scale(
     samples: &Samples,
     scores: &[f64],
@@ -353,23 +395,24 @@ pub(crate) fn best_scale(
     range: (f64, f64),
 ) -> f64 {
     let (mut low, mut high) = range;
-    if !known.contains(&true) {
-        return (low * high).sqrt();
-    }
     let mut scale = (low * high).sqrt();
+    if !known.contains(&true) {
+        return scale;
+    }
+    let doubt = doubt(known);
     let mut powers = vec![0.0; samples.classes()];
     for _ in 0..60 {
         let (mut slope, mut curvature) = (0.0, 0.0);
         for (weight, label, row) in known_scores(samples, scores, known) {
             powers.copy_from_slice(row);
             softmax(&mut powers, scale);
-            let mean: f64 = powers.iter().zip(row).map(|(p, s)| p * s).sum();
+            let middle: f64 = powers.iter().zip(row).map(|(p, s)| p * s).sum();
             let square: f64 = powers
                 .iter()
                 .zip(row)
-                .map(|(p, s)| p * (s - mean) * (s - mean))
+                .map(|(p, s)| p * (s - middle) * (s - middle))
                 .sum();
-            slope += weight * (mean - row[label]);
+            slope += weight * (middle - (1.0 - doubt) * row[label] - doubt * mean(row));
             curvature += weight * square;
         }
         if slope > 0.0 {

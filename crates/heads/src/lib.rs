@@ -1,10 +1,16 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod best;
 mod cholesky;
+mod conformal;
 mod error;
 mod factor;
+mod lda;
+mod learner;
 mod left_out;
+mod logistic;
+mod nearest_mean;
 mod numbers;
 mod product;
 mod ridge;
@@ -13,9 +19,17 @@ mod solved;
 #[cfg(test)]
 mod tests;
 mod tridiagonal;
+mod unknown;
 
+pub use best::BestHead;
+pub use conformal::AnswerSet;
 pub use error::{Error, Result};
+pub use lda::Lda;
+pub use learner::{Learner, Lesson};
 pub use left_out::{Bin, Calibration, ClassEstimate, Estimate, LeftOut, Suspect};
+pub use logistic::Logistic;
+pub use nearest_mean::NearestMean;
 pub use ridge::Ridge;
 pub use samples::ClassWeight;
 pub use solved::{Choice, HeadKind, Solved};
+pub use unknown::{Unknown, UnknownScore};

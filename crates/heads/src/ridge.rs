@@ -68,18 +68,21 @@ impl Ridge {
     }
 
     pub(crate) fn solve(&self, factor: Arc<Factor>) -> Solved {
-        let (shift, tried) = choose(&factor, self.lambdas.as_deref());
-        let samples = &factor.samples;
-        let scores = factor.scores_without(&shift, &Blocks::of_each_class(samples));
-        let left_out = LeftOut::new(samples, scores, SCALES);
+        let candidates = self
+            .lambdas
+            .clone()
+            .map_or(Candidates::Search, Candidates::These);
+        let (shift, tried) = choose(&factor, candidates);
+        let errors = factor.errors_without(&shift, &Blocks::of_each_class(&factor.samples));
+        let left_out = LeftOut::new(&factor.samples, factor.scores(errors), SCALES);
         let (kernel, bias) = factor.weights(&shift);
         let choice = Choice {
             name: "lambda",
             value: factor.lambda(&shift),
-            ratio: shift.ratio,
             tried,
         };
-        Solved::new(HeadKind::Ridge, kernel, bias, left_out, choice)
+        let solved = Solved::new(HeadKind::Ridge, kernel, bias, left_out, choice);
+        solved.with_factor(factor, shift)
     }
 }
 
@@ -113,44 +116,40 @@ pub(crate) fn power_of_ten(thirds: i32) -> f64 {
     }
 }
 
-/// The solution whose squared error on left-out groups is least, and what was tried: ratio and mean error.
-pub(crate) fn choose(factor: &Factor, lambdas: Option<&[f64]>) -> (Shift, Vec<(f64, f64)>) {
-    let samples = &factor.samples;
-    let blocks = Blocks::groups(samples);
-    let classes = samples.classes();
+/// What to choose a λ from, in units of the mean squared singular value.
+pub(crate) enum Candidates {
+    /// 25 from 10⁻⁴ to 10⁴; of these every third is tried, and then the four beside the best.
+    Search,
+    These(Vec<f64>),
+}
+
+/// What `attempt` makes of the solution for which the error that it tells is least, and the errors of all ratios that
+/// were tried, ascending.
+pub(crate) fn search<T>(
+    factor: &Factor,
+    candidates: Candidates,
+    mut attempt: impl FnMut(Shift) -> (T, f64),
+) -> (T, Vec<(f64, f64)>) {
     let mut tried: Vec<(f64, f64)> = Vec::new();
-    let mut best: Option<(Shift, f64)> = None;
+    let mut best: Option<(T, f64)> = None;
     let mut attempt = |ratio: f64| {
-        let shift = factor.shift(ratio);
-        let scores = factor.scores_without(&shift, &blocks);
-        let (mut error, mut total) = (0.0, 0.0);
-        for (i, scores) in scores
-            .chunks_exact(classes)
-            .enumerate()
-            .filter(|(i, _)| samples.known(*i))
-        {
-            let target = |k: usize| if samples.labels[i] == k { 1.0 } else { 0.0 };
-            let square = |(k, score): (usize, &f64)| (target(k) - score) * (target(k) - score);
-            error += samples.weight(i) * scores.iter().enumerate().map(square).sum::<f64>();
-            total += samples.weight(i);
-        }
-        let error = error / total;
+        let (made, error) = attempt(factor.shift(ratio));
         tried.push((ratio, error));
-        if best.as_ref().is_none_or(|(_, least)| error < *least) {
-            best = Some((shift, error));
-            return true;
+        let better = best.as_ref().is_none_or(|(_, least)| error < *least);
+        if better {
+            best = Some((made, error));
         }
-        false
+        better
     };
-    match lambdas {
-        Some(lambdas) => lambdas.iter().for_each(|&ratio| {
+    match candidates {
+        Candidates::These(ratios) => ratios.into_iter().for_each(|ratio| {
             attempt(ratio);
         }),
-        // Of classes with a single group nothing can be learnt about λ.
-        None if samples.class_groups.iter().all(|&groups| groups < 2) => {
+        // From classes with a single group nothing can be learnt about λ.
+        Candidates::Search if factor.samples.class_groups.iter().all(|&groups| groups < 2) => {
             attempt(1.0);
         }
-        None => {
+        Candidates::Search => {
             let mut middle = -12;
             for thirds in (-12..=12).step_by(3) {
                 if attempt(power_of_ten(thirds)) {
@@ -166,4 +165,25 @@ pub(crate) fn choose(factor: &Factor, lambdas: Option<&[f64]>) -> (Shift, Vec<(f
     }
     tried.sort_by(|a, b| a.0.total_cmp(&b.0));
     (best.expect("one was tried").0, tried)
+}
+
+/// The solution whose squared error on left-out groups is least, and what was tried.
+pub(crate) fn choose(factor: &Factor, candidates: Candidates) -> (Shift, Vec<(f64, f64)>) {
+    let samples = &factor.samples;
+    let blocks = Blocks::groups(samples);
+    let (shift, mut tried) = search(factor, candidates, |shift| {
+        let errors = factor.errors_without(&shift, &blocks);
+        let (mut error, mut total) = (0.0, 0.0);
+        for (i, errors) in errors.chunks_exact(samples.classes()).enumerate() {
+            if samples.known(i) {
+                error += errors.iter().map(|error| error * error).sum::<f64>();
+                total += samples.weight(i);
+            }
+        }
+        (shift, error / total)
+    });
+    tried
+        .iter_mut()
+        .for_each(|(ratio, _)| *ratio *= factor.unit_of_lambda());
+    (shift, tried)
 }

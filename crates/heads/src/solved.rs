@@ -1,9 +1,14 @@
 //! A head that was solved: its weights, how they were chosen, and what they are worth.
 
+use std::sync::Arc;
+
 use regraft_tensor::{Detail, Tensor};
 
+use crate::factor::{Factor, Shift};
+use crate::learner::Learner;
 use crate::left_out::LeftOut;
 use crate::samples::check_finite;
+use crate::unknown::Unknown;
 use crate::{Error, Result};
 
 /// A dense layer for features: softmax(x · kernel + bias) are calibrated probabilities.
@@ -14,6 +19,11 @@ pub struct Solved {
     kind: HeadKind,
     choice: Choice,
     left_out: LeftOut,
+    compared: Vec<(HeadKind, f64)>,
+    /// What it was solved with, of ridge solutions.
+    solution: Option<Arc<(Arc<Factor>, Shift)>>,
+    /// Weights before they were rounded, and before the temperature.
+    exact: Arc<(Vec<f64>, Vec<f64>)>,
 }
 
 /// Which head it is.
@@ -22,18 +32,34 @@ pub struct Solved {
 pub enum HeadKind {
     /// [`Ridge`](crate::Ridge).
     Ridge,
+    /// [`Lda`](crate::Lda).
+    Lda,
+    /// [`Logistic`](crate::Logistic).
+    Logistic,
+    /// [`NearestMean`](crate::NearestMean).
+    NearestMean,
+}
+
+impl std::fmt::Display for HeadKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            HeadKind::Ridge => "ridge regression",
+            HeadKind::Lda => "linear discriminant analysis",
+            HeadKind::Logistic => "logistic regression",
+            HeadKind::NearestMean => "the nearest class mean",
+        })
+    }
 }
 
 /// The setting that was chosen, and from what.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Choice {
-    /// What was chosen: `lambda`.
+    /// What was chosen: `lambda`, `gamma`, `C`, or `nothing`.
     pub name: &'static str,
     /// In the units of the features.
     pub value: f64,
-    /// In the units in which it was looked for.
-    pub ratio: f64,
-    /// What was tried, ascending, each with its error on left-out groups.
+    /// What was tried, ascending, each with its error on left-out groups: the squared error of a ridge solution, the
+    /// log-loss of the others.
     pub tried: Vec<(f64, f64)>,
 }
 
@@ -47,7 +73,7 @@ impl Solved {
         choice: Choice,
     ) -> Self {
         let (classes, temperature) = (bias.len(), left_out.temperature());
-        let tensor = |shape: &[usize], values: Vec<f64>| {
+        let tensor = |shape: &[usize], values: &[f64]| {
             let values = values
                 .iter()
                 .map(|value| (value / temperature) as f32)
@@ -55,12 +81,30 @@ impl Solved {
             Tensor::new(shape, values).expect("as many as the shape says")
         };
         Solved {
-            kernel: tensor(&[kernel.len() / classes, classes], kernel),
-            bias: tensor(&[classes], bias),
+            kernel: tensor(&[kernel.len() / classes, classes], &kernel),
+            bias: tensor(&[classes], &bias),
             kind,
             choice,
             left_out,
+            compared: Vec::new(),
+            solution: None,
+            exact: Arc::new((kernel, bias)),
         }
+    }
+
+    pub(crate) fn with_factor(mut self, factor: Arc<Factor>, shift: Shift) -> Self {
+        self.solution = Some(Arc::new((factor, shift)));
+        self
+    }
+
+    pub(crate) fn compared_with(mut self, compared: Vec<(HeadKind, f64)>) -> Self {
+        self.compared = compared;
+        self
+    }
+
+    /// Kernel and bias in full precision, not divided by the temperature.
+    pub(crate) fn exact(&self) -> (&[f64], &[f64]) {
+        (&self.exact.0, &self.exact.1)
     }
 
     /// (features, classes), divided by the temperature.
@@ -86,6 +130,33 @@ impl Solved {
     /// What it says of samples that it has not seen.
     pub fn left_out(&self) -> &LeftOut {
         &self.left_out
+    }
+
+    /// The heads that [`BestHead`](crate::BestHead) compared, each with its log-loss on what was left out; the best
+    /// first. Empty for a head that was asked for.
+    pub fn compared(&self) -> &[(HeadKind, f64)] {
+        &self.compared
+    }
+
+    /// Leaves out each class in turn, and tries how well its samples, which are of no class that the rest knows, can
+    /// be told from others.
+    ///
+    /// None of a head that is no ridge regression, since only that is solved anew without a class at no cost.
+    pub fn unknown(&self) -> Option<Unknown> {
+        let (factor, shift) = &**self.solution.as_ref()?;
+        Some(Unknown::test(factor, shift, &self.left_out))
+    }
+
+    /// The head as one that learns sample by sample. None if it is no ridge regression.
+    pub fn learner(&self) -> Option<Learner> {
+        let (factor, shift) = &**self.solution.as_ref()?;
+        Some(Learner::new(factor, shift, self))
+    }
+
+    /// Lets go of the factorisation, which is as large as the features: [`unknown`](Self::unknown) and
+    /// [`learner`](Self::learner) give nothing any more.
+    pub fn forget(&mut self) {
+        self.solution = None;
     }
 
     /// The number of features that it takes.

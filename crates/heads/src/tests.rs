@@ -151,7 +151,7 @@ proptest! {
             prop_assert!(close(*ours, *theirs, 1e-9), "weights: {ours} {theirs}");
         }
         for blocks in [Blocks::groups(&samples), Blocks::of_each_class(&samples)] {
-            let scores = factor.scores_without(&shift, &blocks);
+            let scores = factor.scores(factor.errors_without(&shift, &blocks));
             for members in blocks.all.clone() {
                 let weights = problem.solve(&samples, lambda, &members);
                 for &i in &members {
@@ -211,4 +211,171 @@ fn any_number_of_threads_gives_the_same_bits() {
             assert_eq!(one.left_out(), other.left_out());
         }
     }
+}
+
+/// Discriminants without some samples: Σ = (S + λ) (1 − γ) / Σw with S about the means that are left.
+fn discriminants(
+    problem: &Problem,
+    samples: &Samples,
+    lambda: f64,
+    gamma: f64,
+    without: &[usize],
+    i: usize,
+) -> Vec<f64> {
+    let (width, classes) = (samples.width, samples.classes());
+    let rows: Vec<Vec<f64>> = (0..samples.len())
+        .map(|i| problem.row(samples, i)[..width].to_vec())
+        .collect();
+    let inside: Vec<usize> = (0..samples.len())
+        .filter(|i| !without.contains(i))
+        .collect();
+    let mut weights = vec![0.0; classes];
+    let mut means = vec![vec![0.0; width]; classes];
+    for &i in &inside {
+        weights[samples.labels[i]] += samples.weight(i);
+        for j in 0..width {
+            means[samples.labels[i]][j] += samples.weight(i) * rows[i][j];
+        }
+    }
+    means
+        .iter_mut()
+        .zip(&weights)
+        .for_each(|(mean, weight)| mean.iter_mut().for_each(|x| *x /= weight));
+    let total: f64 = weights.iter().sum();
+    let mut s = vec![0.0; width * width];
+    for &i in &inside {
+        let mean = &means[samples.labels[i]];
+        for a in 0..width {
+            for b in 0..width {
+                s[a * width + b] +=
+                    samples.weight(i) * (rows[i][a] - mean[a]) * (rows[i][b] - mean[b]);
+            }
+        }
+    }
+    (0..width).for_each(|a| s[a * width + a] += lambda);
+    assert!(crate::cholesky::factorise(&mut s, width));
+    (0..classes)
+        .map(|k| {
+            let mut solved = means[k].clone();
+            crate::cholesky::solve(&s, width, &mut solved, 1);
+            let scale = total / (1.0 - gamma);
+            let dot = |a: &[f64]| a.iter().zip(&solved).map(|(a, b)| a * b).sum::<f64>() * scale;
+            dot(&rows[i]) - 0.5 * dot(&means[k]) + (weights[k] / total).ln()
+        })
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(30))]
+
+    #[test]
+    fn discriminants_without_a_block_are_those_of_solving_without(
+        n in 12_usize..50, width in 1_usize..40, classes in 2_usize..5, balanced: bool, seed: u64, gamma in 0.05_f64..0.9,
+    ) {
+        let mut problem = problem(n.max(3 * (classes + 2)), width, classes, 1, balanced, seed);
+        problem.groups = (0..problem.labels.len()).collect();
+        let samples = problem.samples();
+        let factor = Arc::new(Factor::new(&problem.features, samples.clone()).unwrap());
+        let (lambda, scores) = crate::lda::left_out_scores(&factor, gamma).unwrap();
+        for members in Blocks::of_each_class(&samples).all {
+            for &i in &members {
+                let theirs = discriminants(&problem, &samples, lambda, gamma, &members, i);
+                let ours = &scores[i * classes..][..classes];
+                for k in 1..classes {
+                    // But for a number of each sample.
+                    let (ours, theirs) = (ours[k] - ours[0], theirs[k] - theirs[0]);
+                    prop_assert!(close(ours, theirs, 1e-7), "{ours} {theirs}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_class_left_out_is_solving_without_it(
+        n in 12_usize..50, width in 1_usize..40, classes in 3_usize..5, balanced: bool, seed: u64, thirds in -6_i32..6,
+    ) {
+        let problem = problem(n.max(3 * (classes + 2)), width, classes, 2, balanced, seed);
+        let samples = problem.samples();
+        let factor = Factor::new(&problem.features, samples.clone()).unwrap();
+        let shift = factor.shift(crate::ridge::power_of_ten(thirds));
+        let lambda = factor.lambda(&shift);
+        for class in 0..classes {
+            let of_class: Vec<usize> = (0..samples.len()).filter(|&i| samples.labels[i] == class).collect();
+            let others = samples.members.iter().filter(|group| group.iter().all(|&i| samples.labels[i] != class));
+            let tested: Vec<Vec<usize>> = others.cloned().collect();
+            let [unknown, known] = factor.scores_without_class(&shift, class, &tested);
+            let weights = problem.solve(&samples, lambda, &of_class);
+            let mut ours = unknown.chunks_exact(classes).chain(known.chunks_exact(classes));
+            let mut compare = |weights: &[f64], i: usize| {
+                let theirs = problem.scores(&samples, weights, i);
+                let ours = ours.next().unwrap();
+                (0..classes).filter(|&k| k != class).all(|k| close(ours[k], theirs[k], 1e-9))
+            };
+            for &i in &of_class {
+                prop_assert!(compare(&weights, i));
+            }
+            for group in &tested {
+                let without: Vec<usize> = of_class.iter().chain(group).copied().collect();
+                let weights = problem.solve(&samples, lambda, &without);
+                for &i in group {
+                    prop_assert!(compare(&weights, i));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn learning_one_by_one_is_solving_anew(
+        n in 10_usize..40, width in 1_usize..30, classes in 2_usize..4, seed: u64, thirds in -6_i32..6,
+    ) {
+        // All samples but the last five, and those one by one.
+        let problem = problem(n.max(3 * (classes + 2)), width, classes, 1, false, seed);
+        let count = problem.labels.len();
+        let first = count - 5;
+        let rows = problem.features.as_slice();
+        let some = Tensor::new([first, width], rows[..first * width].to_vec()).unwrap();
+        let ridge = Ridge::new().lambdas([crate::ridge::power_of_ten(thirds)]);
+        let solved = ridge.fit(&some, &problem.labels[..first]).unwrap();
+        let mut learner = solved.learner().unwrap();
+        prop_assert_eq!(learner.kernel(), solved.kernel().clone());
+        for i in first..count {
+            learner.learn(&rows[i * width..][..width], problem.labels[i] as usize).unwrap();
+        }
+        let everything = Problem { groups: (0..count).collect(), ..problem };
+        let theirs = everything.solve(&everything.samples(), solved.choice().value, &[]);
+        for (ours, theirs) in learner.exact().iter().zip(&theirs) {
+            prop_assert!(close(*ours, *theirs, 1e-9), "{ours} {theirs}");
+        }
+    }
+}
+
+#[test]
+fn lessons_are_unlike_each_other() {
+    // Two classes along one axis; the rows to choose from lie between them, three nearly the same and one apart.
+    let rows: Vec<f32> = (0..20)
+        .flat_map(|i| {
+            [
+                (i % 2) as f32 * 4.0 + (i % 5) as f32 * 0.1,
+                (i % 3) as f32 * 0.1,
+                0.0,
+            ]
+        })
+        .collect();
+    let labels: Vec<i32> = (0..20).map(|i| i % 2).collect();
+    let solved = Ridge::new()
+        .lambdas([1e-3])
+        .fit(&Tensor::new([20, 3], rows).unwrap(), &labels)
+        .unwrap();
+    let pool = vec![
+        2.2, 3.0, 0.0, 2.2, 3.01, 0.0, 2.2, 2.99, 0.0, 2.2, 0.0, 3.0, 0.0, 0.0, 0.0,
+    ];
+    let lessons = solved
+        .learner()
+        .unwrap()
+        .rank(&Tensor::new([5, 3], pool).unwrap(), 5)
+        .unwrap();
+    let order: Vec<usize> = lessons.iter().map(|lesson| lesson.row).collect();
+    assert!(order[..2].contains(&3), "{order:?}");
+    assert_eq!(order.len(), 5);
+    assert!(lessons[4].worth <= lessons[0].worth);
 }

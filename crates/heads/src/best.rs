@@ -1,0 +1,66 @@
+//! The head that says most about samples that it has not seen.
+
+use std::sync::Arc;
+
+use regraft_tensor::Tensor;
+
+use crate::Result;
+use crate::factor::Factor;
+use crate::lda::Lda;
+use crate::logistic::Logistic;
+use crate::nearest_mean::NearestMean;
+use crate::ridge::Ridge;
+use crate::samples::{Options, Samples, shared_settings};
+use crate::solved::Solved;
+
+/// Samples of each class up to which the nearest mean is tried.
+const FEW: usize = 10;
+
+/// Solves several heads and takes the one with the least log-loss on what was left out; [`Solved::compared`] tells
+/// all of them.
+///
+/// [`Ridge`], [`Lda`] and [`Logistic`] are tried, and [`NearestMean`] where a class has 10 samples or fewer. All but
+/// the last need the same factorisation; logistic regression takes most of the time.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BestHead {
+    options: Options,
+    quick: bool,
+}
+
+impl BestHead {
+    /// Of all heads.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    shared_settings!();
+
+    /// Without logistic regression, which is the only one that takes steps.
+    #[must_use]
+    pub fn quick(mut self) -> Self {
+        self.quick = true;
+        self
+    }
+
+    /// Solves for `features`, (samples, features), and a class label of each sample.
+    ///
+    /// # Errors
+    /// As [`Ridge::fit`].
+    pub fn fit(&self, features: &Tensor, labels: &[i32]) -> Result<Solved> {
+        let samples = Arc::new(Samples::new(features, labels, &self.options)?);
+        let factor = Arc::new(Factor::new(features, samples.clone())?);
+        let mut heads = vec![Ridge::new().solve(factor.clone())];
+        // Where nothing differs within a class there is no discriminant analysis.
+        heads.extend(Lda::new().solve(factor.clone(), features));
+        if !self.quick {
+            heads.push(Logistic::new().solve(&factor));
+        }
+        if samples.counts.iter().any(|&count| count <= FEW) {
+            heads.push(NearestMean::new().solve(&samples, features));
+        }
+        let loss = |solved: &Solved| solved.left_out().log_loss().unwrap_or(f64::INFINITY);
+        heads.sort_by(|a, b| loss(a).total_cmp(&loss(b)));
+        let compared = heads.iter().map(|head| (head.kind(), loss(head))).collect();
+        Ok(heads.swap_remove(0).compared_with(compared))
+    }
+}

@@ -1,0 +1,528 @@
+//! Heads against scikit-learn's numbers, and what is said of samples that no head can be solved on.
+
+use regraft_heads::{
+    BestHead, ClassWeight, Error, HeadKind, Lda, Logistic, NearestMean, Ridge, Solved,
+};
+use regraft_tensor::Tensor;
+use serde_json::Value;
+
+struct Case {
+    golden: Value,
+    features: Tensor,
+    labels: Vec<i32>,
+    weight: ClassWeight,
+}
+
+fn numbers(value: &Value) -> Vec<f64> {
+    value
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|number| number.as_f64().unwrap())
+        .collect()
+}
+
+fn cases() -> Vec<Case> {
+    let golden: Vec<Value> = serde_json::from_str(include_str!("golden.json")).unwrap();
+    golden
+        .into_iter()
+        .map(|golden| {
+            let samples = golden["samples"].as_u64().unwrap() as usize;
+            let features: Vec<f32> = numbers(&golden["features"])
+                .iter()
+                .map(|&x| x as f32)
+                .collect();
+            Case {
+                features: Tensor::new([samples, features.len() / samples], features).unwrap(),
+                labels: numbers(&golden["labels"])
+                    .iter()
+                    .map(|&label| label as i32)
+                    .collect(),
+                weight: match golden["balanced"].as_f64().unwrap() {
+                    0.0 => ClassWeight::Equal,
+                    power => ClassWeight::Balanced(power),
+                },
+                golden,
+            }
+        })
+        .collect()
+}
+
+/// All within `tolerance` of the largest.
+fn assert_close(ours: &[f64], theirs: &[f64], tolerance: f64) {
+    assert_eq!(ours.len(), theirs.len());
+    let largest = theirs.iter().fold(0.0_f64, |a, &b| a.max(b.abs()));
+    for (ours, theirs) in ours.iter().zip(theirs) {
+        assert!(
+            (ours - theirs).abs() <= tolerance * largest,
+            "{ours} {theirs}"
+        );
+    }
+}
+
+/// The head's numbers as they were before the temperature.
+fn scaled(solved: &Solved, values: &[f32]) -> Vec<f64> {
+    values
+        .iter()
+        .map(|&value| f64::from(value) * solved.left_out().temperature())
+        .collect()
+}
+
+#[test]
+fn ridge_is_that_of_scikit_learn() {
+    for case in cases() {
+        let golden = &case.golden["ridge"];
+        let ridge = Ridge::new()
+            .class_weight(case.weight)
+            .lambdas([golden["ratio"].as_f64().unwrap()]);
+        let solved = ridge.fit(&case.features, &case.labels).unwrap();
+        assert_close(
+            &[solved.choice().value],
+            &[golden["lambda"].as_f64().unwrap()],
+            1e-12,
+        );
+        assert_close(
+            &scaled(&solved, solved.kernel().as_slice()),
+            &numbers(&golden["kernel"]),
+            2e-7,
+        );
+        assert_close(
+            &scaled(&solved, solved.bias().as_slice()),
+            &numbers(&golden["bias"]),
+            2e-7,
+        );
+    }
+}
+
+#[test]
+fn logistic_regression_is_that_of_scikit_learn() {
+    for case in cases() {
+        let golden = &case.golden["logistic"];
+        let logistic = Logistic::new()
+            .class_weight(case.weight)
+            .cs([golden["c"].as_f64().unwrap()]);
+        let solved = logistic.fit(&case.features, &case.labels).unwrap();
+        let logits = scaled(&solved, solved.logits(&case.features).unwrap().as_slice());
+        let ours: Vec<f64> = logits
+            .chunks_exact(solved.classes())
+            .flat_map(|row| {
+                let sum: f64 = row.iter().map(|score| score.exp()).sum();
+                row.iter().map(move |score| score.exp() / sum)
+            })
+            .collect();
+        assert_close(&ours, &numbers(&golden["probabilities"]), 1e-6);
+    }
+}
+
+#[test]
+fn discriminant_analysis_and_its_shrinkage_are_those_of_scikit_learn() {
+    for case in cases() {
+        let golden = &case.golden["lda"];
+        if golden.is_null() {
+            continue;
+        }
+        let solved = Lda::new()
+            .shrinkages([golden["gamma"].as_f64().unwrap()])
+            .fit(&case.features, &case.labels)
+            .unwrap();
+        let scores = scaled(&solved, solved.logits(&case.features).unwrap().as_slice());
+        let ours: Vec<f64> = scores
+            .chunks_exact(solved.classes())
+            .flat_map(|row| {
+                let mean = row.iter().sum::<f64>() / row.len() as f64;
+                row.iter().map(move |score| score - mean)
+            })
+            .collect();
+        assert_close(&ours, &numbers(&golden["scores"]), 1e-5);
+        let solved = Lda::new()
+            .ledoit_wolf()
+            .fit(&case.features, &case.labels)
+            .unwrap();
+        assert_close(
+            &[solved.choice().value],
+            &[golden["ledoit_wolf"].as_f64().unwrap()],
+            1e-9,
+        );
+    }
+}
+
+/// Where the log-loss is least, the mean of −ln p under p is that under the labels, each with a doubt of 1 / (n + 2).
+#[test]
+fn the_temperature_is_the_best() {
+    for case in cases() {
+        for solved in [
+            Ridge::new().fit(&case.features, &case.labels).unwrap(),
+            Lda::new().fit(&case.features, &case.labels).unwrap(),
+            Logistic::new().fit(&case.features, &case.labels).unwrap(),
+            NearestMean::new()
+                .fit(&case.features, &case.labels)
+                .unwrap(),
+        ] {
+            let left_out = solved.left_out();
+            let n = left_out.labels().len() as f64;
+            let mut slope = 0.0;
+            for (row, &label) in left_out
+                .probabilities()
+                .rows()
+                .into_iter()
+                .zip(left_out.labels())
+            {
+                let mean = row.iter().map(|p| p.ln()).sum::<f64>() / row.len() as f64;
+                slope += row.iter().map(|p| p * p.ln()).sum::<f64>();
+                slope -= (1.0 - 1.0 / (n + 2.0)) * row[label].ln() + mean / (n + 2.0);
+            }
+            assert!(
+                slope.abs() < 1e-8 * n,
+                "{:?}: {slope} {}",
+                solved.kind(),
+                left_out.temperature()
+            );
+        }
+    }
+}
+
+/// 90 samples of three classes far apart, in groups of two; sample 7 has the label of another class.
+fn blobs() -> (Tensor, Vec<i32>, Vec<usize>) {
+    let wobble = |i: usize| ((i * 2_654_435_761) >> 7) % 1000;
+    let features = (0..90).flat_map(|i| {
+        let class = i / 30;
+        (0..4).map(move |j| if j == class { 6.0 } else { 0.0 } + wobble(i / 2 * 4 + j) as f32 / 300.0 + (i % 2) as f32 * 0.01)
+    });
+    let mut labels: Vec<i32> = (0..90).map(|i| i / 30).collect();
+    labels[7] = 2;
+    (
+        Tensor::new([90, 4], features.collect()).unwrap(),
+        labels,
+        (0..90).map(|i| i / 2).collect(),
+    )
+}
+
+#[test]
+fn a_wrong_label_is_the_first_suspect_of_every_head() {
+    let (features, labels, groups) = blobs();
+    for solved in [
+        Ridge::new()
+            .groups(groups.clone())
+            .fit(&features, &labels)
+            .unwrap(),
+        Lda::new()
+            .groups(groups.clone())
+            .fit(&features, &labels)
+            .unwrap(),
+        Logistic::new()
+            .groups(groups.clone())
+            .fit(&features, &labels)
+            .unwrap(),
+        NearestMean::new()
+            .groups(groups.clone())
+            .fit(&features, &labels)
+            .unwrap(),
+        BestHead::new()
+            .groups(groups.clone())
+            .fit(&features, &labels)
+            .unwrap(),
+    ] {
+        let left_out = solved.left_out();
+        let suspect = left_out.suspects()[0];
+        assert_eq!(
+            (suspect.sample, suspect.label, suspect.suggested),
+            (7, 2, 0),
+            "{:?}",
+            solved.kind()
+        );
+        assert!(suspect.flagged);
+        assert_eq!(left_out.confusion()[[2, 0]], 1);
+        let accuracy = left_out.accuracy().unwrap();
+        assert_eq!(accuracy.count, 45);
+        assert!((accuracy.value - 89.0 / 90.0).abs() < 1e-12, "{accuracy}");
+        assert!(accuracy.low < accuracy.value && accuracy.high < 1.0);
+        let probabilities = solved.predict(&features).unwrap();
+        assert_eq!(probabilities.argmax(-1).unwrap().as_slice()[..3], [0, 0, 0]);
+    }
+    let best = BestHead::new()
+        .groups(groups)
+        .fit(&features, &labels)
+        .unwrap();
+    assert_eq!(best.compared().len(), 3);
+    assert!(best.compared().is_sorted_by(|a, b| a.1 <= b.1));
+    assert_eq!(best.compared()[0].0, best.kind());
+}
+
+#[test]
+fn an_answer_set_holds_the_label_as_often_as_was_asked() {
+    let case = &cases()[0];
+    let solved = Ridge::new().fit(&case.features, &case.labels).unwrap();
+    for alpha in [0.05, 0.1, 0.3] {
+        let set = solved.left_out().answer_set(alpha).unwrap();
+        let rows = solved.left_out().probabilities();
+        let held = rows
+            .rows()
+            .into_iter()
+            .zip(&case.labels)
+            .filter(|(row, label)| {
+                let row: Vec<f32> = row.iter().map(|&p| p as f32).collect();
+                set.answer(&row).contains(&(**label as usize))
+            });
+        let share = held.count() as f64 / 60.0;
+        assert!(share >= 1.0 - alpha - 0.02, "{alpha}: {share}");
+    }
+    assert!(matches!(
+        solved.left_out().answer_set(1.0),
+        Err(Error::Setting(_))
+    ));
+    let everything = solved.left_out().answer_set(0.001).unwrap();
+    assert_eq!(everything.answer(&[0.2, 0.0, 0.8]), [2, 0, 1]);
+}
+
+fn message(result: regraft_heads::Result<Solved>) -> String {
+    result.unwrap_err().to_string()
+}
+
+#[test]
+fn what_cannot_be_solved_is_said() {
+    let features = |shape: [usize; 2]| {
+        let values = (0..shape[0] * shape[1])
+            .map(|i| ((i * 37) % 11) as f32)
+            .collect();
+        Tensor::new(shape, values).unwrap()
+    };
+    let good = features([6, 3]);
+    let labels = [0, 0, 1, 1, 2, 2];
+    let ridge = Ridge::new();
+    let cases = [
+        (
+            ridge.fit(&features([0, 3]), &[]),
+            "unusable features: features: expected shape [samples, features]",
+        ),
+        (ridge.fit(&features([6, 0]), &labels), "received [6, 0]"),
+        (
+            ridge.fit(&Tensor::new([6], vec![0.0; 6]).unwrap(), &labels),
+            "received [6]. Help: pool or flatten",
+        ),
+        (
+            ridge.fit(&features([1, 3]), &[0]),
+            "samples of two classes or more, received 1 samples of one",
+        ),
+        (ridge.fit(&good, &[0; 6]), "samples of two classes or more"),
+        (
+            ridge.fit(&good, &labels[..5]),
+            "expected 6, one of each sample, received 5",
+        ),
+        (
+            ridge.fit(&good, &[0, 0, 1, 1, 2, -1]),
+            "labels, sample 5: expected 0 to 2, received -1",
+        ),
+        (
+            ridge.fit(&good, &[0, 0, 1, 1, 3, 3]),
+            "labels, class 2: expected a sample or more",
+        ),
+        (
+            ridge.fit(&good, &[0, 0, 1, 1, 2, i32::MAX]),
+            "number the classes 0, 1, 2",
+        ),
+        (
+            ridge.clone().classes(2).fit(&good, &labels),
+            "labels, sample 4: expected 0 to 1, received 2",
+        ),
+        (
+            ridge.clone().classes(usize::MAX).fit(&good, &labels),
+            "samples of every class",
+        ),
+        (
+            ridge.clone().groups([0; 6]).fit(&good, &labels),
+            "two groups or more, received all samples in one",
+        ),
+        (
+            ridge.clone().groups([0, 1]).fit(&good, &labels),
+            "expected 6, one of each sample, received 2",
+        ),
+        (
+            ridge.clone().lambdas([]).fit(&good, &labels),
+            "Ridge::lambdas: expected a number or more",
+        ),
+        (
+            ridge.clone().lambdas([1.0, 0.0]).fit(&good, &labels),
+            "expected positive numbers, received 0",
+        ),
+        (
+            ridge.clone().lambdas([f64::NAN]).fit(&good, &labels),
+            "expected positive numbers, received NaN",
+        ),
+        (
+            ridge
+                .clone()
+                .class_weight(ClassWeight::Balanced(2.0))
+                .fit(&good, &labels),
+            "a power from 0 to 1, received 2",
+        ),
+        (
+            ridge.fit(&Tensor::new([6, 3], vec![0.1; 18]).unwrap(), &labels),
+            "6 samples that are all alike",
+        ),
+        (
+            Lda::new().shrinkages([1.0]).fit(&good, &labels),
+            "numbers between 0 and 1",
+        ),
+        (
+            Lda::new().fit(&features([3, 3]), &[0, 1, 2]),
+            "features that differ within a class",
+        ),
+        (
+            Logistic::new().folds(1).fit(&good, &labels),
+            "Logistic::folds: expected 2 or more, received 1",
+        ),
+    ];
+    for (result, expected) in cases {
+        let message = message(result);
+        assert!(message.contains(expected), "{message}\n{expected}");
+    }
+    let mut holes = good.as_slice().to_vec();
+    holes[7] = f32::NAN;
+    let holes = Tensor::new([6, 3], holes).unwrap();
+    let expected = "features, sample 2, feature 1: expected a finite number, received NaN";
+    assert!(message(ridge.fit(&holes, &labels)).contains(expected));
+    assert!(message(NearestMean::new().fit(&holes, &labels)).contains(expected));
+    let solved = ridge.fit(&good, &labels).unwrap();
+    assert!(matches!(solved.predict(&holes), Err(Error::Features(_))));
+    assert!(matches!(
+        solved.predict(&features([6, 4])),
+        Err(Error::Features(_))
+    ));
+}
+
+/// Shapes and contents at which formulas have their corners.
+#[test]
+fn corners_have_answers() {
+    let wobble = |i: usize| ((i * 2_654_435_761) >> 9) % 997;
+    for (samples, width, classes) in [
+        (2, 1, 2),
+        (2, 9, 2),
+        (3, 2, 2),
+        (9, 8, 3),
+        (9, 9, 3),
+        (9, 10, 3),
+        (40, 1, 4),
+        (33, 70, 2),
+    ] {
+        let mut values: Vec<f32> = (0..samples * width)
+            .map(|i| wobble(i) as f32 * 1e-3)
+            .collect();
+        let labels: Vec<i32> = (0..samples).map(|i| (i % classes) as i32).collect();
+        if width > 2 {
+            // A constant feature and a copy of one.
+            for row in values.chunks_exact_mut(width) {
+                row[0] = 0.1;
+                row[2] = row[1];
+            }
+        }
+        for scale in [1.0, 1e-30, 1e30] {
+            let values = values.iter().map(|value| value * scale).collect();
+            let features = Tensor::new([samples, width], values).unwrap();
+            let mut heads = vec![
+                Ridge::new().fit(&features, &labels).unwrap(),
+                Logistic::new().fit(&features, &labels).unwrap(),
+                NearestMean::new().fit(&features, &labels).unwrap(),
+                BestHead::new().fit(&features, &labels).unwrap(),
+            ];
+            heads.extend(Lda::new().fit(&features, &labels));
+            for solved in heads {
+                assert!(
+                    solved.kernel().as_slice().iter().all(|x| x.is_finite()),
+                    "{solved:?}"
+                );
+                let probabilities = solved.predict(&features).unwrap();
+                assert!(
+                    probabilities.as_slice().iter().all(|x| x.is_finite()),
+                    "{solved:?}"
+                );
+                assert!(
+                    solved
+                        .left_out()
+                        .probabilities()
+                        .iter()
+                        .all(|x| x.is_finite()),
+                    "{solved:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn of_a_class_with_one_group_nothing_is_claimed() {
+    let (features, mut labels, _) = blobs();
+    labels[7] = 0;
+    labels[89] = 3;
+    for solved in [
+        Ridge::new().fit(&features, &labels).unwrap(),
+        Lda::new().fit(&features, &labels).unwrap(),
+        Logistic::new().fit(&features, &labels).unwrap(),
+        NearestMean::new().fit(&features, &labels).unwrap(),
+    ] {
+        let left_out = solved.left_out();
+        assert!(!left_out.is_known(89) && left_out.is_known(88));
+        let classes = left_out.per_class();
+        assert_eq!(
+            (classes[3].samples, classes[3].groups, classes[3].recall),
+            (1, 1, None)
+        );
+        assert!(classes[0].recall.is_some());
+        assert_eq!(left_out.accuracy().unwrap().count, 89);
+        assert_eq!(left_out.suspects().len(), 89);
+    }
+    // Each class a single sample: weights, but no estimate.
+    let three = Tensor::new([3, 2], vec![0.0, 1.0, 2.0, 0.0, 5.0, 5.0]).unwrap();
+    for solved in [
+        Ridge::new().fit(&three, &[0, 1, 2]).unwrap(),
+        Logistic::new().fit(&three, &[0, 1, 2]).unwrap(),
+        NearestMean::new().fit(&three, &[0, 1, 2]).unwrap(),
+    ] {
+        let left_out = solved.left_out();
+        assert_eq!(
+            (
+                left_out.accuracy(),
+                left_out.log_loss(),
+                left_out.calibration()
+            ),
+            (None, None, None)
+        );
+        assert_eq!(
+            solved
+                .predict(&three)
+                .unwrap()
+                .argmax(-1)
+                .unwrap()
+                .as_slice(),
+            [0, 1, 2]
+        );
+    }
+}
+
+#[test]
+fn unknown_classes_are_told_where_they_can_be() {
+    let (features, mut labels, _) = blobs();
+    labels[7] = 0;
+    let solved = Ridge::new().fit(&features, &labels).unwrap();
+    let unknown = solved.unknown().unwrap();
+    assert!(unknown.can_tell && unknown.auroc > 0.9, "{unknown:?}");
+    let logits = solved.logits(&features).unwrap();
+    let called = logits
+        .as_slice()
+        .chunks_exact(3)
+        .filter(|row| unknown.is_unknown(row))
+        .count();
+    assert!(called <= 9, "{called}");
+    // With a class away nothing is left to compare.
+    let two: Vec<i32> = labels.iter().map(|label| label / 2).collect();
+    let unknown = Ridge::new()
+        .fit(&features, &two)
+        .unwrap()
+        .unknown()
+        .unwrap();
+    assert!(!unknown.can_tell);
+    assert_eq!(
+        Logistic::new().fit(&features, &labels).unwrap().unknown(),
+        None
+    );
+    assert_eq!(solved.kind(), HeadKind::Ridge);
+}
