@@ -434,8 +434,8 @@ impl Factor {
                 Side::Samples => (dot(&moved[a], &moved[a]), &moved),
             };
             sum -= 2.0 * square / weight(a);
-            for b in 0..classes {
-                let product = dot(&columns[a], &other[b]);
+            for (b, other) in other.iter().enumerate() {
+                let product = dot(&columns[a], other);
                 sum += product * product / (weight(a) * weight(b));
             }
         }
@@ -484,7 +484,7 @@ impl Factor {
     ) {
         let (classes, rank) = (self.samples.classes(), self.rank());
         for (panel, goals) in shift.goals.chunks_exact(rank * LANES).enumerate() {
-            let sums = tile::<LANES, LANES>(y, goals);
+            let sums = tile::<LANES>(y, goals);
             let columns = panel * LANES..classes.min((panel + 1) * LANES);
             for lane in 0..count {
                 let i = position(lane);
@@ -739,7 +739,7 @@ impl Factor {
             for (row, y) in ys.chunks_exact(rank * LANES).enumerate().skip(column) {
                 let products = isa.run(
                     #[inline(always)]
-                    || tile::<LANES, LANES>(y, &scaled),
+                    || tile::<LANES>(y, &scaled),
                 );
                 for (a, products) in products.iter().enumerate() {
                     for (b, &product) in products.iter().enumerate() {
@@ -919,8 +919,9 @@ fn centre(values: &[f32], samples: &Samples, roots: &[f64], total: f64) -> (Vec<
         .into_par_iter()
         .map(|chunk| {
             let mut part = vec![0.0; width];
-            for i in chunk * CHUNK..n.min((chunk + 1) * CHUNK) {
-                let weight = roots[i] * roots[i] / total;
+            let members = chunk * CHUNK..n.min((chunk + 1) * CHUNK);
+            for (i, root) in members.clone().zip(&roots[members]) {
+                let weight = root * root / total;
                 for ((part, x), origin) in part.iter_mut().zip(row(i)).zip(origin) {
                     *part += weight * (f64::from(*x) - f64::from(*origin));
                 }

@@ -280,7 +280,7 @@ impl<'a> Problem<'a> {
                     #[inline(always)]
                     || {
                         for (panel, columns) in columns.chunks_exact(rank * LANES).enumerate() {
-                            let sums = tile::<LANES, LANES>(z, columns);
+                            let sums = tile::<LANES>(z, columns);
                             for (lane, sums) in sums.iter().enumerate() {
                                 let at = panel * LANES;
                                 let out = &mut scores[lane * padded + at..][..LANES];
