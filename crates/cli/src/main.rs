@@ -8,6 +8,7 @@ mod format;
 #[allow(dead_code)]
 mod interrupt;
 mod output;
+#[allow(dead_code)]
 mod stage;
 mod table;
 

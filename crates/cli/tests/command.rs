@@ -1,7 +1,8 @@
 //! The binary as it is run: what it prints where, and what it exits with.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -15,9 +16,14 @@ fn regraft(folder: &Path, arguments: &[&str]) -> Command {
         .current_dir(folder)
         .args(arguments)
         .stdin(Stdio::null());
-    for name in ["NO_COLOR", "CLICOLOR_FORCE", "REGRAFT_HOME"] {
+    for name in ["NO_COLOR", "CLICOLOR_FORCE", "CLICOLOR"] {
         command.env_remove(name);
     }
+    // Nothing of this machine's, and no network.
+    command
+        .env("REGRAFT_HOME", "home")
+        .env("KERAS_HOME", "keras");
+    command.env("REGRAFT_WEIGHTS_URL", "http://127.0.0.1:9");
     command
 }
 
@@ -293,7 +299,7 @@ fn an_error_is_json_where_json_was_asked_for() {
 fn whoever_stops_reading_ends_it_quietly() {
     let (_kept, folder) = folder();
     // More than a pipe holds, so that the end is met while writing.
-    let layers = (0..3000).map(|_| Dense::new(1)).map(Into::into);
+    let layers = (0..800).map(|_| Dense::new(1)).map(Into::into);
     let layers = [Input::new([1]).into()].into_iter().chain(layers);
     let model = Sequential::with_seed(layers.collect::<Vec<_>>(), 1).unwrap();
     model.save(folder.join("deep.keras")).unwrap();
@@ -434,4 +440,90 @@ fn help_has_examples_and_versions_are_told() {
     done(&folder, &["man", "--folder", "man1"]);
     let page = fs::read_to_string(folder.join("man1/regraft-plan.1")).unwrap();
     assert!(page.contains("batch\\-size"), "{page}");
+}
+
+#[test]
+fn weights_are_listed_and_found_and_it_is_said_where_they_belong() {
+    let (_kept, folder) = folder();
+    let list = json(&folder, &["weights", "--json"]);
+    let list = list.as_array().unwrap();
+    assert_eq!(list.len(), 40);
+    assert!(list.iter().all(|network| network["path"].is_null()));
+    let network = list
+        .iter()
+        .find(|network| network["network"] == "EfficientNetB0")
+        .unwrap();
+    assert_eq!(network["name"], "efficientnetb0_notop.h5");
+    assert!(network["hash"].as_str().unwrap().starts_with("MD5 "));
+    let table = done(&folder, &["weights", "--include-top", "--csv"]);
+    assert!(
+        table.contains("\nVGG16,vgg16_weights_tf_dim_ordering_tf_kernels.h5,"),
+        "{table}"
+    );
+    let error = failed(&folder, &["weights", "efficientnet_b0", "--offline"], 1);
+    for told in [
+        "home/models/efficientnetb0_notop.h5",
+        "keras/models",
+        "127.0.0.1:9",
+        "MD5",
+    ] {
+        assert!(error.contains(told), "{told}: {error}");
+    }
+    let error = failed(&folder, &["weights", "efficientnetb0"], 1);
+    assert!(error.contains("efficientnet_b0"), "{error}");
+    // What is there and is another file is told as such.
+    fs::create_dir_all(folder.join("keras/models")).unwrap();
+    fs::write(folder.join("keras/models/efficientnetb0_notop.h5"), "half").unwrap();
+    let error = failed(&folder, &["weights", "efficientnet_b0", "--offline"], 1);
+    assert!(error.contains("remove it"), "{error}");
+}
+
+/// A server that begins to send a file and does not go on.
+fn stuck() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    // It ends with the process.
+    std::thread::spawn(move || {
+        let mut open = Vec::new();
+        for connection in listener.incoming() {
+            let mut connection = connection.unwrap();
+            let head = "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n";
+            connection.write_all(head.as_bytes()).unwrap();
+            connection.write_all(&[7; 5000]).unwrap();
+            open.push(connection);
+        }
+    });
+    url
+}
+
+#[test]
+#[cfg(unix)]
+fn ctrl_c_ends_it_and_what_was_fetched_stays_to_be_continued() {
+    let (_kept, folder) = folder();
+    let mut command = regraft(&folder, &["weights", "vgg16"]);
+    command.env("REGRAFT_WEIGHTS_URL", stuck());
+    let mut child = command
+        .stderr(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let name = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5";
+    let part = folder.join(format!("home/models/.{name}.part"));
+    while fs::metadata(&part).map_or(0, |file| file.len()) < 5000 {
+        assert!(
+            child.try_wait().unwrap().is_none(),
+            "it goes on until it is told"
+        );
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let id = child.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-INT", &id])
+            .status()
+            .unwrap()
+            .success()
+    );
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(part.exists() && !folder.join("home/models").join(name).exists());
 }
