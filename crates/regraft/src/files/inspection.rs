@@ -386,7 +386,7 @@ mod tests {
             assert!(text.contains("14 trained, 15 frozen, 6 state"), "{text}");
         }
         let path = folder.path().join("model.safetensors");
-        model.save(&path).unwrap();
+        model.save_weights(&path).unwrap();
         let inspection = inspect(&path).unwrap();
         assert_eq!(inspection.tensors.len(), 8);
     }
