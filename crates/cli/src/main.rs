@@ -11,21 +11,27 @@ mod output;
 #[allow(dead_code)]
 mod stage;
 mod table;
+mod target;
 
 use std::process::ExitCode;
 
+use crate::failure::{Code, Result};
 use crate::output::Output;
 
 fn main() -> ExitCode {
     interrupt::install();
-    let arguments = match arguments::parse(std::env::args_os()) {
-        Ok(arguments) => arguments,
-        Err(failure) => return failure.report(false),
-    };
-    let output = Output::new(&arguments.global);
-    let ran = arguments.command.run(&output);
-    match ran.and_then(|answer| output.print(&answer)) {
+    // Until the arguments are read, which may fail, too.
+    let mut as_json = std::env::args_os().any(|argument| argument == "--json");
+    match run(&mut as_json) {
         Ok(code) => code.into(),
-        Err(failure) => failure.report(arguments.global.json),
+        Err(failure) => failure.report(as_json),
     }
+}
+
+fn run(as_json: &mut bool) -> Result<Code> {
+    let arguments = arguments::parse(std::env::args_os())?;
+    *as_json = arguments.global.json;
+    let command = &arguments.command;
+    let output = Output::new(&arguments.global, command.has_table())?;
+    output.print(&command.run(&output)?)
 }

@@ -4,7 +4,7 @@
 use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use anstream::AutoStream;
-use regraft::extend::Value;
+use regraft::extend::{Detail, Value};
 
 use crate::arguments::Global;
 use crate::failure::{Code, Failure, Result};
@@ -65,8 +65,14 @@ pub struct Output {
 }
 
 impl Output {
-    pub fn new(global: &Global) -> Self {
-        Output {
+    /// As the arguments say; `has_table` is whether the command's answer can be CSV.
+    pub fn new(global: &Global, has_table: bool) -> Result<Self> {
+        if global.csv && !global.json && !has_table {
+            let expected = "a command whose answer has a table";
+            let detail = Detail::new("--csv", expected, "another one");
+            return Err(Failure::usage(detail.help("take --json")));
+        }
+        Ok(Output {
             form: match (global.json, global.csv) {
                 (true, _) => Form::Json,
                 (false, true) => Form::Csv,
@@ -74,7 +80,7 @@ impl Output {
             },
             quiet: global.quiet,
             on_terminal: io::stderr().is_terminal(),
-        }
+        })
     }
 
     /// A sentence besides the answer, for people.
@@ -90,17 +96,7 @@ impl Output {
         let text = match self.form {
             Form::Text => answer.text.clone(),
             Form::Json => format!("{:#}", answer.json),
-            Form::Csv => match &answer.rows {
-                Some(rows) => csv(rows),
-                None => {
-                    let detail = regraft::extend::Detail::new(
-                        "--csv",
-                        "a command whose answer is a table",
-                        "another one",
-                    );
-                    return Err(Failure::usage(detail.help("take --json")));
-                }
-            },
+            Form::Csv => csv(answer.rows.as_deref().unwrap_or_default()),
         };
         self.write(&text)?;
         Ok(answer.code)

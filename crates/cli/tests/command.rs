@@ -282,8 +282,15 @@ fn bad_input_is_told_with_its_place_and_no_panic() {
     assert!(text.contains("\"dense\""), "{text}");
     let text = failed(&folder, &["inspec", "model.keras"], 2);
     assert!(text.contains("inspect"), "{text}");
-    let text = failed(&folder, &["summary", "model.keras", "--csv"], 2);
-    assert!(text.contains("--json"), "{text}");
+    let text = failed(
+        &folder,
+        &["convert", "model.keras", "new.keras", "--csv"],
+        2,
+    );
+    assert!(
+        text.contains("--json") && !folder.join("new.keras").exists(),
+        "{text}"
+    );
 }
 
 #[test]
@@ -293,6 +300,16 @@ fn an_error_is_json_where_json_was_asked_for() {
     let value: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(value["error"]["where"], "none.keras");
     assert_ne!(value["error"]["help"], "");
+    fs::write(folder.join("regraft.toml"), "jsn = 1").unwrap();
+    let text = failed(&folder, &["inspect", "model.keras", "--json"], 2);
+    let value: Value = serde_json::from_str(&text).unwrap();
+    assert!(
+        value["error"]["help"]
+            .as_str()
+            .unwrap()
+            .contains("\"json\""),
+        "{text}"
+    );
 }
 
 #[test]

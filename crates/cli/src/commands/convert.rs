@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use regraft::extend::{Detail, json};
+use regraft::extend::json;
 use regraft::io;
 
-use crate::failure::{Failure, Result};
-use crate::interrupt;
+use crate::failure::Result;
 use crate::output::{Answer, Output};
+use crate::target;
 
 /// Write what a file holds in the format that another name asks for
 #[derive(Debug, Args)]
@@ -32,20 +32,8 @@ pub struct Convert {
 
 impl Convert {
     pub fn run(&self, _: &Output) -> Result<Answer> {
-        if self.to.exists() && !self.force {
-            let to = self.to.display().to_string();
-            let detail = Detail::new(
-                to,
-                "the name of a file that is not there yet",
-                "one that is",
-            );
-            return Err(Failure::new(
-                "this would replace a file",
-                detail.help("take --force"),
-            ));
-        }
+        target::claim(&self.to, self.force)?;
         let checkpoint = io::read(&self.from)?;
-        interrupt::writes(&self.to);
         let dropped = io::write(&self.to, &checkpoint)?;
         let format = io::Format::of_path(&self.to, checkpoint.config.is_some())?;
         let (from, to) = (self.from.display(), self.to.display());

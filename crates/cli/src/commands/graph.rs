@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use clap::Args;
 use regraft::Model;
-use regraft::extend::{Detail, Mode, Source, json, passes};
+use regraft::extend::{Mode, Source, json, passes};
 use regraft::io::write_file;
 
-use crate::failure::{Failure, Result};
-use crate::interrupt;
+use crate::failure::Result;
 use crate::output::{Answer, Output};
+use crate::target;
 
 /// Show a model's data-flow graph: what is constant, what is trained, and what is computed of it
 #[derive(Debug, Args)]
@@ -39,18 +39,8 @@ pub struct Graph {
 
 impl Graph {
     pub fn run(&self, _: &Output) -> Result<Answer> {
-        let files = [&self.svg, &self.dot].into_iter().flatten();
-        for path in files.filter(|path| path.exists() && !self.force) {
-            let path = path.display().to_string();
-            let detail = Detail::new(
-                path,
-                "the name of a file that is not there yet",
-                "one that is",
-            );
-            return Err(Failure::new(
-                "this would replace a file",
-                detail.help("take --force"),
-            ));
+        for path in [&self.svg, &self.dot].into_iter().flatten() {
+            target::claim(path, self.force)?;
         }
         let (model, _report) = Model::open(&self.file)?;
         let nodes = match self.optimized {
@@ -59,7 +49,6 @@ impl Graph {
         };
         for (path, drawn) in [(&self.svg, true), (&self.dot, false)] {
             if let Some(path) = path {
-                interrupt::writes(path);
                 let text = if drawn {
                     nodes.to_svg()
                 } else {

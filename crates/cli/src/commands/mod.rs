@@ -31,6 +31,14 @@ pub enum Command {
 }
 
 impl Command {
+    /// Whether the answer has a table, which `--csv` prints.
+    pub fn has_table(&self) -> bool {
+        matches!(
+            self,
+            Command::Inspect(_) | Command::Parity(_) | Command::Weights(_)
+        )
+    }
+
     /// Does what was asked.
     pub fn run(&self, output: &Output) -> Result<Answer> {
         match self {

@@ -35,6 +35,9 @@ pub struct Weights {
     offline: bool,
 }
 
+/// The columns of the table.
+const HEADER: [&str; 4] = ["network", "file", "hash", "here"];
+
 impl Weights {
     pub fn run(&self, output: &Output) -> Result<Answer> {
         match &self.network {
@@ -63,7 +66,15 @@ impl Weights {
             "hash": file.hash.as_ref().map(ToString::to_string),
             "path": path.display().to_string(),
         });
-        Ok(Answer::new(path.display().to_string(), json))
+        let hash = file.hash.as_ref().map(ToString::to_string);
+        let here = path.display().to_string();
+        let row = vec![
+            network.to_string(),
+            file.name,
+            hash.unwrap_or_default(),
+            here.clone(),
+        ];
+        Ok(Answer::new(here, json).with_rows(vec![HEADER.map(str::to_string).to_vec(), row]))
     }
 
     fn list(&self) -> Result<Answer> {
@@ -87,9 +98,8 @@ impl Weights {
             let [hash, here] = [hash, here].map(|text| text.unwrap_or("–".to_string()));
             rows.push(vec![network.to_string(), file.name, hash, here]);
         }
-        let header = ["network", "file", "hash", "here"];
-        let text = table(&header, &rows);
-        let header = [header.map(str::to_string).to_vec()];
+        let text = table(&HEADER, &rows);
+        let header = [HEADER.map(str::to_string).to_vec()];
         let rows = header.into_iter().chain(rows).collect();
         Ok(Answer::new(text, json.into()).with_rows(rows))
     }

@@ -121,6 +121,7 @@ impl Lookup {
             .timeout_recv_response(Some(self.patience))
             .timeout_per_read(Some(self.patience))
             .user_agent(concat!("regraft/", env!("CARGO_PKG_VERSION")))
+            .proxy(ureq::Proxy::try_from_env().filter(|_| !is_local(&url)))
             .build()
             .into();
         let mut in_vain = 0;
@@ -245,6 +246,15 @@ impl Lookup {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether a server is on this machine, which no proxy reaches.
+fn is_local(url: &str) -> bool {
+    let host = url.split_once("://").map_or(url, |(_, rest)| rest);
+    ["127.0.0.1", "localhost", "[::1]"].iter().any(|local| {
+        let rest = host.strip_prefix(local);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
+    })
 }
 
 /// Whether an answer begins where it was asked to: `bytes 100-199/200`.
