@@ -9,7 +9,7 @@ use crate::{LearningRate, Optimizer, ParameterInfo, Result, UpdateRule};
 /// this type over their rules; for a rule of one's own there is [`Optimizer::builder`].
 ///
 /// Nothing is checked before [`build`](Self::build), which
-/// [`IntoOptimizer`] calls where an optimizer is expected.
+/// [`IntoOptimizer`](crate::IntoOptimizer) calls where an optimizer is expected.
 ///
 /// ```
 /// use regraft_optimizers::Adam;
@@ -166,57 +166,3 @@ impl<R: UpdateRule> Builder<R> {
         Optimizer::assemble(Arc::new(self.rule), self.options)
     }
 }
-
-/// What can be used where an optimizer is expected: an [`Optimizer`], a [`Builder`] such as
-/// `Adam::new(1e-3)`, or a name such as `"adam"`.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is not an optimizer",
-    note = "pass an `Optimizer`, `Adam::new(1e-3)` or another builder, or a name such as \"adam\"",
-    note = "a rule of your own goes through `Optimizer::builder(rule)`"
-)]
-pub trait IntoOptimizer {
-    /// The optimizer.
-    ///
-    /// # Errors
-    /// [`Error::Hyperparameter`](crate::Error::Hyperparameter) for a setting out of range,
-    /// [`Error::UnknownName`](crate::Error::UnknownName) for a name that does not exist.
-    fn into_optimizer(self) -> Result<Optimizer>;
-}
-
-impl IntoOptimizer for Optimizer {
-    fn into_optimizer(self) -> Result<Optimizer> {
-        Ok(self)
-    }
-}
-
-impl<R: UpdateRule> IntoOptimizer for Builder<R> {
-    fn into_optimizer(self) -> Result<Optimizer> {
-        self.build()
-    }
-}
-
-impl IntoOptimizer for &str {
-    fn into_optimizer(self) -> Result<Optimizer> {
-        Optimizer::from_name(self)
-    }
-}
-
-impl IntoOptimizer for String {
-    fn into_optimizer(self) -> Result<Optimizer> {
-        Optimizer::from_name(&self)
-    }
-}
-
-/// Writes the setters of a rule's hyperparameters, one per field of the same name.
-macro_rules! setters {
-    ($builder:ident; $($(#[$doc:meta])* $name:ident: $number:ty;)*) => {
-        impl crate::rules::$builder {$(
-            $(#[$doc])*
-            pub fn $name(mut self, $name: $number) -> Self {
-                self.rule.$name = $name;
-                self
-            }
-        )*}
-    };
-}
-pub(crate) use setters;

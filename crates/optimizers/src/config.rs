@@ -5,18 +5,15 @@ use std::sync::Arc;
 use regraft_tensor::Detail;
 use serde_json::{Map, Value, json};
 
+use crate::names::near;
 use crate::options::Options;
 use crate::rules::{self, NAMES};
-use crate::schedules::InverseTimeDecay;
-use crate::{Error, LearningRate, Optimizer, Result, Schedule, UpdateRule, schedules};
+use crate::schedules::{CustomSchedule, InverseTimeDecay};
+use crate::{Error, LearningRate, Optimizer, Result, UpdateRule, schedules};
 
 /// What a class of one's own makes of its configuration; see [`Optimizer::from_config_with`].
 pub type CustomRule<'a> =
     &'a dyn Fn(&str, &Map<String, Value>) -> Option<Result<Arc<dyn UpdateRule>>>;
-
-/// As [`CustomRule`], for the class of a learning-rate schedule.
-pub type CustomSchedule<'a> =
-    &'a dyn Fn(&str, &Map<String, Value>) -> Option<Result<Arc<dyn Schedule>>>;
 
 impl Optimizer {
     /// The optimizer of this name (`"adam"`, `"rmsprop"`; case and `_` do not matter) with Keras'
@@ -212,27 +209,4 @@ impl Reader<'_> {
 /// The error for a class that does not exist, with the names that come near.
 fn unknown(class: &str) -> Error {
     Error::UnknownName(near(class, "optimizer", NAMES))
-}
-
-/// What to say when `name` is none of `names`.
-pub(crate) fn near(name: &str, kind: &str, names: &[&str]) -> Detail {
-    let plain = |text: &str| text.to_lowercase().replace(['_', '-', ' '], "");
-    let mut scored: Vec<(f64, &str)> = names
-        .iter()
-        .map(|&known| (strsim::jaro_winkler(&plain(known), &plain(name)), known))
-        .filter(|(score, _)| *score > 0.75)
-        .collect();
-    scored.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let all = || names.iter().map(|n| n.to_lowercase()).collect::<Vec<_>>();
-    let help = if scored.is_empty() {
-        format!("known are {}", all().join(", "))
-    } else {
-        let near: Vec<String> = scored
-            .iter()
-            .take(3)
-            .map(|(_, n)| n.to_lowercase())
-            .collect();
-        format!("did you mean {}?", near.join(" or "))
-    };
-    Detail::new(kind, format!("the name of an {kind}"), format!("{name:?}")).help(help)
 }

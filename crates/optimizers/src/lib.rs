@@ -32,7 +32,9 @@ pub mod elementwise;
 mod error;
 #[cfg(test)]
 mod golden;
+mod into_optimizer;
 mod learning_rate;
+mod names;
 mod optimizer;
 mod options;
 mod parameter;
@@ -44,8 +46,9 @@ pub mod rules;
 pub mod schedules;
 mod state;
 
-pub use builder::{Builder, BuiltIn, IntoOptimizer};
+pub use builder::{Builder, BuiltIn};
 pub use error::{Error, Result};
+pub use into_optimizer::IntoOptimizer;
 pub use learning_rate::{LearningRate, Schedule};
 pub use optimizer::Optimizer;
 pub use parameter::{ParameterInfo, ParameterSource, ParameterUpdate};

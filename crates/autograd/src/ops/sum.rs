@@ -1,7 +1,7 @@
 //! Sums over axes, and the sum that undoes a broadcast.
 
 use regraft_tensor::Detail;
-use regraft_tensor::kernels::{broadcast, reduce};
+use regraft_tensor::kernels::reduce;
 
 use crate::{Dim, Forward, Gradient, Op, Output, Shape, Var, attributes};
 
@@ -116,7 +116,7 @@ impl Op for SumTo {
 
     fn forward(&self, operands: Forward<'_>, output: Output<'_>) -> Result<(), Detail> {
         let shape = output.shape;
-        broadcast::sum_to(operands.f32(0), operands.shape(0), output.f32(), shape);
+        reduce::sum_to(operands.f32(0), operands.shape(0), output.f32(), shape);
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::fields;
-use crate::builder::{BuiltIn, setters};
+use crate::builder::BuiltIn;
 use crate::error::{Result, require_non_negative};
 use crate::{ParameterInfo, Slot, Step, UpdateRule, elementwise};
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::AdamRule;
-use crate::builder::{BuiltIn, setters};
+use crate::builder::BuiltIn;
 use crate::{ParameterInfo, Result, Slot, Step, UpdateRule};
 
 /// AdamW: [`AdamRule`] with a weight decay of 0.004 by default. The decay itself,

@@ -14,6 +14,19 @@ use crate::builder::{Builder, BuiltIn};
 use crate::options::Options;
 use crate::{Error, Result, UpdateRule};
 
+/// Writes the setters of a rule's hyperparameters, one per field of the same name.
+macro_rules! setters {
+    ($builder:ident; $($(#[$doc:meta])* $name:ident: $number:ty;)*) => {
+        impl crate::rules::$builder {$(
+            $(#[$doc])*
+            pub fn $name(mut self, $name: $number) -> Self {
+                self.rule.$name = $name;
+                self
+            }
+        )*}
+    };
+}
+
 /// Declares the rules: file, rule, builder, class name.
 macro_rules! rules {
     ($($(#[$doc:meta])* $file:ident, $rule:ident, $builder:ident;)*) => {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::newton_schulz::Matrices;
 use super::{AdamRule, fields};
-use crate::builder::{BuiltIn, setters};
+use crate::builder::BuiltIn;
 use crate::elementwise;
 use crate::error::{Result, require, require_non_negative, require_rate};
 use crate::pattern::Pattern;

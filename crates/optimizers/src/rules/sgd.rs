@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::builder::{BuiltIn, setters};
+use crate::builder::BuiltIn;
 use crate::error::require;
 use crate::rules::fields;
 use crate::{ParameterInfo, Result, Slot, Step, UpdateRule, elementwise};

@@ -27,9 +27,13 @@ pub use one_cycle::OneCycle;
 pub use piecewise_constant_decay::PiecewiseConstantDecay;
 pub use polynomial_decay::PolynomialDecay;
 
-use crate::config::{CustomSchedule, near};
 use crate::error::require_non_negative;
+use crate::names::near;
 use crate::{Error, Result, Schedule};
+
+/// What a schedule of one's own makes of its class and its settings; see [`from_config_with`].
+pub type CustomSchedule<'a> =
+    &'a dyn Fn(&str, &Map<String, Value>) -> Option<Result<Arc<dyn Schedule>>>;
 
 /// The class names, as Keras has them.
 const NAMES: &[&str] = &[

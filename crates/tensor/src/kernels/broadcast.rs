@@ -3,7 +3,6 @@
 use super::elementwise;
 use super::isa::vectorised;
 use super::parallel::parts;
-use super::reduce;
 use crate::{Detail, Error, Result};
 
 /// The shape that `a` and `b` broadcast to.
@@ -37,7 +36,7 @@ pub fn shape(a: &[usize], b: &[usize]) -> Result<Vec<usize>> {
 type Axis = (usize, usize, usize);
 
 /// How many axes are kept on the stack; more are kept on the heap.
-const FEW: usize = 8;
+pub(super) const FEW: usize = 8;
 
 /// Writes the axes of the result into `axes`, the last first, neighbours merged where both operands
 /// run on without a gap, and returns how many there are. A repeated axis has step 0.
@@ -71,7 +70,7 @@ fn write_axes(
 }
 
 /// Whether `shape` broadcasts to `out_shape`.
-fn fits(shape: &[usize], out_shape: &[usize]) -> bool {
+pub(super) fn fits(shape: &[usize], out_shape: &[usize]) -> bool {
     let mut pairs = shape.iter().rev().zip(out_shape.iter().rev());
     shape.len() <= out_shape.len() && pairs.all(|(&size, &out)| size == out || size == 1)
 }
@@ -193,31 +192,6 @@ pub fn broadcast_to(x: &[f32], x_shape: &[usize], out: &mut [f32], out_shape: &[
     binary(x, x_shape, &[0.0], &[], out, out_shape, |x, _| x);
 }
 
-/// Adds up `x` over the axes along which `out_shape` was broadcast to `x_shape`: the gradient of
-/// broadcasting. The order is that of [`reduce::sum`].
-///
-/// # Panics
-/// If a slice's length is not the product of its shape, or `out_shape` does not broadcast to
-/// `x_shape`.
-pub fn sum_to(x: &[f32], x_shape: &[usize], out: &mut [f32], out_shape: &[usize]) {
-    debug_assert!(fits(out_shape, x_shape));
-    let added = x_shape.len() - out_shape.len();
-    let summed =
-        |&axis: &usize| axis < added || (out_shape[axis - added] == 1 && x_shape[axis] != 1);
-    let axes = (0..x_shape.len()).filter(summed);
-    if x_shape.len() <= FEW {
-        let mut few = [0; FEW];
-        let mut count = 0;
-        for axis in axes {
-            few[count] = axis;
-            count += 1;
-        }
-        reduce::sum(x, x_shape, &few[..count], out);
-    } else {
-        reduce::sum(x, x_shape, &axes.collect::<Vec<usize>>(), out);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -268,7 +242,7 @@ mod tests {
 
             // Whole numbers this small add up exactly, so the order does not show.
             let mut back = vec![0.0; a.len()];
-            sum_to(&repeated, &full, &mut back, &a_shape);
+            crate::kernels::reduce::sum_to(&repeated, &full, &mut back, &a_shape);
             let times = (repeated.len() / a.len()) as f32;
             let expected: Vec<f32> = a.iter().map(|a| a * times).collect();
             prop_assert_eq!(&back, &expected);

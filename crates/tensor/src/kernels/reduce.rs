@@ -10,6 +10,7 @@
 //! Maximum and minimum are NaN where any value is. Over no values at all, a sum is 0, a product 1,
 //! a maximum −∞, a minimum +∞, and a mean NaN.
 
+use super::broadcast;
 use super::isa::vectorised;
 use super::parallel::{self, parts};
 
@@ -318,6 +319,31 @@ pub fn sum(x: &[f32], shape: &[usize], axes: &[usize], out: &mut [f32]) {
     fold(Sum, x, shape, axes, out);
 }
 
+/// Adds up `x` over the axes along which `out_shape` was broadcast to `x_shape`: the gradient of
+/// broadcasting. The order is that of [`sum`].
+///
+/// # Panics
+/// If a slice's length is not the product of its shape, or `out_shape` does not broadcast to
+/// `x_shape`.
+pub fn sum_to(x: &[f32], x_shape: &[usize], out: &mut [f32], out_shape: &[usize]) {
+    debug_assert!(broadcast::fits(out_shape, x_shape));
+    let added = x_shape.len() - out_shape.len();
+    let summed =
+        |&axis: &usize| axis < added || (out_shape[axis - added] == 1 && x_shape[axis] != 1);
+    let axes = (0..x_shape.len()).filter(summed);
+    if x_shape.len() <= broadcast::FEW {
+        let mut few = [0; broadcast::FEW];
+        let mut count = 0;
+        for axis in axes {
+            few[count] = axis;
+            count += 1;
+        }
+        sum(x, x_shape, &few[..count], out);
+    } else {
+        sum(x, x_shape, &axes.collect::<Vec<usize>>(), out);
+    }
+}
+
 /// The arithmetic mean over `axes`: the sum divided by the number of values.
 pub fn mean(x: &[f32], shape: &[usize], axes: &[usize], out: &mut [f32]) {
     sum(x, shape, axes, out);
@@ -388,7 +414,7 @@ pub fn variance_around(
                 .map(|(axis, &size)| if axes.contains(&axis) { 1 } else { size })
                 .collect();
             let mut squares = vec![0.0; x.len()];
-            super::broadcast::binary(x, shape, means, &kept, &mut squares, shape, |x, mean| {
+            broadcast::binary(x, shape, means, &kept, &mut squares, shape, |x, mean| {
                 (x - mean) * (x - mean)
             });
             sum(&squares, shape, axes, variances);

@@ -23,6 +23,7 @@ pub(in crate::kernels) mod lanes;
 pub(in crate::kernels) mod matrix;
 pub(in crate::kernels) mod pack;
 mod reference;
+mod right;
 pub(in crate::kernels) mod scratch;
 mod split;
 #[cfg(test)]
@@ -31,8 +32,9 @@ pub(in crate::kernels) mod tile;
 
 pub use batched::matmul_batched;
 pub use epilogue::{Epilogue, EpilogueActivation};
-pub use matrix::{Matrix, PackedMatrix, Right};
+pub use matrix::Matrix;
 pub use reference::reference;
+pub use right::{PackedMatrix, Right};
 
 use super::isa::Isa;
 use super::parallel::SharedMut;
