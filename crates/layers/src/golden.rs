@@ -3,13 +3,17 @@
 use regraft_tensor::{IntTensor, Tensor};
 use serde_json::{Map, Value};
 
-/// The cases of a golden file.
-pub(crate) fn cases(name: &str) -> Vec<Value> {
+/// A golden file.
+pub(crate) fn file(name: &str) -> Value {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/golden");
     let text = std::fs::read_to_string(format!("{folder}/{name}.json"))
         .expect("the golden file is in the repository");
-    let mut file: Value = serde_json::from_str(&text).expect("the golden file is JSON");
-    match file["cases"].take() {
+    serde_json::from_str(&text).expect("the golden file is JSON")
+}
+
+/// The cases of a golden file.
+pub(crate) fn cases(name: &str) -> Vec<Value> {
+    match file(name)["cases"].take() {
         Value::Array(cases) => cases,
         other => panic!("{name}: cases are {other}"),
     }

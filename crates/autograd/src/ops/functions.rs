@@ -9,6 +9,9 @@ use crate::ops::unary::unary;
 use crate::ops::{Map, Unary};
 use crate::{Var, attributes};
 
+/// √π / 2.
+const HALF_SQRT_PI: f32 = 1.0 / FRAC_2_SQRT_PI;
+
 unary!(
     /// eˣ.
     Exp, exp, |x| math::exp(x), |_x, y, dy| dy * y
@@ -41,6 +44,10 @@ unary!(
 unary!(
     /// The error function: 2/√π · ∫₀ˣ e^(−t²) dt.
     Erf, erf, |x| math::erf(x), |x, _y, dy| dy * (-x.square()).exp() * FRAC_2_SQRT_PI
+);
+unary!(
+    /// The number whose [error function](Erf) is x; ±∞ at ±1, NaN beyond.
+    Erfinv, erfinv, |x| math::erfinv(x), |_x, y, dy| dy * y.square().exp() * HALF_SQRT_PI
 );
 unary!(
     /// The sine of x radians.

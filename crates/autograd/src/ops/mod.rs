@@ -21,6 +21,7 @@ mod fused_convolution;
 mod gather;
 mod integers;
 mod into_var;
+mod linear_systems;
 mod log_softmax;
 mod matmul;
 mod max;
@@ -69,13 +70,14 @@ pub use concatenate::Concatenate;
 pub use convolution::{Convolution, ConvolutionInputGradient, ConvolutionWeightGradient};
 pub use extremes::{Maximum, Minimum};
 pub use functions::{
-    Abs, Cos, Erf, Exp, Expm1, Log, Log1p, Powf, Reciprocal, Rsqrt, Sigmoid, Sin, Softplus, Sqrt,
-    Square, Tanh,
+    Abs, Cos, Erf, Erfinv, Exp, Expm1, Log, Log1p, Powf, Reciprocal, Rsqrt, Sigmoid, Sin, Softplus,
+    Sqrt, Square, Tanh,
 };
 pub use fused_convolution::FusedConvolution;
 pub use gather::{Gather, ScatterAdd};
 pub use integers::Integers;
 pub use into_var::IntoVar;
+pub use linear_systems::{Cholesky, Determinant, LogDeterminant, Solve};
 pub use log_softmax::{LogSoftmax, LogSumExp};
 pub use matmul::{FusedMatMul, MatMul, MatMulWeightGradient};
 pub use max::{Max, Min};

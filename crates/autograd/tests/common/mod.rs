@@ -116,6 +116,13 @@ macro_rules! cases {
     (@ mixed) => { false };
 }
 
+/// A matrix whose diagonal is larger than all beside it, so that it is far from having no inverse.
+fn dominant<'g>(x: Var<'g>, n: usize) -> Var<'g> {
+    let one = (0..n * n).map(|at| f32::from(u8::from(at % (n + 1) == 0)));
+    let one = Tensor::new([n, n], one.collect()).unwrap();
+    x * 0.3 + x.graph().constant(one) * 2.0
+}
+
 /// Formulas for all differentiable ops; where there are kinks, the values keep away from them.
 // Not every size occurs in both of a case's closures.
 #[allow(unused_variables)]
@@ -129,6 +136,9 @@ pub fn differentiable() -> Vec<Case> {
         "power" apart [rows(&[a], Positive), fixed(&[a], Real)] |&[x, y], [a, _, _]| x.power(y);
         "maximum" apart [rows(&[a], Odd), fixed(&[a], Even)] |&[x, y], [a, _, _]| x.maximum(y);
         "minimum" apart [rows(&[a], Odd), rows(&[1], Even)] |&[x, y], [a, _, _]| x.minimum(y);
+        "floor_modulo" apart [rows(&[a], Odd), fixed(&[1], Real)]
+            |&[x, y], [a, _, _]| x.floor_modulo(y * 0.03 + 8.0 * a as f32);
+        "floor_modulo_by_less" apart [rows(&[a], Odd)] |&[x], [a, _, _]| x.floor_modulo(-0.25);
         "select" apart [rows(&[a], Odd), rows(&[a], Real), fixed(&[a], Real)]
             |&[c, x, y], [a, _, _]| c.greater(0.0).select(x, y);
         "select_rows" apart [rows(&[1, b], Odd), rows(&[a, 1], Real)]
@@ -142,6 +152,7 @@ pub fn differentiable() -> Vec<Case> {
         "sigmoid" apart [rows(&[a], Real)] |&[x], [a, _, _]| x.sigmoid();
         "softplus" apart [rows(&[a], Real)] |&[x], [a, _, _]| x.softplus();
         "erf" apart [rows(&[a], Real)] |&[x], [a, _, _]| x.erf();
+        "erfinv" apart [rows(&[a], Real)] |&[x], [a, _, _]| (x * 0.5).erfinv();
         "sin" apart [rows(&[a], Real)] |&[x], [a, _, _]| x.sin();
         "cos" apart [rows(&[a], Real)] |&[x], [a, _, _]| x.cos();
         "tan" apart [rows(&[a], Real)] |&[x], [a, _, _]| (x * 0.5).tan();
@@ -215,6 +226,17 @@ pub fn differentiable() -> Vec<Case> {
             |&[x, y], [a, b, c]| x.batch_matmul(y, false, true);
         "batch_matmul_ab" apart [rows(&[b, a], Real), rows(&[c, b], Real)]
             |&[x, y], [a, b, c]| x.batch_matmul(y, true, true);
+        "solve" apart [rows(&[a, a], Real), rows(&[a, b], Real)]
+            |&[x, y], [a, b, _]| dominant(x, a).solve(y, false);
+        "solve_transposed" apart [rows(&[a, a], Real), rows(&[a, b], Real)]
+            |&[x, y], [a, b, _]| dominant(x, a).solve(y, true);
+        "determinant" apart [rows(&[b, a, a], Real)]
+            |&[x], [a, b, _]| (dominant(x, a) * 0.5).determinant();
+        "log_determinant" apart [rows(&[a, a], Real)] |&[x], [a, _, _]| dominant(x, a).log_determinant().1;
+        "cholesky" apart [rows(&[a, a], Real)] |&[x], [a, _, _]| {
+            let x = dominant(x, a);
+            x.batch_matmul(x, false, true).cholesky()
+        };
         "convolution_1d" apart [rows(&[c + 4, a], Real), fixed(&[3, a, b], Real)]
             |&[x, k], [a, b, c]| x.convolution(
                 k, Window::new(&[3]).strides(&[2]).dilation(&[2]).padding(&[(0, 1)]), 1);
@@ -274,6 +296,7 @@ pub fn without_gradient() -> Vec<Case> {
         "less" apart [rows(&[a], Even), rows(&[1], Even)] |&[x, y], [a, _, _]| x.less(y);
         "equal" apart [rows(&[a], Even), fixed(&[a], Even)] |&[x, y], [a, _, _]| x.equal(y);
         "one_hot" apart [rows(&[b], Class(a))] |&[x], [a, b, _]| x.one_hot(a);
+        "determinant_sign" apart [rows(&[a, a], Odd)] |&[x], [a, _, _]| x.log_determinant().0;
         "argsort" apart [rows(&[a, b], Odd)] |&[x], [a, b, _]| x.argsort(true).to_f32();
         "to_i32" apart [rows(&[a], Odd)] |&[x], [a, _, _]| x.to_i32().to_f32();
         "integers" apart [rows(&[b], Class(9)), rows(&[b], Class(9))] |&[x, y], [_, b, _]|

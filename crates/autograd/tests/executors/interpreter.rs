@@ -315,6 +315,7 @@ fn formula(
         .or_else(|| moved(name, &settings, &operands, shape))
         .or_else(|| reduced(name, &settings, &operands, shape))
         .or_else(|| product(name, &settings, &operands, shape))
+        .or_else(|| solved(name, &settings, &operands, shape))
         .or_else(|| pooled(name, &settings, &operands, shape))
         .or_else(|| normalized(name, &settings, &operands, shape))
         .or_else(|| resized(name, &settings, &operands, shape))?;
@@ -360,6 +361,18 @@ fn unary(name: &str, settings: &Settings, x: f64) -> Option<f64> {
         "sigmoid" => sigmoid(x),
         "softplus" => x.max(0.0) + (-x.abs()).exp().ln_1p(),
         "erf" => erf(x),
+        "erfinv" => {
+            // Halving the interval in which it is.
+            let (mut low, mut high) = (-6.0, 6.0);
+            for _ in 0..80 {
+                let middle = (low + high) / 2.0;
+                match erf(middle) < x {
+                    true => low = middle,
+                    false => high = middle,
+                }
+            }
+            low
+        }
         "sin" => x.sin(),
         "cos" => x.cos(),
         "tan" => x.tan(),
@@ -844,6 +857,82 @@ fn product(name: &str, settings: &Settings, operands: &[Array], shape: &[usize])
             convolve(settings, &a.shape, shape, &b.shape, |x, kernel, out| {
                 *y.at_mut(kernel) += a.at(x) * b.at(out);
             });
+        }
+        _ => return None,
+    }
+    Some(y)
+}
+
+/// The determinant of the matrix with some row and column left out, along its first row.
+fn determinant(n: usize, x: &impl Fn(usize, usize) -> f64) -> f64 {
+    let minor = |column: usize| {
+        let skip = move |j: usize| if j < column { j } else { j + 1 };
+        let x: &dyn Fn(usize, usize) -> f64 = x;
+        let values: Vec<f64> = (1..n)
+            .flat_map(|i| (0..n - 1).map(move |j| x(i, skip(j))))
+            .collect();
+        determinant_of(n - 1, &values)
+    };
+    let sign = |column: usize| if column.is_multiple_of(2) { 1.0 } else { -1.0 };
+    match n {
+        0 => 1.0,
+        _ => (0..n).map(|j| sign(j) * x(0, j) * minor(j)).sum(),
+    }
+}
+
+fn determinant_of(n: usize, values: &[f64]) -> f64 {
+    determinant(n, &|i, j| values[i * n + j])
+}
+
+/// Systems of equations by Cramer's rule, determinants, and Cholesky factors.
+fn solved(name: &str, settings: &Settings, operands: &[Array], shape: &[usize]) -> Option<Array> {
+    let a = operands.first()?;
+    let n = *a.shape.last()?;
+    let mut y = Array::zeros(shape);
+    let cell = |lead: &[usize], i: usize, j: usize| a.at(&[lead, &[i, j]].concat());
+    match name {
+        "solve" => {
+            for at in indices(shape) {
+                let (lead, place) = at.split_at(at.len() - 2);
+                let a = |i: usize, j: usize| match settings.flag("transposed") {
+                    false => cell(lead, i, j),
+                    true => cell(lead, j, i),
+                };
+                let b = |i: usize| operands[1].at(&[lead, &[i, place[1]]].concat());
+                let put = |i: usize, j: usize| if j == place[0] { b(i) } else { a(i, j) };
+                *y.at_mut(&at) = determinant(n, &put) / determinant(n, &a);
+            }
+        }
+        "determinant" => {
+            for at in indices(shape) {
+                *y.at_mut(&at) = determinant(n, &|i, j| cell(&at, i, j));
+            }
+        }
+        "log_determinant" => {
+            for at in indices(shape) {
+                let (part, lead) = at.split_last().unwrap();
+                let value = determinant(n, &|i, j| cell(lead, i, j));
+                *y.at_mut(&at) = match part {
+                    1 => value.abs().ln(),
+                    _ if value == 0.0 => 0.0,
+                    _ => value.signum(),
+                };
+            }
+        }
+        "cholesky" => {
+            // In the order of places, so that what a place needs is there.
+            for at in indices(shape) {
+                let (lead, place) = at.split_at(at.len() - 2);
+                let l = |y: &Array, i: usize, j: usize| y.at(&[lead, &[i, j]].concat());
+                let (i, j) = (place[0], place[1]);
+                let known: f64 = (0..j).map(|k| l(&y, i, k) * l(&y, j, k)).sum();
+                let rest = cell(lead, i, j) - known;
+                *y.at_mut(&at) = match i.cmp(&j) {
+                    std::cmp::Ordering::Less => 0.0,
+                    std::cmp::Ordering::Equal => rest.sqrt(),
+                    std::cmp::Ordering::Greater => rest / l(&y, j, j),
+                };
+            }
         }
         _ => return None,
     }

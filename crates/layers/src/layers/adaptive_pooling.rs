@@ -2,10 +2,9 @@
 
 use regraft_autograd::{Shape, Var};
 use regraft_tensor::Detail;
+use regraft_tensor::kernels::window::Window;
 
-use super::padding::Padding;
-use super::sliding::Sliding;
-use super::spatial::{DataFormat, Sizes, image, in_format, require_sizes, spatial_sizes};
+use super::spatial::{DataFormat, Sizes, image, in_format, require_sizes};
 use crate::{Call, Flow, Layer, Weights};
 
 /// An [`AdaptiveMaxPooling`] over `(batch, steps, channels)`.
@@ -32,28 +31,17 @@ fn windows(input: usize, output: usize) -> impl Iterator<Item = (usize, usize)> 
 
 /// `pool` with a window of each of these along one axis after the other: as in Keras with one of the smaller
 /// size at every cell and one of the larger, of which those that are meant are taken.
-fn along_axes<'g, const RANK: usize>(
+pub(super) fn pooled_to<'g>(
     mut x: Var<'g>,
-    output_size: &[usize; RANK],
-    pool: impl Fn(Var<'g>, Sliding<RANK>) -> Var<'g>,
+    output_size: &[usize],
+    pool: impl Fn(Var<'g>, Window) -> Var<'g>,
 ) -> Var<'g> {
-    let sizes: [usize; RANK] = spatial_sizes(x);
-    for (axis, (&input, &output)) in sizes.iter().zip(output_size).enumerate() {
+    for (axis, &output) in output_size.iter().enumerate() {
+        let input = x.shape().dims()[axis + 1].size(0);
         let of_size = |cells: usize| {
-            let mut size = [1; RANK];
+            let mut size = vec![1; output_size.len()];
             size[axis] = cells;
-            let (strides, dilation_rate) = ([1; RANK], [1; RANK]);
-            let (padding, channels_first) = (Padding::Valid, false);
-            pool(
-                x,
-                Sliding {
-                    size,
-                    strides,
-                    padding,
-                    dilation_rate,
-                    channels_first,
-                },
-            )
+            pool(x, Window::new(&size))
         };
         let small = input.div_ceil(output);
         let place = |(begin, cells): (usize, usize)| match cells == small {
@@ -123,7 +111,7 @@ macro_rules! adaptive_pooling {
 
             fn call<'g>(&self, _call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {
                 in_format(inputs[0], self.data_format.is_channels_first(), |x| {
-                    along_axes(x, &self.output_size.0, |x, sliding| x.$apply(sliding.window_over(x)))
+                    pooled_to(x, &self.output_size.0, |x, window| x.$apply(window))
                 })
             }
         }

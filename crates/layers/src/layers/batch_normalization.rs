@@ -97,7 +97,7 @@ impl BatchNormalization {
         let weight = |is_there: bool, name: &str, otherwise: f32| match is_there {
             true => call.weight(name),
             false => {
-                let features = moving.shape().fixed().unwrap_or_default();
+                let features = moving.shape().fixed().expect("weights have no batch");
                 x.graph().constant(Tensor::full(features, otherwise))
             }
         };

@@ -11,6 +11,7 @@ mod signs;
 pub use reduction::Reduction;
 
 pub use function::LossFunction;
+pub(crate) use sigmoid_cross_entropy::crossentropy as binary_crossentropy_of_each;
 
 use regraft_autograd::{DataType, Shape, Var};
 use regraft_tensor::Detail;

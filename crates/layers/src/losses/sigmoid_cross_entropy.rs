@@ -46,7 +46,7 @@ pub(super) fn link(predictions: Var<'_>, from_logits: bool) -> Option<Link> {
 }
 
 /// The cross-entropy of each prediction: from the logit if it is one, or is the sigmoid of one.
-pub(super) fn crossentropy<'g>(
+pub(crate) fn crossentropy<'g>(
     targets: Var<'g>,
     predictions: Var<'g>,
     from_logits: bool,

@@ -20,6 +20,7 @@ pub mod elementwise;
 pub mod gather;
 pub mod isa;
 pub mod layout;
+pub mod linear_systems;
 pub mod math;
 pub mod matmul;
 pub(crate) mod parallel;

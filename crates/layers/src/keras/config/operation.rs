@@ -303,7 +303,7 @@ fn read_function<'v>(
         false => &node[0][3],
     };
     let arguments = arguments.as_object();
-    let settings: Map<String, Value> = serde_json::from_str(function.settings).unwrap_or_default();
+    let settings = function.own_settings();
     let is_on = |key: &str| arguments.is_some_and(|all| all.get(key) == Some(&json!(true)));
     // Keras' product of matrices turns none of them, but its sums of products do.
     let turns = class_name == "Matmul" && (is_on("transpose_a") || is_on("transpose_b"));
@@ -398,7 +398,7 @@ fn read_node_definition<'v>(
     let Some((class_name, function)) = find_function(op) else {
         return Err(unknown("node_def", "an op of TensorFlow", op));
     };
-    let settings: Map<String, Value> = serde_json::from_str(function.settings).unwrap_or_default();
+    let settings = function.own_settings();
     let mut reader = Reader::new(class_name, &settings)?;
     let mut taken = Vec::new();
     for (position, value) in config["constants"].as_object().into_iter().flatten() {

@@ -2,6 +2,7 @@
 
 use regraft_autograd::Var;
 use regraft_tensor::Detail;
+use serde_json::{Map, Value};
 
 use super::arguments::Arguments;
 use super::typed::Typed;
@@ -42,7 +43,7 @@ pub(crate) struct Function {
     /// its name in files. Others keep their names.
     pub arguments: &'static str,
     /// Settings that it has without saying so and Keras' operation has not, as JSON.
-    pub settings: &'static str,
+    settings: &'static str,
 }
 
 /// A function of TensorFlow with these arguments.
@@ -50,11 +51,16 @@ pub(super) const fn function(names: &'static str, arguments: &'static str) -> Fu
     Function {
         names,
         arguments,
-        settings: "",
+        settings: "{}",
     }
 }
 
 impl Function {
+    /// The settings that it has without saying so.
+    pub fn own_settings(&self) -> Map<String, Value> {
+        serde_json::from_str(self.settings).expect("the table has them as JSON")
+    }
+
     /// With settings that Keras' operation has not unless told so.
     pub(super) const fn with(self, settings: &'static str) -> Self {
         Function { settings, ..self }

@@ -10,6 +10,7 @@ use super::arguments::Arguments;
 use super::declaration::{CORE, Declared, MATH, Takes, X, X1_X2, function, of_floats, one};
 use super::typed::{Typed, common, promoted};
 use crate::ElementType;
+use crate::settings::require;
 
 type Results<'g> = Result<Vec<Typed<'g>>, Detail>;
 type Unary = for<'g> fn(Var<'g>) -> Var<'g>;
@@ -94,6 +95,39 @@ pub(super) const TABLE: &[Declared] = &[
         let distance = (x1.var - x2.var).abs();
         one(x1.with(x1.var.maximum(x2.var) + (-distance).exp().log1p()))
     }),
+    Declared::new("Logaddexp2", X1_X2, |a| {
+        let (x1, x2) = two_floats(a)?;
+        let distance = (x1.var - x2.var).abs() * LN_2 as f32;
+        let more = (-distance).exp().log1p() / LN_2 as f32;
+        one(x1.with(x1.var.maximum(x2.var) + more))
+    }),
+    Declared::new("Fmax", X1_X2, |a| {
+        of_numbers(a, |a, b| a.maximum(b), Integers::Maximum)
+    }),
+    Declared::new("Fmin", X1_X2, |a| {
+        of_numbers(a, |a, b| a.minimum(b), Integers::Minimum)
+    }),
+    Declared::new("Fmod", X1_X2, |a| {
+        let both = [a.tensor("x1")?, a.tensor("x2")?];
+        let of = match common(&both) {
+            ElementType::Bool => ElementType::Int32,
+            of => of,
+        };
+        // What is left over has the sign of what was divided.
+        let floats: Binary = |a, b| a.sign() * a.abs().floor_modulo(b.abs());
+        one(combined(both, of, floats, None))
+    }),
+    Declared::new("Ldexp", X1_X2, |a| {
+        let (x1, x2) = (a.tensor("x1")?, a.tensor("x2")?);
+        let fits = x2.of.is_integer();
+        require(fits, "x2", "exponents that are integers", x2.of)?;
+        let of = common(&[x1, x2]).as_float();
+        let power = x1.var.graph().number(2.0).power(x2.to(of).var);
+        let x1 = x1.to(of);
+        // Nothing and infinity stay what they are.
+        let same = x1.var.equal(0.0).maximum(x1.var.abs().equal(f32::INFINITY));
+        one(x1.with(same.select(x1.var, x1.var * power)))
+    }),
     Declared::new("Heaviside", X1_X2, |a| {
         let (x1, x2) = two_floats(a)?;
         let at_zero = x1.var.equal(0.0).select(x2.var, x1.var.greater(0.0));
@@ -126,6 +160,22 @@ pub(super) const TABLE: &[Declared] = &[
     .like(&[function("negative Neg", "x")]),
     Declared::new("Absolute", X, absolute).like(&[function("abs Abs", "x")]),
     Declared::new("Abs", X, absolute),
+    floats!("Fabs", |x| x.abs()),
+    floats!("Sinc", |x| {
+        let turned = x.equal(0.0).select(1.0, x * PI as f32);
+        x.equal(0.0).select(1.0, turned.sin() / turned)
+    }),
+    Declared::new("Signbit", X, |a| {
+        let x = a.tensor("x")?.floats();
+        // −0 is less than nothing only by what it divides.
+        one(Typed::truths(x.less(0.0).maximum(x.reciprocal().less(0.0))))
+    }),
+    Declared::new("BitwiseInvert", X, inverted),
+    Declared::new("BitwiseNot", X, inverted),
+    Declared::new("Isreal", X, |a| {
+        let x = a.tensor("x")?.to_float();
+        one(Typed::truths(x.var.graph().full(x.shape(), 1.0)))
+    }),
     Declared::new("Square", X, |a| {
         let x = a.tensor("x")?;
         let x = match x.of {
@@ -207,6 +257,19 @@ pub(super) const TABLE: &[Declared] = &[
     Declared::new("Erfc", X, |a| of_floats(a, |x| 1.0 - x.erf()))
         .within(MATH)
         .like(&[function("erfc", "x")]),
+    Declared::new("Erfinv", X, |a| of_floats(a, |x| x.erfinv()))
+        .within(MATH)
+        .like(&[function("erfinv", "x")]),
+    Declared::new("CDist", Takes::Values(&["x", "y"]), |a| {
+        let both = promoted(&[a.tensor("x")?, a.tensor("y")?]);
+        let [x, y] = [both[0].to_float(), both[1].to_float()];
+        let least = x.rank().min(y.rank());
+        require(least >= 3, "x", "a batch of rows", x.shape().to_string())?;
+        let difference = x.var.expand_dims(x.rank() - 1) - y.var.expand_dims(y.rank() - 2);
+        let last = difference.shape().rank() - 1;
+        one(x.with(difference.square().sum(&[last]).sqrt()))
+    })
+    .within(MATH),
     Declared::new("Rsqrt", X, |a| of_floats(a, |x| x.rsqrt()))
         .within(MATH)
         .like(&[function("rsqrt Rsqrt", "x")]),
@@ -328,6 +391,26 @@ fn power<'g>(a: &Arguments<'g, '_>) -> Results<'g> {
         }
         _ => one(combined(both, of, |a, b| a.power(b), None)),
     }
+}
+
+/// As `floats` where both are numbers, and the one that is a number where only one is.
+fn of_numbers<'g>(a: &Arguments<'g, '_>, floats: Binary, integers: Integers) -> Results<'g> {
+    let both = [a.tensor("x1")?, a.tensor("x2")?];
+    let of = common(&both);
+    let result = combined(both, of, floats, Some(integers));
+    if !of.is_float() {
+        return one(result);
+    }
+    let [x1, x2] = both.map(|x| x.to(of).var);
+    let y = x1.equal(x1).select(result.var, x2);
+    one(result.with(x2.equal(x2).select(y, x1)))
+}
+
+fn inverted<'g>(a: &Arguments<'g, '_>) -> Results<'g> {
+    let x = a.tensor("x")?;
+    require(x.of.is_integer(), "x", "integers", x.of)?;
+    let ones = super::typed::integer(x.graph(), -1);
+    one(x.with(x.var.integers(Integers::Xor, ones)).wrapped())
 }
 
 fn bits<'g>(a: &Arguments<'g, '_>, function: Integers) -> Results<'g> {

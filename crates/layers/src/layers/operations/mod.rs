@@ -6,13 +6,17 @@
 pub(crate) mod arguments;
 mod comparison;
 mod creation;
+mod crossentropy;
 mod declaration;
 mod elementwise;
+mod fourier;
 mod images;
 mod indexing;
 mod linear_algebra;
+mod linear_systems;
 mod neural;
 mod ordering;
+mod patches;
 mod reduction;
 mod shape;
 mod typed;
@@ -32,7 +36,7 @@ use declaration::{NN, X};
 use typed::Typed;
 
 /// The tables, one for each subject.
-const TABLES: [&[Declared]; 10] = [
+const TABLES: [&[Declared]; 14] = [
     elementwise::TABLE,
     comparison::TABLE,
     reduction::TABLE,
@@ -40,9 +44,13 @@ const TABLES: [&[Declared]; 10] = [
     indexing::TABLE,
     ordering::TABLE,
     linear_algebra::TABLE,
+    linear_systems::TABLE,
     neural::TABLE,
     images::TABLE,
     creation::TABLE,
+    crossentropy::TABLE,
+    fourier::TABLE,
+    patches::TABLE,
 ];
 
 /// Activations that are operations of `keras.ops.nn`, with the functions of TensorFlow that are the

@@ -9,6 +9,7 @@ use super::arguments::Arguments;
 use super::declaration::{Declared, NN, Takes, X, function, one};
 use super::linear_algebra::product;
 use super::typed::{Typed, promoted};
+use crate::layers::adaptive_pooling::pooled_to;
 use crate::settings::require;
 
 type Results<'g> = Result<Vec<Typed<'g>>, Detail>;
@@ -34,6 +35,14 @@ pub(super) const TABLE: &[Declared] = &[
         "nn.max_pool nn.max_pool1d nn.max_pool2d nn.max_pool3d",
         POOL,
     )]),
+    Declared::new("AdaptiveAveragePool", Takes::Values(&["inputs"]), |a| {
+        adaptive_pool(a, |x, window| x.average_pool(window))
+    })
+    .within(NN),
+    Declared::new("AdaptiveMaxPool", Takes::Values(&["inputs"]), |a| {
+        adaptive_pool(a, |x, window| x.max_pool(window))
+    })
+    .within(NN),
     Declared::new("Conv", Takes::Values(&["inputs", "kernel"]), |a| {
         convolve(a, |x, kernel, window, groups| {
             x.convolution(kernel, window, groups)
@@ -238,7 +247,7 @@ fn along_axes<'g>(weight: Var<'g>, axes: &[usize], x: Typed<'_>) -> Result<Var<'
 
 /// A number for each of `axes` spatial axes; TensorFlow gives those of the batch and the channels
 /// too.
-fn per_axis(
+pub(super) fn per_axis(
     a: &Arguments<'_, '_>,
     name: &'static str,
     axes: usize,
@@ -272,7 +281,7 @@ fn per_axis(
 }
 
 /// The window over images with these settings, and its place on an input.
-fn window(
+pub(super) fn window(
     a: &Arguments<'_, '_>,
     size: &[usize],
     strides: Option<Vec<usize>>,
@@ -326,6 +335,19 @@ fn pool<'g>(a: &Arguments<'g, '_>, apply: impl Fn(Var<'g>, Window) -> Var<'g>) -
     one(in_format(x, first, |x| {
         Ok(apply(x, window(a, &size, Some(strides), None, x)?))
     })?)
+}
+
+fn adaptive_pool<'g>(
+    a: &Arguments<'g, '_>,
+    apply: impl Fn(Var<'g>, Window) -> Var<'g>,
+) -> Results<'g> {
+    let x = a.tensor("inputs")?.to_float();
+    let (axes, first) = (spatial_axes(x)?, !channels_last(a)?);
+    let Some(size) = per_axis(a, "output_size", axes, first)? else {
+        let expected = "a number of windows for each axis";
+        return Err(a.settings.wrong("output_size", expected, &Value::Null));
+    };
+    one(in_format(x, first, |x| Ok(pooled_to(x, &size, &apply)))?)
 }
 
 fn convolve<'g>(

@@ -48,6 +48,20 @@ pub(super) const TABLE: &[Declared] = &[
     })
     .within(MATH)
     .like(&[function("top_k nn.top_k", "input=x k sorted")]),
+    Declared::new("InTopK", Takes::Values(&["targets", "predictions"]), |a| {
+        let predictions = a.tensor("predictions")?.to_float();
+        let targets = a.tensor("targets")?.to(ElementType::Int32);
+        let (k, last) = (a.settings.required::<usize>("k")?, predictions.axis(-1)?);
+        let fits = last == 1 && targets.rank() == 1;
+        let expected = "a number of a class for each row of predictions";
+        require(fits, "targets", expected, targets.shape().to_string())?;
+        let own = predictions.var.take_along(targets.var.expand_dims(1));
+        let before = predictions.var.greater(own).sum(&[last]).less(k as f32);
+        let finite = own.abs().less(f32::INFINITY).squeeze(last);
+        one(Typed::truths(before.minimum(finite)))
+    })
+    .within(MATH)
+    .like(&[function("in_top_k nn.in_top_k", "targets predictions k")]),
     Declared::new("Median", X, |a| {
         let x = a.tensor("x")?.to_float();
         quantiles(a, x, 0.5)

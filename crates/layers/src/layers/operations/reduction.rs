@@ -7,6 +7,7 @@ use super::arguments::Arguments;
 use super::declaration::{Declared, LINALG, MATH, NN, Takes, X, function, one};
 use super::typed::{Typed, promoted};
 use crate::ElementType;
+use crate::settings::require;
 
 type Results<'g> = Result<Vec<Typed<'g>>, Detail>;
 type Reduction = for<'g> fn(Var<'g>, &[usize]) -> Var<'g>;
@@ -78,6 +79,13 @@ pub(super) const TABLE: &[Declared] = &[
             sum / is_number.sum_keeping(axes)
         })
     }),
+    Declared::new("Nanprod", X, |a| {
+        summed(a, |x, axes| product(x.equal(x).select(x, 1.0), axes))
+    }),
+    Declared::new("Nanvar", X, |a| of_floats(a, variance_of_numbers)),
+    Declared::new("Nanstd", X, |a| {
+        of_floats(a, |x, axes| variance_of_numbers(x, axes).sqrt())
+    }),
     Declared::new("Nanmax", X, |a| {
         of_floats(a, |x, axes| {
             x.equal(x).select(x, f32::NEG_INFINITY).max_keeping(axes)
@@ -113,6 +121,18 @@ pub(super) const TABLE: &[Declared] = &[
         .like(&[function("cumsum", "x axis -exclusive -reverse")]),
     Declared::new("Cumprod", X, |a| cumulative(a, |a, b| a * b, 1.0))
         .like(&[function("cumprod", "x axis -exclusive -reverse")]),
+    Declared::new("Nancumsum", X, |a| cumulative(a, |a, b| a + b, 0.0)),
+    Declared::new("Nancumprod", X, |a| cumulative(a, |a, b| a * b, 1.0)),
+    Declared::new("Trapezoid", Takes::Values(&["y"]), |a| {
+        let y = a.tensor("y")?.to_float();
+        let axis = y.axis(a.integer("axis", -1)?)?;
+        a.settings.unsupported(&["x"])?;
+        let dx = a.settings.or::<f32>("dx", 1.0)?;
+        let size = y.size(axis);
+        require(size > 0, "y", "at least 1 value", size)?;
+        let heights = (y.var.slice(axis, 1..size) + y.var.slice(axis, 0..size - 1)) * 0.5;
+        one(y.with((heights * dx).sum(&[axis])))
+    }),
     Declared::new("AddN", Takes::List("xs"), |a| {
         let all = promoted(&a.list("xs")?);
         let sum = all.iter().map(|x| x.floats()).reduce(|a, b| a + b);
@@ -163,6 +183,14 @@ fn wide(of: ElementType) -> ElementType {
         Uint8 | Uint16 => Uint32,
         of => of,
     }
+}
+
+/// The mean square distance of what are numbers from their mean.
+fn variance_of_numbers<'g>(x: Var<'g>, axes: &[usize]) -> Var<'g> {
+    let is_number = x.equal(x);
+    let count = is_number.sum_keeping(axes);
+    let mean = is_number.select(x, 0.0).sum_keeping(axes) / count;
+    is_number.select(x - mean, 0.0).square().sum_keeping(axes) / count
 }
 
 fn summed<'g>(a: &Arguments<'g, '_>, reduce: Reduction) -> Results<'g> {
@@ -358,6 +386,10 @@ fn cumulative<'g>(
     let size = x.size(axis);
     let backwards = || super::indices((0..size).rev());
     let mut y = x.to(of).floats();
+    if a.settings.owner().starts_with("Nan") {
+        // What is no number counts for nothing, and infinity is the largest number.
+        y = y.equal(y).select(y, neutral).clip(f32::MIN, f32::MAX);
+    }
     if reverse {
         y = y.pick(axis, backwards());
     }

@@ -12,7 +12,7 @@ mod logarithm;
 
 pub use activation::{elu, gelu, gelu_tanh, leaky_relu, relu, relu6, silu};
 pub(crate) use error_function::central_normal_quantile;
-pub use error_function::erf;
+pub use error_function::{erf, erfinv};
 pub use exponential::{exp, expm1, sigmoid, softplus, tanh};
 pub use logarithm::{ln, log1p};
 
