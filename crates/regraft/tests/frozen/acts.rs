@@ -192,9 +192,9 @@ impl Sequence<'_> {
 
     /// The states are those that were given.
     fn assert_states(&self) {
-        for (path, state) in &self.mask.layers {
+        for path in self.mask.layers.keys() {
             let layer = self.model.get_layer(path.as_str()).unwrap();
-            assert_eq!(layer.freezing(), *state, "{path}");
+            assert_eq!(layer.freezing(), self.mask.shared_state(path), "{path}");
         }
         let trained = self.model.trainable_weights().into_iter();
         let trained: Vec<&str> = trained.map(|weight| weight.path()).collect();
@@ -234,6 +234,7 @@ impl Sequence<'_> {
             at: None,
         };
         let one_class = matches!(self.plan.heads.as_slice(), [Head::Classes]);
+        let one_class = one_class && !self.plan.is_over_time();
         let samples = self.samples.clone();
         let mut options = Fit::new()
             .epochs(2)
@@ -349,7 +350,10 @@ impl Sequence<'_> {
                 let values = step.shift(model, &gradients, 0.1).unwrap();
                 let sharp = step.gradients(model, whole()).unwrap();
                 step.restore(model, values).unwrap();
-                assert_eq!(Bytes::of(model), before);
+                // A kernel that is normalized in each step stays so.
+                let moved = before.moved(model);
+                let normalized = |path: &String| masks::is_normalized(model, path);
+                assert!(moved.iter().all(normalized), "{moved:?}");
                 step.apply(model, &sharp).unwrap();
             }
             2 => {
@@ -390,9 +394,9 @@ impl Sequence<'_> {
                 let layer = &layers[number % layers.len()];
                 match self.model.cut_at(layer.as_str()) {
                     Ok(model) => model,
-                    // The shared layer is called twice.
+                    // The shared layer is called twice, and what is wrapped has no place of its own.
                     Err(error) => {
-                        assert_eq!(layer, "twice", "{error}");
+                        assert!(layer == "twice" || layer.ends_with("/inner"), "{error}");
                         return;
                     }
                 }
@@ -405,8 +409,9 @@ impl Sequence<'_> {
             .filter(|(path, _)| !path.starts_with("grafted/"))
         {
             assert_eq!(Some(bytes), before.0.get(path), "{path}");
-            let layer = grafted.get_layer(masks::layer_of(path)).unwrap();
-            assert_eq!(layer.freezing(), self.mask.state_of(path), "{path}");
+            let path = masks::layer_of(path);
+            let layer = grafted.get_layer(path).unwrap();
+            assert_eq!(layer.freezing(), self.mask.shared_state(path), "{path}");
         }
         for weight in grafted.weights().iter() {
             if weight.kind() == WeightKind::Parameter && !weight.path().starts_with("grafted/") {

@@ -32,8 +32,12 @@ fn write<'g>(
     let y: Vec<Var<'g>> = samples.targets.iter().map(|y| input("y", y)).collect();
     let weights = graph.input("weights", Shape::batch_of(&[]), DataType::F32);
     let (outputs, emission) = model.emit(graph, &x, Mode::Training).unwrap();
-    let parts = losses.iter().zip(&y).zip(&outputs);
-    let loss = parts.map(|((loss, y), output)| loss.apply(*y, *output, Some(weights)));
+    let parts = losses
+        .iter()
+        .zip(&y)
+        .zip(outputs.iter().zip(&emission.masks));
+    let loss = parts
+        .map(|((loss, y), (output, mask))| loss.apply_masked(*y, *output, Some(weights), *mask));
     let loss = loss.reduce(|a, b| a + b).unwrap();
     let penalties = emission.penalties.iter().copied();
     let penalized = penalties.fold(loss, |sum, penalty| sum + penalty);
@@ -67,6 +71,7 @@ pub fn assert_zero(model: &Model, mask: &Mask, losses: &[LossFunction], samples:
     let graph = Graph::new();
     let (_, loss, emission) = write(&graph, model, losses, samples);
     let mut frozen: Vec<(String, Var<'_>)> = Vec::new();
+    let mut still = Vec::new();
     for weight in model.weights().iter() {
         let Some(var) = emission.weight(weight.id()) else {
             let kind = weight.kind();
@@ -78,7 +83,10 @@ pub fn assert_zero(model: &Model, mask: &Mask, losses: &[LossFunction], samples:
             );
             continue;
         };
-        if mask.is_frozen(weight) {
+        if masks::is_normalized(model, weight.path()) {
+            // The value of this step stands for it.
+            still.extend(Some(weight.path()).filter(|_| mask.is_frozen(weight)));
+        } else if mask.is_frozen(weight) {
             // Whatever stands for it is a constant of these very bytes.
             let nodes = graph.nodes();
             let constant = nodes.node(var.id()).constant().and_then(|it| it.f32());
@@ -99,8 +107,9 @@ pub fn assert_zero(model: &Model, mask: &Mask, losses: &[LossFunction], samples:
         .filter_map(|(id, _)| model.weights().get(*id))
         .map(|weight| weight.path())
         .collect();
-    for (path, _) in &frozen {
-        assert!(!listed.contains(&path.as_str()), "{path} is to be trained");
+    still.extend(frozen.iter().map(|(path, _)| path.as_str()));
+    for path in still {
+        assert!(!listed.contains(&path), "{path} is to be trained");
     }
     let before = graph.nodes().len();
     let vars: Vec<Var<'_>> = frozen.iter().map(|(_, var)| *var).collect();

@@ -167,6 +167,39 @@ fn what_is_frozen_is_run_once_per_sample() {
     });
 }
 
+/// (f). What stands where a mask says padding changes nothing, in whatever state the layers are: not what is
+/// learnt, nor the losses.
+#[test]
+fn padding_changes_nothing() {
+    let strategy = (models::padded(), masks::choices(), any::<bool>());
+    check(150, strategy, |(plan, choices, cached)| {
+        let fit = |padding: f32| {
+            let plan = Plan {
+                padding,
+                ..plan.clone()
+            };
+            let mut model = plan.build(None);
+            let mut mask = Mask::of(&model);
+            mask.apply(&mut model, &choices);
+            mask.set(&mut model, "head0", Freezing::Trainable);
+            let cache = match cached {
+                true => FeatureCache::Auto,
+                false => FeatureCache::Off,
+            };
+            let history = train(&plan, &mut model, cache, 7, 2);
+            let mut bytes = Bytes::of(&model);
+            for (path, bits) in &mut bytes.0 {
+                if plan.embeds_padding(path) {
+                    // What padding is embedded as.
+                    bits.drain(..4);
+                }
+            }
+            (bytes, curve(&history))
+        };
+        assert_eq!(fit(0.0), fit(3.0));
+    });
+}
+
 /// Trains on 23 samples.
 fn train(
     plan: &Plan,

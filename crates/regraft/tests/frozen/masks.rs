@@ -160,6 +160,18 @@ impl Mask {
         self.layers[layer_of(weight)]
     }
 
+    /// What is said of a layer: its state, and of one that contains others the state that all have, or
+    /// trainable if they differ.
+    pub fn shared_state(&self, layer: &str) -> Freezing {
+        let inner = format!("{layer}/");
+        let mut within = self.layers.iter();
+        let own = self.layers[layer];
+        match within.all(|(path, state)| !path.starts_with(&inner) || *state == own) {
+            true => own,
+            false => Freezing::Trainable,
+        }
+    }
+
     /// Whether training must leave a weight alone.
     pub fn is_frozen(&self, weight: &regraft_layers::Weight) -> bool {
         let (state, alone) = (self.state_of(weight.path()), self.alone.get(weight.path()));
@@ -189,6 +201,13 @@ impl Mask {
 /// The path of the layer that has the weight.
 pub fn layer_of(weight: &str) -> &str {
     weight.rsplit_once('/').map_or("", |(layer, _)| layer)
+}
+
+/// Whether the weight at `path` is a kernel that a spectral normalization gives another value in each step of
+/// training.
+pub fn is_normalized(model: &Model, path: &str) -> bool {
+    let wrapper = model.get_layer(layer_of(layer_of(path)));
+    path.ends_with("/kernel") && wrapper.is_ok_and(|it| it.class_name() == "SpectralNormalization")
 }
 
 /// A copy of the bytes of all weights.

@@ -1,5 +1,5 @@
 //! Random models, described as data so that a failure is shrunk: Sequential and functional, with nested
-//! and shared layers, several inputs and outputs; and random data for them.
+//! and shared layers, wrappers, masks, several inputs and outputs; and random data for them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,8 +9,8 @@ use regraft::layers::{
     ActivationLayer, Add, BatchNormalization, Call, Concatenate, Conv1D, Conv2D, Dense,
     DepthwiseConv2D, Dropout, Embedding, Flatten, Functional, GaussianNoise,
     GlobalAveragePooling1D, GlobalAveragePooling2D, GroupNormalization, Input, Layer, LayerExt,
-    LayerNormalization, LayerOutput, LayerSpec, Registry, SpatialDropout1D, SpatialDropout2D,
-    Weights,
+    LayerNormalization, LayerOutput, LayerSpec, Masking, Registry, SpatialDropout1D,
+    SpatialDropout2D, SpectralNormalization, TimeDistributed, Weights,
 };
 use regraft::losses::{
     BinaryCrossentropy, CategoricalCrossentropy, Huber, LossFunction, MeanSquaredError,
@@ -37,6 +37,7 @@ pub enum Kind {
     Numbers,
     Images,
     Tokens,
+    Steps,
 }
 
 /// How the layers of a branch are in the model.
@@ -54,6 +55,10 @@ pub struct Branch {
     pub kind: Kind,
     pub parts: Vec<Part>,
     pub nesting: Nesting,
+    /// Whether steps of a sequence may be padding, which a mask says.
+    pub masked: bool,
+    /// Whether it ends in the mean of what is there, or in all of it.
+    pub pooled: bool,
 }
 
 /// What an output learns.
@@ -74,6 +79,10 @@ pub struct Plan {
     pub shared: bool,
     pub body: Vec<Part>,
     pub heads: Vec<Head>,
+    /// An output for each step, where all branches are of sequences.
+    pub over_time: bool,
+    /// What stands in padding: the mask value of steps, and something more in what tokens of 0 are embedded as.
+    pub padding: f32,
     /// Smooth functions only, so that differences approach derivatives.
     pub smooth: bool,
     pub seed: u64,
@@ -88,7 +97,12 @@ fn part() -> impl Strategy<Value = Part> {
 }
 
 fn branch() -> impl Strategy<Value = Branch> {
-    let kind = prop_oneof![Just(Kind::Numbers), Just(Kind::Images), Just(Kind::Tokens)];
+    let kind = prop_oneof![
+        Just(Kind::Numbers),
+        Just(Kind::Images),
+        Just(Kind::Tokens),
+        Just(Kind::Steps),
+    ];
     let nesting = prop_oneof![
         2 => Just(Nesting::Flat),
         1 => Just(Nesting::Sequential),
@@ -96,10 +110,15 @@ fn branch() -> impl Strategy<Value = Branch> {
         1 => Just(Nesting::Twice),
     ];
     let parts = prop::collection::vec(part(), 1..4);
-    (kind, parts, nesting).prop_map(|(kind, parts, nesting)| Branch {
-        kind,
-        parts,
-        nesting,
+    let (masked, pooled) = (any::<bool>(), any::<bool>());
+    (kind, parts, nesting, masked, pooled).prop_map(|(kind, parts, nesting, masked, pooled)| {
+        Branch {
+            kind,
+            parts,
+            nesting,
+            masked,
+            pooled,
+        }
     })
 }
 
@@ -120,24 +139,48 @@ pub fn plan(smooth: bool) -> impl Strategy<Value = Plan> {
         1 => prop::collection::vec(head, 2),
     ];
     let body = prop::collection::vec(part(), 0..3);
-    (branches, any::<bool>(), body, heads, 0_u64..1 << 32).prop_map(
-        move |(branches, shared, body, heads, seed)| Plan {
+    let (shared, over_time) = (any::<bool>(), any::<bool>());
+    (branches, shared, body, heads, over_time, 0_u64..1 << 32).prop_map(
+        move |(branches, shared, body, heads, over_time, seed)| Plan {
             branches,
             shared,
             body,
             heads,
+            over_time,
+            padding: 0.0,
             smooth,
             seed,
         },
     )
 }
 
+/// Models of padded sequences, whose layers all look at masks or pass them on.
+pub fn padded() -> impl Strategy<Value = Plan> {
+    plan(false).prop_map(|mut plan| {
+        for branch in &mut plan.branches {
+            if !branch.is_sequence() {
+                branch.kind = Kind::Steps;
+            }
+            (branch.masked, branch.pooled) = (true, true);
+            branch.parts.iter_mut().for_each(Part::keep_steps_apart);
+        }
+        plan.body.iter_mut().for_each(Part::keep_steps_apart);
+        // Joined, a step counts where either does, as in Keras: the padding of the other is seen there.
+        plan.over_time &= plan.branches.len() == 1;
+        plan
+    })
+}
+
+/// The length of a sequence.
+const STEPS: usize = 4;
+
 impl Kind {
     fn sample(self) -> &'static [usize] {
         match self {
             Kind::Numbers => &[5],
             Kind::Images => &[5, 5, 2],
-            Kind::Tokens => &[4],
+            Kind::Tokens => &[STEPS],
+            Kind::Steps => &[STEPS, 3],
         }
     }
 
@@ -161,6 +204,11 @@ impl Part {
         }
     }
 
+    /// Makes it another one where it is a convolution over steps.
+    fn keep_steps_apart(&mut self) {
+        self.kind %= 6;
+    }
+
     /// The layer for values of `rank` axes besides the batch.
     fn layer(&self, rank: usize, smooth: bool) -> LayerSpec {
         let (size, activation) = (self.size, self.activation(smooth));
@@ -175,9 +223,21 @@ impl Part {
             (1, 4) => Dropout::new(0.3).into(),
             (2, 4) => SpatialDropout1D::new(0.3).into(),
             (_, 4) => SpatialDropout2D::new(0.3).into(),
+            (2, 5) if size == 2 => {
+                let inner = BatchNormalization::new().momentum(0.7).named("inner");
+                TimeDistributed::new(inner).into()
+            }
+            (2, 5) if size == 3 => {
+                TimeDistributed::new(Dense::new(size).activation(activation).named("inner")).into()
+            }
             (_, 5) => ActivationLayer::new(activation).into(),
             (1, 6) if size == 2 => GaussianNoise::new(0.1).into(),
             (1, 6) => Tracker.into(),
+            // It gives the kernel another value in each step, so slopes are those at another place.
+            (1, _) if size == 4 && !smooth => {
+                let inner = Dense::new(size).activation(activation).named("inner");
+                SpectralNormalization::new(inner).into()
+            }
             (1, _) => Dense::new(size).kernel_constraint("unit_norm").into(),
             (2, _) => Conv1D::new(size, 3)
                 .padding("same")
@@ -198,32 +258,46 @@ impl Part {
 }
 
 impl Branch {
+    pub fn is_sequence(&self) -> bool {
+        matches!(self.kind, Kind::Tokens | Kind::Steps)
+    }
+
     /// The layers, with names that begin with `name`.
-    fn layers(&self, name: &str, smooth: bool) -> Vec<LayerSpec> {
+    fn layers(&self, name: &str, plan: &Plan) -> Vec<LayerSpec> {
         let mut layers = Vec::new();
         let rank = match self.kind {
             Kind::Tokens => {
-                layers.push(Embedding::new(7, 4).named(format!("{name}_embedding")));
+                let embedding = Embedding::new(7, 4).mask_zero(self.masked);
+                layers.push(embedding.named(format!("{name}_embedding")));
+                2
+            }
+            Kind::Steps if self.masked => {
+                let masking = Masking::new().mask_value(plan.padding);
+                layers.push(masking.named(format!("{name}_masking")));
                 2
             }
             kind => kind.sample().len(),
         };
         for (index, part) in self.parts.iter().enumerate() {
-            layers.push(part.layer(rank, smooth).named(format!("{name}_{index}")));
+            layers.push(
+                part.layer(rank, plan.smooth)
+                    .named(format!("{name}_{index}")),
+            );
         }
         let last = format!("{name}_flat");
-        layers.push(match (rank, self.parts.len() % 2) {
+        layers.push(match (rank, self.pooled) {
+            _ if plan.is_over_time() => ActivationLayer::new("linear").named(last),
             (1, _) => ActivationLayer::new("linear").named(last),
-            (2, 0) => GlobalAveragePooling1D::new().named(last),
-            (3, 0) => GlobalAveragePooling2D::new().named(last),
+            (2, true) => GlobalAveragePooling1D::new().named(last),
+            (3, true) => GlobalAveragePooling2D::new().named(last),
             _ => Flatten::new().named(last),
         });
         layers
     }
 
     /// Applies the layers to `x`, as a nested model if they are one.
-    fn apply(&self, f: &mut Functional, name: &str, smooth: bool, x: LayerOutput) -> LayerOutput {
-        let layers = self.layers(name, smooth);
+    fn apply(&self, f: &mut Functional, name: &str, plan: &Plan, x: LayerOutput) -> LayerOutput {
+        let layers = self.layers(name, plan);
         let nested: LayerSpec = match self.nesting {
             Nesting::Flat => {
                 return layers
@@ -276,20 +350,28 @@ impl Head {
         }
     }
 
-    fn targets(self, samples: usize, key: Key) -> Values {
-        let mut drawn = vec![0.0_f32; samples * 3];
+    /// Targets for rows of this shape: samples, or their steps.
+    fn targets(self, rows: &[usize], key: Key) -> Values {
+        let mut drawn = vec![0.0_f32; rows.iter().product::<usize>() * 3];
         uniform(key, 0, &mut drawn);
-        let class = |row: usize| (drawn[row * 3] * 3.0) as usize % 3;
+        let row = |at: &IxDyn| {
+            let along = rows.iter().enumerate();
+            along.fold(0, |row, (axis, size)| row * size + at[axis])
+        };
+        let class = |at: &IxDyn| (drawn[row(at) * 3] * 3.0) as usize % 3;
+        let wide = |columns: usize| [rows, &[columns]].concat();
+        let column = |at: &IxDyn| at[rows.len()];
         match self {
-            Head::Classes => Values::Integers(ArrayD::from_shape_fn(IxDyn(&[samples]), |at| {
-                class(at[0]) as i32
-            })),
-            Head::Numbers | Head::Robust => {
-                floats(&[samples, 2], |at| 2.0 * drawn[at[0] * 3 + at[1]] - 1.0)
+            Head::Classes => {
+                let class = |at: IxDyn| class(&at) as i32;
+                Values::Integers(ArrayD::from_shape_fn(IxDyn(rows), class))
             }
-            Head::Binary => floats(&[samples, 1], |at| drawn[at[0] * 3].round()),
-            Head::OneHot => floats(&[samples, 3], |at| {
-                f32::from(u8::from(class(at[0]) == at[1]))
+            Head::Numbers | Head::Robust => {
+                floats(&wide(2), |at| 2.0 * drawn[row(&at) * 3 + column(&at)] - 1.0)
+            }
+            Head::Binary => floats(&wide(1), |at| drawn[row(&at) * 3].round()),
+            Head::OneHot => floats(&wide(3), |at| {
+                f32::from(u8::from(class(&at) == column(&at)))
             }),
         }
     }
@@ -315,6 +397,23 @@ pub struct Samples {
 }
 
 impl Plan {
+    /// Whether there is an output for each step of a sequence.
+    pub fn is_over_time(&self) -> bool {
+        self.over_time && self.branches.iter().all(Branch::is_sequence)
+    }
+
+    /// The axes of what the branches give, besides the batch.
+    fn rank(&self) -> usize {
+        1 + usize::from(self.is_over_time())
+    }
+
+    /// Whether the weight at `path` embeds tokens of which 0 is padding.
+    pub fn embeds_padding(&self, path: &str) -> bool {
+        let branches = self.branches.iter().enumerate();
+        let mut masked = branches.filter(|(_, branch)| branch.masked);
+        masked.any(|(index, _)| path.ends_with(&format!("branch{index}_embedding/embeddings")))
+    }
+
     /// The model with first weights, all trainable. `counter` is put behind the first branch.
     pub fn model(&self, counter: Option<Counter>) -> Model {
         let mut f = Functional::with_seed(self.seed);
@@ -324,7 +423,7 @@ impl Plan {
             let input = branch.kind.input().named(format!("input{index}"));
             let x = f.apply(input, &[]).unwrap();
             inputs.push(x);
-            let mut y = branch.apply(&mut f, &format!("branch{index}"), self.smooth, x);
+            let mut y = branch.apply(&mut f, &format!("branch{index}"), self, x);
             if let (0, Some(counter)) = (index, &counter) {
                 y = f.apply(counter.clone().named("counter"), &[y]).unwrap();
             }
@@ -342,7 +441,9 @@ impl Plan {
             x = f.apply(Add.named("residual"), &[x, y]).unwrap();
         }
         for (index, part) in self.body.iter().enumerate() {
-            let layer = part.layer(1, self.smooth).named(format!("body_{index}"));
+            let layer = part
+                .layer(self.rank(), self.smooth)
+                .named(format!("body_{index}"));
             x = f.apply(layer, &[x]).unwrap();
         }
         let head = |(index, head): (usize, &Head)| {
@@ -351,7 +452,7 @@ impl Plan {
         };
         let outputs: Vec<LayerOutput> = self.heads.iter().enumerate().map(head).collect();
         let mut model: Model = f.model(&inputs, &outputs).unwrap();
-        draw(&mut model, self.seed);
+        self.draw(&mut model);
         model
     }
 
@@ -362,7 +463,7 @@ impl Plan {
             return self.model(counter);
         }
         let branch = &self.branches[0];
-        let layers = branch.layers("branch0", self.smooth);
+        let layers = branch.layers("branch0", self);
         let mut stack: Vec<LayerSpec> = vec![branch.kind.input().into()];
         match branch.nesting {
             Nesting::Flat => stack.extend(layers),
@@ -374,11 +475,14 @@ impl Plan {
             }
         }
         for (index, part) in self.body.iter().enumerate() {
-            stack.push(part.layer(1, self.smooth).named(format!("body_{index}")));
+            stack.push(
+                part.layer(self.rank(), self.smooth)
+                    .named(format!("body_{index}")),
+            );
         }
         stack.push(self.heads[0].layer().named("head0"));
         let mut model = Sequential::with_seed(stack, self.seed).unwrap();
-        draw(&mut model, self.seed);
+        self.draw(&mut model);
         model
     }
 
@@ -394,17 +498,30 @@ impl Plan {
             match branch.kind {
                 Kind::Tokens => {
                     uniform(key(index), 0, &mut drawn);
-                    let ids = drawn.iter().map(|x| (x * 7.0) as i32 % 7).collect();
+                    let mut ids: Vec<i32> = drawn.iter().map(|x| (x * 7.0) as i32 % 7).collect();
+                    // A sequence of nothing has no mean.
+                    ids.iter_mut()
+                        .step_by(STEPS)
+                        .for_each(|id| *id = (*id).max(1));
                     Values::Integers(ArrayD::from_shape_vec(shape, ids).unwrap())
                 }
                 _ => {
                     normal(key(index), 0, &mut drawn);
+                    if let (Kind::Steps, true) = (branch.kind, branch.masked) {
+                        let steps = drawn.chunks_mut(3).enumerate();
+                        let padding = steps.filter(|(at, step)| at % STEPS > 0 && step[0] < -0.3);
+                        padding.for_each(|(_, step)| step.fill(self.padding));
+                    }
                     Values::Floats(ArrayD::from_shape_vec(shape, drawn).unwrap())
                 }
             }
         });
         let heads = self.heads.iter().enumerate();
-        let targets = heads.map(|(index, head)| head.targets(samples, key(10 + index)));
+        let rows = match self.is_over_time() {
+            true => vec![samples, STEPS],
+            false => vec![samples],
+        };
+        let targets = heads.map(|(index, head)| head.targets(&rows, key(10 + index)));
         let mut weights = vec![0.0; samples];
         uniform(key(20), 0, &mut weights);
         weights.iter_mut().for_each(|weight| *weight += 0.5);
@@ -414,27 +531,31 @@ impl Plan {
             weights,
         }
     }
-}
 
-/// Gives every weight other values than those that initializers give, so that no two are alike and
-/// none is zero throughout.
-fn draw(model: &mut Model, seed: u64) {
-    let weights = model.weights().iter();
-    let drawn: Vec<(String, Vec<usize>)> = weights
-        .map(|weight| (weight.path().to_string(), weight.value().shape().to_vec()))
-        .collect();
-    for (stream, (path, shape)) in drawn.into_iter().enumerate() {
-        let mut values = vec![0.0; shape.iter().product()];
-        let key = Key::new(seed, 100 + stream as u64);
-        if path.ends_with("variance") || path.ends_with("gamma") {
-            uniform(key, 0, &mut values);
-            values.iter_mut().for_each(|value| *value += 0.5);
-        } else {
-            normal(key, 0, &mut values);
-            values.iter_mut().for_each(|value| *value *= 0.5);
+    /// Gives every weight other values than those that initializers give, so that no two are alike and
+    /// none is zero throughout.
+    fn draw(&self, model: &mut Model) {
+        let weights = model.weights().iter();
+        let drawn: Vec<(String, Vec<usize>)> = weights
+            .map(|weight| (weight.path().to_string(), weight.value().shape().to_vec()))
+            .collect();
+        for (stream, (path, shape)) in drawn.into_iter().enumerate() {
+            let mut values = vec![0.0; shape.iter().product()];
+            let key = Key::new(self.seed, 100 + stream as u64);
+            if path.ends_with("variance") || path.ends_with("gamma") {
+                uniform(key, 0, &mut values);
+                values.iter_mut().for_each(|value| *value += 0.5);
+            } else {
+                normal(key, 0, &mut values);
+                values.iter_mut().for_each(|value| *value *= 0.5);
+            }
+            if self.embeds_padding(&path) {
+                let row = values.iter_mut().take(shape[1]);
+                row.for_each(|value| *value += self.padding);
+            }
+            let value = regraft::Tensor::new(shape, values).unwrap();
+            model.set_weight(&path, value).unwrap();
         }
-        let value = regraft::Tensor::new(shape, values).unwrap();
-        model.set_weight(&path, value).unwrap();
     }
 }
 
@@ -483,6 +604,10 @@ impl Configured for Counter {}
 impl Layer for Counter {
     fn call<'g>(&self, call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {
         call.graph().apply(Count(self.0.clone()), inputs)
+    }
+
+    fn mask<'g>(&self, call: &Call<'g, '_>, _inputs: &[Var<'g>]) -> Option<Var<'g>> {
+        call.mask(0)
     }
 }
 
