@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::monitor::{Mode, Monitor};
+use super::monitor::{Monitor, monitored};
 use super::snapshot::Snapshot;
 use super::{Callback, CallbackState, Context};
 use crate::{History, Result};
@@ -14,7 +14,7 @@ use crate::{History, Result};
 /// is. Frozen weights are neither copied nor restored. Every `fit` begins anew; a
 /// [resumed](super::BackupAndRestore) one goes on where it was, with the weights of the best epoch.
 ///
-/// Defaults: monitor `val_loss`, `min_delta` 0, `patience` 0, [`Mode::Auto`], no baseline, weights
+/// Defaults: monitor `val_loss`, `min_delta` 0, `patience` 0, [`Mode::Auto`](super::Mode::Auto), no baseline, weights
 /// not restored, from the first epoch. Source:
 /// [Keras](https://keras.io/api/callbacks/early_stopping/).
 ///
@@ -60,37 +60,18 @@ impl Default for EarlyStopping {
     }
 }
 
+monitored!(EarlyStopping, min_delta);
+
 impl EarlyStopping {
     /// With Keras' defaults.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The quantity of the history to watch, such as `val_accuracy`.
-    #[must_use]
-    pub fn monitor(mut self, name: impl Into<String>) -> Self {
-        self.monitor.name = name.into();
-        self
-    }
-
-    /// A change that is not larger than this is no improvement. Its sign does not matter.
-    #[must_use]
-    pub fn min_delta(mut self, min_delta: f64) -> Self {
-        self.monitor.min_delta = min_delta;
-        self
-    }
-
     /// The number of epochs without improvement after which training stops.
     #[must_use]
     pub fn patience(mut self, epochs: usize) -> Self {
         self.patience = epochs;
-        self
-    }
-
-    /// Which way the quantity gets better.
-    #[must_use]
-    pub fn mode(mut self, mode: Mode) -> Self {
-        self.monitor.mode = mode;
         self
     }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use regraft_tensor::Detail;
 use serde_json::{Value, json};
 
-use super::monitor::{Mode, Monitor};
+use super::monitor::{Monitor, monitored};
 use super::path_template::{Number, fill};
 use super::{Callback, CallbackState, Context};
 use crate::files::save::{ModelFile, WeightsFile};
@@ -60,6 +60,8 @@ pub struct ModelCheckpoint {
     batches: usize,
 }
 
+monitored!(ModelCheckpoint);
+
 impl ModelCheckpoint {
     /// Saves to `path`: for whole models `.keras` or `.h5`, for weights alone `.weights.h5`, `.h5`
     /// or `.safetensors`.
@@ -76,13 +78,6 @@ impl ModelCheckpoint {
         }
     }
 
-    /// The quantity that tells which epoch is best.
-    #[must_use]
-    pub fn monitor(mut self, name: impl Into<String>) -> Self {
-        self.monitor.name = name.into();
-        self
-    }
-
     /// Whether only epochs that are better than all before are saved.
     #[must_use]
     pub fn save_best_only(mut self, only: bool) -> Self {
@@ -94,13 +89,6 @@ impl ModelCheckpoint {
     #[must_use]
     pub fn save_weights_only(mut self, only: bool) -> Self {
         self.save_weights_only = only;
-        self
-    }
-
-    /// Which way the quantity gets better.
-    #[must_use]
-    pub fn mode(mut self, mode: Mode) -> Self {
-        self.monitor.mode = mode;
         self
     }
 

@@ -89,6 +89,37 @@ impl Monitor {
     }
 }
 
+/// The setters of a callback that has a `monitor`; `min_delta` where it is among them.
+macro_rules! monitored {
+    ($callback:ident $(, $min_delta:ident)?) => {
+        impl $callback {
+            /// The quantity of the history to watch, such as `val_accuracy`.
+            #[must_use]
+            pub fn monitor(mut self, name: impl Into<String>) -> Self {
+                self.monitor.name = name.into();
+                self
+            }
+
+            /// Which way the quantity gets better.
+            #[must_use]
+            pub fn mode(mut self, mode: $crate::callbacks::Mode) -> Self {
+                self.monitor.mode = mode;
+                self
+            }
+
+            $(
+                /// A change that is not larger than this is no improvement. Its sign does not matter.
+                #[must_use]
+                pub fn $min_delta(mut self, $min_delta: f64) -> Self {
+                    self.monitor.$min_delta = $min_delta;
+                    self
+                }
+            )?
+        }
+    };
+}
+pub(super) use monitored;
+
 #[cfg(test)]
 mod tests {
     use super::*;

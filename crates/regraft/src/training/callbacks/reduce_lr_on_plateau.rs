@@ -3,7 +3,7 @@
 use regraft_tensor::Detail;
 use serde_json::json;
 
-use super::monitor::{Mode, Monitor};
+use super::monitor::{Monitor, monitored};
 use super::{Callback, CallbackState, Context};
 use crate::{Error, History, Result};
 
@@ -11,7 +11,7 @@ use crate::{Error, History, Result};
 /// `patience` epochs, down to `min_lr`; after that it waits `cooldown` epochs before it counts again.
 /// Every `fit` begins anew, as in Keras.
 ///
-/// Defaults: monitor `val_loss`, `factor` 0.1, `patience` 10, [`Mode::Auto`], `min_delta` 1e-4,
+/// Defaults: monitor `val_loss`, `factor` 0.1, `patience` 10, [`Mode::Auto`](super::Mode::Auto), `min_delta` 1e-4,
 /// `cooldown` 0, `min_lr` 0. Source: [Keras](https://keras.io/api/callbacks/reduce_lr_on_plateau/).
 ///
 /// ```
@@ -52,17 +52,12 @@ impl Default for ReduceLROnPlateau {
     }
 }
 
+monitored!(ReduceLROnPlateau, min_delta);
+
 impl ReduceLROnPlateau {
     /// With Keras' defaults.
     pub fn new() -> Self {
         Self::default()
-    }
-
-    /// The quantity of the history to watch.
-    #[must_use]
-    pub fn monitor(mut self, name: impl Into<String>) -> Self {
-        self.monitor.name = name.into();
-        self
     }
 
     /// What the rate is multiplied by: above 0, below 1.
@@ -76,20 +71,6 @@ impl ReduceLROnPlateau {
     #[must_use]
     pub fn patience(mut self, epochs: usize) -> Self {
         self.patience = epochs;
-        self
-    }
-
-    /// Which way the quantity gets better.
-    #[must_use]
-    pub fn mode(mut self, mode: Mode) -> Self {
-        self.monitor.mode = mode;
-        self
-    }
-
-    /// A change that is not larger than this is no improvement.
-    #[must_use]
-    pub fn min_delta(mut self, min_delta: f64) -> Self {
-        self.monitor.min_delta = min_delta;
         self
     }
 
