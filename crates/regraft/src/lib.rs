@@ -69,6 +69,7 @@ pub mod data {
 
     pub use crate::training::arrays::Arrays;
     pub use crate::training::input::{Data, Element, IntoData, IntoInputs};
+    pub use crate::training::read_batch::read_batch;
     pub use crate::training::samples::batches;
 }
 

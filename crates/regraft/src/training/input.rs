@@ -121,7 +121,7 @@ pub trait IntoData<'a> {
 }
 
 impl<'a> Data<'a> {
-    fn new<T: Element>(values: Cow<'a, [T]>, shape: Vec<usize>) -> Result<Self> {
+    pub(crate) fn new<T: Element>(values: Cow<'a, [T]>, shape: Vec<usize>) -> Result<Self> {
         match T::convert(values) {
             Ok(Converted(values)) => Ok(Data {
                 values,

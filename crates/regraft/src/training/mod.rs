@@ -28,6 +28,7 @@ mod prepare;
 pub mod progress;
 mod protocol;
 pub(crate) mod rates;
+pub(crate) mod read_batch;
 pub(crate) mod samples;
 pub(crate) mod scores;
 mod session;

@@ -5,7 +5,9 @@ use std::sync::Mutex;
 
 use proptest::prelude::*;
 use regraft::callbacks::{Context, LambdaCallback};
-use regraft::data::{Arrays, Dataset, Part, RowSpec, Rows, Slice, stratified_split};
+use regraft::data::{
+    Arrays, Data, Dataset, Part, RowSpec, Rows, Slice, batches, read_batch, stratified_split,
+};
 use regraft::extend::Detail;
 use regraft::layers::{
     BatchNormalization, Dense, Dropout, Embedding, Flatten, Functional, GlobalAveragePooling2D,
@@ -765,5 +767,64 @@ fn data_are_checked_anew_when_a_callback_changes_the_model() {
                 }
             }
         }
+    }
+}
+
+/// A loop over what `read_batch` gives is `fit_dataset`, of samples that are drawn anew in each epoch and have
+/// weights.
+#[test]
+fn a_loop_of_ones_own_reads_what_fit_reads() {
+    let data = Copied {
+        noisy: true,
+        ..Copied::new(23)
+    };
+    let mut fitted = model(2);
+    let options = silent().epochs(3).batch_size(8).seed(9);
+    fitted.fit_dataset(&data, options).unwrap();
+    let mut own = model(2);
+    let step = own.train_step("adam", |step| {
+        let (y, output) = (step.feed_classes("y", &[]), step.output(0));
+        Ok(step.loss(SparseCategoricalCrossentropy::from_logits(), y, output))
+    });
+    let mut step = step.unwrap().seed(9);
+    for epoch in 0..3 {
+        for samples in batches(23, 8, 9, epoch) {
+            let batch = read_batch(&data, &samples, 9, epoch).unwrap();
+            step.run(&mut own, batch).unwrap();
+        }
+    }
+    let values = |model: &Model| -> Vec<Vec<f32>> {
+        let weights = model.weights().iter();
+        weights.map(|it| it.value().as_slice().to_vec()).collect()
+    };
+    assert_eq!(values(&own), values(&fitted));
+    // Weights come last, and what is not there or not written is said.
+    let weighted = Copied {
+        weights: Some(vec![0.5; 23]),
+        ..Copied::new(23)
+    };
+    let batch = read_batch(&weighted, &[2, 0], 0, 0).unwrap();
+    let shapes: Vec<&[usize]> = batch.iter().map(Data::shape).collect();
+    assert_eq!(shapes, [&[2, 5][..], &[2], &[2]]);
+    let error = read_batch(&weighted, &[23], 0, 0).unwrap_err();
+    assert!(error.to_string().contains("below 23"), "{error}");
+    let error = read_batch(&Unwritten, &[0], 0, 0).unwrap_err();
+    assert!(error.to_string().contains("sample 0"), "{error}");
+}
+
+/// A data set that writes nothing.
+struct Unwritten;
+
+impl Dataset for Unwritten {
+    fn len(&self) -> usize {
+        1
+    }
+
+    fn inputs(&self) -> Vec<RowSpec> {
+        vec![RowSpec::integers([3])]
+    }
+
+    fn fill(&self, _: &[usize], _: Key, _: &mut Rows) -> Result<(), Detail> {
+        Ok(())
     }
 }

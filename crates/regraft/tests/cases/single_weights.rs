@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use regraft::callbacks::{BackupAndRestore, EarlyStopping};
 use regraft::layers::{BatchNormalization, Dense, Input, LayerExt, layers};
 use regraft::losses::MeanSquaredError;
-use regraft::ndarray::{Array2, ArrayD};
+use regraft::ndarray::{Array2, ArrayD, Axis};
 use regraft::optimizers::{Adam, AdamW, Optimizer, SGD};
+use regraft::train_step::StepBuilder;
 use regraft::{Fit, Load, Model, Selector, Sequential, Tensor, Verbosity};
 use serde_json::Value;
 
@@ -41,16 +42,22 @@ fn rates_are_pytorchs_parameter_groups() {
             .unwrap()
     };
     let biases = || Selector::weights("bias");
-    let runs: [(&str, Optimizer, Fit<'_>); 4] = [
+    type Step = fn(&mut StepBuilder<'_>);
+    let runs: [(&str, Optimizer, Fit<'_>, Step); 4] = [
         (
             "AdamW, one rate, decay of kernels",
             adamw(),
             options(5).weight_decay(biases(), 0.0),
+            |step| step.weight_decay(Selector::weights("bias"), 0.0),
         ),
         (
             "AdamW, rates by layer, decay of kernels",
             Adam::new(rate).epsilon(1e-12).build().unwrap(),
             options(5).layer_decay(0.8).weight_decay("*/kernel", 0.3),
+            |step| {
+                step.layer_decay(0.8);
+                step.weight_decay("*/kernel", 0.3);
+            },
         ),
         (
             "AdamW, rates by layer and twice for biases",
@@ -58,16 +65,21 @@ fn rates_are_pytorchs_parameter_groups() {
             options(5)
                 .learning_rate_scale(biases(), 2.0)
                 .layer_decay(0.8),
+            |step| {
+                step.learning_rate_scale(Selector::weights("bias"), 2.0);
+                step.layer_decay(0.8);
+            },
         ),
         (
             "SGD, a tenth for the first layer",
             SGD::new(rate).momentum(0.9).build().unwrap(),
             options(5).learning_rate_scale("a", 0.1),
+            |step| step.learning_rate_scale("a", 0.1),
         ),
     ];
     let cases = golden["cases"].as_array().unwrap();
     assert_eq!(cases.len(), runs.len());
-    for ((name, optimizer, fit), case) in runs.into_iter().zip(cases) {
+    for ((name, optimizer, fit, rates), case) in runs.into_iter().zip(cases) {
         assert_eq!(case["name"], name);
         let mut model = Sequential::new(layers![
             Input::new([3]),
@@ -81,12 +93,49 @@ fn rates_are_pytorchs_parameter_groups() {
             let tensor = Tensor::new(value.shape(), value.iter().copied().collect()).unwrap();
             model.set_weight(path, tensor).unwrap();
         }
+        // By a loop of one's own, and by `fit`.
+        let mut own = model.clone();
+        let mut step = own
+            .train_step(optimizer.clone(), |step| {
+                rates(step);
+                let (y, output) = (step.feed("y", &[2]), step.output(0));
+                Ok(step.loss(MeanSquaredError, y, output))
+            })
+            .unwrap();
+        let batches = || {
+            x.axis_chunks_iter(Axis(0), 8)
+                .zip(y.axis_chunks_iter(Axis(0), 8))
+        };
+        for (x, y) in (0..5).flat_map(|_| batches()) {
+            step.run(&mut own, (&x.to_owned(), &y.to_owned())).unwrap();
+        }
         model.compile(optimizer, MeanSquaredError, ()).unwrap();
         model.fit(&x, &y, fit).unwrap();
         for (path, expected) in case["weights"].as_object().unwrap() {
-            let ours = model.weight(path).unwrap().value();
-            assert_close(ours.as_slice(), &array(expected), 1e-5);
+            for model in [&model, &own] {
+                let ours = model.weight(path).unwrap().value();
+                assert_close(ours.as_slice(), &array(expected), 1e-5);
+            }
         }
+    }
+    // What is wrong is said as `fit` says it.
+    let model = network();
+    let made = |rates: Step| {
+        model.train_step(SGD::new(0.1), |step| {
+            rates(step);
+            Ok(step.output(0).sum_all())
+        })
+    };
+    for (rates, words) in [
+        (|step| step.learning_rate_scale("a", -1.0)) as Step,
+        |step| step.weight_decay("q", 0.1),
+        |step| step.layer_decay(f32::NAN),
+    ]
+    .into_iter()
+    .zip(["0 keeps still", "the nearest", "1 for none"])
+    {
+        let error = made(rates).unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
     }
 }
 

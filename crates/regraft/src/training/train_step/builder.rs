@@ -11,6 +11,7 @@ use regraft_tensor::Detail;
 use super::Written;
 use super::step_data::{Fed, FedArray, require_finite};
 use crate::training::protocol::{Asked, Questions, Role};
+use crate::training::rates::Rates;
 use crate::training::steps::Steps;
 use crate::{Error, Model, Result};
 
@@ -31,6 +32,7 @@ pub struct StepBuilder<'g> {
     live: Vec<(u64, String)>,
     only: Option<HashSet<VariableId>>,
     penalties: bool,
+    rates: Rates,
     error: Option<Error>,
 }
 
@@ -48,6 +50,7 @@ impl<'g> StepBuilder<'g> {
             live: Vec::new(),
             only: None,
             penalties: true,
+            rates: Rates::default(),
             error: None,
         }
     }
@@ -217,6 +220,23 @@ impl<'g> StepBuilder<'g> {
         Ok(())
     }
 
+    /// Multiplies the learning rate of the picked weights, as [`Fit::learning_rate_scale`](crate::Fit) does.
+    pub fn learning_rate_scale(&mut self, selector: impl IntoSelector, factor: f32) {
+        self.rates.scales.push((selector.into_selector(), factor));
+    }
+
+    /// Gives the picked weights this weight decay in the place of the optimizer's, as
+    /// [`Fit::weight_decay`](crate::Fit) does.
+    pub fn weight_decay(&mut self, selector: impl IntoSelector, decay: f32) {
+        self.rates.decays.push((selector.into_selector(), decay));
+    }
+
+    /// Lets layers learn the slower the farther they are from the head, as [`Fit::layer_decay`](crate::Fit)
+    /// does.
+    pub fn layer_decay(&mut self, decay: f32) {
+        self.rates.layer_decay = Some(decay);
+    }
+
     /// Leaves regularizers and other penalties of the model out of the loss.
     pub fn without_penalties(&mut self) {
         self.penalties = false;
@@ -316,6 +336,7 @@ impl<'g> StepBuilder<'g> {
             return Err(error);
         }
         self.graph.check()?;
+        self.rates.check()?;
         let Some(emission) = self.emission else {
             let expected = "a loss that depends on the model";
             let detail = Detail::new(self.model.name(), expected, "one without it");
@@ -353,6 +374,7 @@ impl<'g> StepBuilder<'g> {
             fed: self.fed,
             reports: reports.collect(),
             live: self.live,
+            rates: self.rates,
         })
     }
 }

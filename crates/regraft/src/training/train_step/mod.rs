@@ -47,6 +47,7 @@ pub struct TrainStep {
     reports: Vec<String>,
     /// Revision and name of the models that are read at each run.
     live: Vec<(u64, String)>,
+    rates: Rates,
     revision: u64,
     /// What tells it from other steps.
     number: u64,
@@ -99,13 +100,14 @@ impl Model {
         let steps = written.steps;
         require_training(network, &steps)?;
         Ok(TrainStep {
-            update: Update::new(network, &mut optimizer, &steps, &Rates::default())?,
+            update: Update::new(network, &mut optimizer, &steps, &written.rates)?,
             steps,
             optimizer,
             inputs,
             fed: written.fed,
             reports: written.reports,
             live: written.live,
+            rates: written.rates,
             revision: network.revision(),
             number: next_number(),
             seed: 0,
@@ -315,8 +317,8 @@ impl TrainStep {
 
     /// Lets an optimizer that was put into the place of the one before go on.
     fn renew(&mut self, network: &Network) -> Result<()> {
-        let (optimizer, rates) = (&mut self.optimizer, Rates::default());
-        self.update.renew(network, optimizer, &self.steps, &rates)
+        let (optimizer, rates) = (&mut self.optimizer, &self.rates);
+        self.update.renew(network, optimizer, &self.steps, rates)
     }
 
     /// Runs the programs on a batch.
@@ -411,4 +413,5 @@ struct Written {
     fed: Fed,
     reports: Vec<String>,
     live: Vec<(u64, String)>,
+    rates: Rates,
 }
