@@ -1,10 +1,10 @@
 """Heads on the same features: Regraft's beside scikit-learn's logistic regression, cross-validated.
 
-    python benches/peers/heads.py PROGRAM NAME=FEATURES.npy,LABELS.npy [...] [--seeds 5] [--quick]
+    python benches/peers/heads.py PROGRAM NAME=FEATURES.npy,LABELS.npy [...] [--seeds 5] [--of-class 5 20 100] [--quick]
 
 PROGRAM is `target/release/examples/heads_peer` (`cargo build --release -p regraft-heads --example heads_peer`). Needs
-numpy and scikit-learn. Of each data set 100 samples of each class or 60 of 100 are learnt from, whatever is less, the
-rest is for testing, five times anew; then 10 of 100 labels of all samples are made wrong, and how well the ranking of
+numpy and scikit-learn. Of each data set 5, 20 or 100 samples of each class, but 60 of 100 of them at most, are learnt from
+and the rest is for testing, five times anew; then 10 of 100 labels of all samples are made wrong, and how well the ranking of
 suspects finds them is measured. Printed are markdown tables.
 """
 
@@ -67,13 +67,14 @@ def main():
     parser.add_argument("program")
     parser.add_argument("data", nargs="+")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--of-class", type=int, nargs="+", default=[5, 20, 100], help="samples to learn from")
     parser.add_argument("--quick", action="store_true", help="without scikit-learn")
     options = parser.parse_args()
     accuracy, faults = [], []
     for data in options.data:
         name, files = data.split("=")
         x, y = (np.load(file) for file in files.split(","))
-        for per_class in (5, 20, 100):
+        for per_class in options.of_class:
             rows = {}
             for seed in range(options.seeds):
                 train = split(y, per_class, np.random.default_rng(seed))
