@@ -51,6 +51,7 @@ fn main() -> Result<()> {
             "temperature": left_out.temperature(),
             "suspects": suspects,
             "unknown": unknown.map(|unknown| unknown.auroc),
+            "predictions": probabilities.argmax(-1)?.as_slice(),
             "scores": scores(probabilities.as_slice(), &test_labels),
         });
         println!("{line}");
