@@ -29,8 +29,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     for finding in findings(&scan.inspections, images.labels(), images.classes()) {
         println!("{finding}");
         for set in finding.sets.iter().take(3) {
-            let names: Vec<String> = set.iter().map(|&picture| images.name(picture)).collect();
-            println!("    {}", names.join(" = "));
+            let names: Vec<String> = set
+                .iter()
+                .take(5)
+                .map(|&picture| images.name(picture))
+                .collect();
+            let more = if set.len() > 5 { " = …" } else { "" };
+            println!("    {}{more}", names.join(" = "));
         }
         if finding.sets.is_empty() {
             for &picture in finding.pictures.iter().take(3) {

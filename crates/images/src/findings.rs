@@ -81,7 +81,8 @@ impl Inspection {
 /// the class is told from the others: values are put into bins (16 at most, with equally many pictures), and a picture
 /// is said to be of the class if, the picture itself left out, the bin has a larger share of the class than of the
 /// others. The finding is made if the mean of the shares that are right, of the class and of the others, is .85 or
-/// more (chance is .5) and more than 4 standard errors above .5.
+/// more (chance is .5) and more than 4 standard errors above .5. Of pictures of a class that are one
+/// [group](crate::groups) the first counts.
 ///
 /// # Panics
 /// If there are labels, but not one for each picture, or one without a name.

@@ -1,10 +1,10 @@
 //! Properties that have nothing to do with what a picture shows and still tell its class: then a model may learn the
 //! camera instead.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::findings::listed;
-use crate::{Finding, FindingKind, Inspection};
+use crate::{Finding, FindingKind, Inspection, groups};
 
 /// As many bins at most.
 const BINS: usize = 16;
@@ -27,6 +27,14 @@ pub(crate) fn gives_away(
     labels: &[i32],
     classes: &[String],
 ) -> Vec<Finding> {
+    // Ten copies of a picture are no ten witnesses: of what nearly looks the same, the first of each class counts.
+    let mut seen = HashSet::new();
+    let witnesses: Vec<usize> = groups(inspections, None)
+        .into_iter()
+        .zip(labels)
+        .enumerate()
+        .filter_map(|(picture, of)| seen.insert(of).then_some(picture))
+        .collect();
     let numbers = |name, value: &dyn Fn(&Inspection) -> f64| {
         Property::of_numbers(name, inspections.iter().map(value).collect())
     };
@@ -57,7 +65,7 @@ pub(crate) fn gives_away(
     let mut found = Vec::new();
     for property in properties {
         let told: Vec<Told> = (0..classes.len())
-            .filter_map(|class| property.tells(labels, class as i32))
+            .filter_map(|class| property.tells(labels, &witnesses, class as i32))
             .collect();
         if told.is_empty() {
             continue;
@@ -149,12 +157,13 @@ impl Property {
     }
 
     /// What the property says about a class, if it tells it.
-    fn tells(&self, labels: &[i32], class: i32) -> Option<Told> {
+    fn tells(&self, labels: &[i32], witnesses: &[usize], class: i32) -> Option<Told> {
         let mut counts = vec![[0_usize; 2]; self.names.len()];
         let mut all = [0_usize; 2];
-        for (&bin, &label) in self.bins.iter().zip(labels) {
-            counts[bin][usize::from(label == class)] += 1;
-            all[usize::from(label == class)] += 1;
+        for &picture in witnesses {
+            let own = usize::from(labels[picture] == class);
+            counts[self.bins[picture]][own] += 1;
+            all[own] += 1;
         }
         let [others, own] = all;
         if own < 2 || others < 2 {

@@ -2,5 +2,6 @@
 
 mod damaged;
 mod files;
+mod found;
 mod golden;
 mod scanned;
