@@ -91,8 +91,8 @@ impl Levels {
             channels[2][usize::from(blue)] += 1;
             grey &= red == green && green == blue;
             let [red, green, blue] = [red, green, blue].map(u32::from);
-            squares[(241 * red * red + 691 * green * green + 68 * blue * blue >> STEP) as usize] +=
-                1;
+            let square = 241 * red * red + 691 * green * green + 68 * blue * blue;
+            squares[(square >> STEP) as usize] += 1;
         }
         let total = pixels.len() as f64;
         let entropy = channels

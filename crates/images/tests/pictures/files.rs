@@ -141,7 +141,7 @@ fn links_pipes_and_what_must_not_be_read() {
         .status()
         .unwrap();
     fs::create_dir(path.join("b/locked")).unwrap();
-    fs::set_permissions(path.join("b/locked"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(path.join("b/locked"), fs::Permissions::from_mode(0o000)).unwrap();
     let images = Images::folder(path).unwrap();
     let of_b: Vec<String> = names(&images)
         .into_iter()
