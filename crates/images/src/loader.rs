@@ -153,6 +153,10 @@ mod tests {
             };
             let all = ordered(200, workers, work, |item, result| {
                 assert_eq!(result, item * 3);
+                if item == 0 {
+                    // Time to run ahead.
+                    std::thread::sleep(std::time::Duration::from_millis(60));
+                }
                 assert!(
                     begun.load(Ordering::SeqCst) <= item + 1 + 4 * workers,
                     "bounded"
