@@ -2,11 +2,13 @@
 //! the whole program, so that what lies between the ops stays in its cache. Op by op, all threads in each, the
 //! values of a whole batch would go out to memory and come back at every op.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 use regraft_tensor::kernels::on_one_thread;
 
+use crate::idle::Idle;
 use crate::node::Source;
 use crate::passes::keeps_samples_apart;
 use crate::{DataType, Feed, NodeId, Nodes, Program, Result, Run, Variables, Workspace};
@@ -38,7 +40,7 @@ pub struct BatchWorkspace {
     whole: Workspace,
     /// How many samples a thread takes at a time; `None` if samples cannot be told apart.
     together: Option<usize>,
-    workers: Vec<Worker>,
+    idle: Arc<Idle<Worker>>,
     /// The rows of each output, if the last run was depth first.
     gathered: Option<Vec<Vec<f32>>>,
 }
@@ -69,7 +71,18 @@ impl BatchWorkspace {
         BatchWorkspace {
             whole: program.workspace(),
             together: samples_together(program),
-            workers: Vec::new(),
+            idle: Arc::new(Idle::new()),
+            gathered: None,
+        }
+    }
+
+    /// More memory for the same program, so that another thread can run it at the same time. What threads take
+    /// samples through is shared, so that there is no more of it than threads at work.
+    pub fn another(&self) -> Self {
+        BatchWorkspace {
+            whole: self.program().workspace(),
+            together: self.together,
+            idle: Arc::clone(&self.idle),
             gathered: None,
         }
     }
@@ -137,35 +150,43 @@ impl BatchWorkspace {
         run: Run,
     ) -> Result<()> {
         self.whole.check(batch, feeds, variables)?;
-        let program = self.whole.program().clone();
-        let threads = rayon::current_num_threads();
-        self.workers
-            .resize_with(threads.max(self.workers.len()), || Worker::new(&program));
+        let program = self.whole.program();
+        let idle = &*self.idle;
         let next = AtomicUsize::new(0);
-        let workers = self.workers.par_iter_mut().with_max_len(1);
-        workers.for_each(|worker| {
+        let work = |_| {
+            let mut part = next.fetch_add(1, Ordering::Relaxed);
+            if part >= parts {
+                return None;
+            }
+            let mut worker = idle.take().unwrap_or_else(|| Worker::new(program));
+            worker.begin();
             on_one_thread(|| {
-                worker.begin();
-                loop {
-                    let part = next.fetch_add(1, Ordering::Relaxed);
-                    if part >= parts || worker.failed {
-                        break;
-                    }
+                while part < parts && !worker.failed {
                     worker.run(part, bounds(batch, parts, part), feeds, variables, run);
+                    part = next.fetch_add(1, Ordering::Relaxed);
                 }
             });
-        });
-        if self.workers.iter().any(|worker| worker.failed) {
+            Some(worker)
+        };
+        let threads = (0..rayon::current_num_threads()).into_par_iter();
+        let workers: Vec<Worker> = threads.with_max_len(1).filter_map(work).collect();
+        let failed = workers.iter().any(|worker| worker.failed);
+        if !failed {
+            self.gather(batch, parts, &workers);
+        }
+        workers
+            .into_iter()
+            .for_each(|worker| self.idle.put_back(worker));
+        if failed {
             // What is wrong is said of the whole batch.
             self.gathered = None;
             return self.whole.run(batch, feeds, variables, run);
         }
-        self.gather(batch, parts);
         Ok(())
     }
 
     /// Puts the workers' rows in order.
-    fn gather(&mut self, batch: usize, parts: usize) {
+    fn gather(&mut self, batch: usize, parts: usize, workers: &[Worker]) {
         let outputs = self.program().output_count();
         let mut gathered = self
             .gathered
@@ -174,7 +195,7 @@ impl BatchWorkspace {
         for (output, all) in gathered.iter_mut().enumerate() {
             let row = row_length(self.whole.program().nodes(), output);
             all.resize(batch * row, 0.0);
-            for worker in &self.workers {
+            for worker in workers {
                 let mut rows = worker.rows[output].as_slice();
                 for &part in &worker.done {
                     let (from, to) = bounds(batch, parts, part);

@@ -1,9 +1,9 @@
 //! A model made ready to predict: owned, shared by threads, its weights folded and packed once.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use regraft_autograd::{BatchWorkspace, Feed, Graph, Program, Run, Shape};
+use regraft_autograd::{BatchWorkspace, Feed, Graph, Idle, Program, Run, Shape};
 use regraft_data::Dataset;
 use regraft_layers::{Layer, Mode, Model as Network};
 use regraft_tensor::{Detail, Tensor};
@@ -44,13 +44,14 @@ pub struct Predictor {
 pub(crate) struct Compiled {
     /// The model's.
     name: String,
-    program: Program,
+    workspace: BatchWorkspace,
     inputs: Inputs,
     shapes: Vec<Shape>,
     output_names: Vec<String>,
     /// What spells the numbers of the first output, if something does.
     spelling: Option<Arc<dyn Layer>>,
-    pool: Pool,
+    /// Workspaces that nobody uses just now.
+    idle: Idle<BatchWorkspace>,
 }
 
 impl Compiled {
@@ -60,12 +61,12 @@ impl Compiled {
         let (outputs, _) = model.emit(&graph, &inputs.in_graph(&graph), Mode::Constant)?;
         Ok(Compiled {
             name: model.name().to_string(),
-            program: Program::compile(&graph, &outputs)?,
+            workspace: BatchWorkspace::new(&Program::compile(&graph, &outputs)?),
             inputs,
             shapes: model.output_shapes(),
             output_names: model.output_names(),
             spelling: model.spelling_layer(0).cloned(),
-            pool: Pool::new(),
+            idle: Idle::new(),
         })
     }
 }
@@ -169,16 +170,16 @@ impl Predictor {
         mut run: impl FnMut((usize, usize), &mut BatchWorkspace) -> Result<()>,
     ) -> Result<Vec<Tensor>> {
         let Compiled {
-            program,
+            workspace,
             shapes,
-            pool,
+            idle,
             ..
         } = &*self.compiled;
         let predictions = shapes
             .iter()
             .map(|shape| Vec::with_capacity(shape.len(samples)));
         let mut predictions: Vec<Vec<f32>> = predictions.collect();
-        let mut workspace = pool.take().unwrap_or_else(|| BatchWorkspace::new(program));
+        let mut workspace = idle.take().unwrap_or_else(|| workspace.another());
         let chunk = batch_size(&workspace, samples).min(most);
         for from in (0..samples).step_by(chunk) {
             run((from, (from + chunk).min(samples)), &mut workspace)?;
@@ -186,7 +187,7 @@ impl Predictor {
                 rows.extend_from_slice(workspace.output(output));
             }
         }
-        pool.put_back(workspace);
+        idle.put_back(workspace);
         let outputs = shapes.iter().zip(predictions);
         outputs
             .map(|(shape, rows)| tensor(shape, samples, rows))
@@ -196,28 +197,3 @@ impl Predictor {
 
 /// All weights are constants.
 const NO_VARIABLES: [Tensor; 0] = [];
-
-/// Workspaces that nobody uses just now. Whoever finds a place locked goes on to the next one, and makes a
-/// new workspace, or drops one, where there is none: nobody ever waits.
-#[derive(Debug)]
-struct Pool(Box<[Mutex<Option<BatchWorkspace>>]>);
-
-impl Pool {
-    /// One place for each thread that can run at the same time.
-    fn new() -> Self {
-        let threads = std::thread::available_parallelism().map_or(8, usize::from);
-        Pool((0..threads).map(|_| Mutex::new(None)).collect())
-    }
-
-    fn take(&self) -> Option<BatchWorkspace> {
-        let mut places = self.0.iter().filter_map(|place| place.try_lock().ok());
-        places.find_map(|mut place| place.take())
-    }
-
-    fn put_back(&self, workspace: BatchWorkspace) {
-        let mut places = self.0.iter().filter_map(|place| place.try_lock().ok());
-        if let Some(mut place) = places.find(|place| place.is_none()) {
-            *place = Some(workspace);
-        }
-    }
-}

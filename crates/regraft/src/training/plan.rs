@@ -95,7 +95,9 @@ impl Model {
             whole + if last > 0 { nodes.flops(last) } else { 0 }
         };
         let rest = batches(steps.rest().nodes());
-        let prefix = steps.prefix().map_or(0, |prefix| batches(prefix.program().nodes()));
+        let prefix = steps
+            .prefix()
+            .map_or(0, |prefix| batches(prefix.program().nodes()));
         let mut all = model.clone();
         all.set_freezing(.., Freezing::Trainable)?;
         let all = Steps::new(&all, purpose, true)?;
@@ -167,7 +169,9 @@ impl Model {
             operations_per_epoch: rest + if features_kept { 0 } else { prefix },
             operations_without_cache: rest + prefix,
             operations_if_all_trained: batches(all.rest().nodes())
-                + all.prefix().map_or(0, |prefix| batches(prefix.program().nodes())),
+                + all
+                    .prefix()
+                    .map_or(0, |prefix| batches(prefix.program().nodes())),
             buffer_bytes: steps.rest().buffer_bytes(batch_size) + prefix_buffers,
         })
     }
