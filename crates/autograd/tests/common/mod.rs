@@ -118,7 +118,7 @@ macro_rules! cases {
 
 /// A matrix whose diagonal is larger than all beside it, so that it is far from having no inverse.
 fn dominant<'g>(x: Var<'g>, n: usize) -> Var<'g> {
-    let one = (0..n * n).map(|at| f32::from(u8::from(at % (n + 1) == 0)));
+    let one = (0..n * n).map(|at| f32::from(u8::from(at.is_multiple_of(n + 1))));
     let one = Tensor::new([n, n], one.collect()).unwrap();
     x * 0.3 + x.graph().constant(one) * 2.0
 }

@@ -51,7 +51,7 @@ pub(super) fn frames(x: Var<'_>, size: usize, stride: usize) -> Result<Var<'_>, 
 fn patches<'g>(x: Var<'g>, window: Window, size: &[usize]) -> Var<'g> {
     let channels = x.shape().dims()[size.len() + 1].size(0);
     let numbers = size.iter().product::<usize>() * channels;
-    let one = |at: usize| f32::from(u8::from(at % (numbers + 1) == 0));
+    let one = |at: usize| f32::from(u8::from(at.is_multiple_of(numbers + 1)));
     let kernel = (0..numbers * numbers).map(one).collect();
     let kernel = floats(x.graph(), [size, &[channels, numbers]].concat(), kernel);
     x.convolution(kernel, window, 1)
