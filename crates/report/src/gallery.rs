@@ -90,7 +90,7 @@ impl<'a> Gallery<'a> {
                     }
                     None => div class="missing" { "no picture" }
                 }
-                figcaption { (caption) span class="name" { bdi { (name) } } }
+                figcaption { (caption) span class="name" { bdi dir="ltr" { (name) } } }
             }
         }
     }
