@@ -4,9 +4,9 @@
 
 use std::collections::HashMap;
 
-use super::crc32c::{self, Crc32c};
 use super::slices::{self, Extent};
 use super::table::Table;
+use crate::crc32c::{self, Crc32c};
 use crate::input::Input;
 use crate::protobuf::{Fields, Malformed, Value, take, varint};
 use crate::tensor_data::byte_length;

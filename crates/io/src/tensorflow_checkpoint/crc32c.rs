@@ -39,14 +39,14 @@ const fn tables() -> [[u32; 256]; 8] {
 
 /// The sum of several runs of bytes, one after the other.
 #[derive(Clone, Copy)]
-pub(super) struct Crc32c(u32);
+pub(crate) struct Crc32c(u32);
 
 impl Crc32c {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Crc32c(!0)
     }
 
-    pub(super) fn update(&mut self, bytes: &[u8]) {
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
         let mut sum = self.0;
         let mut eights = bytes.chunks_exact(8);
         for eight in &mut eights {
@@ -66,13 +66,13 @@ impl Crc32c {
 
     /// The sum as TensorFlow stores it: turned by 15 bits and moved, so that a sum over bytes that
     /// contain sums does not become trivial.
-    pub(super) fn masked(self) -> u32 {
+    pub(crate) fn masked(self) -> u32 {
         (!self.0).rotate_right(15).wrapping_add(0xA282_EAD8)
     }
 }
 
 /// The masked sum of `bytes`.
-pub(super) fn masked(bytes: &[u8]) -> u32 {
+pub(crate) fn masked(bytes: &[u8]) -> u32 {
     let mut crc = Crc32c::new();
     crc.update(bytes);
     crc.masked()

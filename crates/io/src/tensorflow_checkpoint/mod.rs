@@ -6,7 +6,6 @@
 //! TensorFlow's `tensor_bundle.proto` and `trackable_object_graph.proto`.
 
 mod bundle;
-mod crc32c;
 mod object_graph;
 mod slices;
 mod table;

@@ -5,7 +5,7 @@
 //! a run of entries (bytes shared with the key before, key's other bytes, value), the list of
 //! restarts, a byte for the compression and a masked CRC-32C.
 
-use super::crc32c;
+use crate::crc32c;
 use crate::protobuf::{take, varint};
 use crate::{Error, Result};
 

@@ -82,6 +82,17 @@ impl<'a> Context<'a> {
         Some(f64::from(seen.steps.loss_value()))
     }
 
+    /// After a batch: name and value of each metric, of the epoch so far.
+    pub fn metrics(&self) -> Vec<(String, f64)> {
+        let Some(training) = &self.model.training else {
+            return Vec::new();
+        };
+        let names = training.value_names().into_iter();
+        let names = names.skip(training.output_names.len());
+        let values = self.model.metrics().map(|metric| metric.result());
+        names.zip(values).collect()
+    }
+
     /// After a batch: what the model gave at output `output`, before the step.
     pub fn predictions(&self, output: usize) -> Option<Tensor> {
         let steps = self.seen.as_ref()?.steps;

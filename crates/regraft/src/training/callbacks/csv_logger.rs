@@ -13,8 +13,8 @@ use crate::{Error, History, Result};
 /// line of names. Each line is in the file when its epoch has ended; a value that an epoch does not
 /// have is `NA`. Numbers are the shortest that read back as the same `f64`.
 ///
-/// Columns stand in the order of the [`History`] (Keras sorts them). Source:
-/// [Keras](https://keras.io/api/callbacks/csv_logger/).
+/// Columns stand in the order of the [`History`] (Keras sorts them), and without validation there are none of it
+/// (Keras has them, full of `NA`). Source: [Keras](https://keras.io/api/callbacks/csv_logger/).
 #[derive(Debug)]
 pub struct CSVLogger {
     path: PathBuf,

@@ -32,6 +32,7 @@ mod reduce_lr_on_plateau;
 mod snapshot;
 mod state;
 mod telling;
+mod tensor_board;
 mod terminate_on_nan;
 #[cfg(test)]
 mod tests;
@@ -50,6 +51,7 @@ pub use monitor::Mode;
 pub use reduce_lr_on_plateau::ReduceLROnPlateau;
 pub use state::CallbackState;
 pub(crate) use telling::{Callbacks, Moment};
+pub use tensor_board::{TensorBoard, UpdateFrequency};
 pub use terminate_on_nan::TerminateOnNaN;
 
 use crate::{History, Result};
