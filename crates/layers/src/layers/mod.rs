@@ -88,7 +88,8 @@ catalogue! {
         RandomShear ["RandomShear"],
         RandomTranslation ["RandomTranslation"],
         RandomZoom ["RandomZoom"],
-        Solarization ["Solarization"];
+        Solarization ["Solarization"],
+        TrivialAugment ["TrivialAugment"];
     // Keras 1 and 2 also wrote the classes of TensorFlow's two versions.
     batch_normalization:
         BatchNormalization ["BatchNormalization", "BatchNormalizationV1", "BatchNormalizationV2"];

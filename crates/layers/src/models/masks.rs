@@ -205,6 +205,7 @@ mod tests {
             "RandomZoom",
             "Solarization",
             "StringLookup",
+            "TrivialAugment",
         ];
         let missing: Vec<&str> = crate::layers::TABLE
             .iter()

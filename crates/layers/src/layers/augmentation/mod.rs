@@ -46,6 +46,7 @@ mod solarization;
 #[cfg(test)]
 mod tests;
 mod transformation;
+mod trivial_augment;
 
 pub use aug_mix::AugMix;
 pub use auto_contrast::AutoContrast;
@@ -79,3 +80,4 @@ pub use random_shear::RandomShear;
 pub use random_translation::RandomTranslation;
 pub use random_zoom::RandomZoom;
 pub use solarization::Solarization;
+pub use trivial_augment::TrivialAugment;

@@ -110,6 +110,7 @@ fn all() -> Vec<LayerSpec> {
         MixUp::new(1.0),
         CutMix::new((1.0, 1.0)),
         RandAugment::new().num_ops(3),
+        TrivialAugment::new(),
         AugMix::new(),
         Pipeline::new(vec![
             std::sync::Arc::new(RandomFlip::default()),

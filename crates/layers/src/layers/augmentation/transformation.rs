@@ -83,6 +83,11 @@ impl Draws {
         }
     }
 
+    /// For what draws nothing.
+    pub fn none() -> Self {
+        Draws::new(Key::new(0, 0), 0)
+    }
+
     fn next_key(&self) -> Key {
         let number = self.next.get();
         self.next.set(number + 1);
