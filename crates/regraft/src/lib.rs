@@ -86,4 +86,7 @@ mod pages {
 
     #[doc = include_str!("../../../docs/keras-users.md")]
     struct KerasUsers;
+
+    #[doc = include_str!("../../../docs/augmentation.md")]
+    struct Augmentation;
 }

@@ -8,6 +8,7 @@ mod augmentation;
 mod clones;
 mod datasets;
 mod dictionaries;
+mod explain;
 mod fitting;
 mod freezing_states;
 mod frozen_door;
