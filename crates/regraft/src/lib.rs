@@ -89,4 +89,8 @@ mod pages {
 
     #[doc = include_str!("../../../docs/augmentation.md")]
     struct Augmentation;
+
+    #[cfg(feature = "heads")]
+    #[doc = include_str!("../../../docs/heads.md")]
+    struct Heads;
 }
