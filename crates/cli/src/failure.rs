@@ -35,7 +35,7 @@ pub struct Failure {
     code: Code,
     /// What went wrong, without its details.
     message: String,
-    detail: Option<Detail>,
+    detail: Option<Box<Detail>>,
 }
 
 pub type Result<T, E = Failure> = std::result::Result<T, E>;
@@ -61,7 +61,7 @@ impl Failure {
         Failure {
             code: Code::Failed,
             message: shortened.unwrap_or(message),
-            detail,
+            detail: detail.map(Box::new),
         }
     }
 
