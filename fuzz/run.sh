@@ -5,7 +5,7 @@ cd "$(dirname "$0")"
 seconds=${1:-60}
 [ $# -gt 0 ] && shift
 [ $# -gt 0 ] || set -- keras_weights legacy_h5 keras_archive sharded safetensors pytorch idx \
-    tensorflow_js tensorflow_checkpoint saved_model pictures
+    tensorflow_js tensorflow_checkpoint saved_model pictures features
 seeds=../fixtures/keras-files
 for target in "$@"; do
     mkdir -p "corpus/$target"
@@ -43,6 +43,7 @@ for target in "$@"; do
             ;;
         pictures) cp ../fixtures/images/* corpus/$target ;;
         safetensors) cp seeds/*.safetensors corpus/$target ;;
+        features) cp seeds/*.rows corpus/$target ;;
     esac
     chmod u+w "corpus/$target"/*
     cargo +nightly fuzz run "$target" -- -max_total_time="$seconds" -rss_limit_mb=1024 \

@@ -76,6 +76,11 @@ pub trait Op: Any + fmt::Debug + Send + Sync {
     /// The name in drawings and error messages, in lower case.
     fn name(&self) -> &str;
 
+    /// The name of the op's type, with its crate and its modules.
+    fn type_name(&self) -> &'static str {
+        std::any::type_name::<Self>()
+    }
+
     /// The settings of the op, all of them: together with the type they are its identity. Two ops of
     /// one type whose attributes are equal must compute the same from the same operands, since passes
     /// make one of them where they have the same operands ([`share`](crate::passes::share)); drawings
@@ -85,6 +90,13 @@ pub trait Op: Any + fmt::Debug + Send + Sync {
     /// compared): such an op is never taken for another.
     fn attributes(&self) -> Option<Attributes> {
         None
+    }
+
+    /// What the op is in another process, together with its [`type_name`](Op::type_name): its settings, and the
+    /// elements of all arrays that it holds itself, which are given to `held`. The default says the
+    /// [`attributes`](Op::attributes) alone; an op that holds arrays has none, and overrides it.
+    fn identity(&self, _held: &mut dyn FnMut(&[f32])) -> Option<Attributes> {
+        self.attributes()
     }
 
     /// The shape of the result, or why the operands do not fit.

@@ -35,6 +35,18 @@ regraft_tensor::debug_prints_the_message!(Error);
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
+    /// The four parts of the message.
+    pub fn detail(&self) -> &Detail {
+        match self {
+            Error::Read(detail)
+            | Error::Write(detail)
+            | Error::Full(detail)
+            | Error::Budget(detail)
+            | Error::Busy(detail)
+            | Error::Row(detail) => detail,
+        }
+    }
+
     pub(crate) fn read(path: &Path, error: &io::Error) -> Self {
         Error::Read(Detail::new(path.display().to_string(), "to read it", error))
     }

@@ -107,6 +107,13 @@ impl<'s> Namespace<'s> {
         self.places.is_empty()
     }
 
+    /// Whether the row of a key is there, if it is still what was written.
+    pub fn contains(&self, key: &Digest) -> bool {
+        self.places
+            .get(key)
+            .is_some_and(|place| !self.is_lost(place))
+    }
+
     /// Copies the row of a key. False if it is not there, or not what was written; what is in `row` is of no
     /// use then.
     ///

@@ -39,6 +39,9 @@ pub enum Error {
     /// From reading or checking data.
     #[error(transparent)]
     Dataset(#[from] regraft_data::Error),
+    /// From a store of features.
+    #[error(transparent)]
+    Features(#[from] regraft_features::Error),
     /// From reading or writing a model's file.
     #[error(transparent)]
     Io(#[from] regraft_io::Error),
@@ -65,6 +68,7 @@ impl Error {
             Error::Optimizer(error) => error.detail(),
             Error::Metric(error) => error.detail(),
             Error::Dataset(error) => error.detail(),
+            Error::Features(error) => error.detail(),
             Error::Io(error) => error.detail(),
             #[cfg(feature = "heads")]
             Error::Heads(error) => error.detail(),

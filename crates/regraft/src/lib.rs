@@ -24,10 +24,12 @@ pub use files::load_report::{LoadError, LoadReport, Loaded, Mismatched, Optimize
 pub use model::{Functional, Model};
 pub use predictor::Predictor;
 pub use registry::Registry;
+pub use regraft_features::FeatureStore;
 pub use sequential::Sequential;
 pub use training::callbacks::{Callback, Context};
 #[cfg(feature = "plot")]
 pub use training::curves;
+pub use training::extracted::Extracted;
 pub use training::feature_cache::FeatureCache;
 pub use training::history::History;
 pub use training::input::{Data, IntoData, IntoInputs};
@@ -39,6 +41,7 @@ pub use training::train_step::TrainStep;
 pub use training::{callbacks, history, progress, train_step};
 
 pub use ndarray;
+pub use regraft_features as features;
 #[cfg(feature = "images")]
 pub use regraft_images as images;
 pub use regraft_io as io;

@@ -5,15 +5,19 @@ use std::sync::Arc;
 
 use regraft_autograd::{BatchWorkspace, Feed, Graph, Idle, Program, Run, Shape};
 use regraft_data::Dataset;
+use regraft_features::FeatureStore;
 use regraft_layers::{Layer, Mode, Model as Network};
 use regraft_tensor::{Detail, Tensor};
 
-use crate::training::batches::{Batcher, FeedPlan};
-use crate::training::feature_cache::most_at_once;
+use crate::training::batches::{Batch, FeedPlan};
+use crate::training::extracted::Extracted;
+use crate::training::extraction::{Compute, Extraction};
+use crate::training::feature_cache::{NOT_FIXED, most_at_once};
 use crate::training::input::{Data, IntoInputs};
 use crate::training::inputs::Inputs;
-use crate::training::samples::{Checks, Samples, Source, lasting_key};
+use crate::training::samples::{Checks, Samples, Source};
 use crate::training::steps::{batch_size, tensor};
+use crate::training::stored_rows::StoredRows;
 use crate::{Error, Result};
 
 /// What predicts as a model did when [`Model::predictor`](crate::Model::predictor) made it, whatever becomes
@@ -134,7 +138,7 @@ impl Predictor {
         let inputs = self.compiled.inputs.check("x", x.into_inputs()?)?;
         let samples = inputs.first().map_or(0, Data::len);
         let mut buffers = vec![Vec::new(); inputs.len()];
-        self.in_chunks(samples, usize::MAX, |(from, to), workspace| {
+        self.in_chunks(samples, |(from, to), workspace| {
             let inputs = inputs.iter().zip(&mut buffers);
             let feeds = inputs.map(|(input, buffer)| input.feed(from, to, buffer));
             let feeds: Vec<Feed<'_>> = feeds.collect();
@@ -148,25 +152,71 @@ impl Predictor {
     /// # Errors
     /// As [`Model::fit_dataset`](crate::Model::fit_dataset).
     pub fn predict_dataset(&self, data: &dyn Dataset) -> Result<Vec<Tensor>> {
+        Ok(self.extract(data, None)?.outputs)
+    }
+
+    /// As [`predict_dataset`](Self::predict_dataset), where what is in `store` is not computed, and what is not is
+    /// put there; see [`Model::extract_features`](crate::Model::extract_features).
+    ///
+    /// # Errors
+    /// As that.
+    pub fn extract_features(&self, data: &dyn Dataset, store: &FeatureStore) -> Result<Extracted> {
+        self.extract(data, Some(store))
+    }
+
+    fn extract(&self, data: &dyn Dataset, store: Option<&FeatureStore>) -> Result<Extracted> {
+        let Compiled {
+            workspace,
+            shapes,
+            idle,
+            inputs,
+            ..
+        } = &*self.compiled;
         let checks = Checks {
-            inputs: self.compiled.inputs.check_specs("data", data, false)?,
+            inputs: inputs.check_specs("data", data, false)?,
             targets: Vec::new(),
         };
-        let inputs = checks.inputs.len();
+        let plan = FeedPlan::of_inputs(checks.inputs.len());
+        let is_fixed = data.is_fixed();
         let data = Samples::from(Source::Stream(data, Arc::new(checks)));
-        let mut batcher = Batcher::new(FeedPlan::of_inputs(inputs), &data);
-        self.in_chunks(data.len(), most_at_once(&data), |range, workspace| {
-            let (batch, _) = batcher.batch(&data, None, None, range, lasting_key())?;
-            let feeds = batch.feeds.as_slice();
-            Ok(workspace.run(batch.samples, feeds, &NO_VARIABLES, Run::default())?)
+        let (mut stored, mut not_kept) = (None, None);
+        match store {
+            None => {}
+            Some(store) if !is_fixed => {
+                store.note(NOT_FIXED);
+                not_kept = Some(NOT_FIXED.to_string());
+            }
+            Some(store) => match StoredRows::of_program(store, workspace.program(), &data)? {
+                Ok(rows) => stored = Some(rows),
+                Err(why) => not_kept = Some(why),
+            },
+        }
+        let samples = data.len();
+        let mut workspace = idle.take().unwrap_or_else(|| workspace.another());
+        let extraction = Extraction {
+            plan,
+            chunk: batch_size(&workspace, samples).min(most_at_once(&data)),
+            widths: shapes.iter().map(|shape| shape.len(1)).collect(),
+            in_memory: true,
+        };
+        let (rows, computed) = extraction.run(&data, &mut workspace, stored.as_mut())?;
+        idle.put_back(workspace);
+        if let Some(problem) = stored.as_ref().and_then(StoredRows::problem) {
+            not_kept = Some(problem.to_string());
+        }
+        let outputs = shapes.iter().zip(rows);
+        let outputs = outputs.map(|(shape, rows)| tensor(shape, samples, rows));
+        Ok(Extracted {
+            outputs: outputs.collect::<Result<Vec<Tensor>>>()?,
+            computed,
+            not_kept: not_kept.filter(|_| store.is_some()),
         })
     }
 
-    /// The outputs for so many samples: `run` is called with a range of them at a time, of at most so many.
+    /// The outputs for so many samples: `run` is called with a range of them at a time.
     fn in_chunks(
         &self,
         samples: usize,
-        most: usize,
         mut run: impl FnMut((usize, usize), &mut BatchWorkspace) -> Result<()>,
     ) -> Result<Vec<Tensor>> {
         let Compiled {
@@ -180,7 +230,7 @@ impl Predictor {
             .map(|shape| Vec::with_capacity(shape.len(samples)));
         let mut predictions: Vec<Vec<f32>> = predictions.collect();
         let mut workspace = idle.take().unwrap_or_else(|| workspace.another());
-        let chunk = batch_size(&workspace, samples).min(most);
+        let chunk = batch_size(&workspace, samples);
         for from in (0..samples).step_by(chunk) {
             run((from, (from + chunk).min(samples)), &mut workspace)?;
             for (output, rows) in predictions.iter_mut().enumerate() {
@@ -192,6 +242,17 @@ impl Predictor {
         outputs
             .map(|(shape, rows)| tensor(shape, samples, rows))
             .collect()
+    }
+}
+
+impl Compute for BatchWorkspace {
+    fn run(&mut self, batch: &Batch<'_>) -> Result<()> {
+        let feeds = batch.feeds.as_slice();
+        Ok(self.run(batch.samples, feeds, &NO_VARIABLES, Run::default())?)
+    }
+
+    fn words(&self, output: usize) -> &[f32] {
+        self.output(output)
     }
 }
 

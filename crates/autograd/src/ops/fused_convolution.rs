@@ -90,6 +90,10 @@ impl Op for FusedConvolution {
 
     /// None with a packed kernel, which is not compared.
     fn attributes(&self) -> Option<Attributes> {
+        self.identity(&mut |_| ()).filter(|_| self.packed.is_none())
+    }
+
+    fn identity(&self, held: &mut dyn FnMut(&[f32])) -> Option<Attributes> {
         let Self {
             window,
             groups,
@@ -102,7 +106,10 @@ impl Op for FusedConvolution {
             .with("groups", *groups)
             .with("bias", *bias)
             .with("activation", attributes::activation(*activation)?);
-        packed.is_none().then_some(settings)
+        if let Some((packed, _)) = packed {
+            packed.arrays().for_each(held);
+        }
+        Some(settings)
     }
 
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {

@@ -188,6 +188,10 @@ impl Op for FusedMatMul {
 
     /// None with packed weights, which are not compared.
     fn attributes(&self) -> Option<Attributes> {
+        self.identity(&mut |_| ()).filter(|_| self.packed.is_none())
+    }
+
+    fn identity(&self, held: &mut dyn FnMut(&[f32])) -> Option<Attributes> {
         let Self {
             packed,
             transposed,
@@ -198,7 +202,10 @@ impl Op for FusedMatMul {
             .with("transposed", *transposed)
             .with("bias", *bias)
             .with("activation", attributes::activation(*activation)?);
-        packed.is_none().then_some(settings)
+        if let Some(packed) = packed {
+            held(packed.panels());
+        }
+        Some(settings)
     }
 
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {

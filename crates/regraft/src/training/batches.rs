@@ -11,6 +11,7 @@ use crate::training::feeds::Feeds;
 use crate::training::gather::gather;
 use crate::training::protocol::Role;
 use crate::training::samples::{Given, Samples, Source, class_of};
+use crate::training::stored_rows::StoredRows;
 use crate::{Error, Result};
 
 /// What batches must be made of.
@@ -43,6 +44,14 @@ pub(crate) struct Truth<'a> {
 /// Features of samples by position, one list of rows per output of the prefix.
 #[derive(Debug, Default)]
 pub(crate) struct Features(pub Vec<Vec<f32>>);
+
+/// Where features are, while they are trained on.
+#[derive(Debug)]
+pub(crate) enum KeptFeatures<'s> {
+    InMemory(Features),
+    /// More than fit into memory.
+    OnDisk(StoredRows<'s>),
+}
 
 /// Buffers for the rows of one batch.
 #[derive(Debug)]
@@ -104,25 +113,21 @@ impl Batcher {
         }
     }
 
-    /// The samples at positions `from..to` of `order` (of the data themselves if there is none), for
-    /// the program and for the metrics. `key` is what samples are drawn from that are not fixed.
+    /// Lets the data set write the samples at positions `from..to` of `order` (of the data themselves if
+    /// there is none), and reads their features from the disk if that is where they are. `key` is what
+    /// samples are drawn from that are not fixed.
     ///
     /// # Errors
     /// What the data set says, and what it gives that no model can take.
-    pub fn batch<'b>(
-        &'b mut self,
-        data: &'b Samples<'_>,
-        features: Option<&'b Features>,
+    pub fn prepare(
+        &mut self,
+        data: &Samples<'_>,
+        features: Option<&KeptFeatures<'_>>,
         order: Option<&[u32]>,
         (from, to): (usize, usize),
         key: Key,
-    ) -> Result<(Batch<'b>, Truth<'b>)> {
-        let source = data.source.data();
-        let in_order = order.is_none() && data.members.is_none();
-        let lends = |part: Part| match in_order {
-            true => source.lend(part, from..to),
-            false => None,
-        };
+    ) -> Result<()> {
+        let lends = lends(data, order, (from, to));
         self.picked.clear();
         match order {
             Some(order) => {
@@ -138,6 +143,23 @@ impl Batcher {
         if data.weighs_batches() {
             self.weigh(data, &lends);
         }
+        if let Some(KeptFeatures::OnDisk(stored)) = features {
+            let positions = (from..to).map(|at| order.map_or(at, |order| order[at] as usize));
+            stored.read(positions, &mut self.features)?;
+        }
+        Ok(())
+    }
+
+    /// What was [prepared](Self::prepare), for the program and for the metrics: of the same data, features,
+    /// order and positions.
+    pub fn ready<'b>(
+        &'b mut self,
+        data: &'b Samples<'_>,
+        features: Option<&'b KeptFeatures<'_>>,
+        order: Option<&[u32]>,
+        (from, to): (usize, usize),
+    ) -> (Batch<'b>, Truth<'b>) {
+        let lends = lends(data, order, (from, to));
         let (rows, picked) = (&self.rows, &self.picked);
         let of_part = |part: Part| match lends(part).or_else(|| rows.get(part)) {
             Some(Slice::F32(values)) => Feed::F32(values),
@@ -147,7 +169,7 @@ impl Batcher {
         let weights: Option<&[f32]> = match &data.weights {
             _ if !self.plan.with_targets => None,
             _ if data.weighs_batches() => Some(&self.weights),
-            Some(all) if in_order => Some(&all[from..to]),
+            Some(all) if is_in_order(data, order) => Some(&all[from..to]),
             Some(all) => {
                 self.weights.clear();
                 self.weights
@@ -173,13 +195,16 @@ impl Batcher {
                 Role::SampleWeight => feeds.set(position, Feed::F32(weights.unwrap_or_default())),
                 Role::Feature(index) => {
                     let buffer = buffers.next().expect("a buffer for each feature");
-                    let Some(Features(features)) = features else {
-                        continue;
-                    };
                     let (elements, data_type) = self.plan.features[index];
-                    let rows = match order {
-                        None => &features[index][from * elements..to * elements],
-                        Some(order) => gather(&features[index], elements, &order[from..to], buffer),
+                    let rows = match features {
+                        None => continue,
+                        Some(KeptFeatures::OnDisk(_)) => buffer.as_slice(),
+                        Some(KeptFeatures::InMemory(Features(features))) => match order {
+                            None => &features[index][from * elements..to * elements],
+                            Some(order) => {
+                                gather(&features[index], elements, &order[from..to], buffer)
+                            }
+                        },
                     };
                     feeds.set(position, feed_of(data_type, rows));
                 }
@@ -190,7 +215,7 @@ impl Batcher {
             feeds,
             features_fed: features.is_some(),
         };
-        Ok((batch, Truth { targets, weights }))
+        (batch, Truth { targets, weights })
     }
 
     /// Lets the data set write what it does not lend, and checks what it gives either way.
@@ -254,6 +279,25 @@ impl Batcher {
             }
             self.weights.push(weight);
         }
+    }
+}
+
+/// Whether samples are taken as they lie.
+fn is_in_order(data: &Samples<'_>, order: Option<&[u32]>) -> bool {
+    order.is_none() && data.members.is_none()
+}
+
+/// What the data lend of the samples at these positions.
+fn lends<'d>(
+    data: &'d Samples<'_>,
+    order: Option<&[u32]>,
+    (from, to): (usize, usize),
+) -> impl Fn(Part) -> Option<Slice<'d>> + use<'d> {
+    let in_order = is_in_order(data, order);
+    let source = data.source.data();
+    move |part| match in_order {
+        true => source.lend(part, from..to),
+        false => None,
     }
 }
 

@@ -2,13 +2,15 @@
 
 use regraft_autograd::Run;
 use regraft_data::Dataset;
+use regraft_features::FeatureStore;
 use regraft_layers::Model as Network;
 
-use crate::training::batches::{Batcher, Features};
+use crate::training::batches::KeptFeatures;
 use crate::training::compiled::{Training, not_compiled};
 use crate::training::feature_cache::{FeatureCache, keep_features, most_at_once};
 use crate::training::input::IntoInputs;
 use crate::training::prepare;
+use crate::training::read_ahead::{ReadAhead, Taken};
 use crate::training::samples::{Samples, lasting_key};
 use crate::training::scores::Scores;
 use crate::training::steps::{Purpose, Steps};
@@ -17,28 +19,29 @@ use crate::{Model, Result};
 
 /// Programs that evaluate a model again and again while its trained weights change.
 #[derive(Debug)]
-pub(crate) struct Evaluation {
+pub(crate) struct Evaluation<'s> {
     steps: Steps,
-    features: Option<Features>,
-    batcher: Batcher,
+    features: Option<KeptFeatures<'s>>,
+    batches: ReadAhead,
 }
 
-impl Evaluation {
+impl<'s> Evaluation<'s> {
     pub fn new(
         model: &Network,
         training: &Training,
         data: &Samples<'_>,
         cache: FeatureCache,
         times: usize,
+        store: Option<&'s FeatureStore>,
     ) -> Result<Self> {
         let purpose = Purpose::Evaluate {
             objective: &training.objective,
             weighted: data.is_weighted(),
         };
-        let mut steps = Steps::new(model, purpose, times > 1)?;
-        let features = keep_features(&mut steps, model, data, cache, times)?;
+        let mut steps = Steps::new(model, purpose, times > 1 || store.is_some())?;
+        let features = keep_features(&mut steps, model, data, cache, times, store)?;
         Ok(Evaluation {
-            batcher: Batcher::new(steps.feed_plan(features.is_some()), data),
+            batches: ReadAhead::new(steps.feed_plan(features.is_some()), data),
             steps,
             features,
         })
@@ -55,14 +58,19 @@ impl Evaluation {
         let samples = data.len();
         let mut totals = Totals::begin(training);
         for from in (0..samples).step_by(batch_size) {
-            let to = (from + batch_size).min(samples);
-            let features = self.features.as_ref();
-            let batch = self
-                .batcher
-                .batch(data, features, None, (from, to), lasting_key());
-            let (batch, truth) = batch?;
-            self.steps.run(&batch, model.weights(), Run::default())?;
-            totals.add(&self.steps, &truth, to - from)?;
+            let range = |from: usize| (from, (from + batch_size).min(samples));
+            let (_, to) = range(from);
+            let taken = Taken {
+                order: None,
+                range: (from, to),
+                next: (to < samples).then(|| range(to)),
+                key: lasting_key(),
+            };
+            let (steps, features) = (&mut self.steps, self.features.as_ref());
+            self.batches.batch(data, features, taken, |batch, truth| {
+                steps.run(batch, model.weights(), Run::default())?;
+                totals.add(steps, truth, to - from)
+            })?;
         }
         Ok(totals.scores(training))
     }
@@ -107,7 +115,8 @@ impl Model {
         const KERAS: usize = 32;
         let training = self.training.as_mut().ok_or_else(not_compiled)?;
         training.fit_to(&self.network)?;
-        let mut evaluation = Evaluation::new(&self.network, training, &data, FeatureCache::Off, 1)?;
+        let (network, cache) = (&self.network, FeatureCache::Off);
+        let mut evaluation = Evaluation::new(network, training, &data, cache, 1, None)?;
         let batch_size = match evaluation.steps.depends_on_batches {
             true => KERAS,
             false => BATCH.min(most_at_once(&data)),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use regraft_data::Dataset;
+use regraft_features::FeatureStore;
 use regraft_layers::IntoSelector;
 use regraft_tensor::Detail;
 
@@ -30,6 +31,7 @@ pub struct Fit<'a> {
     pub(crate) callbacks: Vec<Box<dyn Callback + 'a>>,
     pub(crate) verbosity: Verbosity,
     pub(crate) feature_cache: FeatureCache,
+    pub(crate) feature_store: Option<&'a FeatureStore>,
     pub(crate) rates: Rates,
     /// The first thing that was wrong with an option.
     error: Option<Error>,
@@ -79,6 +81,7 @@ impl Default for Fit<'_> {
             callbacks: Vec::new(),
             verbosity: Verbosity::default(),
             feature_cache: FeatureCache::Auto,
+            feature_store: None,
             rates: Rates::default(),
             error: None,
         }
@@ -179,7 +182,22 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// Whether the outputs of the frozen prefix are kept.
+    /// Keeps the outputs of the frozen prefix on disk, too: what is there of earlier runs is not computed, of
+    /// other heads, splits and processes as well. They are found by the prefix (its layers, its weights' bits)
+    /// and each sample's [`content`](Dataset::content), so that what has changed is noticed; the numbers are the
+    /// same, bit for bit. What does not fit into memory ([`FeatureCache`]) is read from the disk at each step.
+    ///
+    /// If something cannot be kept, a full disk, say, training goes on without, and
+    /// [`usage`](FeatureStore::usage) says why.
+    ///
+    /// # Errors
+    /// `fit` says if the store cannot be read.
+    pub fn feature_store(mut self, store: &'a FeatureStore) -> Self {
+        self.feature_store = Some(store);
+        self
+    }
+
+    /// Whether the outputs of the frozen prefix are kept in memory.
     pub fn feature_cache(mut self, cache: FeatureCache) -> Self {
         self.feature_cache = cache;
         self

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use regraft_data::Dataset;
+use regraft_features::FeatureStore;
 use regraft_tensor::Tensor;
 
 use crate::predictor::{Compiled, Predictor};
 use crate::training::input::IntoInputs;
-use crate::{Model, Result};
+use crate::{Extracted, Model, Result};
 
 /// A network's [`version`](regraft_layers::Model::version).
 type Version = (u64, u64);
@@ -70,6 +71,39 @@ impl Model {
     /// As [`fit_dataset`](Self::fit_dataset).
     pub fn predict_dataset(&self, data: &dyn Dataset) -> Result<Vec<Tensor>> {
         self.predictor()?.predict_dataset(data)
+    }
+
+    /// As [`predict_dataset`](Self::predict_dataset), where what `store` has is not computed, and what it has not
+    /// is put there: of a folder of pictures, the second time, nothing is decoded or computed but what is new.
+    ///
+    /// Rows are found by what the model computes (its ops with their settings, its weights' bits, and what it
+    /// gives for two samples of random numbers, so that another machine's or version's bits are noticed) and
+    /// by each sample's [`content`](Dataset::content). They are the same as without the store, bit for bit. Of
+    /// augmented data make [`views`](regraft_data::Map::views). What cannot be kept is computed all the same:
+    /// [`Extracted::not_kept`] says why.
+    ///
+    /// ```
+    /// use regraft::data::Arrays;
+    /// use regraft::layers::{Dense, Input, layers};
+    /// use regraft::{FeatureStore, Sequential};
+    ///
+    /// # let folder = std::env::temp_dir().join(format!("regraft-doc-{}", std::process::id()));
+    /// let model = Sequential::new(layers![Input::new([4]), Dense::new(2)])?;
+    /// let x = regraft::ndarray::Array2::from_shape_fn((8, 4), |(i, j)| (i * 4 + j) as f32);
+    /// let data = Arrays::new(&x, Vec::<regraft::Data>::new())?;
+    /// let store = FeatureStore::open(&folder)?.budget(1 << 30);
+    /// let first = model.extract_features(&data, &store)?;
+    /// let second = model.extract_features(&data, &store)?;
+    /// assert_eq!((first.computed, second.computed), (8, 0));
+    /// assert_eq!(second.into_tensor()?, model.predict(&x)?);
+    /// # std::fs::remove_dir_all(&folder).unwrap();
+    /// # Ok::<(), regraft::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`predict_dataset`](Self::predict_dataset), and a store that cannot be read.
+    pub fn extract_features(&self, data: &dyn Dataset, store: &FeatureStore) -> Result<Extracted> {
+        self.predictor()?.extract_features(data, store)
     }
 
     /// As [`predict_all`](Self::predict_all), with each output under its name.

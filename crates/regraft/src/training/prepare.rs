@@ -211,7 +211,8 @@ fn classes<'d>(data: &'d Samples<'_>) -> Result<Option<Cow<'d, [i32]>>> {
     let mut classes = Vec::with_capacity(data.len());
     for from in (0..data.len()).step_by(CHUNK) {
         let to = (from + CHUNK).min(data.len());
-        let (_, truth) = batcher.batch(data, None, None, (from, to), lasting_key())?;
+        batcher.prepare(data, None, None, (from, to), lasting_key())?;
+        let (_, truth) = batcher.ready(data, None, None, (from, to));
         if let Targets::Classes(of_chunk) = truth.metric_targets(0) {
             classes.extend_from_slice(of_chunk);
         }

@@ -4,7 +4,7 @@ use regraft_autograd::Run;
 use regraft_layers::{Model as Network, WeightKind};
 use regraft_tensor::Detail;
 
-use crate::training::batches::{Batcher, Features};
+use crate::training::batches::KeptFeatures;
 use crate::training::callbacks::{Callbacks, Context, Moment, Seen};
 use crate::training::compiled::{Training, not_compiled};
 use crate::training::evaluate::Evaluation;
@@ -13,6 +13,7 @@ use crate::training::history::Params;
 use crate::training::options::Fit;
 use crate::training::prepare;
 use crate::training::progress::Progress;
+use crate::training::read_ahead::{ReadAhead, Taken};
 use crate::training::samples::{Samples, epoch_key, epoch_order};
 use crate::training::scores::Scores;
 use crate::training::steps::{Purpose, Steps};
@@ -24,11 +25,11 @@ use crate::{Error, History, Model, Result};
 pub(crate) struct Session<'s, 'd> {
     model: &'s mut Model,
     data: Samples<'d>,
-    validation: Option<(Samples<'d>, Evaluation)>,
+    validation: Option<(Samples<'d>, Evaluation<'d>)>,
     steps: Steps,
     update: Update,
-    features: Option<Features>,
-    batcher: Batcher,
+    features: Option<KeptFeatures<'d>>,
+    batches: ReadAhead,
     /// Of the model and of what it was compiled with, when the programs were made.
     made_of: (u64, u64),
 }
@@ -38,7 +39,7 @@ impl<'s, 'd> Session<'s, 'd> {
         model: &'s mut Model,
         data: Samples<'d>,
         validation: Option<Samples<'d>>,
-        options: &Fit<'_>,
+        options: &Fit<'d>,
     ) -> Result<Self> {
         let Model {
             network,
@@ -51,18 +52,18 @@ impl<'s, 'd> Session<'s, 'd> {
         let mut steps = training_steps(network, training, &data)?;
         require_training(network, &steps)?;
         let epochs = options.epochs - options.initial_epoch;
-        let features = keep_features(&mut steps, network, &data, options.feature_cache, epochs)?;
+        let (cache, store) = (options.feature_cache, options.feature_store);
+        let features = keep_features(&mut steps, network, &data, cache, epochs, store)?;
         let update = Update::new(network, &mut training.optimizer, &steps, &options.rates)?;
         let validation = match validation {
             Some(data) => {
-                let cache = options.feature_cache;
-                let evaluation = Evaluation::new(network, training, &data, cache, epochs)?;
+                let evaluation = Evaluation::new(network, training, &data, cache, epochs, store)?;
                 Some((data, evaluation))
             }
             None => None,
         };
         Ok(Session {
-            batcher: Batcher::new(steps.feed_plan(features.is_some()), &data),
+            batches: ReadAhead::new(steps.feed_plan(features.is_some()), &data),
             made_of: (network.revision(), training.number),
             model,
             data,
@@ -87,7 +88,7 @@ impl<'s, 'd> Session<'s, 'd> {
 
     /// Compiles everything anew if a callback has changed the layers, what is frozen, or how the model is
     /// compiled. The data are checked once more if they are `needed`.
-    fn refresh(&mut self, options: &Fit<'_>, epochs_left: usize, needed: bool) -> Result<()> {
+    fn refresh(&mut self, options: &Fit<'d>, epochs_left: usize, needed: bool) -> Result<()> {
         let Model {
             network, training, ..
         } = &mut *self.model;
@@ -109,22 +110,23 @@ impl<'s, 'd> Session<'s, 'd> {
         if epochs_left > 0 {
             require_training(network, &self.steps)?;
         }
-        let cache = options.feature_cache;
-        self.features = keep_features(&mut self.steps, network, &self.data, cache, epochs_left)?;
+        let (cache, store) = (options.feature_cache, options.feature_store);
+        let (steps, data) = (&mut self.steps, &self.data);
+        self.features = keep_features(steps, network, data, cache, epochs_left, store)?;
         self.update = Update::new(
             network,
             &mut training.optimizer,
             &self.steps,
             &options.rates,
         )?;
-        self.batcher = Batcher::new(self.steps.feed_plan(self.features.is_some()), &self.data);
+        self.batches = ReadAhead::new(self.steps.feed_plan(self.features.is_some()), &self.data);
         if let Some((data, evaluation)) = &mut self.validation {
-            *evaluation = Evaluation::new(network, training, data, cache, epochs_left)?;
+            *evaluation = Evaluation::new(network, training, data, cache, epochs_left, store)?;
         }
         Ok(())
     }
 
-    pub fn train(&mut self, options: &mut Fit<'_>) -> Result<History> {
+    pub fn train(&mut self, options: &mut Fit<'d>) -> Result<History> {
         let steps_per_epoch = self.data.len().div_ceil(options.batch_size);
         let mut callbacks = Callbacks::new(std::mem::take(&mut options.callbacks));
         let mut history = History::new(Params {
@@ -191,7 +193,7 @@ impl<'s, 'd> Session<'s, 'd> {
     /// One epoch of steps. Returns what it came to, and whether training shall stop.
     fn epoch(
         &mut self,
-        options: &Fit<'_>,
+        options: &Fit<'d>,
         epoch: usize,
         told: &mut Told<'_, '_>,
     ) -> Result<(Scores, bool)> {
@@ -214,7 +216,7 @@ impl<'s, 'd> Session<'s, 'd> {
     /// Returns whether training shall stop.
     fn step(
         &mut self,
-        options: &Fit<'_>,
+        options: &Fit<'d>,
         (epoch, step): (usize, usize),
         order: Option<&[u32]>,
         totals: &mut Totals,
@@ -225,16 +227,12 @@ impl<'s, 'd> Session<'s, 'd> {
             data,
             steps,
             features,
-            batcher,
+            batches,
             update,
             validation,
             ..
         } = self;
         let data = &*data;
-        let Model {
-            network, training, ..
-        } = &mut **model;
-        let training = training.as_mut().ok_or_else(not_compiled)?;
         let steps_per_epoch = data.len().div_ceil(options.batch_size);
         // A step's random numbers depend on its place in training alone, so that resumed
         // training draws the same.
@@ -242,36 +240,51 @@ impl<'s, 'd> Session<'s, 'd> {
             seed: options.seed,
             step: (epoch * steps_per_epoch + step) as u64,
         };
-        let from = step * options.batch_size;
-        let to = (from + options.batch_size).min(data.len());
-        let key = epoch_key(options.seed, epoch);
-        let (batch, truth) = batcher.batch(data, features.as_ref(), order, (from, to), key)?;
-        steps.run(&batch, network.weights(), run)?;
-        totals.add(steps, &truth, to - from)?;
-        update.renew(network, &mut training.optimizer, steps, &options.rates)?;
-        let weights = network.trained_weights(&steps.trained)?;
-        update.apply(weights, &mut training.optimizer, &*steps)?;
-        told.progress.step(|| {
-            let rate = f64::from(training.optimizer.learning_rate());
-            std::iter::once(("loss", totals.loss()))
-                .chain(totals.metrics())
-                .chain([("learning_rate", rate)])
-                .collect()
-        });
-        if !told.callbacks.wants_batches() {
+        let range = |step: usize| {
+            let from = step * options.batch_size;
+            (from, (from + options.batch_size).min(data.len()))
+        };
+        // What a callback does to the data is seen by the next batch.
+        let reads_ahead = step + 1 < steps_per_epoch && !told.callbacks.wants_batches();
+        let (from, to) = range(step);
+        let taken = Taken {
+            order,
+            range: (from, to),
+            next: reads_ahead.then(|| range(step + 1)),
+            key: epoch_key(options.seed, epoch),
+        };
+        let stop = batches.batch(data, features.as_ref(), taken, |batch, truth| {
+            let Model {
+                network, training, ..
+            } = &mut **model;
+            let training = training.as_mut().ok_or_else(not_compiled)?;
+            steps.run(batch, network.weights(), run)?;
+            totals.add(steps, truth, to - from)?;
+            update.renew(network, &mut training.optimizer, steps, &options.rates)?;
+            let weights = network.trained_weights(&steps.trained)?;
+            update.apply(weights, &mut training.optimizer, &*steps)?;
+            told.progress.step(|| {
+                let rate = f64::from(training.optimizer.learning_rate());
+                std::iter::once(("loss", totals.loss()))
+                    .chain(totals.metrics())
+                    .chain([("learning_rate", rate)])
+                    .collect()
+            });
+            if !told.callbacks.wants_batches() {
+                return Ok(None);
+            }
+            totals.show(training);
+            let mut context =
+                Context::new(model, options.into(), validation.is_some(), steps_per_epoch);
+            context.loss = totals.loss();
+            context.seen = Some(Seen { steps, truth });
+            let moment = Moment::BatchEnd(epoch, step);
+            told.callbacks.tell(moment, &mut context, told.history)?;
+            Ok(Some(context.stops()))
+        })?;
+        let Some(stop) = stop else {
             return Ok(false);
-        }
-        totals.show(training);
-        let mut context =
-            Context::new(model, options.into(), validation.is_some(), steps_per_epoch);
-        context.loss = totals.loss();
-        context.seen = Some(Seen {
-            steps,
-            truth: &truth,
-        });
-        let moment = Moment::BatchEnd(epoch, step);
-        told.callbacks.tell(moment, &mut context, told.history)?;
-        let stop = context.stops();
+        };
         let epochs_left = if stop { 0 } else { options.epochs - epoch };
         self.refresh(options, epochs_left, true)?;
         Ok(stop)

@@ -183,23 +183,36 @@ impl Steps {
         4 * elements.sum::<usize>()
     }
 
-    /// Runs the prefix alone on a batch, and adds its outputs to `features`.
-    pub fn extend_features<V: Variables + Sync + ?Sized>(
+    /// Of each feature the number of elements of a sample.
+    pub fn feature_sizes(&self) -> Vec<usize> {
+        self.features
+            .iter()
+            .map(|&(elements, _)| elements)
+            .collect()
+    }
+
+    /// Runs the prefix alone on a batch.
+    pub fn run_prefix<V: Variables + Sync + ?Sized>(
         &mut self,
         batch: &Batch<'_>,
         variables: &V,
-        features: &mut [Vec<f32>],
     ) -> Result<()> {
         let prefix = self
             .prefix
             .as_mut()
             .expect("features are those of a prefix");
         let feeds = &batch.feeds.as_slice()[..self.roles.len() - self.features.len()];
-        prefix.run(batch.samples, feeds, variables, Run::default())?;
-        for (index, (rows, (_, data_type))) in features.iter_mut().zip(&self.features).enumerate() {
-            rows.extend_from_slice(words(prefix, index, *data_type));
-        }
-        Ok(())
+        Ok(prefix.run(batch.samples, feeds, variables, Run::default())?)
+    }
+
+    /// A feature in the last run of the prefix, as the 32 bits of each element.
+    pub fn feature(&self, index: usize) -> &[f32] {
+        let prefix = self.prefix.as_ref();
+        words(
+            prefix.expect("features are those of a prefix"),
+            index,
+            self.features[index].1,
+        )
     }
 
     /// Runs one step on a batch: from features if they are fed, else from the inputs through the

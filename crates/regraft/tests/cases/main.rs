@@ -9,6 +9,7 @@ mod clones;
 mod datasets;
 mod dictionaries;
 mod explain;
+mod feature_store;
 mod fitting;
 mod freezing_states;
 mod frozen_door;

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-#[cfg(not(target_arch = "wasm32"))]
-use std::time::Instant;
+use crate::training::clock::Clock;
 
 /// At most ten drawings a second: more is not seen and costs time.
 const BETWEEN_DRAWINGS: Duration = Duration::from_millis(100);
@@ -63,32 +62,6 @@ impl Pace {
     pub fn rate(&self) -> Option<f64> {
         let seconds = self.elapsed().as_secs_f64();
         (self.steps > 0 && seconds > 0.0).then(|| self.steps as f64 / seconds)
-    }
-}
-
-/// The system's clock; in a browser, where the standard library has none, time stands still.
-#[derive(Debug)]
-struct Clock(#[cfg(not(target_arch = "wasm32"))] Instant);
-
-impl Clock {
-    #[cfg(not(target_arch = "wasm32"))]
-    fn now() -> Self {
-        Clock(Instant::now())
-    }
-
-    #[cfg(not(target_arch = "wasm32"))]
-    fn elapsed(&self) -> Duration {
-        self.0.elapsed()
-    }
-
-    #[cfg(target_arch = "wasm32")]
-    fn now() -> Self {
-        Clock()
-    }
-
-    #[cfg(target_arch = "wasm32")]
-    fn elapsed(&self) -> Duration {
-        Duration::ZERO
     }
 }
 

@@ -20,6 +20,7 @@ pub use self::step_data::IntoStepData;
 
 use self::step_data::{Fed, StepData, require_finite};
 use crate::training::arrays::Arrays;
+use crate::training::batches::{Features, KeptFeatures};
 use crate::training::feature_cache::{FeatureCache, keep_features};
 use crate::training::input::IntoInputs;
 use crate::training::inputs::Inputs;
@@ -261,8 +262,11 @@ impl TrainStep {
         };
         let whole = FeatureCache::Limit(usize::MAX);
         let network = &model.network;
-        let features = keep_features(&mut self.steps, network, &all.into(), whole, 1)?;
-        let features = features.unwrap_or_default();
+        let features = keep_features(&mut self.steps, network, &all.into(), whole, 1, None)?;
+        let features = match features {
+            Some(KeptFeatures::InMemory(features)) => features,
+            _ => Features::default(),
+        };
         Ok(Kept::new(self.number, &self.steps, features, inputs))
     }
 

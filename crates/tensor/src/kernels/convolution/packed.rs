@@ -22,6 +22,15 @@ enum Packed {
 }
 
 impl PackedKernel {
+    /// The elements as they are packed, which is another order on other machines.
+    pub fn arrays(&self) -> impl Iterator<Item = &[f32]> {
+        let (groups, whole) = match &self.0 {
+            Packed::Groups(groups) => (groups.as_slice(), None),
+            Packed::Depthwise(whole) => (&[][..], Some(whole.as_slice())),
+        };
+        groups.iter().map(PackedMatrix::panels).chain(whole)
+    }
+
     /// Packs `kernel`, which has this shape.
     ///
     /// # Panics

@@ -43,7 +43,7 @@ impl PackedMatrix {
     }
 
     /// The panels, one after the other.
-    pub(in crate::kernels) fn panels(&self) -> &[f32] {
+    pub fn panels(&self) -> &[f32] {
         &self.data
     }
 
