@@ -37,7 +37,8 @@ impl Images {
     /// A folder with one sub-folder for each class, which has the pictures of the class at any depth.
     ///
     /// Classes are in the order of their names, as in Keras. Names that begin with a point are passed over. A link
-    /// to a folder is followed, but within a class no folder is listed twice, so that links in a circle end.
+    /// to a folder is followed, but not to one around it, and within a class no folder is listed twice, so that links in
+    /// a circle end; a link into another class is named as what cannot be read.
     /// Whatever else is there is listed, and is an error when it is read: [`scan`](Self::scan) names what is no picture.
     ///
     /// # Errors
@@ -84,7 +85,7 @@ impl Images {
                 )));
             }
             images.classes.push(name.into_owned());
-            let files = files_below(folder);
+            let files = files_below(folder, root);
             images
                 .labels
                 .resize(images.labels.len() + files.len(), label as i32);
@@ -434,21 +435,35 @@ fn sorted_entries(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(entries)
 }
 
-/// The files below a folder in the order of their paths. Each folder is listed once, by whatever links it is reached;
-/// one that cannot be listed is among the files, so that reading it says so.
-fn files_below(folder: &Path) -> Vec<PathBuf> {
+/// The files below the folder of a class in the order of their paths. Each folder is listed once, by whatever links it
+/// is reached. A link to a folder around it is passed over; what cannot be listed, and a link into another class, whose
+/// pictures would have two, is among the files, so that reading it says so.
+fn files_below(class: &Path, root: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
-    let mut folders = vec![folder.to_path_buf()];
+    let mut folders = vec![class.to_path_buf()];
     let mut seen = HashSet::new();
+    let [Ok(class), Ok(root)] = [class, root].map(fs::canonicalize) else {
+        return folders;
+    };
     while let Some(folder) = folders.pop() {
-        if !fs::canonicalize(&folder).is_ok_and(|real| seen.insert(real)) {
-            continue;
-        }
-        let Ok(entries) = fs::read_dir(&folder) else {
+        let Ok(real) = fs::canonicalize(&folder) else {
             files.push(folder);
             continue;
         };
-        for entry in entries.flatten() {
+        if (class != real && class.starts_with(&real)) || !seen.insert(real.clone()) {
+            continue;
+        }
+        let of_another = real.starts_with(&root) && !real.starts_with(&class);
+        let Some(entries) = fs::read_dir(&folder).ok().filter(|_| !of_another) else {
+            files.push(folder);
+            continue;
+        };
+        for entry in entries {
+            let Ok(entry) = entry else {
+                // The list breaks off.
+                files.push(folder.clone());
+                break;
+            };
             if entry.file_name().as_encoded_bytes().starts_with(b".") {
                 continue;
             }

@@ -14,10 +14,19 @@ use crate::{Color, Error, Limits, Result};
 
 /// Decodes a JPEG file.
 pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<Raw> {
-    let mut decoder = decoder(bytes, true, ColorSpace::RGB);
-    let mut damaged = decoder.decode_headers().is_err();
+    // Bytes between the headers, as some cameras write them, are no damage to the pixels, but a strict decoder stops
+    // at them.
+    let tidy;
+    let mut bytes = bytes;
+    let mut damaged = false;
+    let mut decoder = self::decoder(bytes, true, ColorSpace::RGB);
+    if decoder.decode_headers().is_err() {
+        tidy = without_filling(bytes);
+        bytes = &tidy;
+        decoder = self::decoder(bytes, true, ColorSpace::RGB);
+        damaged = decoder.decode_headers().is_err();
+    }
     if damaged {
-        // Bytes between the headers, as some cameras write them, are no damage to the pixels.
         decoder = self::decoder(bytes, false, ColorSpace::RGB);
         decoder
             .decode_headers()
@@ -124,9 +133,66 @@ fn end(bytes: &[u8]) -> Option<usize> {
     }
 }
 
+/// The file without what stands between its headers, up to where its code begins.
+fn without_filling(bytes: &[u8]) -> Vec<u8> {
+    let mut tidy = bytes[..bytes.len().min(2)].to_vec();
+    let mut at = tidy.len();
+    loop {
+        let marker = bytes.get(at..).and_then(|rest| {
+            let pairs = rest.windows(2);
+            let found = pairs
+                .clone()
+                .position(|pair| pair[0] == 0xff && !matches!(pair[1], 0 | 0xff))?;
+            Some((at + found, rest[found + 1]))
+        });
+        let Some((from, kind)) = marker else {
+            return tidy;
+        };
+        let length = bytes.get(from + 2..from + 4);
+        let length = length.map_or(0, |length| {
+            usize::from(u16::from_be_bytes([length[0], length[1]]))
+        });
+        let to = match kind {
+            // The code: all that is left.
+            0xda => bytes.len(),
+            0x01 | 0xd0..=0xd9 => from + 2,
+            _ => (from + 2 + length.max(2)).min(bytes.len()),
+        };
+        tidy.extend_from_slice(&bytes[from..to]);
+        at = to;
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::end;
+    use super::{decode, end, without_filling};
+    use crate::Limits;
+
+    /// 16 × 8 pixels.
+    const PICTURE: &[u8] = include_bytes!("../../../fixtures/images/orientation_1.jpg");
+
+    #[test]
+    fn bytes_between_headers_are_no_damage() {
+        let limits = Limits::default();
+        let sound = decode(PICTURE, &limits).unwrap();
+        assert!(!sound.damaged);
+        assert_eq!(without_filling(PICTURE), PICTURE);
+        // Behind the first segment.
+        let first = 4 + usize::from(u16::from_be_bytes([PICTURE[4], PICTURE[5]])) - 2 + 2;
+        let filled = [&PICTURE[..first], &[0; 8], &PICTURE[first..]].concat();
+        assert_eq!(without_filling(&filled), PICTURE);
+        let found = decode(&filled, &limits).unwrap();
+        assert!(!found.damaged);
+        assert_eq!(found.pixels, sound.pixels);
+        // Code that is missing is damage, with filling as without.
+        let mut broken = filled.clone();
+        let middle = filled.len() - 60;
+        broken.drain(middle..middle + 40);
+        assert!(decode(&broken, &limits).unwrap().damaged);
+        for length in 0..filled.len() {
+            let _ = decode(&filled[..length], &limits);
+        }
+    }
 
     #[test]
     fn the_end_is_that_of_the_picture_itself() {

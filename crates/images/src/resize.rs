@@ -195,12 +195,23 @@ impl Picture {
                     .collect();
                 scaled(&part, [w, h], [columns, rows], resize)
             }
-            // Only one side is padded. The other one gets its size first, so that a long narrow picture needs little
-            // memory. As in Keras, both sides get the same, which may be a row less than fits.
+            // Only one side is padded. The other one gets its size first. As in Keras, both sides get the same, which
+            // may be a row less than fits. What is so long and narrow that it would be padded with hundreds of
+            // megabytes gets its own size first, and the black then.
             Fit::Pad => {
                 let above = fitting(width, rows, columns).saturating_sub(height) / 2;
                 let beside = fitting(height, columns, rows).saturating_sub(width) / 2;
-                if above > 0 {
+                let padded = (height + 2 * above)
+                    .saturating_mul(columns)
+                    .max((width + 2 * beside).saturating_mul(rows));
+                if padded > MOST_PADDED {
+                    let inner = [
+                        (columns * width / (width + 2 * beside)).max(1),
+                        (rows * height / (height + 2 * above)).max(1),
+                    ];
+                    let small = scaled(self.pixels(), [width, height], inner, resize);
+                    in_the_middle(&small, inner, [columns, rows])
+                } else if above > 0 {
                     let narrow = scaled(self.pixels(), [width, height], [columns, height], resize);
                     let border = vec![0; above * columns * 3];
                     let padded = [&border[..], &narrow, &border].concat();
@@ -223,6 +234,24 @@ impl Picture {
         };
         Ok(Picture::new(columns, rows, pixels)?.with_source(self.source().copied()))
     }
+}
+
+/// The most pixels of a picture that is padded before it gets its size.
+const MOST_PADDED: usize = 1 << 26;
+
+/// RGB pixels on black.
+fn in_the_middle(
+    pixels: &[u8],
+    [width, height]: [usize; 2],
+    [columns, rows]: [usize; 2],
+) -> Vec<u8> {
+    let mut all = vec![0; columns * rows * 3];
+    let (left, top) = ((columns - width) / 2, (rows - height) / 2);
+    for (row, from) in pixels.chunks_exact(width * 3).enumerate() {
+        let at = ((top + row) * columns + left) * 3;
+        all[at..at + width * 3].copy_from_slice(from);
+    }
+    all
 }
 
 /// RGB pixels in another size (width, height).
@@ -281,4 +310,21 @@ fn resized(
         })
         .expect("pixels of one type");
     to.into_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_long_and_narrow_is_padded_within_little_memory() {
+        // Padded first, it would have 3 · 224 · 20 million bytes.
+        let long = Picture::new(20_000_000, 1, vec![200; 60_000_000]).unwrap();
+        let resize = Resize::new([224, 224]).fit(Fit::Pad);
+        let pixels = long.resize(&resize).unwrap().pixels().to_vec();
+        let bright = |row: &[u8]| row.iter().all(|&level| level == 200);
+        let rows: Vec<bool> = pixels.chunks_exact(224 * 3).map(bright).collect();
+        assert_eq!(rows.iter().position(|&bright| bright), Some(111));
+        assert_eq!(rows.iter().filter(|&&bright| bright).count(), 1);
+    }
 }
