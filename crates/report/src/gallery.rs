@@ -90,7 +90,7 @@ impl<'a> Gallery<'a> {
                     }
                     None => div class="missing" { "no picture" }
                 }
-                figcaption { (caption) span class="name" { bdi dir="ltr" { (name) } } }
+                figcaption { (caption) (path(&name)) }
             }
         }
     }
@@ -157,6 +157,18 @@ impl<'a> Gallery<'a> {
                         }
                     }
                 }
+            }
+        }
+    }
+}
+
+/// A path from left to right, whatever the direction of its parts.
+fn path(name: &str) -> Markup {
+    html! {
+        span class="name" dir="ltr" {
+            @for (place, part) in name.split('/').enumerate() {
+                @if place > 0 { "/" }
+                bdi { (part) }
             }
         }
     }

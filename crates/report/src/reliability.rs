@@ -93,6 +93,7 @@ fn draw<'s>(
     let root = SVGBackend::with_string(svg, SIZE).into_drawing_area();
     let mut chart = ChartBuilder::on(&root)
         .margin(12)
+        .margin_right(28)
         .x_label_area_size(46)
         .y_label_area_size(58)
         .build_cartesian_2d(0.0..1.0, 0.0..1.0)?;

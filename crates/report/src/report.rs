@@ -27,7 +27,7 @@
 ///     ..Report::default()
 /// };
 /// let html = report.html(&Default::default());
-/// assert!(html.contains("dog/1.jpg"));
+/// assert!(html.contains("Cats and dogs"));
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Report {

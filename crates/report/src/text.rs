@@ -2,10 +2,10 @@
 
 use crate::report::Amount;
 
-/// A share as a percentage.
+/// A share as a percentage, whose sign stays on the line.
 pub(crate) fn percent(share: f64) -> String {
     match share.is_finite() {
-        true => format!("{:.1} %", share * 100.0),
+        true => format!("{:.1}\u{a0}%", share * 100.0),
         false => "–".into(),
     }
 }
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn numbers_have_their_units() {
-        assert_eq!(percent(0.9426), "94.3 %");
+        assert_eq!(percent(0.9426), "94.3\u{a0}%");
         assert_eq!(percent(f64::NAN), "–");
         assert_eq!(count(1, "picture"), "1 picture");
         assert_eq!(count(7390, "picture"), "7390 pictures");

@@ -23,7 +23,7 @@ use crate::{Error, Model, Result};
 /// is in inference, may be frozen or not, and nothing of it changes.
 ///
 /// ```
-/// use regraft::layers::{Conv2D, Dense, GlobalAveragePooling2D, Input};
+/// use regraft::layers::{Conv2D, Dense, GlobalAveragePooling2D, Input, layers};
 /// use regraft::{Sequential, Tensor, explain};
 ///
 /// let model = Sequential::new(layers![
@@ -32,7 +32,6 @@ use crate::{Error, Model, Result};
 ///     GlobalAveragePooling2D::new(),
 ///     Dense::new(2).activation("softmax"),
 /// ])?;
-/// # use regraft::layers;
 /// let pictures = Tensor::full([5, 8, 8, 3], 0.5);
 /// let maps = explain::grad_cam(&model, &pictures, &[0, 1, 1, 0, 1], None)?;
 /// assert_eq!(maps.shape(), [5, 6, 6]);
