@@ -12,6 +12,8 @@ use crate::failure::Result;
 
 const EXAMPLES: &str = "\
 Examples:
+  regraft train photos/                           a folder of pictures to a classifier and a report
+  regraft predict photos.regraft new/*.jpg        what is on pictures
   regraft inspect model.keras                     what a file holds
   regraft convert model.h5 model.safetensors      another format
   regraft plan model.keras --freeze '..-1'        what training would run, keep and cost

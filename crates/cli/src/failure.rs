@@ -141,6 +141,15 @@ impl From<regraft::Error> for Failure {
     }
 }
 
+impl From<regraft_pictures::Error> for Failure {
+    fn from(error: regraft_pictures::Error) -> Self {
+        match error {
+            regraft_pictures::Error::Cancelled => Failure::interrupted(),
+            error => Failure::of(&error, error.detail().cloned()),
+        }
+    }
+}
+
 impl From<regraft::io::Error> for Failure {
     fn from(error: regraft::io::Error) -> Self {
         regraft::Error::from(error).into()

@@ -5,13 +5,12 @@ mod commands;
 mod config;
 mod failure;
 mod format;
-#[allow(dead_code)]
 mod interrupt;
 mod output;
-#[allow(dead_code)]
 mod stage;
 mod table;
 mod target;
+mod watch;
 
 use std::process::ExitCode;
 

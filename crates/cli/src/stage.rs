@@ -68,14 +68,6 @@ fn style(unit: Unit, total_known: bool) -> ProgressStyle {
 }
 
 impl Stage {
-    /// Counts `steps` more.
-    pub fn advance(&self, steps: u64) {
-        let done = self.done.fetch_add(steps, Ordering::Relaxed) + steps;
-        if let Some(bar) = &self.bar {
-            bar.set_position(done);
-        }
-    }
-
     /// Sets the number of steps done, and of all if that is known by now.
     pub fn set(&self, done: u64, total: Option<u64>) {
         self.done.store(done, Ordering::Relaxed);

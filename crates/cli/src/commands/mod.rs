@@ -1,14 +1,20 @@
 //! The commands, a file each. A command has its arguments as fields, and `run`, which calls the library and says
 //! how the answer reads.
 
+mod check;
 mod completions;
 mod convert;
+mod evaluate;
 mod graph;
 mod inspect;
+mod label;
 mod man;
 mod parity;
+mod pick;
 mod plan;
+mod predict;
 mod summary;
+mod train;
 mod weights;
 
 use clap::Subcommand;
@@ -19,6 +25,12 @@ use crate::output::{Answer, Output};
 /// The commands in the order of the help.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    Train(train::Train),
+    Predict(predict::Predict),
+    Evaluate(evaluate::Evaluate),
+    Check(check::Check),
+    Pick(pick::Pick),
+    Label(label::Label),
     Inspect(inspect::Inspect),
     Convert(convert::Convert),
     Summary(summary::Summary),
@@ -35,13 +47,27 @@ impl Command {
     pub fn has_table(&self) -> bool {
         matches!(
             self,
-            Command::Inspect(_) | Command::Parity(_) | Command::Weights(_)
+            Command::Train(_)
+                | Command::Predict(_)
+                | Command::Evaluate(_)
+                | Command::Check(_)
+                | Command::Pick(_)
+                | Command::Label(_)
+                | Command::Inspect(_)
+                | Command::Parity(_)
+                | Command::Weights(_)
         )
     }
 
     /// Does what was asked.
     pub fn run(&self, output: &Output) -> Result<Answer> {
         match self {
+            Command::Train(command) => command.run(output),
+            Command::Predict(command) => command.run(output),
+            Command::Evaluate(command) => command.run(output),
+            Command::Check(command) => command.run(output),
+            Command::Pick(command) => command.run(output),
+            Command::Label(command) => command.run(output),
             Command::Inspect(command) => command.run(output),
             Command::Convert(command) => command.run(output),
             Command::Summary(command) => command.run(output),

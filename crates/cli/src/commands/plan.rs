@@ -1,4 +1,4 @@
-//! `regraft plan`: what training would run, keep and cost.
+//! `regraft plan`: what training would run, keep and cost; of a model, or of a folder of pictures.
 
 use std::path::PathBuf;
 
@@ -6,11 +6,14 @@ use clap::Args;
 use regraft::Model;
 use regraft::extend::{Detail, json};
 use regraft::{IntoSelector, Runs, Selector};
+use regraft_pictures::{Config, Forecast, forecast};
 
+use crate::commands::train::Network;
 use crate::failure::{Failure, Result};
+use crate::format;
 use crate::output::{Answer, Output};
 
-/// Show what training a model would run, keep and cost, before it is run
+/// Show what training would run, keep and cost, before it is run: of a model, or on a folder of pictures
 #[derive(Debug, Args)]
 #[command(after_help = "\
 A selector is the name of a layer, a pattern (block*/conv*), a position (-1) or a range of positions (..-1). \
@@ -19,9 +22,10 @@ Selectors are applied in the order: first all of --freeze, then all of --unfreez
 Examples:
   regraft plan model.keras
   regraft plan model.keras --freeze ..-1 --samples 2000 --batch-size 64
-  regraft plan model.keras --freeze '*' --unfreeze 'head*' --every-layer")]
+  regraft plan model.keras --freeze '*' --unfreeze 'head*' --every-layer
+  regraft plan photos/ --backbone mobilenet_v2")]
 pub struct Plan {
-    /// A model
+    /// A model, or a folder of pictures (or a CSV file) as `regraft train` takes it
     file: PathBuf,
     /// How many samples an epoch has
     #[arg(long, default_value_t = 1000)]
@@ -41,10 +45,18 @@ pub struct Plan {
     /// Show every layer of nested models
     #[arg(long)]
     every_layer: bool,
+    #[command(flatten)]
+    network: Network,
 }
 
 impl Plan {
     pub fn run(&self, output: &Output) -> Result<Answer> {
+        let is_model =
+            self.file.join("saved_model.pb").exists() || self.file.join("model.json").exists();
+        let is_table = self.file.extension().is_some_and(|ending| ending == "csv");
+        if self.file.is_dir() && !is_model || is_table {
+            return self.of_pictures(output);
+        }
         let (mut model, _report) = Model::open(&self.file)?;
         for text in &self.freeze {
             model.freeze(selector("--freeze", text)?)?;
@@ -97,6 +109,63 @@ impl Plan {
         };
         Ok(Answer::new(text, json))
     }
+}
+
+impl Plan {
+    fn of_pictures(&self, output: &Output) -> Result<Answer> {
+        regraft_pictures::opened(&self.file)?;
+        self.network.fetch(output)?;
+        let mut config = Config::default();
+        config.photos.clone_from(&self.file);
+        self.network.set(&mut config);
+        let plan = forecast(&config)?;
+        let classes = plan
+            .classes
+            .iter()
+            .map(|(name, files)| json!({"class": name, "files": files}));
+        let json = json!({
+            "files": plan.files,
+            "bytes": plan.bytes,
+            "classes": classes.collect::<Vec<_>>(),
+            "backbone": plan.backbone,
+            "features": plan.features,
+            "decode_seconds": plan.decode_seconds,
+            "network_seconds": plan.network_seconds,
+            "seconds": plan.seconds,
+            "memory": plan.memory,
+            "disk": plan.disk,
+        });
+        Ok(Answer::new(told(&plan), json))
+    }
+}
+
+/// A plan for pictures in words.
+fn told(plan: &Forecast) -> String {
+    let mut text = format!(
+        "{} files, {}\n",
+        format::count(plan.files as u64),
+        format::bytes(plan.bytes)
+    );
+    for (class, files) in &plan.classes {
+        text += &format!("  {files:>7}  {class}\n");
+    }
+    for told in &plan.backbone {
+        text += &format!("{told}\n");
+    }
+    let milliseconds = |seconds: f64| format!("{:.1} ms", 1e3 * seconds);
+    text += &format!(
+        "a picture takes {} to decode and check and {} in the network, for {} features\n",
+        milliseconds(plan.decode_seconds),
+        milliseconds(plan.network_seconds),
+        plan.features
+    );
+    let seconds = std::time::Duration::from_secs_f64(plan.seconds);
+    text += &format!(
+        "in all about {}, {} of memory",
+        format::duration(seconds),
+        format::bytes(plan.memory)
+    );
+    text + &format!(", {} on disk for the next time\n", format::bytes(plan.disk))
 }
 
 /// A selector as it is written in code: `..-1`, `-1`, `block*`.

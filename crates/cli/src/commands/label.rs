@@ -1,0 +1,176 @@
+//! `regraft label`: which pictures would teach most, and what their answers teach.
+
+use std::io::{self, BufRead, IsTerminal};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use regraft::extend::{Detail, json, near};
+use regraft_pictures::{Labelling, Question};
+
+use crate::commands::train::Kept;
+use crate::failure::{Failure, Result};
+use crate::interrupt;
+use crate::output::{Answer, Output};
+use crate::table::table;
+use crate::watch::Watch;
+
+/// Rank pictures without labels by what they would teach a classifier, and take answers
+#[derive(Debug, Args)]
+#[command(after_help = "\
+With --ask, or with answers on the standard input, the picture that teaches most is named, a line with the name of its \
+class is read (empty: it is passed over), the head learns it at once, and so on. The answers are printed as a table of \
+paths and labels, which `regraft train` takes.
+
+Examples:
+  regraft label photos.regraft unlabeled/ --count 20
+  regraft label photos.regraft unlabeled/ --ask --csv > answers.csv
+  regraft label photos.regraft unlabeled/ --answers answers.csv")]
+pub struct Label {
+    /// A folder that `regraft train` wrote
+    model: PathBuf,
+    /// A folder of pictures, or a CSV file with the column path
+    unlabeled: PathBuf,
+    /// How many to name
+    #[arg(long, default_value_t = 20)]
+    count: usize,
+    /// Ask for the classes of the pictures, one by one, on the standard input
+    #[arg(long)]
+    ask: bool,
+    /// Take answers from a CSV file with the columns path and label first
+    #[arg(long, value_name = "FILE")]
+    answers: Option<PathBuf>,
+    #[command(flatten)]
+    kept: Kept,
+}
+
+impl Label {
+    pub fn run(&self, output: &Output) -> Result<Answer> {
+        let mut watch = Watch::new(output);
+        let cache = self.kept.cache.as_deref();
+        let mut labelling = Labelling::open(&self.model, &self.unlabeled, cache, &mut watch)?;
+        drop(watch);
+        for (name, reason) in &labelling.unreadable {
+            output.note(&format!("cannot be read: {name}: {reason}"));
+        }
+        if let Some(file) = &self.answers {
+            take(&mut labelling, file)?;
+        }
+        if self.ask {
+            return ask(&mut labelling, output);
+        }
+        let classes = labelling.classes().to_vec();
+        let questions: Vec<Question> = labelling.questions(self.count)?;
+        let row = |question: &Question| {
+            vec![
+                question.path.display().to_string(),
+                classes[question.guess].clone(),
+                format!("{:.3}", question.confidence),
+                format!("{:.4}", question.worth),
+            ]
+        };
+        let rows: Vec<Vec<String>> = questions.iter().map(row).collect();
+        let header = ["path", "guess", "probability", "teaches"];
+        let json = questions.iter().map(|question| {
+            json!({
+                "path": question.path.display().to_string(),
+                "guess": classes[question.guess],
+                "probability": question.confidence,
+                "teaches": question.worth,
+            })
+        });
+        let answer = Answer::new(table(&header, &rows), json.collect::<Vec<_>>().into());
+        Ok(answer.with_rows(
+            std::iter::once(header.map(str::to_string).to_vec())
+                .chain(rows)
+                .collect(),
+        ))
+    }
+}
+
+/// The number of a class by its name.
+fn class(labelling: &Labelling, name: &str, at: &str) -> Result<usize> {
+    let names = labelling.classes();
+    names.iter().position(|known| known == name).ok_or_else(|| {
+        let detail = Detail::new(
+            at,
+            format!("one of {}", names.join(", ")),
+            format!("{name:?}"),
+        );
+        Failure::usage(detail.help(near(name, names.iter().map(String::as_str))))
+    })
+}
+
+/// Takes the answers of a file.
+fn take(labelling: &mut Labelling, file: &Path) -> Result<()> {
+    for (path, label) in regraft_pictures::read_answers(file)? {
+        let at = file.display().to_string();
+        let number = class(labelling, &label, &at)?;
+        let Some(picture) = labelling.find(&path) else {
+            let detail = Detail::new(
+                at,
+                "paths of the pictures without labels",
+                path.display().to_string(),
+            );
+            return Err(Failure::usage(detail));
+        };
+        labelling.answer(picture, number)?;
+    }
+    Ok(())
+}
+
+/// Asks for one picture after the other.
+fn ask(labelling: &mut Labelling, output: &Output) -> Result<Answer> {
+    let interactive = io::stdin().is_terminal();
+    let mut passed = Vec::new();
+    let mut lines = io::stdin().lock().lines();
+    loop {
+        interrupt::check()?;
+        let questions = labelling.questions(passed.len() + 1)?;
+        let Some(question) = questions
+            .into_iter()
+            .find(|one| !passed.contains(&one.picture))
+        else {
+            break;
+        };
+        let guess = labelling.classes()[question.guess].clone();
+        output.note(&format!(
+            "{}  {guess}? ({:.2})",
+            question.path.display(),
+            question.confidence
+        ));
+        let Some(line) = lines.next() else { break };
+        let line = line
+            .map_err(|error| Failure::io("the standard input".as_ref(), "lines of text", &error))?;
+        match line.trim() {
+            "" => passed.push(question.picture),
+            // A person may try again; a program has made a mistake.
+            name if interactive && !labelling.classes().iter().any(|known| known == name) => {
+                output.note(&format!(
+                    "{name} is none of {}",
+                    labelling.classes().join(", ")
+                ));
+            }
+            name => {
+                let number = class(labelling, name, "the answer")?;
+                labelling.answer(question.picture, number)?;
+            }
+        }
+    }
+    let mut rows: Vec<Vec<String>> = labelling
+        .answers()
+        .iter()
+        .map(|(path, class)| vec![path.display().to_string(), class.to_string()])
+        .collect();
+    rows.sort();
+    let json = rows
+        .iter()
+        .map(|row| json!({"path": row[0], "label": row[1]}))
+        .collect::<Vec<_>>();
+    let header = ["path", "label"];
+    let answer = Answer::new(table(&header, &rows), json.into());
+    Ok(answer.with_rows(
+        std::iter::once(header.map(str::to_string).to_vec())
+            .chain(rows)
+            .collect(),
+    ))
+}

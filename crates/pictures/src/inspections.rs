@@ -1,0 +1,308 @@
+//! What was measured of pictures, kept on disk by what is in them, so that a second run decodes nothing.
+//!
+//! A line for each picture: a checksum, and JSON. Lines are only ever added, many with one write, so that two
+//! processes may share the file; a line that is not whole or was changed is passed over, and the picture measured
+//! again.
+
+use std::collections::HashMap;
+use std::fs::{self, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use regraft_images::{Brightness, Color, Format, Inspection, Source};
+use serde::{Deserialize, Serialize};
+
+use crate::Result;
+use crate::error::io;
+
+/// Changes when the same picture is decoded or measured to something else.
+const VERSION: u32 = 1;
+
+/// What is known of a file.
+#[derive(Clone, Debug)]
+pub(crate) enum Known {
+    /// It is a picture.
+    Picture(Box<Inspection>),
+    /// It is none; why, without the path.
+    Unreadable(String),
+}
+
+/// The file with what is known.
+#[derive(Debug)]
+pub(crate) struct Inspections {
+    path: PathBuf,
+    known: HashMap<[u8; 32], Known>,
+}
+
+impl Inspections {
+    /// What is known in a folder of what is kept.
+    pub fn open(folder: &Path) -> Result<Self> {
+        let path = folder.join(format!("inspections-{VERSION}"));
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(io(&path, "a file that can be read", &error)),
+        };
+        let known = bytes
+            .split(|byte| *byte == b'\n')
+            .filter_map(parsed)
+            .collect();
+        Ok(Inspections { path, known })
+    }
+
+    /// What is known of the file with this content.
+    pub fn get(&self, content: &[u8; 32]) -> Option<&Known> {
+        self.known.get(content)
+    }
+
+    /// Adds what was found.
+    pub fn add(&mut self, found: Vec<([u8; 32], Known)>) -> Result<()> {
+        let mut lines = Vec::new();
+        for (content, known) in found {
+            let json = serde_json::to_vec(&Line::of(&content, &known))
+                .expect("strings and numbers are JSON");
+            let check = blake3::hash(&json).to_hex();
+            lines.extend_from_slice(&check.as_bytes()[..16]);
+            lines.push(b' ');
+            lines.extend_from_slice(&json);
+            lines.push(b'\n');
+            self.known.insert(content, known);
+        }
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let written = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&self.path)
+            .and_then(|mut file| {
+                // What was cut off ends here.
+                file.write_all(&[b"\n".as_slice(), &lines].concat())
+            });
+        written.map_err(|error| io(&self.path, "a file that can be written", &error))
+    }
+}
+
+/// A line, if it is whole.
+fn parsed(line: &[u8]) -> Option<([u8; 32], Known)> {
+    let (check, rest) = line.split_at_checked(16)?;
+    let json = rest.strip_prefix(b" ")?;
+    if blake3::hash(json).to_hex().as_bytes().get(..16)? != check {
+        return None;
+    }
+    serde_json::from_slice::<Line>(json).ok()?.known()
+}
+
+/// What a line says.
+#[derive(Serialize, Deserialize)]
+struct Line {
+    content: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unreadable: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    picture: Option<Measured>,
+}
+
+/// The numbers of an [`Inspection`]; floats by their bits.
+#[derive(Serialize, Deserialize)]
+struct Measured {
+    pixels: String,
+    perceptual: u64,
+    width: usize,
+    height: usize,
+    format: String,
+    color: String,
+    bits: u8,
+    orientation: u8,
+    bytes: u64,
+    damaged: bool,
+    brightness: [u32; 5],
+    entropy: u32,
+    sharpness: u32,
+    grey: bool,
+}
+
+const FORMATS: [Format; 6] = [
+    Format::Jpeg,
+    Format::Png,
+    Format::Gif,
+    Format::Bmp,
+    Format::WebP,
+    Format::Tiff,
+];
+const COLORS: [Color; 6] = [
+    Color::Grey,
+    Color::GreyAlpha,
+    Color::Rgb,
+    Color::Rgba,
+    Color::Palette,
+    Color::Cmyk,
+];
+
+fn hex(hash: &[u8; 32]) -> String {
+    blake3::Hash::from_bytes(*hash).to_hex().to_string()
+}
+
+fn bytes(hex: &str) -> Option<[u8; 32]> {
+    Some(*blake3::Hash::from_hex(hex).ok()?.as_bytes())
+}
+
+impl Line {
+    fn of(content: &[u8; 32], known: &Known) -> Self {
+        let mut line = Line {
+            content: hex(content),
+            unreadable: None,
+            picture: None,
+        };
+        match known {
+            Known::Unreadable(reason) => line.unreadable = Some(reason.clone()),
+            Known::Picture(inspection) => {
+                let Brightness {
+                    p1,
+                    p5,
+                    p50,
+                    p95,
+                    p99,
+                } = inspection.brightness;
+                let source = inspection.source;
+                line.picture = Some(Measured {
+                    pixels: hex(&inspection.pixels),
+                    perceptual: inspection.perceptual,
+                    width: inspection.width,
+                    height: inspection.height,
+                    format: source.format.name().to_string(),
+                    color: source.color.name().to_string(),
+                    bits: source.bits,
+                    orientation: source.orientation,
+                    bytes: source.bytes,
+                    damaged: source.damaged,
+                    brightness: [p1, p5, p50, p95, p99].map(f32::to_bits),
+                    entropy: inspection.entropy.to_bits(),
+                    sharpness: inspection.sharpness.to_bits(),
+                    grey: inspection.grey,
+                });
+            }
+        }
+        line
+    }
+
+    fn known(self) -> Option<([u8; 32], Known)> {
+        let content = bytes(&self.content)?;
+        if let Some(reason) = self.unreadable {
+            return Some((content, Known::Unreadable(reason)));
+        }
+        let measured = self.picture?;
+        let [p1, p5, p50, p95, p99] = measured.brightness.map(f32::from_bits);
+        let inspection = Inspection {
+            content,
+            pixels: bytes(&measured.pixels)?,
+            perceptual: measured.perceptual,
+            width: measured.width,
+            height: measured.height,
+            source: Source {
+                format: FORMATS
+                    .into_iter()
+                    .find(|format| format.name() == measured.format)?,
+                color: COLORS
+                    .into_iter()
+                    .find(|color| color.name() == measured.color)?,
+                bits: measured.bits,
+                orientation: measured.orientation,
+                bytes: measured.bytes,
+                damaged: measured.damaged,
+            },
+            brightness: Brightness {
+                p1,
+                p5,
+                p50,
+                p95,
+                p99,
+            },
+            entropy: f32::from_bits(measured.entropy),
+            sharpness: f32::from_bits(measured.sharpness),
+            grey: measured.grey,
+        };
+        Some((content, Known::Picture(Box::new(inspection))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use regraft_images::{Limits, Picture, decode};
+
+    use super::*;
+
+    fn inspected(shade: u8) -> Inspection {
+        let pixels = (0..300).map(|at| (at as u8).wrapping_mul(shade)).collect();
+        let png = Picture::new(10, 10, pixels).unwrap().to_png().unwrap();
+        let picture = decode(&png, &Limits::default()).unwrap();
+        Inspection::of(&picture, *blake3::hash(&png).as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn what_was_measured_comes_back_in_every_bit() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut kept = Inspections::open(folder.path()).unwrap();
+        let (a, b) = (inspected(7), inspected(11));
+        let add = |inspection: &Inspection| {
+            (
+                inspection.content,
+                Known::Picture(Box::new(inspection.clone())),
+            )
+        };
+        kept.add(vec![
+            add(&a),
+            ([9; 32], Known::Unreadable("no picture".into())),
+        ])
+        .unwrap();
+        kept.add(vec![add(&b)]).unwrap();
+        let again = Inspections::open(folder.path()).unwrap();
+        for inspection in [&a, &b] {
+            let Some(Known::Picture(found)) = again.get(&inspection.content) else {
+                panic!("it is there")
+            };
+            assert_eq!(&**found, inspection);
+        }
+        assert!(
+            matches!(again.get(&[9; 32]), Some(Known::Unreadable(reason)) if reason == "no picture")
+        );
+        assert!(again.get(&[1; 32]).is_none());
+    }
+
+    #[test]
+    fn what_was_cut_off_or_changed_is_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut kept = Inspections::open(folder.path()).unwrap();
+        let (a, b) = (inspected(7), inspected(11));
+        let add = |inspection: &Inspection| {
+            (
+                inspection.content,
+                Known::Picture(Box::new(inspection.clone())),
+            )
+        };
+        kept.add(vec![add(&a)]).unwrap();
+        let path = folder.path().join("inspections-1");
+        let whole = fs::read(&path).unwrap();
+        fs::write(&path, &whole[..whole.len() - 9]).unwrap();
+        let mut cut = Inspections::open(folder.path()).unwrap();
+        assert!(cut.get(&a.content).is_none());
+        // What comes after is whole.
+        cut.add(vec![add(&b)]).unwrap();
+        let again = Inspections::open(folder.path()).unwrap();
+        assert!(again.get(&a.content).is_none() && again.get(&b.content).is_some());
+        let mut changed = whole;
+        let at = changed
+            .windows(6)
+            .position(|window| window == b"\"width")
+            .unwrap()
+            + 9;
+        changed[at] ^= 1;
+        fs::write(&path, changed).unwrap();
+        assert!(
+            Inspections::open(folder.path())
+                .unwrap()
+                .get(&a.content)
+                .is_none()
+        );
+    }
+}

@@ -1,0 +1,239 @@
+//! Which pictures without labels would teach most, and what their answers teach.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use regraft::Tensor;
+use regraft_heads::{Learner, Lesson};
+use regraft_images::Images;
+use regraft_tensor::Detail;
+
+use crate::error::io;
+use crate::extractor::Extractor;
+use crate::observer::Observer;
+use crate::run_file::RunFile;
+use crate::set::Set;
+use crate::solution::ridge;
+use crate::survey::{Kept, survey};
+use crate::train::{cache_folder, opened, resize};
+use crate::{Error, Result};
+
+/// Pictures without labels, ranked by what they would teach a classifier. Each answer changes the head at once, and the
+/// ranks with it: see [`Learner::rank`].
+pub struct Labelling {
+    classes: Vec<String>,
+    paths: Vec<PathBuf>,
+    /// Of the pictures without labels, (pictures, features).
+    features: Tensor,
+    answers: Vec<Option<usize>>,
+    learner: Learner,
+    /// Names of files that could not be read, and why.
+    pub unreadable: Vec<(String, String)>,
+}
+
+/// A picture without a label.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Question {
+    /// Its number.
+    pub picture: usize,
+    /// The file.
+    pub path: PathBuf,
+    /// The class that is most probable.
+    pub guess: usize,
+    /// How probable that is.
+    pub confidence: f64,
+    /// What it would teach: more is better.
+    pub worth: f64,
+}
+
+impl Labelling {
+    /// The pictures of a folder, at any depth, or those of a CSV file with the column `path`, for the classifier in
+    /// `folder`. Its own pictures must still be where they were: a ridge regression is solved with them.
+    ///
+    /// # Errors
+    /// What is no classifier, pictures of it that have gone, no pictures, and what the observer stops.
+    pub fn open(
+        folder: impl AsRef<Path>,
+        unlabeled: impl AsRef<Path>,
+        cache: Option<&Path>,
+        observer: &mut dyn Observer,
+    ) -> Result<Self> {
+        let run = RunFile::read(folder)?;
+        let config = &run.config;
+        let extractor = Extractor::open(config)?;
+        let resize = resize(config, extractor.size)?;
+        let mut kept = Kept::open(cache.unwrap_or(&cache_folder()))?;
+        let known = opened(&config.photos)?.resize(resize);
+        let set = Set::of(
+            survey(&known, Some(&extractor), &mut kept, observer)?,
+            config,
+        )?;
+        if set.classes != run.classes {
+            let place = config.photos.display().to_string();
+            let detail = Detail::new(place, run.classes.join(", "), set.classes.join(", "));
+            return Err(Error::Pictures(
+                detail.help("train again with the pictures as they are now"),
+            ));
+        }
+        let new = files_of(unlabeled.as_ref())?.resize(resize);
+        let found = survey(&new, Some(&extractor), &mut kept, observer)?;
+        if found.inspections.is_empty() {
+            let detail = Detail::new(
+                unlabeled.as_ref().display().to_string(),
+                "pictures",
+                "none that can be read",
+            );
+            return Err(Error::Pictures(detail));
+        }
+        let learner = ridge(&set.features, &set.labels, &set.groups, config)?.learner();
+        Ok(Labelling {
+            classes: run.classes,
+            paths: found.images.paths().to_vec(),
+            answers: vec![None; found.inspections.len()],
+            features: found.features,
+            learner: learner.expect("of a ridge solution"),
+            unreadable: found.unreadable,
+        })
+    }
+
+    /// The names of the classes.
+    pub fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    /// Up to `count` pictures that have no answer yet, in the order in which they would teach most: each counts as
+    /// known for those that follow.
+    ///
+    /// # Errors
+    /// Features that are no numbers.
+    pub fn questions(&self, count: usize) -> Result<Vec<Question>> {
+        let open: Vec<usize> = (0..self.paths.len())
+            .filter(|picture| self.answers[*picture].is_none())
+            .collect();
+        if open.is_empty() {
+            return Ok(Vec::new());
+        }
+        let width = self.features.shape()[1];
+        let rows = open
+            .iter()
+            .flat_map(|picture| &self.features.as_slice()[picture * width..][..width]);
+        let rows =
+            Tensor::new([open.len(), width], rows.copied().collect()).expect("a row for each");
+        let question = |lesson: Lesson| Question {
+            picture: open[lesson.row],
+            path: self.paths[open[lesson.row]].clone(),
+            guess: lesson.guess,
+            confidence: lesson.probability,
+            worth: lesson.worth,
+        };
+        Ok(self
+            .learner
+            .rank(&rows, count)?
+            .into_iter()
+            .map(question)
+            .collect())
+    }
+
+    /// The number of a picture by its path.
+    pub fn find(&self, path: &Path) -> Option<usize> {
+        self.paths
+            .iter()
+            .position(|known| known == path || known.ends_with(path))
+    }
+
+    /// Takes the answer to a picture: the head is another one from now on.
+    ///
+    /// # Errors
+    /// A picture or a class that there is not, or a picture that has an answer.
+    pub fn answer(&mut self, picture: usize, class: usize) -> Result<()> {
+        if !matches!(self.answers.get(picture), Some(None)) {
+            let detail = Detail::new("an answer", "the number of a picture without one", picture);
+            return Err(Error::Setting(detail));
+        }
+        let width = self.features.shape()[1];
+        self.learner
+            .learn(&self.features.as_slice()[picture * width..][..width], class)?;
+        self.answers[picture] = Some(class);
+        Ok(())
+    }
+
+    /// The answers that were given: path and class.
+    pub fn answers(&self) -> Vec<(&Path, &str)> {
+        let given = self.paths.iter().zip(&self.answers);
+        given
+            .filter_map(|(path, answer)| Some((path.as_path(), self.classes[(*answer)?].as_str())))
+            .collect()
+    }
+}
+
+impl fmt::Debug for Labelling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let answered = self.answers.iter().flatten().count();
+        f.debug_struct("Labelling")
+            .field("classes", &self.classes)
+            .field("pictures", &self.paths.len())
+            .field("answered", &answered)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The files of a folder at any depth, or of a CSV file.
+fn files_of(unlabeled: &Path) -> Result<Images> {
+    if unlabeled.is_dir() {
+        return Ok(Images::unlabeled(below(unlabeled)?)?);
+    }
+    match unlabeled.is_file() {
+        true => Ok(Images::csv(unlabeled)?),
+        false => {
+            let place = unlabeled.display().to_string();
+            let detail = Detail::new(
+                place,
+                "a folder of pictures, or a CSV file",
+                "nothing there",
+            );
+            Err(Error::Pictures(
+                detail.help("look at how the path is spelled"),
+            ))
+        }
+    }
+}
+
+/// The files below a folder in the order of their paths; each folder once, whatever links lead to it. Names that begin
+/// with a point are passed over.
+fn below(folder: &Path) -> Result<Vec<PathBuf>> {
+    let (mut files, mut seen) = (Vec::new(), HashSet::new());
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        if !fs::canonicalize(&folder).is_ok_and(|real| seen.insert(real)) {
+            continue;
+        }
+        let entries = fs::read_dir(&folder)
+            .map_err(|error| io(&folder, "a folder that can be listed", &error))?;
+        for entry in entries.flatten() {
+            let path = entry.path();
+            match path.is_dir() {
+                _ if entry.file_name().as_encoded_bytes().starts_with(b".") => {}
+                true => folders.push(path),
+                false => files.push(path),
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// The paths and labels of a CSV file with these columns.
+///
+/// # Errors
+/// A file that cannot be read, or is no such table.
+pub fn read_answers(file: impl AsRef<Path>) -> Result<Vec<(PathBuf, String)>> {
+    let images = opened(file.as_ref())?;
+    let labels = images
+        .labels()
+        .iter()
+        .map(|label| images.classes()[*label as usize].clone());
+    Ok(images.paths().iter().cloned().zip(labels).collect())
+}

@@ -1,0 +1,41 @@
+#![doc = include_str!("../README.md")]
+
+mod artifacts;
+mod check;
+mod classifier;
+mod config;
+mod destination;
+mod error;
+mod extractor;
+mod forecast;
+mod improve;
+mod inspections;
+mod label;
+mod observer;
+mod page;
+mod pick;
+mod pytorch_names;
+mod run_file;
+mod set;
+mod solution;
+mod spent;
+mod split;
+mod survey;
+mod told;
+mod train;
+
+pub use check::{Checked, check};
+pub use classifier::{Answer, Classifier, Evaluation};
+pub use config::Config;
+pub use error::{Error, Result};
+pub use forecast::{Forecast, forecast};
+pub use label::{Labelling, Question, read_answers};
+pub use observer::{Observer, Stage};
+pub use pick::{Candidate, pick};
+pub use run_file::{
+    AnswerSetRecord, BackboneRecord, EstimateRecord, HeadRecord, Pictures, RunFile, Share,
+    UnknownRecord,
+};
+pub use spent::{Spent, peak_memory};
+pub use split::held_out;
+pub use train::{Seen, Train, Trained, cache_folder, opened};

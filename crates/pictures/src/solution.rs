@@ -1,0 +1,279 @@
+//! The head, and all that is told from the factorisation that it was solved with.
+
+use regraft::Tensor;
+use regraft_heads::{
+    AnswerSet, BestHead, ClassWeight, HeadKind, Lda, LeftOut, Logistic, NearestMean, Ridge, Solved,
+    Suspect, Unknown, UnknownScore,
+};
+use regraft_tensor::Detail;
+
+use crate::config::Config;
+use crate::told::Told;
+use crate::{Error, Result};
+
+/// A head with what is known about it.
+#[derive(Clone, Debug)]
+pub(crate) struct Solution {
+    pub solved: Solved,
+    /// What is said of each picture by a head without its group.
+    pub told: Told,
+    /// The accuracy that one would have found had each picture been left out alone, its duplicates not.
+    pub careless: f64,
+    /// All pictures, the most doubtful label first.
+    pub suspects: Vec<Suspect>,
+    pub unknown: Unknown,
+    pub answer_set: AnswerSet,
+    /// The number of classes in a set, on average.
+    pub mean_set: f64,
+}
+
+/// Solves the head.
+pub(crate) fn solve(
+    features: &Tensor,
+    labels: &[usize],
+    groups: &[usize],
+    config: &Config,
+) -> Result<Solution> {
+    let given = numbers(labels);
+    let weight = class_weight(config);
+    let solved = solve_head(features, &given, Some(groups), config)?;
+    let told = Told::of(solved.left_out());
+    let mut different = groups.to_vec();
+    different.sort_unstable();
+    different.dedup();
+    let careless = match different.len() == groups.len() {
+        true => told.accuracy().value,
+        false => {
+            let alone = of_kind(solved.kind(), features, &given, None, weight)?;
+            Told::of(alone.left_out()).accuracy().value
+        }
+    };
+    let unknown = match solved.unknown() {
+        Some(unknown) => unknown,
+        // Classes are left out of a ridge solution, and the threshold is of the head that is taken.
+        None => {
+            let ridge = Ridge::new()
+                .groups(groups)
+                .class_weight(weight)
+                .fit(features, &given)?;
+            let tested = ridge.unknown().expect("of a ridge solution");
+            Unknown {
+                score: UnknownScore::Probability,
+                threshold: told.least_confidence(),
+                ..tested
+            }
+        }
+    };
+    let answer_set = solved.left_out().answer_set(config.alpha)?;
+    Ok(Solution {
+        careless,
+        suspects: solved.left_out().suspects(),
+        unknown,
+        answer_set,
+        mean_set: told.mean_set(answer_set.threshold),
+        told,
+        solved,
+    })
+}
+
+fn numbers(labels: &[usize]) -> Vec<i32> {
+    labels.iter().map(|label| *label as i32).collect()
+}
+
+fn class_weight(config: &Config) -> ClassWeight {
+    match config.balance {
+        0.0 => ClassWeight::Equal,
+        power => ClassWeight::Balanced(power),
+    }
+}
+
+/// A ridge solution of all pictures, which learns further ones.
+pub(crate) fn ridge(
+    features: &Tensor,
+    labels: &[usize],
+    groups: &[usize],
+    config: &Config,
+) -> Result<Solved> {
+    Ok(Ridge::new()
+        .groups(groups)
+        .class_weight(class_weight(config))
+        .fit(features, &numbers(labels))?)
+}
+
+fn solve_head(
+    features: &Tensor,
+    labels: &[i32],
+    groups: Option<&[usize]>,
+    config: &Config,
+) -> Result<Solved> {
+    let weight = class_weight(config);
+    let kind = match config.head.as_str() {
+        "auto" => {
+            let mut best = BestHead::new().class_weight(weight);
+            if let Some(groups) = groups {
+                best = best.groups(groups);
+            }
+            return Ok(best.fit(features, labels)?);
+        }
+        "ridge" => HeadKind::Ridge,
+        "lda" => HeadKind::Lda,
+        "logistic" => HeadKind::Logistic,
+        "nearest-mean" => HeadKind::NearestMean,
+        other => {
+            let expected = "auto, ridge, logistic, lda or nearest-mean";
+            return Err(Error::Setting(Detail::new(
+                "head",
+                expected,
+                format!("{other:?}"),
+            )));
+        }
+    };
+    of_kind(kind, features, labels, groups, weight)
+}
+
+fn of_kind(
+    kind: HeadKind,
+    features: &Tensor,
+    labels: &[i32],
+    groups: Option<&[usize]>,
+    weight: ClassWeight,
+) -> Result<Solved> {
+    macro_rules! fit {
+        ($head:expr) => {{
+            let head = $head.class_weight(weight);
+            match groups {
+                Some(groups) => head.groups(groups).fit(features, labels)?,
+                None => head.fit(features, labels)?,
+            }
+        }};
+    }
+    Ok(match kind {
+        HeadKind::Lda => fit!(Lda::new()),
+        HeadKind::Logistic => fit!(Logistic::new()),
+        HeadKind::NearestMean => fit!(NearestMean::new()),
+        _ => fit!(Ridge::new()),
+    })
+}
+
+impl Told {
+    /// What a head says of samples that it has not seen, those of which nothing can be said included.
+    pub fn of(left_out: &LeftOut) -> Self {
+        let probabilities = left_out.probabilities();
+        Told {
+            classes: probabilities.ncols(),
+            probabilities: probabilities.iter().copied().collect(),
+            labels: left_out.labels().to_vec(),
+        }
+    }
+}
+
+impl Solution {
+    /// Which head, and its setting.
+    pub fn chosen(&self) -> String {
+        let choice = self.solved.choice();
+        match choice.name {
+            "nothing" => self.solved.kind().to_string(),
+            name => format!(
+                "{}, {name} = {:.3}",
+                self.solved.kind(),
+                Significant(choice.value)
+            ),
+        }
+    }
+
+    /// Why this head.
+    pub fn why(&self) -> String {
+        let compared = self.solved.compared();
+        let all: Vec<String> = compared
+            .iter()
+            .map(|(kind, loss)| format!("{kind} {loss:.4}"))
+            .collect();
+        match all.is_empty() {
+            true => "it was asked for".to_string(),
+            false => format!(
+                "the least log-loss on what was left out: {}",
+                all.join(", ")
+            ),
+        }
+    }
+
+    /// How "unknown" was tested, and what is answered now.
+    pub fn about_unknown(&self) -> String {
+        let Unknown {
+            auroc,
+            threshold,
+            can_tell,
+            ..
+        } = self.unknown;
+        match can_tell {
+            true => format!(
+                "Each class was left out in turn, and its pictures were told from the others with an area of {auroc:.2}. \
+                 A picture is answered with \"unknown\" if the {} is below {threshold:.2}, which is so for 5 % of the \
+                 pictures of known classes.",
+                score_name(self.unknown.score)
+            ),
+            false => format!(
+                "Each class was left out in turn, and its pictures could not be told from the others: an area of \
+                 {auroc:.2}, where .7 is asked for. So nothing is answered with \"unknown\"."
+            ),
+        }
+    }
+
+    /// Takes thresholds from what is said of pictures that were held out: the backbone has seen the others.
+    pub fn judge_by(&mut self, held_out: &Told, alpha: f64) {
+        self.answer_set = AnswerSet {
+            threshold: held_out.set_threshold(alpha),
+            alpha,
+        };
+        self.mean_set = held_out.mean_set(self.answer_set.threshold);
+        self.unknown.score = UnknownScore::Probability;
+        self.unknown.threshold = held_out.least_confidence();
+    }
+
+    /// What it says of pictures that it was not solved with.
+    pub fn told_of(&self, features: &Tensor, labels: Vec<usize>) -> Result<Told> {
+        let probabilities = match labels.is_empty() {
+            true => Vec::new(),
+            false => self
+                .solved
+                .predict(features)?
+                .as_slice()
+                .iter()
+                .map(|p| f64::from(*p))
+                .collect(),
+        };
+        Ok(Told {
+            classes: self.solved.classes(),
+            probabilities,
+            labels,
+        })
+    }
+}
+
+/// What is compared with the threshold, in words.
+pub(crate) fn score_name(score: UnknownScore) -> &'static str {
+    match score {
+        UnknownScore::Probability => PROBABILITY,
+        UnknownScore::Logit => LOGIT,
+    }
+}
+
+pub(crate) const PROBABILITY: &str = "largest probability";
+pub(crate) const LOGIT: &str = "largest logit";
+
+/// A number of any size with so many digits as the precision says.
+struct Significant(f64);
+
+impl std::fmt::Display for Significant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let digits = f.precision().unwrap_or(3);
+        match self.0.abs() {
+            0.01..10_000.0 => {
+                let before = self.0.abs().log10().floor() as i32 + 1;
+                let after = (digits as i32 - before).max(0) as usize;
+                write!(f, "{:.after$}", self.0)
+            }
+            _ => write!(f, "{:.1$e}", self.0, digits - 1),
+        }
+    }
+}
