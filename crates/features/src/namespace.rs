@@ -54,6 +54,16 @@ struct Pending {
     keys: Vec<Digest>,
     rows: Vec<f32>,
     since: Option<Instant>,
+    /// Where those of them are that were taken from small files.
+    taken: Vec<(Digest, Place)>,
+}
+
+impl Mapped {
+    /// Whether it is as long as it was: memory beyond the end of a file that somebody has cut cannot be read.
+    fn is_whole(&self) -> bool {
+        let metadata = self.file.metadata();
+        metadata.is_ok_and(|it| it.len() == self.bytes)
+    }
 }
 
 impl<'s> Namespace<'s> {
@@ -177,19 +187,24 @@ impl<'s> Namespace<'s> {
         if self.pending.keys.is_empty() {
             return Ok(());
         }
+        let count = self.pending.keys.len() as u64;
         let written = self.write();
-        let pending = std::mem::take(&mut self.pending);
-        for key in &pending.keys {
+        let Pending { keys, taken, .. } = std::mem::take(&mut self.pending);
+        for key in &keys {
             self.places.remove(key);
         }
-        let count = pending.keys.len() as u64;
-        let path = written?;
-        self.add(path)?;
-        self.store
-            .counts
-            .written
-            .fetch_add(count, Ordering::Relaxed);
-        Ok(())
+        match written {
+            Ok(path) => {
+                self.add(path)?;
+                let counts = &self.store.counts;
+                counts.written.fetch_add(count, Ordering::Relaxed);
+                Ok(())
+            }
+            Err(error) => {
+                self.places.extend(taken);
+                Err(error)
+            }
+        }
     }
 
     /// Writes a file, and returns its path.
@@ -227,7 +242,7 @@ impl<'s> Namespace<'s> {
     fn take_small(&mut self) -> Vec<PathBuf> {
         const MANY: usize = 32;
         let limit = self.store.segment_bytes / 8;
-        let is_small = |file: &&Mapped| file.bytes < limit && file.path.exists();
+        let is_small = |file: &&Mapped| file.bytes < limit && file.is_whole() && file.path.exists();
         let small: Vec<&Mapped> = self.files.iter().filter(is_small).collect();
         if small.len() < MANY {
             return Vec::new();
@@ -240,10 +255,13 @@ impl<'s> Namespace<'s> {
             }
             for at in 0..file.segment.rows() {
                 let key = file.segment.key(at);
-                let is_waiting = matches!(self.places.get(&key), Some(Place::Pending(_)));
-                if !is_waiting && self.read(file, at, &mut row) {
-                    self.places
-                        .insert(key, Place::Pending(self.pending.keys.len()));
+                let Some(&place @ Place::Stored { .. }) = self.places.get(&key) else {
+                    continue;
+                };
+                if self.read(file, at, &mut row) {
+                    let pending = Place::Pending(self.pending.keys.len());
+                    self.places.insert(key, pending);
+                    self.pending.taken.push((key, place));
                     self.pending.keys.push(key);
                     self.pending.rows.extend_from_slice(&row);
                 }
@@ -277,19 +295,16 @@ impl<'s> Namespace<'s> {
             is_used: AtomicBool::new(false),
             is_damaged: AtomicBool::new(false),
         });
-        self.place(self.files.len() - 1);
-        Ok(())
-    }
-
-    /// Says of the rows of a file that they are there, but for those that are elsewhere already.
-    fn place(&mut self, file: usize) {
-        for row in 0..self.files[file].segment.rows() {
-            let key = self.files[file].segment.key(row);
+        let file = self.files.len() - 1;
+        let segment = &self.files[file].segment;
+        for row in 0..segment.rows() {
+            let key = segment.key(row);
             let known = self.places.get(&key);
             if known.is_none_or(|place| self.is_lost(place)) {
                 self.places.insert(key, Place::Stored { file, row });
             }
         }
+        Ok(())
     }
 
     /// Copies a row of a file, if it is what was written.
@@ -297,12 +312,7 @@ impl<'s> Namespace<'s> {
         if mapped.is_damaged.load(Ordering::Relaxed) {
             return false;
         }
-        // Of a file that somebody has cut meanwhile, memory beyond its end cannot be read.
-        let is_whole = mapped
-            .file
-            .metadata()
-            .is_ok_and(|it| it.len() == mapped.bytes);
-        if !is_whole || !mapped.segment.read(at, row) {
+        if !mapped.is_whole() || !mapped.segment.read(at, row) {
             if !mapped.is_damaged.swap(true, Ordering::Relaxed) {
                 self.damaged(&mapped.path);
             }
