@@ -291,7 +291,7 @@ impl Classifier {
             },
         });
         let mut header = header.to_string();
-        while header.len() % 8 != 0 {
+        while !header.len().is_multiple_of(8) {
             header.push(' ');
         }
         let bytes = [
