@@ -298,11 +298,8 @@ impl<'s> Namespace<'s> {
         let file = self.files.len() - 1;
         let segment = &self.files[file].segment;
         for row in 0..segment.rows() {
-            let key = segment.key(row);
-            let known = self.places.get(&key);
-            if known.is_none_or(|place| self.is_lost(place)) {
-                self.places.insert(key, Place::Stored { file, row });
-            }
+            let place = Place::Stored { file, row };
+            self.places.entry(segment.key(row)).or_insert(place);
         }
         Ok(())
     }
