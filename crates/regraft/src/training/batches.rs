@@ -50,7 +50,7 @@ pub(crate) struct Features(pub Vec<Vec<f32>>);
 pub(crate) enum KeptFeatures<'s> {
     InMemory(Features),
     /// More than fit into memory.
-    OnDisk(StoredRows<'s>),
+    OnDisk(Box<StoredRows<'s>>),
 }
 
 /// Buffers for the rows of one batch.

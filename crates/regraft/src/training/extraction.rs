@@ -46,10 +46,7 @@ impl Extraction {
         let samples = data.len();
         let room = |width: &usize| vec![0.0; if in_memory { width * samples } else { 0 }];
         let mut rows: Vec<Vec<f32>> = widths.iter().map(room).collect();
-        let missing = match &stored {
-            Some(stored) => Some(stored.find(&mut rows)),
-            None => None,
-        };
+        let missing = stored.as_ref().map(|stored| stored.find(&mut rows));
         // All of them are taken as they lie.
         let order = missing.as_ref().map(|missing| missing.positions.as_slice());
         let order = order.filter(|positions| positions.len() < samples);

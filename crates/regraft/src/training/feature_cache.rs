@@ -71,7 +71,7 @@ pub(crate) fn keep_features<'s>(
     let (rows, _) = extraction.run(data, &mut prefix, stored.as_mut())?;
     Ok(match stored {
         _ if in_memory => Some(KeptFeatures::InMemory(Features(rows))),
-        Some(stored) if stored.is_whole() => Some(KeptFeatures::OnDisk(stored)),
+        Some(stored) if stored.is_whole() => Some(KeptFeatures::OnDisk(Box::new(stored))),
         _ => None,
     })
 }
