@@ -1,4 +1,4 @@
-//! Prints what is in a folder of pictures with a sub-folder for each class: `look FOLDER`.
+//! Prints what is in a folder of pictures with a sub-folder for each class: `scan FOLDER`.
 
 use std::error::Error;
 use std::ops::ControlFlow;
@@ -8,7 +8,7 @@ use regraft_images::{Images, findings, groups};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let Some(folder) = std::env::args_os().nth(1) else {
-        return Err("which folder? look FOLDER".into());
+        return Err("which folder? scan FOLDER".into());
     };
     let began = Instant::now();
     let images = Images::folder(folder)?;
