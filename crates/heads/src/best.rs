@@ -49,14 +49,26 @@ impl BestHead {
     pub fn fit(&self, features: &Tensor, labels: &[i32]) -> Result<Solved> {
         let samples = Arc::new(Samples::new(features, labels, &self.options)?);
         let factor = Arc::new(Factor::new(features, samples.clone())?);
-        let mut heads = vec![Ridge::new().solve(factor.clone())];
-        // Where nothing differs within a class there is no discriminant analysis.
-        heads.extend(Lda::new().solve(factor.clone(), features));
+        // A head that has no solution is not compared: where nothing differs within a class there is no discriminant
+        // analysis.
+        let ridge = Ridge::new().solve(factor.clone());
+        let lda = Lda::new().solve(factor.clone(), features);
+        let mut results = vec![ridge, lda];
         if !self.quick {
-            heads.push(Logistic::new().solve(&factor));
+            results.push(Logistic::new().solve(&factor));
         }
         if samples.counts.iter().any(|&count| count <= FEW) {
-            heads.push(NearestMean::new().solve(&samples, features));
+            results.push(NearestMean::new().solve(&samples, features));
+        }
+        let (mut heads, mut errors) = (Vec::new(), Vec::new());
+        for result in results {
+            match result {
+                Ok(head) => heads.push(head),
+                Err(error) => errors.push(error),
+            }
+        }
+        if heads.is_empty() {
+            return Err(errors.swap_remove(0));
         }
         let loss = |solved: &Solved| solved.left_out().log_loss().unwrap_or(f64::INFINITY);
         heads.sort_by(|a, b| loss(a).total_cmp(&loss(b)));

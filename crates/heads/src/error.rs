@@ -18,6 +18,12 @@ pub enum Error {
     /// A setting outside what it may be.
     #[error("invalid setting: {0}")]
     Setting(Detail),
+    /// Rounding errors have taken over: nothing that was tried gives finite numbers.
+    #[error("no solution in finite numbers: {0}")]
+    Rounding(Detail),
+    /// More memory would be needed than is taken without asking.
+    #[error("too large: {0}")]
+    Memory(Detail),
 }
 
 regraft_tensor::debug_prints_the_message!(Error);
@@ -29,7 +35,9 @@ impl Error {
             Error::Features(detail)
             | Error::Labels(detail)
             | Error::Groups(detail)
-            | Error::Setting(detail) => detail,
+            | Error::Setting(detail)
+            | Error::Rounding(detail)
+            | Error::Memory(detail) => detail,
         }
     }
 }

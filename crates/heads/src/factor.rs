@@ -11,6 +11,7 @@
 //! | y D⁻¹ yᵀ | the leverage of i, less that of the mean | (1 − leverage) / λ |
 //! | y D⁻¹ L⁻¹ Zᵀ Y | what is predicted for i | the residual of i, by λ |
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -509,11 +510,16 @@ impl Factor {
         self.roots[i] * (one - self.priors[k])
     }
 
-    /// e = (1 − H)⁻¹ r of samples that are left out together, times √w; one row of each.
+    /// e = (1 − H)⁻¹ r of samples that are left out together, times √w; one row of each. NaN where rounding has made
+    /// 1 − H singular: with λ > 0 and a sample outside it is positive definite.
     fn errors_of(&self, shift: &Shift, members: &[usize]) -> Vec<f64> {
         let (size, classes) = (members.len(), self.samples.classes());
+        if self.is_large(size) {
+            let (rows, errors) = self.rows_and_residuals(shift, members);
+            let mut left = self.unit_matrix();
+            return self.correct(&mut left, &rows, errors);
+        }
         let (mut rest, mut errors) = self.rest_and_residuals(shift, members);
-        // With λ > 0 and a sample outside, 1 − H is positive definite; rounding must not end the program.
         if !cholesky::factorise(&mut rest, size) {
             return vec![f64::NAN; size * classes];
         }
@@ -521,35 +527,162 @@ impl Factor {
         errors
     }
 
+    /// Whether so many samples are more than coordinates. Then with H = U Uᵀ, where U has a column of each coordinate
+    /// and one of the shares, (1 − U Uᵀ)⁻¹ = 1 + U (1 − UᵀU)⁻¹ Uᵀ (Woodbury's formula) needs less memory and time.
+    fn is_large(&self, size: usize) -> bool {
+        self.by_features() && size > self.rank() + 1
+    }
+
+    fn unit_matrix(&self) -> Vec<f64> {
+        let size = self.rank() + 1;
+        let mut unit = vec![0.0; size * size];
+        (0..size).for_each(|i| unit[i * size + i] = 1.0);
+        unit
+    }
+
+    /// e = r + U C⁻¹ Uᵀ r of residuals r, with C = `left` − UᵀU, of which the factor is left in `left`. NaN if C is
+    /// singular.
+    fn correct(&self, left: &mut [f64], rows: &[f64], mut residuals: Vec<f64>) -> Vec<f64> {
+        match self.correction(left, rows, &residuals) {
+            Some(by) => self.add(&mut residuals, rows, &by),
+            None => residuals.fill(f64::NAN),
+        }
+        residuals
+    }
+
+    /// C⁻¹ Uᵀ r
+    fn correction(&self, left: &mut [f64], rows: &[f64], residuals: &[f64]) -> Option<Vec<f64>> {
+        let (size, classes) = (self.rank() + 1, self.samples.classes());
+        let count = rows.len() / size;
+        let u = View::new(rows, count, size, size);
+        add_product(left, size, -1.0, u.transposed(), u, Part::Upper);
+        for i in 0..size {
+            (0..i).for_each(|j| left[i * size + j] = left[j * size + i]);
+        }
+        if !cholesky::factorise(left, size) {
+            return None;
+        }
+        let mut by = vec![0.0; size * classes];
+        let r = View::new(residuals, count, classes, classes);
+        add_product(&mut by, classes, 1.0, u.transposed(), r, Part::All);
+        cholesky::solve(left, size, &mut by, classes);
+        Some(by)
+    }
+
+    /// Adds U `by`.
+    fn add(&self, residuals: &mut [f64], rows: &[f64], by: &[f64]) {
+        let (size, classes) = (self.rank() + 1, self.samples.classes());
+        let u = View::new(rows, rows.len() / size, size, size);
+        let by = View::new(by, size, classes, classes);
+        add_product(residuals, classes, 1.0, u, by, Part::All);
+    }
+
     /// Scores from the solution without all samples of `class`: of these, and of each of the groups `tested`, which is
-    /// left out as well. A row of each sample, in order; what they say of `class` itself means nothing.
+    /// left out as well. A row of each sample, in order; what they say of `class` itself means nothing. None if
+    /// rounding has made that singular.
     pub fn scores_without_class(
         &self,
         shift: &Shift,
         class: usize,
         tested: &[Vec<usize>],
-    ) -> [Vec<f64>; 2] {
+    ) -> Option<[Vec<f64>; 2]> {
         let classes = self.samples.classes();
         let of_class: Vec<usize> = (0..self.samples.len())
             .filter(|&i| self.samples.labels[i] == class)
             .collect();
-        let inner = of_class.len();
-        let members: Vec<usize> = of_class
-            .iter()
-            .chain(tested.iter().flatten())
-            .copied()
+        let size = of_class.len() + tested.iter().map(Vec::len).sum::<usize>();
+        let (errors, of_tested) = match self.is_large(size) {
+            true => self.errors_without_many(shift, &of_class, tested)?,
+            false => self.errors_without_few(shift, &of_class, tested)?,
+        };
+        let scores = |members: &[usize], errors: &[f64]| -> Vec<f64> {
+            let rows = members.iter().zip(errors.chunks_exact(classes));
+            rows.flat_map(|(&i, row)| {
+                row.iter().enumerate().map(move |(k, error)| {
+                    (if self.samples.labels[i] == k {
+                        1.0
+                    } else {
+                        0.0
+                    }) - error / self.roots[i]
+                })
+            })
+            .collect()
+        };
+        let both = [
+            scores(&of_class, &errors),
+            scores(&tested.concat(), &of_tested),
+        ];
+        let finite = both.iter().flatten().all(|score| score.is_finite());
+        finite.then_some(both)
+    }
+
+    /// The errors of samples that are left out, and of groups each of which is left out as well, where they are more
+    /// than coordinates: with C = 1 − UᵀU of the samples, a group's residuals grow by U_g C⁻¹ Uᵀ r, and 1 − H of the
+    /// group becomes 1 − U_g C⁻¹ U_gᵀ.
+    fn errors_without_many(
+        &self,
+        shift: &Shift,
+        out: &[usize],
+        tested: &[Vec<usize>],
+    ) -> Option<(Vec<f64>, Vec<f64>)> {
+        let (size, classes) = (self.rank() + 1, self.samples.classes());
+        let (rows, mut errors) = self.rows_and_residuals(shift, out);
+        let mut factor = self.unit_matrix();
+        let by = self.correction(&mut factor, &rows, &errors)?;
+        self.add(&mut errors, &rows, &by);
+        let of_tested: Vec<Vec<f64>> = tested
+            .par_iter()
+            .map(|group| {
+                let (mut rows, mut errors) = self.rows_and_residuals(shift, group);
+                self.add(&mut errors, &rows, &by);
+                let count = group.len();
+                // V = U_g L⁻ᵀ with C = L Lᵀ, so that 1 − V Vᵀ is 1 − H of the group.
+                for row in rows.chunks_exact_mut(size) {
+                    cholesky::forward(&factor, size, row, 1);
+                }
+                if count > size {
+                    return self.correct(&mut self.unit_matrix(), &rows, errors);
+                }
+                let mut complement = vec![0.0; count * count];
+                for a in 0..count {
+                    for b in 0..=a {
+                        let product = dot(&rows[a * size..][..size], &rows[b * size..][..size]);
+                        let one = if a == b { 1.0 } else { 0.0 };
+                        complement[a * count + b] = one - product;
+                    }
+                }
+                if !cholesky::factorise(&mut complement, count) {
+                    return vec![f64::NAN; count * classes];
+                }
+                cholesky::solve(&complement, count, &mut errors, classes);
+                errors
+            })
             .collect();
+        Some((errors, of_tested.concat()))
+    }
+
+    /// The same where they are few: Schur's complements in 1 − H of all of them.
+    fn errors_without_few(
+        &self,
+        shift: &Shift,
+        out: &[usize],
+        tested: &[Vec<usize>],
+    ) -> Option<(Vec<f64>, Vec<f64>)> {
+        let classes = self.samples.classes();
+        let inner = out.len();
+        let members: Vec<usize> = out.iter().chain(tested.iter().flatten()).copied().collect();
         let size = members.len();
         let (rest, residuals) = self.rest_and_residuals(shift, &members);
-        // (1 − H) of the class, as a matrix of its own.
+        // (1 − H) of the samples, as a matrix of its own.
         let mut own: Vec<f64> = rest
             .chunks_exact(size)
             .take(inner)
             .flat_map(|row| &row[..inner])
             .copied()
             .collect();
-        let sound = cholesky::factorise(&mut own, inner);
-        debug_assert!(sound, "a class is left, and λ is positive");
+        if !cholesky::factorise(&mut own, inner) {
+            return None;
+        }
         let mut half = residuals[..inner * classes].to_vec();
         cholesky::forward(&own, inner, &mut half, classes);
         let mut errors = residuals[..inner * classes].to_vec();
@@ -564,7 +697,7 @@ impl Factor {
             .par_iter()
             .zip(&starts)
             .map(|(group, &start)| {
-                // Schur's complement of the class.
+                // Schur's complement of the samples.
                 let count = group.len();
                 let mut rows: Vec<f64> = (0..count)
                     .flat_map(|a| rest[(start + a) * size..][..inner].to_vec())
@@ -588,28 +721,14 @@ impl Factor {
                         crate::product::add_scaled(error, -factor, &half[j * classes..][..classes]);
                     }
                 }
-                cholesky::factorise(&mut complement, count);
+                if !cholesky::factorise(&mut complement, count) {
+                    return vec![f64::NAN; count * classes];
+                }
                 cholesky::solve(&complement, count, &mut errors, classes);
                 errors
             })
             .collect();
-        let scores = |members: &[usize], errors: &[f64]| {
-            let rows = members.iter().zip(errors.chunks_exact(classes));
-            rows.flat_map(|(&i, row)| {
-                row.iter().enumerate().map(move |(k, error)| {
-                    (if self.samples.labels[i] == k {
-                        1.0
-                    } else {
-                        0.0
-                    }) - error / self.roots[i]
-                })
-            })
-            .collect()
-        };
-        [
-            scores(&of_class, &errors),
-            scores(&members[inner..], &of_tested.concat()),
-        ]
+        Some((errors, of_tested.concat()))
     }
 
     /// (X Xᵀ + λ)⁻¹ of the features as they were given, features × features.
@@ -697,6 +816,58 @@ impl Factor {
         inverse
     }
 
+    /// Rows of U of `members`, where H = U Uᵀ, and their residuals: y D^−½ and the share.
+    fn rows_and_residuals(&self, shift: &Shift, members: &[usize]) -> (Vec<f64>, Vec<f64>) {
+        let (rank, classes) = (self.rank(), self.samples.classes());
+        let size = rank + 1;
+        let roots: Vec<f64> = shift.inverse.iter().map(|inverse| inverse.sqrt()).collect();
+        let mut rows = vec![0.0; members.len() * size];
+        let mut residuals = vec![0.0; members.len() * classes];
+        rows.par_chunks_mut(LANES * size)
+            .zip(residuals.par_chunks_mut(LANES * classes))
+            .zip(members.par_chunks(LANES))
+            .for_each_init(
+                || (vec![0.0; rank * LANES], vec![0.0; rank * LANES]),
+                |(z, y), ((rows, residuals), members)| {
+                    self.solve_panel(shift, members, z, y, residuals);
+                    for (lane, (row, &i)) in rows.chunks_exact_mut(size).zip(members).enumerate() {
+                        let own = y.iter().skip(lane).step_by(LANES).zip(&roots);
+                        row.iter_mut()
+                            .zip(own)
+                            .for_each(|(row, (y, root))| *row = y * root);
+                        row[rank] = self.shares[i];
+                    }
+                },
+            );
+        (rows, residuals)
+    }
+
+    /// y = L⁻¹ z of up to [`LANES`] members, and their residuals; `z` is room.
+    fn solve_panel(
+        &self,
+        shift: &Shift,
+        members: &[usize],
+        z: &mut [f64],
+        y: &mut [f64],
+        residuals: &mut [f64],
+    ) {
+        let rank = self.rank();
+        z.fill(0.0);
+        for (lane, &i) in members.iter().enumerate() {
+            let from = &self.panels[i / LANES * rank * LANES..][..rank * LANES];
+            for (z, from) in z.chunks_exact_mut(LANES).zip(from.chunks_exact(LANES)) {
+                z[lane] = from[i % LANES];
+            }
+        }
+        Isa::detect().run(
+            #[inline(always)]
+            || {
+                shift.forward(z, y);
+                self.residuals(shift, y, members.len(), residuals, |lane| members[lane]);
+            },
+        );
+    }
+
     /// (1 − H) of `members` among themselves and their residuals.
     fn rest_and_residuals(&self, shift: &Shift, members: &[usize]) -> (Vec<f64>, Vec<f64>) {
         let (size, rank, classes) = (members.len(), self.rank(), self.samples.classes());
@@ -708,21 +879,8 @@ impl Factor {
         let mut z = vec![0.0; rank * LANES];
         for (panel, y) in ys.chunks_exact_mut(rank * LANES).enumerate() {
             let members = &members[panel * LANES..size.min((panel + 1) * LANES)];
-            z.fill(0.0);
-            for (lane, &i) in members.iter().enumerate() {
-                let from = &self.panels[i / LANES * rank * LANES..][..rank * LANES];
-                for (z, from) in z.chunks_exact_mut(LANES).zip(from.chunks_exact(LANES)) {
-                    z[lane] = from[i % LANES];
-                }
-            }
             let out = &mut residuals[panel * LANES * classes..];
-            isa.run(
-                #[inline(always)]
-                || {
-                    shift.forward(&z, y);
-                    self.residuals(shift, y, members.len(), out, |lane| members[lane]);
-                },
-            );
+            self.solve_panel(shift, members, &mut z, y, out);
         }
         let mut scaled = vec![0.0; rank * LANES];
         for (column, y) in ys.chunks_exact(rank * LANES).enumerate() {
@@ -872,25 +1030,42 @@ impl Blocks {
     }
 
     /// A group of each class, so that what is left has nearly the same shares of classes as all. A class with fewer
-    /// groups than the largest is in some blocks only.
+    /// groups than the largest is in some blocks only, and no class is in a block with two of its groups, so that one
+    /// of several groups never vanishes.
     pub fn of_each_class(samples: &Samples) -> Self {
         let mut of_class = vec![Vec::new(); samples.classes()];
         for (group, members) in samples.members.iter().enumerate() {
             of_class[samples.labels[members[0]]].push(group);
         }
-        let count = of_class.iter().map(Vec::len).max().unwrap_or(0);
+        let count = samples.class_groups.iter().copied().max().unwrap_or(0);
         if count < 2 {
             // One of each class would be all.
             return Blocks::groups(samples);
         }
         let mut blocks = vec![Vec::new(); count];
+        let mut inside: Vec<HashSet<usize>> = vec![HashSet::new(); count];
         for (class, groups) in of_class.iter().enumerate() {
             for (i, &group) in groups.iter().enumerate() {
                 // Spread evenly, classes beginning at different places.
-                let place = (i * count / groups.len()
-                    + class * count / (groups.len() * of_class.len()))
-                    % count;
+                let wanted =
+                    i * count / groups.len() + class * count / (groups.len() * of_class.len());
+                // The next one without a group of any of its classes: the first, but for groups of several classes.
+                let classes = samples.classes_of(&samples.members[group]);
+                let is_free = |place: &usize| {
+                    let inside = &inside[*place];
+                    !classes.iter().any(|class| inside.contains(class))
+                };
+                let mut places = (0..count).map(|i| (wanted + i) % count);
+                let place = places
+                    .find(is_free)
+                    .or_else(|| (count..blocks.len()).find(is_free));
+                let place = place.unwrap_or_else(|| {
+                    blocks.push(Vec::new());
+                    inside.push(HashSet::new());
+                    blocks.len() - 1
+                });
                 blocks[place].extend(&samples.members[group]);
+                inside[place].extend(classes);
             }
         }
         Blocks::new(blocks)

@@ -11,6 +11,7 @@ use regraft_tensor::{Detail, Tensor};
 
 use crate::cholesky;
 use crate::factor::{Blocks, Factor, Shift};
+use crate::known::Known;
 use crate::left_out::{LeftOut, best_scale, mean_log_loss};
 use crate::numbers::ln;
 use crate::ridge::{Candidates, search};
@@ -88,7 +89,7 @@ impl Lda {
         let samples = &factor.samples;
         let within = Within::new(&factor)?;
         let blocks = Blocks::of_each_class(samples);
-        let known: Vec<bool> = (0..samples.len()).map(|i| samples.known(i)).collect();
+        let known = Known::by_groups(samples);
         let candidates = match &self.shrinkage {
             Shrinkage::Search => None,
             Shrinkage::Of(gammas) => Some(
@@ -106,10 +107,13 @@ impl Lda {
         let (solution, tried) = search(&factor, candidates, |shift| {
             let solution = Solution::new(&factor, &shift, &within, &blocks);
             let scale = best_scale(samples, &solution.scores, &known, SCALES);
-            let loss = mean_log_loss(samples, &solution.scores, &known, scale);
+            let loss = match solution.is_finite() {
+                true => mean_log_loss(samples, &solution.scores, &known, scale),
+                false => f64::NAN,
+            };
             (solution, loss)
-        });
-        let left_out = LeftOut::new(samples, solution.scores, SCALES);
+        })?;
+        let left_out = LeftOut::new(samples, &known, solution.scores, SCALES);
         let tried = tried
             .into_iter()
             .map(|(ratio, loss)| (within.gamma(&factor, ratio), loss))
@@ -119,13 +123,13 @@ impl Lda {
             value: solution.gamma,
             tried,
         };
-        Ok(Solved::new(
+        Solved::new(
             HeadKind::Lda,
             solution.kernel,
             solution.bias,
             left_out,
             choice,
-        ))
+        )
     }
 }
 
@@ -183,6 +187,10 @@ struct Solution {
 }
 
 impl Solution {
+    fn is_finite(&self) -> bool {
+        self.kernel.iter().chain(&self.bias).all(|x| x.is_finite())
+    }
+
     fn new(factor: &Factor, shift: &Shift, within: &Within, blocks: &Blocks) -> Self {
         let (samples, classes) = (&factor.samples, factor.samples.classes());
         let gamma = within.gamma(factor, shift.ratio);
@@ -278,8 +286,10 @@ impl Discriminants {
         }
         let mut inverse = vec![0.0; classes * classes];
         (0..classes).for_each(|k| inverse[k * classes + k] = 1.0);
-        if cholesky::factorise(&mut j, classes) {
-            cholesky::solve(&j, classes, &mut inverse, classes);
+        // Without rounding J is positive definite; such a solution must not be taken.
+        match cholesky::factorise(&mut j, classes) {
+            true => cholesky::solve(&j, classes, &mut inverse, classes),
+            false => inverse.fill(f64::NAN),
         }
         let scale = total / (1.0 - gamma);
         let constants = (0..classes)

@@ -23,6 +23,9 @@ pub struct Learner {
     temperature: f64,
 }
 
+/// Bytes of the largest matrix that is made.
+const LARGEST: usize = 1 << 30;
+
 /// What an unlabelled sample would teach.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Lesson {
@@ -37,8 +40,17 @@ pub struct Lesson {
 }
 
 impl Learner {
-    pub(crate) fn new(factor: &Factor, shift: &Shift, solved: &Solved) -> Self {
+    pub(crate) fn new(factor: &Factor, shift: &Shift, solved: &Solved) -> Result<Self> {
         let (width, classes) = (factor.samples.width, factor.samples.classes());
+        let bytes = width.saturating_add(1).saturating_pow(2).saturating_mul(8);
+        if bytes > LARGEST {
+            let expected = format!("a matrix of {} MiB at most", LARGEST >> 20);
+            let received = format!("{} MiB for {width} features", bytes >> 20);
+            return Err(Error::Memory(
+                Detail::new("Solved::learner", expected, received)
+                    .help("pool features, as GlobalAveragePooling2D does, or solve anew with the new samples"),
+            ));
+        }
         let own = factor.inverse(shift);
         let means = factor.means();
         let size = width + 1;
@@ -54,14 +66,14 @@ impl Learner {
         }
         inverse[width * size + width] = 1.0 / factor.total() + dot(&by_means, means);
         let (kernel, bias) = solved.exact();
-        Learner {
+        Ok(Learner {
             width,
             classes,
             inverse,
             weights: kernel.iter().chain(bias).copied().collect(),
             class_weights: factor.samples.class_weights.clone(),
             temperature: solved.left_out().temperature(),
-        }
+        })
     }
 
     /// Takes in one sample.

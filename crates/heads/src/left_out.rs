@@ -4,6 +4,8 @@ use regraft_tensor::ndarray::{Array2, ArrayView2};
 
 use crate::Result;
 use crate::conformal::AnswerSet;
+use crate::estimate::Estimate;
+use crate::known::Known;
 use crate::numbers::{argmax, exp, ln, softmax};
 use crate::samples::Samples;
 
@@ -11,71 +13,20 @@ use crate::samples::Samples;
 ///
 /// Leaving out one group alone would make its class rarer in what is left than it is, and estimates of few samples
 /// too low. With a group of each class left out the shares stay as they are. All of it is in the order in which the
-/// samples were given.
+/// samples were given. Where something is a mean over samples, those of a group weigh one together, but for shares of
+/// samples and counts of them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LeftOut {
     probabilities: Array2<f64>,
     labels: Vec<usize>,
     groups: Vec<usize>,
-    /// Whether anything of the sample's class remains without its group.
-    known: Vec<bool>,
+    /// How much each sample counts: those of a group 1 together, and 0 where nothing of the class was left.
+    shares: Vec<f64>,
     class_groups: Vec<usize>,
     temperature: f64,
     uncalibrated_log_loss: f64,
     /// The largest logit of each sample.
     largest: Vec<f64>,
-}
-
-/// A share, with the interval in which it lies 19 times of 20 (Wilson's).
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Estimate {
-    /// The share that was seen.
-    pub value: f64,
-    /// Where the interval begins.
-    pub low: f64,
-    /// Where it ends.
-    pub high: f64,
-    /// Of how many independent trials: groups, not samples.
-    pub count: usize,
-}
-
-impl Estimate {
-    /// `value` seen in `count` trials. None of no trials.
-    pub fn new(value: f64, count: usize) -> Option<Self> {
-        if count == 0 {
-            return None;
-        }
-        const Z: f64 = 1.959_963_984_540_054;
-        let n = count as f64;
-        let shrink = 1.0 + Z * Z / n;
-        let middle = (value + Z * Z / (2.0 * n)) / shrink;
-        let half = Z / shrink
-            * (value * (1.0 - value) / n + Z * Z / (4.0 * n * n))
-                .max(0.0)
-                .sqrt();
-        let (low, high) = (
-            (middle - half).clamp(0.0, value),
-            (middle + half).clamp(value, 1.0),
-        );
-        Some(Estimate {
-            value,
-            low,
-            high,
-            count,
-        })
-    }
-}
-
-impl std::fmt::Display for Estimate {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "{:.1} % ({:.1} to {:.1})",
-            100.0 * self.value,
-            100.0 * self.low,
-            100.0 * self.high
-        )
-    }
 }
 
 /// What is known of one class.
@@ -96,7 +47,7 @@ pub struct ClassEstimate {
 pub struct Calibration {
     /// What scores were divided by.
     pub temperature: f64,
-    /// Mean distance between confidence and accuracy (expected calibration error), over the bins.
+    /// Mean distance between confidence and accuracy (expected calibration error), over the bins by their weight.
     pub error: f64,
     /// Fifteen of equal width, by the largest probability.
     pub bins: Vec<Bin>,
@@ -134,11 +85,15 @@ pub struct Suspect {
 
 impl LeftOut {
     /// From scores by position. The factor between scores and logits is looked for in `range`.
-    pub(crate) fn new(samples: &Samples, scores: Vec<f64>, range: (f64, f64)) -> Self {
+    pub(crate) fn new(
+        samples: &Samples,
+        known: &Known,
+        scores: Vec<f64>,
+        range: (f64, f64),
+    ) -> Self {
         let classes = samples.classes();
-        let known: Vec<bool> = (0..samples.len()).map(|i| samples.known(i)).collect();
-        let scale = best_scale(samples, &scores, &known, range);
-        let loss = |scale: f64| mean_log_loss(samples, &scores, &known, scale);
+        let scale = best_scale(samples, &scores, known, range);
+        let loss = |scale: f64| mean_log_loss(samples, &scores, known, scale);
         let uncalibrated_log_loss = loss(1.0);
         let largest: Vec<f64> = scores
             .chunks_exact(classes)
@@ -157,7 +112,7 @@ impl LeftOut {
             probabilities,
             labels: samples.as_given(&samples.labels, 1),
             groups: samples.as_given(&samples.groups, 1),
-            known: samples.as_given(&known, 1),
+            shares: samples.as_given(known.shares(), 1),
             class_groups: samples.class_groups.clone(),
             temperature: 1.0 / scale,
             uncalibrated_log_loss,
@@ -165,11 +120,13 @@ impl LeftOut {
         }
     }
 
-    /// The largest logit and the largest probability of each known sample.
-    pub(crate) fn known_maxima(&self) -> Vec<[f64; 2]> {
-        self.known_rows()
-            .map(|(i, _, row)| [self.largest[i], row[argmax(row)]])
-            .collect()
+    /// The largest logit and the largest probability of each known sample, and the groups of these.
+    pub(crate) fn known_maxima(&self) -> ([Vec<f64>; 2], Vec<usize>) {
+        let rows = || self.known_rows();
+        let logits = rows().map(|(i, _, _)| self.largest[i]).collect();
+        let probabilities = rows().map(|(_, _, row)| row[argmax(row)]).collect();
+        let groups = rows().map(|(i, _, _)| self.groups[i]).collect();
+        ([logits, probabilities], groups)
     }
 
     /// Answers of several classes that hold the right one with probability 1 − `alpha`.
@@ -177,12 +134,11 @@ impl LeftOut {
     /// # Errors
     /// [`Error::Setting`](crate::Error::Setting) if `alpha` does not lie between 0 and 1.
     pub fn answer_set(&self, alpha: f64) -> Result<AnswerSet> {
-        AnswerSet::new(
-            self.known_rows()
-                .map(|(_, label, row)| row[label])
-                .collect(),
-            alpha,
-        )
+        let (of_labels, groups): (Vec<f64>, Vec<usize>) = self
+            .known_rows()
+            .map(|(i, label, row)| (row[label], self.groups[i]))
+            .unzip();
+        AnswerSet::new(&of_labels, &groups, alpha)
     }
 
     /// Calibrated probabilities, (samples, classes).
@@ -195,9 +151,10 @@ impl LeftOut {
         &self.labels
     }
 
-    /// Whether something can be said of a sample: not if its group is the only one of its class.
+    /// Whether something can be said of a sample: not if what was left out with it was all of its class, as where its
+    /// group is the only one.
     pub fn is_known(&self, sample: usize) -> bool {
-        self.known[sample]
+        self.shares[sample] > 0.0
     }
 
     /// The most probable class of each sample.
@@ -213,27 +170,29 @@ impl LeftOut {
     /// Known samples: number, label, probabilities.
     fn known_rows(&self) -> impl Iterator<Item = (usize, usize, &[f64])> {
         let rows = self.rows().enumerate();
-        rows.filter(|(i, _)| self.known[*i])
+        rows.filter(|(i, _)| self.is_known(*i))
             .map(|(i, row)| (i, self.labels[i], row))
     }
 
-    /// The share of samples that the head will recognise, with its interval. Not known if each class is a single
-    /// group.
+    /// Classes of which nothing is known, ascending: without their only group there is no such class. Estimates are
+    /// silent about them.
+    pub fn unknown_classes(&self) -> Vec<usize> {
+        let mut known = vec![false; self.class_groups.len()];
+        self.known_rows()
+            .for_each(|(_, label, _)| known[label] = true);
+        (0..known.len()).filter(|&class| !known[class]).collect()
+    }
+
+    /// The share of samples that the head will recognise, with its interval, of all classes but the
+    /// [unknown ones](Self::unknown_classes). Not known if each class is a single group.
     pub fn accuracy(&self) -> Option<Estimate> {
         self.share(|_| true)
     }
 
     /// The share of right ones among known samples of these labels.
     fn share(&self, of: impl Fn(usize) -> bool) -> Option<Estimate> {
-        let (mut right, mut all, mut groups) = (0, 0, Vec::new());
-        for (i, label, row) in self.known_rows().filter(|&(_, label, _)| of(label)) {
-            all += 1;
-            right += usize::from(argmax(row) == label);
-            groups.push(self.groups[i]);
-        }
-        groups.sort_unstable();
-        groups.dedup();
-        Estimate::new(right as f64 / all.max(1) as f64, groups.len())
+        let rows = self.known_rows().filter(|&(_, label, _)| of(label));
+        Estimate::of(rows.map(|(i, label, row)| (argmax(row) == label, self.groups[i])))
     }
 
     /// Each class by itself.
@@ -263,14 +222,14 @@ impl LeftOut {
         counts
     }
 
-    /// The mean of −ln p of the labels. Not known if each class is a single group.
+    /// The mean of −ln p of the labels, each group weighing the same. Not known if each class is a single group.
     pub fn log_loss(&self) -> Option<f64> {
-        let (mut sum, mut count) = (0.0, 0);
-        for (_, label, row) in self.known_rows() {
-            sum -= ln(row[label].max(1e-300));
-            count += 1;
+        let (mut sum, mut total) = (0.0, 0.0);
+        for (i, label, row) in self.known_rows() {
+            sum -= self.shares[i] * ln(row[label].max(1e-300));
+            total += self.shares[i];
         }
-        (count > 0).then(|| sum / count as f64)
+        (total > 0.0).then(|| sum / total)
     }
 
     /// What scores were divided by before softmax. It was found with these very samples, left out; since it is a
@@ -279,29 +238,31 @@ impl LeftOut {
         self.temperature
     }
 
-    /// Confidence beside accuracy. Not known if each class is a single group.
+    /// Confidence beside accuracy, each group weighing the same. Not known if each class is a single group.
     pub fn calibration(&self) -> Option<Calibration> {
         let mut bins = vec![Bin::default(); 15];
-        let mut count = 0;
-        for (_, label, row) in self.known_rows() {
-            let best = argmax(row);
-            let bin = &mut bins[((row[best] * 15.0) as usize).min(14)];
+        let mut weights = vec![0.0; 15];
+        for (i, label, row) in self.known_rows() {
+            let (best, share) = (argmax(row), self.shares[i]);
+            let place = ((row[best] * 15.0) as usize).min(14);
+            let bin = &mut bins[place];
             bin.samples += 1;
-            bin.confidence += row[best];
-            bin.accuracy += f64::from(u8::from(best == label));
-            count += 1;
+            bin.confidence += share * row[best];
+            bin.accuracy += share * f64::from(u8::from(best == label));
+            weights[place] += share;
         }
         let error = bins
             .iter()
             .map(|bin| (bin.confidence - bin.accuracy).abs())
             .sum::<f64>();
-        for bin in bins.iter_mut().filter(|bin| bin.samples > 0) {
-            bin.confidence /= bin.samples as f64;
-            bin.accuracy /= bin.samples as f64;
+        let places = bins.iter_mut().zip(&weights);
+        for (bin, weight) in places.filter(|(bin, _)| bin.samples > 0) {
+            bin.confidence /= weight;
+            bin.accuracy /= weight;
         }
         Some(Calibration {
             temperature: self.temperature,
-            error: error / count as f64,
+            error: error / weights.iter().sum::<f64>(),
             bins,
             log_loss: self.log_loss()?,
             uncalibrated_log_loss: self.uncalibrated_log_loss,
@@ -351,25 +312,44 @@ impl LeftOut {
     }
 }
 
+impl std::fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Some(accuracy) = self.accuracy() else {
+            return f.write_str("nothing is known: each class is a single group");
+        };
+        write!(f, "accuracy {accuracy}")?;
+        let silent = self.unknown_classes();
+        let names: Vec<String> = silent.iter().map(ToString::to_string).collect();
+        match names.len() {
+            0 => Ok(()),
+            1 => write!(f, ", but class {}, a single group", names[0]),
+            _ => write!(f, ", but classes {}, single groups", names.join(", ")),
+        }
+    }
+}
+
 fn known_scores<'a>(
     samples: &'a Samples,
     scores: &'a [f64],
-    known: &'a [bool],
+    known: &'a Known,
 ) -> impl Iterator<Item = (f64, usize, &'a [f64])> {
-    let rows = scores.chunks_exact(samples.classes()).enumerate();
-    rows.filter(|(i, _)| known[*i])
-        .map(|(i, row)| (samples.weight(i), samples.labels[i], row))
+    let rows = scores
+        .chunks_exact(samples.classes())
+        .zip(known.shares())
+        .enumerate();
+    rows.filter(|(_, (_, share))| **share > 0.0)
+        .map(|(i, (row, share))| (samples.weight(i) * share, samples.labels[i], row))
 }
 
-/// The share of doubt in each label: n samples that were all right leave 1 / (n + 2) for the next one to be wrong
+/// The share of doubt in each label: n groups that were all right leave 1 / (n + 2) for the next one to be wrong
 /// (Laplace's rule of succession). Without it the best scale of scores that never fail is without end.
-fn doubt(known: &[bool]) -> f64 {
-    1.0 / (known.iter().filter(|&&known| known).count() + 2) as f64
+fn doubt(known: &Known) -> f64 {
+    1.0 / (known.groups() + 2) as f64
 }
 
 /// The weighted mean of −Σ q ln p with scores times `scale`; q is 1 for the label, but for the doubt that all classes
 /// share.
-pub(crate) fn mean_log_loss(samples: &Samples, scores: &[f64], known: &[bool], scale: f64) -> f64 {
+pub(crate) fn mean_log_loss(samples: &Samples, scores: &[f64], known: &Known, scale: f64) -> f64 {
     let doubt = doubt(known);
     let (mut sum, mut total) = (0.0, 0.0);
     for (weight, label, row) in known_scores(samples, scores, known) {
@@ -391,12 +371,12 @@ fn mean(row: &[f64]) -> f64 {
 pub(crate) fn best_scale(
     samples: &Samples,
     scores: &[f64],
-    known: &[bool],
+    known: &Known,
     range: (f64, f64),
 ) -> f64 {
     let (mut low, mut high) = range;
     let mut scale = (low * high).sqrt();
-    if !known.contains(&true) {
+    if !known.any() {
         return scale;
     }
     let doubt = doubt(known);

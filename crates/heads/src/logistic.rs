@@ -11,10 +11,11 @@ use regraft_tensor::kernels::isa::Isa;
 use regraft_tensor::{Detail, Tensor};
 
 use crate::factor::{Factor, LANES, factorise};
+use crate::known::Known;
 use crate::left_out::{LeftOut, mean_log_loss};
 use crate::numbers::{exp, ln};
 use crate::product::{add_scaled, dot, tile};
-use crate::ridge::check_positive;
+use crate::ridge::{check_positive, no_number};
 use crate::samples::{Options, Samples, shared_settings};
 use crate::solved::{Choice, HeadKind, Solved};
 use crate::{Error, Result};
@@ -24,6 +25,8 @@ pub(crate) const SCALES: (f64, f64) = (0.05, 20.0);
 /// Pairs of steps that L-BFGS remembers.
 const MEMORY: usize = 10;
 const STEPS: usize = 500;
+/// Bytes of the solutions of all folds.
+const LARGEST: usize = 1 << 30;
 /// Panels of samples that one task takes.
 const TASK: usize = 32;
 
@@ -38,6 +41,8 @@ pub struct Logistic {
     options: Options,
     penalties: Option<Vec<f64>>,
     folds: usize,
+    /// How many may be taken.
+    pub(crate) steps: usize,
 }
 
 impl Default for Logistic {
@@ -46,6 +51,7 @@ impl Default for Logistic {
             options: Options::default(),
             penalties: None,
             folds: 5,
+            steps: STEPS,
         }
     }
 }
@@ -66,7 +72,8 @@ impl Logistic {
         self
     }
 
-    /// Into how many parts groups are divided, each left out once. Default: 5.
+    /// Into how many parts groups are divided, each left out once; with as many as groups or more each is left out
+    /// alone. Default: 5.
     #[must_use]
     pub fn folds(mut self, folds: usize) -> Self {
         self.folds = folds;
@@ -77,7 +84,7 @@ impl Logistic {
     ///
     /// # Errors
     /// As [`Ridge::fit`](crate::Ridge::fit); [`Error::Setting`] if a C is not positive, or there are fewer than two
-    /// folds.
+    /// folds; [`Error::Memory`] if the solutions of all folds would be larger than 1 GiB.
     pub fn fit(&self, features: &Tensor, labels: &[i32]) -> Result<Solved> {
         if let Some(cs) = &self.penalties {
             check_positive("Logistic::cs", cs)?;
@@ -88,10 +95,10 @@ impl Logistic {
         }
         let samples = Arc::new(Samples::new(features, labels, &self.options)?);
         let factor = Arc::new(Factor::new(features, samples)?);
-        Ok(self.solve(&factor))
+        self.solve(&factor)
     }
 
-    pub(crate) fn solve(&self, factor: &Factor) -> Solved {
+    pub(crate) fn solve(&self, factor: &Factor) -> Result<Solved> {
         let samples = &factor.samples;
         let problem = Problem::new(factor);
         // In the units of the factorisation: the variance of a feature is mean_square · rank / (n · width).
@@ -104,9 +111,20 @@ impl Logistic {
                 .map(|c| c / variance)
                 .collect(),
         };
-        let folds = folds(samples, self.folds);
-        let known: Vec<bool> = (0..samples.len()).map(|i| samples.known(i)).collect();
-        let mut states = vec![problem.start(); self.folds];
+        let count = self.folds.min(samples.members.len());
+        let start = problem.start();
+        let bytes = start.len().saturating_mul(count).saturating_mul(8);
+        if bytes > LARGEST {
+            let expected = format!("solutions of {} MiB at most", LARGEST >> 20);
+            let received = format!("{} MiB for {count} folds", bytes >> 20);
+            return Err(Error::Memory(
+                Detail::new("Logistic::folds", expected, received)
+                    .help("take fewer folds, or Ridge, which leaves each group out at no cost"),
+            ));
+        }
+        let folds = folds(samples, count);
+        let known = Known::by_folds(samples, &folds);
+        let mut states = vec![start; count];
         let mut tried = Vec::new();
         // From classes with a single group nothing can be learnt about C.
         let nothing = vec![0.0; samples.len() * samples.classes()];
@@ -117,11 +135,11 @@ impl Logistic {
             problem.start(),
         );
         let mut worse = 0;
-        for &c in cs.iter().filter(|_| known.contains(&true)) {
+        for &c in cs.iter().filter(|_| known.any()) {
             let mut scores = nothing.clone();
             for (fold, state) in states.iter_mut().enumerate() {
                 let counts: Vec<bool> = folds.iter().map(|&of| of != fold).collect();
-                problem.minimise(state, &counts, c, 1e-5);
+                problem.minimise(state, &counts, c, 1e-5, self.steps);
                 problem.write_scores(state, |i| folds[i] == fold, &mut scores);
             }
             // As it is: calibrated first, small C would look better in loss than in accuracy.
@@ -137,27 +155,53 @@ impl Logistic {
                 }
             }
         }
-        let (c, _, scores, mut state) = best;
-        problem.minimise(&mut state, &vec![true; samples.len()], c, 1e-9);
-        let left_out = LeftOut::new(samples, scores, SCALES);
+        let (c, loss, scores, mut state) = best;
+        if known.any() && loss == f64::INFINITY {
+            let received = format!("none with any of the {} that were tried", tried.len());
+            return Err(no_number(received));
+        }
+        let everything = vec![true; samples.len()];
+        let converged = problem.minimise(&mut state, &everything, c, 1e-9, self.steps);
+        let left_out = LeftOut::new(samples, &known, scores, SCALES);
         let (kernel, bias) = problem.to_features(factor, &state);
         let choice = Choice {
             name: "C",
             value: c * unit,
             tried,
         };
-        Solved::new(HeadKind::Logistic, kernel, bias, left_out, choice)
+        let solved = Solved::new(HeadKind::Logistic, kernel, bias, left_out, choice)?;
+        Ok(solved.converged_if(converged))
     }
 }
 
-/// The fold of each sample: groups of a class one after the other, classes beginning at different folds.
-fn folds(samples: &Samples, count: usize) -> Vec<usize> {
+/// The fold of each sample: groups of a class one after the other, classes beginning at different folds. With
+/// groups of several classes one goes where none of its classes is alone so far, and where the fewest of their groups are.
+pub(crate) fn folds(samples: &Samples, count: usize) -> Vec<usize> {
     let mut fold = vec![0; samples.len()];
     let mut next: Vec<usize> = (0..samples.classes()).collect();
+    // How many groups of each class are in each fold.
+    let mut inside = vec![vec![0_usize; count]; samples.classes()];
+    let mut placed = vec![0_usize; samples.classes()];
     for members in &samples.members {
-        let of_class = &mut next[samples.labels[members[0]]];
-        members.iter().for_each(|&i| fold[i] = *of_class % count);
+        let classes = samples.classes_of(members);
+        let of_class = &mut next[classes[0]];
+        let first = *of_class;
         *of_class += 1;
+        let costs = |place: usize| {
+            let here = |class: &usize| inside[*class][place];
+            let all_here = |class: &&usize| here(class) > 0 && here(class) == placed[**class];
+            let only = classes.iter().filter(all_here).count();
+            (only, classes.iter().map(here).max())
+        };
+        let place = (0..count)
+            .map(|i| (first + i) % count)
+            .min_by_key(|&place| costs(place))
+            .expect("two folds or more");
+        members.iter().for_each(|&i| fold[i] = place);
+        for class in classes {
+            inside[class][place] += 1;
+            placed[class] += 1;
+        }
     }
     fold
 }
@@ -432,8 +476,15 @@ impl<'a> Problem<'a> {
     }
 
     /// Moves `state` to the minimum over the samples that count: until no element of the gradient exceeds `tolerance`
-    /// of what it was at 0.
-    fn minimise(&self, state: &mut [f64], counts: &[bool], c: f64, tolerance: f64) {
+    /// of what it was at 0. False if that takes more steps than may be taken.
+    fn minimise(
+        &self,
+        state: &mut [f64],
+        counts: &[bool],
+        c: f64,
+        tolerance: f64,
+        steps: usize,
+    ) -> bool {
         let (rank, padded) = (self.rank, self.padded());
         let penalty = 1.0 / (c * self.total);
         let (lower, inverse) = factorise(&self.diagonal, &self.beside, 0.5 / self.total, penalty);
@@ -472,9 +523,9 @@ impl<'a> Problem<'a> {
         let mut gradient = self.gradient(&derivative);
         penalised(state, &mut gradient);
         let mut memory: Vec<(Vec<f64>, Vec<f64>, f64)> = Vec::new();
-        for _ in 0..STEPS {
+        for _ in 0..steps {
             if size(&gradient) <= goal {
-                break;
+                return true;
             }
             // L-BFGS' two loops.
             let mut direction: Vec<f64> = gradient.iter().map(|x| -x).collect();
@@ -493,7 +544,7 @@ impl<'a> Problem<'a> {
             if slope >= 0.0 {
                 // Rounding has spoilt what is remembered.
                 if memory.is_empty() {
-                    break;
+                    return true;
                 }
                 memory.clear();
                 direction = gradient.iter().map(|x| -x).collect();
@@ -556,6 +607,7 @@ impl<'a> Problem<'a> {
                 memory.push((direction, difference, by));
             }
         }
+        size(&gradient) <= goal
     }
 
     /// Kernel and bias for features as they were given.

@@ -7,6 +7,7 @@ use regraft_tensor::Tensor;
 
 use crate::Result;
 use crate::factor::Blocks;
+use crate::known::Known;
 use crate::left_out::LeftOut;
 use crate::product::dot;
 use crate::samples::{Options, Samples, shared_settings};
@@ -36,10 +37,10 @@ impl NearestMean {
     /// As [`Ridge::fit`](crate::Ridge::fit), but for features that are all alike.
     pub fn fit(&self, features: &Tensor, labels: &[i32]) -> Result<Solved> {
         let samples = Arc::new(Samples::new(features, labels, &self.options)?);
-        Ok(self.solve(&samples, features))
+        self.solve(&samples, features)
     }
 
-    pub(crate) fn solve(&self, samples: &Samples, features: &Tensor) -> Solved {
+    pub(crate) fn solve(&self, samples: &Samples, features: &Tensor) -> Result<Solved> {
         let (n, width, classes) = (samples.len(), samples.width, samples.classes());
         let rows: Vec<f64> = samples
             .order
@@ -86,7 +87,12 @@ impl NearestMean {
                 .enumerate()
                 .for_each(|(j, value)| kernel[j * classes + k] = *value);
         }
-        let left_out = LeftOut::new(samples, scores, (0.1 / length, 1e3 / length));
+        let left_out = LeftOut::new(
+            samples,
+            &Known::by_groups(samples),
+            scores,
+            (0.1 / length, 1e3 / length),
+        );
         let choice = Choice {
             name: "nothing",
             value: 0.0,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use regraft_tensor::{Detail, Tensor};
 
 use crate::factor::{Blocks, Factor, Shift};
+use crate::known::Known;
 use crate::left_out::LeftOut;
 use crate::samples::{Options, Samples, shared_settings};
 use crate::solved::{Choice, HeadKind, Solved};
@@ -57,32 +58,33 @@ impl Ridge {
     /// [`Error::Features`] without samples or features, with a number that is none, or if no feature differs between
     /// samples. [`Error::Labels`] if they are of another number, outside the classes, all of one class, or if a class
     /// has none. [`Error::Groups`] if they are of another number or all samples are in one. [`Error::Setting`] if a λ
-    /// is not positive, or there is none to choose from.
+    /// is not positive, or there is none to choose from. [`Error::Rounding`] if no λ gives finite numbers.
     pub fn fit(&self, features: &Tensor, labels: &[i32]) -> Result<Solved> {
         if let Some(lambdas) = &self.lambdas {
             check_positive("Ridge::lambdas", lambdas)?;
         }
         let samples = Arc::new(Samples::new(features, labels, &self.options)?);
         let factor = Arc::new(Factor::new(features, samples)?);
-        Ok(self.solve(factor))
+        self.solve(factor)
     }
 
-    pub(crate) fn solve(&self, factor: Arc<Factor>) -> Solved {
+    pub(crate) fn solve(&self, factor: Arc<Factor>) -> Result<Solved> {
         let candidates = self
             .lambdas
             .clone()
             .map_or(Candidates::Search, Candidates::These);
-        let (shift, tried) = choose(&factor, candidates);
+        let (shift, tried) = choose(&factor, candidates)?;
         let errors = factor.errors_without(&shift, &Blocks::of_each_class(&factor.samples));
-        let left_out = LeftOut::new(&factor.samples, factor.scores(errors), SCALES);
+        let known = Known::by_groups(&factor.samples);
+        let left_out = LeftOut::new(&factor.samples, &known, factor.scores(errors), SCALES);
         let (kernel, bias) = factor.weights(&shift);
         let choice = Choice {
             name: "lambda",
             value: factor.lambda(&shift),
             tried,
         };
-        let solved = Solved::new(HeadKind::Ridge, kernel, bias, left_out, choice);
-        solved.with_factor(factor, shift)
+        let solved = Solved::new(HeadKind::Ridge, kernel, bias, left_out, choice)?;
+        Ok(solved.with_factor(factor, shift))
     }
 }
 
@@ -116,6 +118,16 @@ pub(crate) fn power_of_ten(thirds: i32) -> f64 {
     }
 }
 
+/// Nothing gives numbers.
+pub(crate) fn no_number(received: String) -> Error {
+    Error::Rounding(
+        Detail::new("solution", "weights and left-out scores that are finite", received).help(
+            "let a stronger regularisation be tried, or leave the setting away; look for features of vastly different \
+             sizes",
+        ),
+    )
+}
+
 /// What to choose a λ from, in units of the mean squared singular value.
 pub(crate) enum Candidates {
     /// 25 from 10⁻⁴ to 10⁴; of these every third is tried, and then the four beside the best.
@@ -124,18 +136,26 @@ pub(crate) enum Candidates {
 }
 
 /// What `attempt` makes of the solution for which the error that it tells is least, and the errors of all ratios that
-/// were tried, ascending.
+/// were tried, ascending. An error that is no number is never the least.
+///
+/// # Errors
+/// [`Error::Rounding`] if none is finite.
 pub(crate) fn search<T>(
     factor: &Factor,
     candidates: Candidates,
     mut attempt: impl FnMut(Shift) -> (T, f64),
-) -> (T, Vec<(f64, f64)>) {
+) -> Result<(T, Vec<(f64, f64)>)> {
+    // From classes with a single group nothing can be learnt about λ: the first is taken.
+    let blind = factor.samples.class_groups.iter().all(|&groups| groups < 2);
     let mut tried: Vec<(f64, f64)> = Vec::new();
     let mut best: Option<(T, f64)> = None;
     let mut attempt = |ratio: f64| {
         let (made, error) = attempt(factor.shift(ratio));
         tried.push((ratio, error));
-        let better = best.as_ref().is_none_or(|(_, least)| error < *least);
+        let better = match &best {
+            None => blind || error < f64::INFINITY,
+            Some((_, least)) => error < *least,
+        };
         if better {
             best = Some((made, error));
         }
@@ -145,8 +165,7 @@ pub(crate) fn search<T>(
         Candidates::These(ratios) => ratios.into_iter().for_each(|ratio| {
             attempt(ratio);
         }),
-        // From classes with a single group nothing can be learnt about λ.
-        Candidates::Search if factor.samples.class_groups.iter().all(|&groups| groups < 2) => {
+        Candidates::Search if blind => {
             attempt(1.0);
         }
         Candidates::Search => {
@@ -164,11 +183,17 @@ pub(crate) fn search<T>(
         }
     }
     tried.sort_by(|a, b| a.0.total_cmp(&b.0));
-    (best.expect("one was tried").0, tried)
+    match best {
+        Some((made, _)) => Ok((made, tried)),
+        None => Err(no_number(format!(
+            "none with any of the {} that were tried",
+            tried.len()
+        ))),
+    }
 }
 
 /// The solution whose squared error on left-out groups is least, and what was tried.
-pub(crate) fn choose(factor: &Factor, candidates: Candidates) -> (Shift, Vec<(f64, f64)>) {
+pub(crate) fn choose(factor: &Factor, candidates: Candidates) -> Result<(Shift, Vec<(f64, f64)>)> {
     let samples = &factor.samples;
     let blocks = Blocks::groups(samples);
     let (shift, mut tried) = search(factor, candidates, |shift| {
@@ -181,9 +206,9 @@ pub(crate) fn choose(factor: &Factor, candidates: Candidates) -> (Shift, Vec<(f6
             }
         }
         (shift, error / total)
-    });
+    })?;
     tried
         .iter_mut()
         .for_each(|(ratio, _)| *ratio *= factor.unit_of_lambda());
-    (shift, tried)
+    Ok((shift, tried))
 }

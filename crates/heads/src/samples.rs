@@ -121,10 +121,9 @@ impl Samples {
         }
         let mut class_groups = vec![0; counts.len()];
         for members in &members {
-            let mut classes: Vec<usize> = members.iter().map(|&i| labels[i]).collect();
-            classes.sort_unstable();
-            classes.dedup();
-            classes.iter().for_each(|&class| class_groups[class] += 1);
+            for class in classes_of(members, &labels) {
+                class_groups[class] += 1;
+            }
         }
         Ok(Samples {
             order,
@@ -151,6 +150,11 @@ impl Samples {
         self.class_weights[self.labels[position]]
     }
 
+    /// The classes of a group's members, ascending.
+    pub fn classes_of(&self, members: &[usize]) -> Vec<usize> {
+        classes_of(members, &self.labels)
+    }
+
     /// Whether something of the sample's class remains when its group is left out.
     pub fn known(&self, position: usize) -> bool {
         self.class_groups[self.labels[position]] > 1
@@ -165,6 +169,13 @@ impl Samples {
         }
         given
     }
+}
+
+fn classes_of(members: &[usize], labels: &[usize]) -> Vec<usize> {
+    let mut classes: Vec<usize> = members.iter().map(|&i| labels[i]).collect();
+    classes.sort_unstable();
+    classes.dedup();
+    classes
 }
 
 fn check_features(features: &Tensor) -> Result<(usize, usize)> {

@@ -7,6 +7,7 @@ use regraft_tensor::{Detail, Tensor};
 use crate::factor::{Factor, Shift};
 use crate::learner::Learner;
 use crate::left_out::LeftOut;
+use crate::ridge::no_number;
 use crate::samples::check_finite;
 use crate::unknown::Unknown;
 use crate::{Error, Result};
@@ -20,6 +21,7 @@ pub struct Solved {
     choice: Choice,
     left_out: LeftOut,
     compared: Vec<(HeadKind, f64)>,
+    converged: bool,
     /// What it was solved with, of ridge solutions.
     solution: Option<Arc<(Arc<Factor>, Shift)>>,
     /// Weights before they were rounded, and before the temperature.
@@ -64,14 +66,18 @@ pub struct Choice {
 }
 
 impl Solved {
-    /// From weights whose scores become logits when they are divided by the temperature.
+    /// From weights whose scores become logits when they are divided by the temperature. An error if any is no number.
     pub(crate) fn new(
         kind: HeadKind,
         kernel: Vec<f64>,
         bias: Vec<f64>,
         left_out: LeftOut,
         choice: Choice,
-    ) -> Self {
+    ) -> Result<Self> {
+        let mut numbers = kernel.iter().chain(&bias).chain(left_out.probabilities());
+        if !numbers.all(|number| number.is_finite()) {
+            return Err(no_number(format!("some that are not, of {kind}")));
+        }
         let (classes, temperature) = (bias.len(), left_out.temperature());
         let tensor = |shape: &[usize], values: &[f64]| {
             let values = values
@@ -80,20 +86,26 @@ impl Solved {
                 .collect();
             Tensor::new(shape, values).expect("as many as the shape says")
         };
-        Solved {
+        Ok(Solved {
             kernel: tensor(&[kernel.len() / classes, classes], &kernel),
             bias: tensor(&[classes], &bias),
             kind,
             choice,
             left_out,
             compared: Vec::new(),
+            converged: true,
             solution: None,
             exact: Arc::new((kernel, bias)),
-        }
+        })
     }
 
     pub(crate) fn with_factor(mut self, factor: Arc<Factor>, shift: Shift) -> Self {
         self.solution = Some(Arc::new((factor, shift)));
+        self
+    }
+
+    pub(crate) fn converged_if(mut self, converged: bool) -> Self {
+        self.converged = converged;
         self
     }
 
@@ -127,6 +139,12 @@ impl Solved {
         &self.choice
     }
 
+    /// Whether it is the solution to its tolerance. Only [`Logistic`](crate::Logistic) takes steps, 500 at most, and may
+    /// stop before: with a smaller C it needs fewer.
+    pub fn converged(&self) -> bool {
+        self.converged
+    }
+
     /// What it says of samples that it has not seen.
     pub fn left_out(&self) -> &LeftOut {
         &self.left_out
@@ -147,10 +165,25 @@ impl Solved {
         Some(Unknown::test(factor, shift, &self.left_out))
     }
 
-    /// The head as one that learns sample by sample. None if it is no ridge regression.
-    pub fn learner(&self) -> Option<Learner> {
-        let (factor, shift) = &**self.solution.as_ref()?;
-        Some(Learner::new(factor, shift, self))
+    /// The head as one that learns sample by sample. It holds a matrix of features × features.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if it is no ridge regression, or has [forgotten](Self::forget) its factorisation;
+    /// [`Error::Memory`] if the matrix would be larger than 1 GiB, as of more than 11,584 features.
+    pub fn learner(&self) -> Result<Learner> {
+        match self.solution.as_deref() {
+            Some((factor, shift)) => Learner::new(factor, shift, self),
+            None => {
+                let received = match self.kind {
+                    HeadKind::Ridge => "one that has forgotten its factorisation".to_string(),
+                    kind => kind.to_string(),
+                };
+                Err(Error::Setting(
+                    Detail::new("Solved::learner", "a ridge solution", received)
+                        .help("take Ridge, and call learner before forget"),
+                ))
+            }
+        }
     }
 
     /// Lets go of the factorisation, which is as large as the features: [`unknown`](Self::unknown) and
@@ -207,6 +240,7 @@ impl std::fmt::Debug for Solved {
             .field("kernel", &self.kernel.shape())
             .field("choice", &self.choice)
             .field("accuracy", &self.left_out.accuracy())
+            .field("unknown_classes", &self.left_out.unknown_classes())
             .finish_non_exhaustive()
     }
 }

@@ -6,8 +6,10 @@ use proptest::prelude::*;
 use regraft_tensor::Tensor;
 
 use crate::factor::{Blocks, Factor};
+use crate::known::Known;
+use crate::left_out::LeftOut;
 use crate::samples::{Options, Samples};
-use crate::{ClassWeight, Ridge};
+use crate::{ClassWeight, Error, Estimate, Logistic, Ridge, Unknown};
 
 /// A problem by its sizes, with numbers that follow from a seed.
 #[derive(Clone, Debug)]
@@ -303,7 +305,7 @@ proptest! {
             let of_class: Vec<usize> = (0..samples.len()).filter(|&i| samples.labels[i] == class).collect();
             let others = samples.members.iter().filter(|group| group.iter().all(|&i| samples.labels[i] != class));
             let tested: Vec<Vec<usize>> = others.cloned().collect();
-            let [unknown, known] = factor.scores_without_class(&shift, class, &tested);
+            let [unknown, known] = factor.scores_without_class(&shift, class, &tested).unwrap();
             let weights = problem.solve(&samples, lambda, &of_class);
             let mut ours = unknown.chunks_exact(classes).chain(known.chunks_exact(classes));
             let mut compare = |weights: &[f64], i: usize| {
@@ -378,4 +380,192 @@ fn lessons_are_unlike_each_other() {
     assert!(order[..2].contains(&3), "{order:?}");
     assert_eq!(order.len(), 5);
     assert!(lessons[4].worth <= lessons[0].worth);
+}
+
+/// Groups of one size or of several: how many of which size.
+const SIZES: [&[(usize, usize)]; 3] = [&[(1, 200), (100, 1)], &[(4, 50), (100, 1)], &[(100, 1)]];
+
+/// The group of each sample.
+fn groups_of(sizes: &[(usize, usize)]) -> Vec<usize> {
+    let each = sizes.iter().flat_map(|&(count, size)| vec![size; count]);
+    each.enumerate()
+        .flat_map(|(group, size)| vec![group; size])
+        .collect()
+}
+
+/// Samples of a group are all right or all wrong.
+#[test]
+fn an_interval_holds_the_share_19_times_of_20() {
+    const TIMES: u64 = 500;
+    for sizes in SIZES {
+        let groups = groups_of(sizes);
+        // Of a normal number below the second the first is the probability.
+        for (share, below) in [(0.6, 0.253_35), (0.8, 0.841_62), (0.87, 1.126_39)] {
+            let held = (0..TIMES).filter(|&seed| {
+                let luck = numbers(seed, groups[groups.len() - 1] + 1);
+                let right = groups.iter().map(|&group| (luck[group] < below, group));
+                let estimate = Estimate::of(right).unwrap();
+                estimate.low <= share && share <= estimate.high
+            });
+            let held = held.count() as f64 / TIMES as f64;
+            assert!(held >= 0.93, "{sizes:?}, {share}: {held}");
+        }
+    }
+}
+
+#[test]
+fn a_share_has_as_many_trials_as_its_groups_are_worth() {
+    let count = |sizes: &[(usize, usize)]| {
+        let groups = groups_of(sizes);
+        Estimate::of(groups.into_iter().map(|group| (true, group))).map(|of| of.count)
+    };
+    // 300² / (200² + 100), 300² / (4 · 50² + 100)
+    assert_eq!(SIZES.map(count), [Some(2), Some(8), Some(100)]);
+    assert_eq!(count(&[(45, 2)]), Some(45));
+    assert_eq!(count(&[]), None);
+    for value in [f64::NAN, 1.5, -0.1, f64::INFINITY] {
+        assert_eq!(Estimate::new(value, 3), None);
+    }
+}
+
+/// What was left out of two classes: of each group a margin between the two, the same for all its samples, and whether
+/// the label is the first class.
+fn left_out(groups: &[usize], margins: &[f32], seed: u64) -> LeftOut {
+    let n = groups.len();
+    let labels: Vec<i32> = groups.iter().map(|group| (group % 2) as i32).collect();
+    let options = Options {
+        groups: Some(groups.to_vec()),
+        ..Options::default()
+    };
+    let features = Tensor::new([n, 1], numbers(seed, n)).unwrap();
+    let samples = Samples::new(&features, &labels, &options).unwrap();
+    let mut scores = vec![0.0; 2 * n];
+    for position in 0..n {
+        let group = groups[samples.order[position]];
+        scores[2 * position + group % 2] = f64::from(margins[group]);
+    }
+    LeftOut::new(&samples, &Known::by_groups(&samples), scores, (1e-3, 1e3))
+}
+
+#[test]
+fn a_burst_does_not_decide_what_is_promised_of_new_groups() {
+    const TIMES: u64 = 150;
+    for sizes in SIZES {
+        let groups = groups_of(sizes);
+        let count = groups[groups.len() - 1] + 1;
+        let (mut covered, mut refused) = (0.0, 0.0);
+        for seed in 0..TIMES {
+            let of = |seed: u64, count: usize| -> Vec<f32> {
+                let normal = numbers(seed, count).into_iter();
+                normal.map(|x| x + 1.5).collect()
+            };
+            let left_out = left_out(&groups, &of(seed, count), seed + 1000);
+            let set = left_out.answer_set(0.1).unwrap();
+            let ([_, maxima], known) = left_out.known_maxima();
+            let threshold = Unknown::threshold_of(&maxima, &known);
+            // New groups, of one sample each.
+            let fresh = of(seed + 5000, 300);
+            let p = |margin: f32| 1.0 / (1.0 + (-f64::from(margin) / left_out.temperature()).exp());
+            let share = |of: &dyn Fn(f32) -> bool| {
+                fresh.iter().filter(|&&margin| of(margin)).count() as f64 / fresh.len() as f64
+            };
+            covered += share(&|margin| p(margin) >= set.threshold);
+            refused += share(&|margin| p(margin).max(1.0 - p(margin)) < threshold);
+        }
+        let (covered, refused) = (covered / TIMES as f64, refused / TIMES as f64);
+        assert!((0.89..0.93).contains(&covered), "{sizes:?}: {covered}");
+        assert!((0.035..0.07).contains(&refused), "{sizes:?}: {refused}");
+    }
+}
+
+#[test]
+fn a_burst_says_what_one_sample_of_it_says() {
+    let margins: Vec<f32> = numbers(3, 31).into_iter().map(|x| x + 1.0).collect();
+    let one = left_out(&groups_of(&[(31, 1)]), &margins, 1);
+    let burst = left_out(&groups_of(&[(1, 90), (30, 1)]), &margins, 1);
+    let numbers = |of: &LeftOut| {
+        let calibration = of.calibration().unwrap();
+        [
+            of.temperature(),
+            of.log_loss().unwrap(),
+            calibration.log_loss,
+            calibration.uncalibrated_log_loss,
+            calibration.error,
+            of.answer_set(0.2).unwrap().threshold,
+        ]
+    };
+    for (one, burst) in numbers(&one).into_iter().zip(numbers(&burst)) {
+        assert!(close(one, burst, 1e-9), "{one} {burst}");
+    }
+    assert_eq!(burst.accuracy().unwrap().count, 1);
+    let bins = burst.calibration().unwrap().bins;
+    assert_eq!(bins.iter().map(|bin| bin.samples).sum::<usize>(), 120);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    /// Groups of any classes.
+    #[test]
+    fn a_class_that_is_known_is_left(
+        n in 6_usize..40, classes in 2_usize..5, groups in 2_usize..12, folds in 2_usize..7, seed: u64,
+    ) {
+        let luck = numbers(seed, 2 * n);
+        let part = |x: f32, of: usize| (x.abs() * 1e4) as usize % of;
+        let mut labels: Vec<i32> = luck[..n].iter().map(|&x| part(x, classes) as i32).collect();
+        (0..classes).for_each(|k| labels[k] = k as i32);
+        let mut group: Vec<usize> = luck[n..].iter().map(|&x| part(x, groups)).collect();
+        (group[0], group[1]) = (0, 1);
+        let features = Tensor::new([n, 2], numbers(seed ^ 1, 2 * n)).unwrap();
+        let options = Options { groups: Some(group.clone()), ..Options::default() };
+        let samples = Samples::new(&features, &labels, &options).unwrap();
+        let rest = |block: &[usize], i: usize| {
+            (0..n).any(|j| !block.contains(&j) && samples.labels[j] == samples.labels[i])
+        };
+        for block in Blocks::of_each_class(&samples).all {
+            for &i in block.iter().filter(|&&i| samples.known(i)) {
+                prop_assert!(rest(&block, i), "{:?}", samples.members);
+            }
+        }
+        // Folds may have to leave out a class as a whole, but then they say so.
+        let count = folds.min(samples.members.len());
+        let fold = crate::logistic::folds(&samples, count);
+        let known = Known::by_folds(&samples, &fold);
+        for (i, &share) in known.shares().iter().enumerate() {
+            let block: Vec<usize> = (0..n).filter(|&j| fold[j] == fold[i]).collect();
+            prop_assert_eq!(share > 0.0, rest(&block, i));
+            prop_assert!(samples.groups.iter().zip(&fold).all(|(g, f)| *g != samples.groups[i] || *f == fold[i]));
+        }
+        let left_out = Logistic::new().groups(group).folds(folds).fit(&features, &labels);
+        prop_assert!(left_out.is_ok());
+    }
+}
+
+#[test]
+fn what_took_more_steps_than_it_may_says_so() {
+    let problem = problem(40, 6, 3, 1, false, 1);
+    let logistic = Logistic::new().cs([10.0]);
+    let solved = |steps: usize| {
+        let mut logistic = logistic.clone();
+        logistic.steps = steps;
+        logistic.fit(&problem.features, &problem.labels).unwrap()
+    };
+    assert!(!solved(2).converged());
+    assert!(solved(500).converged());
+}
+
+#[test]
+fn an_error_that_is_no_number_is_never_the_least() {
+    let problem = problem(40, 6, 3, 1, false, 1);
+    let factor = Factor::new(&problem.features, problem.samples()).unwrap();
+    let ratios = || crate::ridge::Candidates::These(vec![1.0, 2.0, 3.0]);
+    let search = |errors: [f64; 3]| {
+        crate::ridge::search(&factor, ratios(), |shift| {
+            let ratio = shift.ratio;
+            (ratio, errors[ratio as usize - 1])
+        })
+    };
+    assert_eq!(search([f64::NAN, 5.0, 4.0]).unwrap().0, 3.0);
+    assert_eq!(search([f64::INFINITY, 5.0, f64::NAN]).unwrap().0, 2.0);
+    assert!(matches!(search([f64::NAN; 3]), Err(Error::Rounding(_))));
 }

@@ -1,6 +1,7 @@
 //! Whether what is of no class can be told from what is, tried on the samples' own classes.
 
 use crate::factor::{Factor, Shift};
+use crate::known::shares;
 use crate::left_out::LeftOut;
 use crate::numbers::softmax;
 
@@ -10,7 +11,7 @@ const TESTED: usize = 200;
 /// How to tell a sample of no known class, and how far to trust that.
 ///
 /// Each class was left out in turn: its samples are unknown then, and samples of other classes, each left out as well,
-/// are known. Of the scores that can be had from a head alone, the one that tells them apart best was taken.
+/// are known; those of a group count one together. Of the scores that can be had from a head alone, the one that tells them apart best was taken.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Unknown {
     /// Which score.
@@ -20,7 +21,7 @@ pub struct Unknown {
     pub auroc: f64,
     /// The same of each class left out; NaN where nothing could be tried.
     pub per_class: Vec<f64>,
-    /// What lies below is called unknown: 5 of 100 known samples, when they were left out.
+    /// What lies below is called unknown: 5 of 100 known samples, each group weighing the same, when they were left out.
     pub threshold: f64,
     /// Whether the probability is .7 or more. Say otherwise that unknown samples cannot be told.
     pub can_tell: bool,
@@ -46,7 +47,7 @@ impl Unknown {
                 let others: Vec<&Vec<usize>> = samples
                     .members
                     .iter()
-                    .filter(|group| !has_class(group) && samples.known(group[0]))
+                    .filter(|group| !has_class(group) && group.iter().all(|&i| samples.known(i)))
                     .collect();
                 if others.is_empty() || classes < 3 {
                     return [f64::NAN; 2];
@@ -55,13 +56,20 @@ impl Unknown {
                 let tested: Vec<Vec<usize>> = (0..count)
                     .map(|i| others[i * others.len() / count].clone())
                     .collect();
-                let [unknown, known] = factor
-                    .scores_without_class(shift, class, &tested)
-                    .map(|scores| maxima(&scores, classes, class, scale));
+                let Some(scores) = factor.scores_without_class(shift, class, &tested) else {
+                    return [f64::NAN; 2];
+                };
+                let [unknown, known] = scores.map(|scores| maxima(&scores, classes, class, scale));
+                let of_class = (0..samples.len()).filter(|&i| samples.labels[i] == class);
+                let groups = |of: Vec<usize>| of.iter().map(|&i| samples.groups[i]).collect();
+                let unknown_groups: Vec<usize> = groups(of_class.collect());
+                let known_groups: Vec<usize> = groups(tested.concat());
                 [0, 1].map(|score| {
-                    let of =
-                        |maxima: &[[f64; 2]]| maxima.iter().map(|m| m[score]).collect::<Vec<f64>>();
-                    auroc(&of(&unknown), &of(&known))
+                    let of = |maxima: &[[f64; 2]], groups: &[usize]| -> Vec<(f64, f64)> {
+                        let values = maxima.iter().map(|m| m[score]);
+                        values.zip(shares(groups).0).collect()
+                    };
+                    auroc(&of(&unknown, &unknown_groups), &of(&known, &known_groups))
                 })
             })
             .collect();
@@ -81,23 +89,30 @@ impl Unknown {
             true => (UnknownScore::Probability, 1),
             false => (UnknownScore::Logit, 0),
         };
-        let mut known: Vec<f64> = left_out
-            .known_maxima()
-            .iter()
-            .map(|maxima| maxima[place])
-            .collect();
-        known.sort_by(f64::total_cmp);
+        let (maxima, groups) = left_out.known_maxima();
         let auroc = mean(place);
         Unknown {
             score,
             auroc,
             per_class: per_class.iter().map(|auroc| auroc[place]).collect(),
-            threshold: known
-                .get(known.len() / 20)
-                .copied()
-                .unwrap_or(f64::NEG_INFINITY),
+            threshold: Unknown::threshold_of(&maxima[place], &groups),
             can_tell: auroc >= 0.7,
         }
+    }
+
+    /// The largest number below which no more than 5 of 100 lie, those of a group counting one together: a threshold
+    /// of one's own, from the largest logits or probabilities of samples that the head was not solved with. −∞ of none.
+    pub fn threshold_of(maxima: &[f64], groups: &[usize]) -> f64 {
+        let (shares, count) = shares(groups);
+        let mut sorted: Vec<(f64, f64)> = maxima.iter().copied().zip(shares).collect();
+        sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let goal = 0.05 * count as f64 + 1e-9;
+        let mut reached = 0.0;
+        let first = sorted.iter().find(|(_, share)| {
+            reached += share;
+            reached > goal
+        });
+        first.map_or(f64::NEG_INFINITY, |(maximum, _)| *maximum)
     }
 
     /// Whether a sample with these logits is called unknown.
@@ -126,19 +141,24 @@ fn maxima(scores: &[f64], classes: usize, class: usize, scale: f64) -> Vec<[f64;
         .collect()
 }
 
-/// The probability that a number of the first is below one of the second; half of those that are equal.
-fn auroc(low: &[f64], high: &[f64]) -> f64 {
+/// The probability that a number of the first is below one of the second; half of those that are equal. Each comes
+/// with how much it counts.
+fn auroc(low: &[(f64, f64)], high: &[(f64, f64)]) -> f64 {
     let mut high = high.to_vec();
-    high.sort_by(f64::total_cmp);
-    let below: usize = low
+    high.sort_by(|a, b| a.0.total_cmp(&b.0));
+    // How much all before each place count.
+    let mut before = vec![0.0];
+    for (_, share) in &high {
+        before.push(before[before.len() - 1] + share);
+    }
+    let all = before[high.len()];
+    let below: f64 = low
         .iter()
-        .map(|x| {
-            let (up_to, less) = (
-                high.partition_point(|h| h <= x),
-                high.partition_point(|h| h < x),
-            );
-            2 * high.len() - up_to - less
+        .map(|(x, share)| {
+            let up_to = before[high.partition_point(|h| h.0 <= *x)];
+            let less = before[high.partition_point(|h| h.0 < *x)];
+            share * (2.0 * all - up_to - less)
         })
         .sum();
-    below as f64 / (2 * low.len() * high.len()) as f64
+    below / (2.0 * low.iter().map(|(_, share)| share).sum::<f64>() * all)
 }

@@ -368,6 +368,14 @@ fn what_cannot_be_solved_is_said() {
             "features that differ within a class",
         ),
         (
+            ridge
+                .clone()
+                .lambdas([1e-323])
+                .groups([0, 0, 1, 1, 2, 3])
+                .fit(&good, &labels),
+            "no solution in finite numbers: solution: expected weights and left-out scores that are finite",
+        ),
+        (
             Logistic::new().folds(1).fit(&good, &labels),
             "Logistic::folds: expected 2 or more, received 1",
         ),
@@ -468,6 +476,12 @@ fn of_a_class_with_one_group_nothing_is_claimed() {
         );
         assert!(classes[0].recall.is_some());
         assert_eq!(left_out.accuracy().unwrap().count, 89);
+        assert_eq!(left_out.unknown_classes(), [3]);
+        let said = left_out.to_string();
+        assert!(
+            said.starts_with("accuracy ") && said.ends_with(", but class 3, a single group"),
+            "{said}"
+        );
         assert_eq!(left_out.suspects().len(), 89);
     }
     // Each class a single sample: weights, but no estimate.
@@ -486,6 +500,8 @@ fn of_a_class_with_one_group_nothing_is_claimed() {
             ),
             (None, None, None)
         );
+        assert_eq!(left_out.unknown_classes(), [0, 1, 2]);
+        assert!(left_out.to_string().starts_with("nothing is known"));
         assert_eq!(
             solved
                 .predict(&three)
@@ -525,4 +541,110 @@ fn unknown_classes_are_told_where_they_can_be() {
         None
     );
     assert_eq!(solved.kind(), HeadKind::Ridge);
+}
+
+/// The second group has both classes: left out with the third, all of the second class would be gone.
+#[test]
+fn a_group_of_two_classes_does_not_hide_one() {
+    let (mut features, mut labels, mut groups) = (Vec::new(), Vec::new(), Vec::new());
+    for (class, group) in [(0, 0), (0, 1), (1, 1), (1, 2)] {
+        for i in 0..5 {
+            features.extend([
+                class as f32 * 5.0 + (i * 7 % 5) as f32 * 0.1,
+                i as f32 * 0.1,
+            ]);
+            labels.push(class);
+            groups.push(group);
+        }
+    }
+    let features = Tensor::new([20, 2], features).unwrap();
+    for solved in [
+        Ridge::new()
+            .groups(groups.clone())
+            .fit(&features, &labels)
+            .unwrap(),
+        Lda::new()
+            .groups(groups.clone())
+            .fit(&features, &labels)
+            .unwrap(),
+        Logistic::new()
+            .groups(groups.clone())
+            .fit(&features, &labels)
+            .unwrap(),
+        NearestMean::new()
+            .groups(groups.clone())
+            .fit(&features, &labels)
+            .unwrap(),
+    ] {
+        let left_out = solved.left_out();
+        assert!((0..20).all(|i| left_out.is_known(i)));
+        assert_eq!(
+            left_out.accuracy().unwrap().value,
+            1.0,
+            "{:?}",
+            solved.kind()
+        );
+    }
+}
+
+#[test]
+fn more_folds_than_groups_are_one_of_each() {
+    let (features, labels, groups) = blobs();
+    let fit = |folds| {
+        Logistic::new()
+            .groups(groups.clone())
+            .cs([1.0])
+            .folds(folds)
+            .fit(&features, &labels)
+            .unwrap()
+    };
+    assert_eq!(fit(usize::MAX).left_out(), fit(45).left_out());
+}
+
+#[test]
+fn much_takes_little_memory_or_is_said() {
+    // 20,000 samples of one class left out together: a matrix of them all would be 3 GB.
+    let wobble = |i: usize| ((i * 2_654_435_761) >> 9) % 997;
+    let labels: Vec<i32> = (0..20_100)
+        .map(|i| (i / 50 % 402 - 399).max(0))
+        .map(|k: i32| k.min(2))
+        .collect();
+    let values = labels.iter().enumerate().flat_map(|(i, &label)| {
+        (0..3).map(
+            move |j| if j == label { 5.0 } else { 0.0 } + wobble(3 * i + j as usize) as f32 * 1e-3,
+        )
+    });
+    let features = Tensor::new([20_100, 3], values.collect()).unwrap();
+    let unknown = Ridge::new()
+        .lambdas([1e-2])
+        .fit(&features, &labels)
+        .unwrap()
+        .unknown()
+        .unwrap();
+    assert!(
+        unknown
+            .per_class
+            .iter()
+            .all(|auroc| (0.0..=1.0).contains(auroc)),
+        "{unknown:?}"
+    );
+
+    let wide = (0..4 * 12_000).map(|i| wobble(i) as f32).collect();
+    let wide = Tensor::new([4, 12_000], wide).unwrap();
+    let solved = Ridge::new().fit(&wide, &[0, 0, 1, 1]).unwrap();
+    let error = solved.learner().unwrap_err();
+    assert!(matches!(error, Error::Memory(_)));
+    let expected = "Solved::learner: expected a matrix of 1024 MiB at most, received 1098 MiB for 12000 features. Help: pool";
+    assert!(error.to_string().contains(expected), "{error}");
+    let error = Logistic::new()
+        .fit(&wide, &[0, 0, 1, 1])
+        .unwrap()
+        .learner()
+        .unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("expected a ridge solution, received logistic regression"),
+        "{error}"
+    );
 }

@@ -218,6 +218,8 @@ impl Classifier {
                 Err(reason) => unreadable.push((images.name(picture), reason.clone())),
                 Ok(probabilities) => {
                     told.probabilities.extend(probabilities);
+                    // Nothing is known of what belongs together in a new folder.
+                    told.groups.push(told.labels.len());
                     told.labels.push(label);
                     covered += usize::from(self.answer_set(&answer).contains(&label));
                     unknown += usize::from(answer.class.is_none());

@@ -59,22 +59,11 @@ impl Error {
             | Error::Exists(detail)
             | Error::File(detail) => Some(detail),
             Error::Images(error) => Some(error.detail()),
-            Error::Heads(error) => of_heads(error),
+            Error::Heads(error) => Some(error.detail()),
             Error::Features(error) => of_features(error),
             Error::Regraft(error) => error.detail(),
             Error::Cancelled => None,
         }
-    }
-}
-
-fn of_heads(error: &regraft_heads::Error) -> Option<&Detail> {
-    use regraft_heads::Error;
-    match error {
-        Error::Features(detail)
-        | Error::Labels(detail)
-        | Error::Groups(detail)
-        | Error::Setting(detail) => Some(detail),
-        _ => None,
     }
 }
 

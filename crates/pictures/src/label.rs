@@ -88,13 +88,13 @@ impl Labelling {
             );
             return Err(Error::Pictures(detail));
         }
-        let learner = ridge(&set.features, &set.labels, &set.groups, config)?.learner();
+        let learner = ridge(&set.features, &set.labels, &set.groups, config)?.learner()?;
         Ok(Labelling {
             classes: run.classes,
             paths: found.images.paths().to_vec(),
             answers: vec![None; found.inspections.len()],
             features: found.features,
-            learner: learner.expect("of a ridge solution"),
+            learner,
             unreadable: found.unreadable,
         })
     }

@@ -37,7 +37,7 @@ pub(crate) fn solve(
     let given = numbers(labels);
     let weight = class_weight(config);
     let solved = solve_head(features, &given, Some(groups), config)?;
-    let told = Told::of(solved.left_out());
+    let told = Told::of(solved.left_out(), groups.to_vec());
     let mut different = groups.to_vec();
     different.sort_unstable();
     different.dedup();
@@ -45,7 +45,7 @@ pub(crate) fn solve(
         true => told.accuracy().value,
         false => {
             let alone = of_kind(solved.kind(), features, &given, None, weight)?;
-            Told::of(alone.left_out()).accuracy().value
+            Told::of(alone.left_out(), groups.to_vec()).accuracy().value
         }
     };
     let unknown = match solved.unknown() {
@@ -157,12 +157,13 @@ fn of_kind(
 
 impl Told {
     /// What a head says of samples that it has not seen, those of which nothing can be said included.
-    pub fn of(left_out: &LeftOut) -> Self {
+    pub fn of(left_out: &LeftOut, groups: Vec<usize>) -> Self {
         let probabilities = left_out.probabilities();
         Told {
             classes: probabilities.ncols(),
             probabilities: probabilities.iter().copied().collect(),
             labels: left_out.labels().to_vec(),
+            groups,
         }
     }
 }
@@ -220,18 +221,21 @@ impl Solution {
     }
 
     /// Takes thresholds from what is said of pictures that were held out: the backbone has seen the others.
-    pub fn judge_by(&mut self, held_out: &Told, alpha: f64) {
-        self.answer_set = AnswerSet {
-            threshold: held_out.set_threshold(alpha),
-            alpha,
-        };
+    pub fn judge_by(&mut self, held_out: &Told, alpha: f64) -> Result<()> {
+        self.answer_set = held_out.answer_set(alpha)?;
         self.mean_set = held_out.mean_set(self.answer_set.threshold);
         self.unknown.score = UnknownScore::Probability;
         self.unknown.threshold = held_out.least_confidence();
+        Ok(())
     }
 
     /// What it says of pictures that it was not solved with.
-    pub fn told_of(&self, features: &Tensor, labels: Vec<usize>) -> Result<Told> {
+    pub fn told_of(
+        &self,
+        features: &Tensor,
+        labels: Vec<usize>,
+        groups: Vec<usize>,
+    ) -> Result<Told> {
         let probabilities = match labels.is_empty() {
             true => Vec::new(),
             false => self
@@ -246,6 +250,7 @@ impl Solution {
             classes: self.solved.classes(),
             probabilities,
             labels,
+            groups,
         })
     }
 }

@@ -1,14 +1,22 @@
 //! Numbers about answers to pictures that were not learnt from.
 
+use std::collections::HashMap;
+
+use regraft_heads::{AnswerSet, Estimate, Unknown};
+
+use crate::Result;
 use crate::run_file::Share;
 
-/// What a classifier says of pictures that it has not seen.
+/// What a classifier says of pictures that it has not seen. In means those of a group weigh one together, and intervals
+/// are those of as many trials as groups are worth; accuracies and counts are of pictures.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Told {
     pub classes: usize,
     /// A row of `classes` probabilities for each picture.
     pub probabilities: Vec<f64>,
     pub labels: Vec<usize>,
+    /// Which belong together, by number.
+    pub groups: Vec<usize>,
 }
 
 /// Answers that were about as sure as each other.
@@ -42,10 +50,18 @@ impl Told {
     }
 
     pub fn accuracy(&self) -> Share {
-        let right = (0..self.len())
-            .filter(|&picture| self.is_right(picture))
-            .count();
-        Share::of(right, self.len())
+        let groups = self.groups.iter().enumerate();
+        Estimate::of(groups.map(|(picture, group)| (self.is_right(picture), *group))).into()
+    }
+
+    /// How much each picture weighs: those of a group 1 together.
+    fn weights(&self) -> Vec<f64> {
+        let mut sizes: HashMap<usize, usize> = HashMap::new();
+        for group in &self.groups {
+            *sizes.entry(*group).or_default() += 1;
+        }
+        let weight = |group| 1.0 / sizes[group] as f64;
+        self.groups.iter().map(weight).collect()
     }
 
     /// Right answers and pictures of each class.
@@ -71,35 +87,33 @@ impl Told {
 
     /// The mean of −ln of the right class' probability.
     pub fn log_loss(&self) -> f64 {
-        let losses = self
-            .labels
-            .iter()
-            .enumerate()
-            .map(|(picture, label)| -self.row(picture)[*label].max(f64::MIN_POSITIVE).ln());
-        losses.sum::<f64>() / self.len().max(1) as f64
+        let (mut sum, mut total) = (0.0, 0.0);
+        for (picture, weight) in self.weights().into_iter().enumerate() {
+            let p = self.row(picture)[self.labels[picture]];
+            sum -= weight * p.max(f64::MIN_POSITIVE).ln();
+            total += weight;
+        }
+        sum / f64::max(total, 1.0)
     }
 
     /// The largest probability that 95 % of the pictures have at least.
     pub fn least_confidence(&self) -> f64 {
-        let mut sure: Vec<f64> = (0..self.len())
+        let sure: Vec<f64> = (0..self.len())
             .map(|picture| self.answer(picture).1)
             .collect();
-        sure.sort_by(f64::total_cmp);
-        sure.get(self.len() / 20).copied().unwrap_or(0.0)
+        Unknown::threshold_of(&sure, &self.groups).max(0.0)
     }
 
-    /// The probability from which on a class is in a set of answers, so that the right one is with 1 − alpha: one less
-    /// the ⌈(n + 1)(1 − alpha)⌉-th smallest of 1 − p of the right class.
-    pub fn set_threshold(&self, alpha: f64) -> f64 {
-        let mut right: Vec<f64> = self
-            .labels
-            .iter()
-            .enumerate()
+    /// Sets of answers that hold the right one with 1 − alpha.
+    ///
+    /// # Errors
+    /// If alpha does not lie between 0 and 1.
+    pub fn answer_set(&self, alpha: f64) -> Result<AnswerSet> {
+        let labels = self.labels.iter().enumerate();
+        let right: Vec<f64> = labels
             .map(|(picture, label)| self.row(picture)[*label])
             .collect();
-        right.sort_by(|a, b| b.total_cmp(a));
-        let rank = ((self.len() + 1) as f64 * (1.0 - alpha)).ceil() as usize;
-        right.get(rank.max(1) - 1).copied().unwrap_or(0.0)
+        Ok(AnswerSet::new(&right, &self.groups, alpha)?)
     }
 
     /// How many classes are in a set of answers, on average.
@@ -116,29 +130,39 @@ impl Told {
 
     /// Answers by confidence; bins without any are left out.
     pub fn bins(&self) -> Vec<Bin> {
-        let mut bins = vec![Bin::default(); BINS];
-        for picture in 0..self.len() {
+        self.weighted_bins()
+            .into_iter()
+            .map(|(bin, _)| bin)
+            .collect()
+    }
+
+    /// Bins, and how much each weighs.
+    fn weighted_bins(&self) -> Vec<(Bin, f64)> {
+        let mut bins = vec![(Bin::default(), 0.0); BINS];
+        for (picture, weight) in self.weights().into_iter().enumerate() {
             let (_, confidence) = self.answer(picture);
-            let bin = &mut bins[((confidence * BINS as f64) as usize).min(BINS - 1)];
+            let (bin, total) = &mut bins[((confidence * BINS as f64) as usize).min(BINS - 1)];
             bin.count += 1;
-            bin.confidence += confidence;
-            bin.accuracy += f64::from(u8::from(self.is_right(picture)));
+            bin.confidence += weight * confidence;
+            bin.accuracy += weight * f64::from(u8::from(self.is_right(picture)));
+            *total += weight;
         }
-        bins.retain(|bin| bin.count > 0);
-        for bin in &mut bins {
-            bin.confidence /= bin.count as f64;
-            bin.accuracy /= bin.count as f64;
+        bins.retain(|(bin, _)| bin.count > 0);
+        for (bin, total) in &mut bins {
+            bin.confidence /= *total;
+            bin.accuracy /= *total;
         }
         bins
     }
 
     /// How far confidence is from accuracy, on average over the answers.
     pub fn calibration_error(&self) -> f64 {
-        let errors = self
-            .bins()
-            .into_iter()
-            .map(|bin| bin.count as f64 * (bin.confidence - bin.accuracy).abs());
-        errors.sum::<f64>() / self.len().max(1) as f64
+        let (mut sum, mut all) = (0.0, 0.0);
+        for (bin, weight) in self.weighted_bins() {
+            sum += weight * (bin.confidence - bin.accuracy).abs();
+            all += weight;
+        }
+        sum / f64::max(all, 1.0)
     }
 }
 
@@ -152,23 +176,23 @@ pub(crate) fn largest(row: &[f64]) -> (usize, f64) {
 }
 
 impl Share {
-    /// So many of all, with Wilson's interval at 95 %.
+    /// So many of all, each by itself, with Wilson's interval at 95 %.
     pub fn of(count: usize, all: usize) -> Self {
-        const Z: f64 = 1.959_963_984_540_054;
-        if all == 0 {
-            return Share {
+        Estimate::new(count as f64 / all as f64, all).into()
+    }
+}
+
+impl From<Option<Estimate>> for Share {
+    fn from(estimate: Option<Estimate>) -> Self {
+        match estimate {
+            Some(Estimate {
+                value, low, high, ..
+            }) => Share { value, low, high },
+            None => Share {
                 value: f64::NAN,
                 low: 0.0,
                 high: 1.0,
-            };
-        }
-        let (n, p) = (all as f64, count as f64 / all as f64);
-        let middle = (p + Z * Z / (2.0 * n)) / (1.0 + Z * Z / n);
-        let half = Z / (1.0 + Z * Z / n) * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
-        Share {
-            value: p,
-            low: (middle - half).max(0.0),
-            high: (middle + half).min(1.0),
+            },
         }
     }
 }
@@ -182,6 +206,7 @@ mod tests {
             classes: 2,
             probabilities: vec![0.9, 0.1, 0.8, 0.2, 0.3, 0.7, 0.6, 0.4],
             labels: vec![0, 1, 1, 0],
+            groups: vec![0, 1, 2, 3],
         }
     }
 
@@ -189,7 +214,7 @@ mod tests {
     fn numbers_are_those_of_the_definitions() {
         let told = told();
         assert_eq!(told.accuracy().value, 0.75);
-        assert_eq!(told.set_threshold(0.4), 0.6);
+        assert_eq!(told.answer_set(0.4).unwrap().threshold, 0.6);
         assert_eq!(told.mean_set(0.3), 6.0 / 4.0);
         assert_eq!(told.per_class(), [(2, 2), (1, 2)]);
         assert_eq!(told.balanced_accuracy(), 0.75);
@@ -197,6 +222,34 @@ mod tests {
         assert!((told.log_loss() - loss).abs() < 1e-12);
         let error = (0.1 + 0.8 + 0.3 + 0.4) / 4.0;
         assert!((told.calibration_error() - error).abs() < 1e-12);
+    }
+
+    /// Ninety pictures of one thing weigh as much as one.
+    #[test]
+    fn a_burst_counts_once() {
+        let one = told();
+        let mut burst = told();
+        for _ in 1..90 {
+            burst.probabilities.extend([0.8, 0.2]);
+            burst.labels.push(1);
+            burst.groups.push(1);
+        }
+        let numbers = |told: &Told| {
+            [
+                told.log_loss(),
+                told.calibration_error(),
+                told.least_confidence(),
+                told.answer_set(0.3).unwrap().threshold,
+            ]
+        };
+        for (one, burst) in numbers(&one).into_iter().zip(numbers(&burst)) {
+            assert!((one - burst).abs() < 1e-12, "{one} {burst}");
+        }
+        let share = burst.accuracy();
+        assert!((share.value - 3.0 / 93.0).abs() < 1e-12);
+        // Of a single trial.
+        assert!(share.high > 0.75, "{share:?}");
+        assert_eq!(burst.bins().iter().map(|bin| bin.count).sum::<usize>(), 93);
     }
 
     #[test]

@@ -216,7 +216,8 @@ impl Train {
         let head = &solution.solved;
         let mut model =
             extractor.with_head(head.kernel().clone(), head.bias().clone(), &set.classes)?;
-        let mut of_held_out = solution.told_of(&set.rows(&held), set.labels_of(&held))?;
+        let mut of_held_out =
+            solution.told_of(&set.rows(&held), set.labels_of(&held), set.groups_of(&held))?;
         observer.end(Stage::Solve, &solution.chosen());
         spent.add(Stage::Solve, began);
         go_on(observer)?;
@@ -247,7 +248,7 @@ impl Train {
                     .iter()
                     .map(|p| f64::from(*p))
                     .collect();
-                solution.judge_by(&of_held_out, config.alpha);
+                solution.judge_by(&of_held_out, config.alpha)?;
                 improved = Some(told);
             }
             spent.add(Stage::Improve, began);
@@ -260,6 +261,7 @@ impl Train {
             ..Told::default()
         };
         told.labels.clone_from(&set.labels);
+        told.groups.clone_from(&set.groups);
         told.probabilities = vec![0.0; told.classes * told.labels.len()];
         for (part, numbers) in [(&solution.told, &trained), (&of_held_out, &held)] {
             for (row, picture) in numbers.iter().enumerate() {
