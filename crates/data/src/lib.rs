@@ -23,5 +23,6 @@ pub use labels::{ClassLabel, Labels, check_labels};
 pub use rows::Rows;
 pub use select::select_samples;
 pub use split::{
-    Split, last_split, pick_per_class, random_split, split_by_group, stratified_split,
+    Split, last_split, missing_classes, pick_per_class, random_split, split_by_group,
+    stratified_split,
 };

@@ -4,7 +4,7 @@
 //! number of threads. Indices come back ascending, so that reading through the data stays
 //! sequential; shuffling is the training loop's business.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use regraft_tensor::Detail;
 use regraft_tensor::kernels::random::{Key, permutation};
@@ -106,8 +106,10 @@ pub fn last_split(samples: usize, validation: f64) -> Result<Split> {
 /// group.
 ///
 /// A group goes where a hash of the seed and its smallest content says, with a chance of `validation`, and
-/// nothing else: adding or removing other samples moves none, in whatever order they are. So the share is
-/// met on average only. A group moves only if its smallest content changes.
+/// nothing else: not the order, not the numbers of the groups, not other groups. A sample that is added moves
+/// none across, unless it joins two groups to one or its content is smaller than all in the group that it
+/// joins: then that group goes where the smallest content of all says. Likewise when one is removed. The
+/// share is met on average only, and a class with few groups may lie on one side: [`missing_classes`] tells.
 ///
 /// ```
 /// use regraft_data::{Hasher, split_by_group};
@@ -159,6 +161,26 @@ pub fn split_by_group(
         validation: validated,
     }
     .finish(validation)
+}
+
+/// The classes of `labels`, one for each sample, that none of the samples in `part` has: classes that nothing
+/// is learnt of if it is the part to train on, and nothing is said of if it is the one to validate on.
+///
+/// ```
+/// use regraft_data::{last_split, missing_classes};
+///
+/// let labels = [0, 0, 0, 1, 1, 2];
+/// let split = last_split(labels.len(), 0.5)?;
+/// assert_eq!(missing_classes(&labels, &split.train), [1, 2]);
+/// assert_eq!(missing_classes(&labels, &split.validation), [0]);
+/// # Ok::<(), regraft_data::Error>(())
+/// ```
+pub fn missing_classes(labels: &[i32], part: &[usize]) -> Vec<i32> {
+    let mut missing: BTreeSet<i32> = labels.iter().copied().collect();
+    for class in part.iter().filter_map(|&sample| labels.get(sample)) {
+        missing.remove(class);
+    }
+    missing.into_iter().collect()
 }
 
 /// Picks `count` samples of every class at random: the few labels of a transfer experiment.
@@ -313,6 +335,36 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(text.contains("validation part of 0.2"), "{text}");
+    }
+
+    #[test]
+    fn only_groups_that_are_joined_or_get_a_smaller_content_move() {
+        let mut moved = [0; 3];
+        for seed in 0..200 {
+            let side = |contents: &[u8], groups: &[usize]| {
+                let contents: Vec<Content> = contents.iter().map(|&first| [first; 32]).collect();
+                let split = split_by_group(&contents, groups, 0.5, seed).ok()?;
+                Some(
+                    (0..contents.len())
+                        .map(|it| split.validation.contains(&it))
+                        .collect::<Vec<_>>(),
+                )
+            };
+            let larger = side(&[10, 11, 20, 30], &[0, 0, 1, 2]);
+            let cases = [
+                (side(&[10, 11, 20, 30, 12], &[5, 5, 1, 2, 5]), 3),
+                (side(&[10, 11, 20, 30, 9], &[0, 0, 1, 2, 0]), 3),
+                (side(&[10, 11, 20, 30], &[0, 0, 0, 2]), 3),
+            ];
+            let Some(before) = larger else { continue };
+            for (case, (after, bystander)) in cases.into_iter().enumerate() {
+                let Some(after) = after else { continue };
+                assert_eq!(before[bystander], after[bystander]);
+                moved[case] += usize::from(before != after[..4]);
+            }
+        }
+        assert_eq!(moved[0], 0);
+        assert!(moved[1] > 0 && moved[2] > 0, "{moved:?}");
     }
 
     #[test]
