@@ -217,7 +217,7 @@ impl<'s> Namespace<'s> {
         let Pending { keys, rows, .. } = &self.pending;
         let (name, pieces) = segment::write(&self.id, self.width, keys, rows);
         let bytes = segment::bytes(keys.len(), self.width);
-        store.make_room(bytes, self.opened)?;
+        store.make_room(bytes, self.opened, &merged)?;
         let at = |error: io::Error| Error::write(&self.folder, &error);
         store.disk.create_folder(&self.folder).map_err(at)?;
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);

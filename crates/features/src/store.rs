@@ -86,7 +86,8 @@ impl FeatureStore {
         })
     }
 
-    /// How many bytes the files may take. It is kept whenever something is written.
+    /// How many bytes the files may take. It is kept whenever something is written; while small files become
+    /// one, their rows are there twice.
     pub fn budget(mut self, bytes: u64) -> Self {
         self.budget = bytes;
         // Some files, so that there is something to choose from.
@@ -183,10 +184,16 @@ impl FeatureStore {
         }
     }
 
-    /// Makes room for so many bytes, if that needs no file that was used since `opened`. Whoever calls it has
-    /// the lock.
-    pub(crate) fn make_room(&self, bytes: u64, opened: SystemTime) -> Result<()> {
+    /// Makes room for so many bytes, if that needs no file that was used since `opened`; the files `leaving`
+    /// will be gone. Whoever calls it has the lock.
+    pub(crate) fn make_room(
+        &self,
+        bytes: u64,
+        opened: SystemTime,
+        leaving: &[PathBuf],
+    ) -> Result<()> {
         let (mut rows, temporary) = self.files()?;
+        rows.retain(|file| !leaving.contains(&file.path));
         // Nobody else writes: those who were writing are gone.
         for path in temporary {
             self.remove(&path)
@@ -258,9 +265,12 @@ impl FeatureStore {
                 } else if extension == Some(ROWS) {
                     // What another process has just removed is not there.
                     if let Some(metadata) = path.metadata().ok().filter(fs::Metadata::is_file) {
+                        let used = metadata.modified().ok();
+                        // What a clock that was set back has said tells nothing, and must not keep it for ever.
+                        let used = used.filter(|used| *used <= SystemTime::now());
                         rows.push(Found {
                             bytes: metadata.len(),
-                            used: metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH),
+                            used: used.unwrap_or(SystemTime::UNIX_EPOCH),
                             path,
                         });
                     }

@@ -373,6 +373,78 @@ fn a_store_that_cannot_be_written_is_read() {
     assert!(matches!(error, Error::Row(_)), "{error}");
 }
 
+/// Writes rows as runs do that ran at the same time: a file for each.
+fn scatter(store: &FeatureStore, rows: usize) {
+    let open = |_| store.namespace(&NETWORK, &shapes()).unwrap();
+    let mut namespaces: Vec<_> = (0..rows).map(open).collect();
+    for (number, namespace) in namespaces.iter_mut().enumerate() {
+        namespace.put(&key(number), &row(number)).unwrap();
+        namespace.flush().unwrap();
+    }
+}
+
+#[test]
+fn merging_that_fails_forgets_nothing_and_counts_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = FeatureStore::open(folder.path()).unwrap();
+    scatter(&store, 40);
+    assert_eq!(files(folder.path(), ROWS).len(), 40);
+    assert_eq!(store.usage().written, 40);
+    let mut namespace = store.namespace(&NETWORK, &shapes()).unwrap();
+    namespace.put(&key(40), &row(40)).unwrap();
+    store.disk.fault.after(0, Failing::Full);
+    assert!(matches!(namespace.flush(), Err(Error::Full(_))));
+    store.disk.fault.after(usize::MAX, Failing::Full);
+    assert_eq!(namespace.len(), 40);
+    let mut found = [0.0; WIDTH];
+    for number in 0..40 {
+        assert!(namespace.get(&key(number), &mut found), "row {number}");
+        assert_eq!(bits(&found), bits(&row(number)));
+    }
+    namespace.put(&key(41), &row(41)).unwrap();
+    namespace.flush().unwrap();
+    assert_eq!(store.usage().written, 41);
+    assert_eq!(files(folder.path(), ROWS).len(), 1);
+    assert_eq!(there(&store, 42).len(), 41);
+}
+
+#[test]
+fn rows_that_become_one_file_count_once_in_the_budget() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = FeatureStore::open(folder.path()).unwrap();
+    scatter(&store, 40);
+    let bytes = store.bytes().unwrap();
+    let mut store = FeatureStore::open(folder.path()).unwrap().budget(bytes);
+    // All of them are small.
+    store.segment_bytes = 64 << 20;
+    let mut namespace = store.namespace(&NETWORK, &shapes()).unwrap();
+    namespace.put(&key(40), &row(40)).unwrap();
+    namespace.flush().unwrap();
+    assert!(store.bytes().unwrap() < bytes);
+    assert_eq!(store.usage().evicted, 0);
+    assert_eq!(there(&store, 41).len(), 41);
+}
+
+#[test]
+fn a_clock_that_was_set_back_keeps_no_file_for_ever() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = FeatureStore::open(folder.path()).unwrap();
+    let mut namespace = store.namespace(&NETWORK, &shapes()).unwrap();
+    namespace.put(&key(0), &row(0)).unwrap();
+    namespace.flush().unwrap();
+    let bytes = store.bytes().unwrap();
+    let tomorrow = std::time::SystemTime::now() + Duration::from_secs(86_400);
+    let file = fs::File::options()
+        .write(true)
+        .open(&files(folder.path(), ROWS)[0]);
+    file.unwrap().set_modified(tomorrow).unwrap();
+    let store = FeatureStore::open(folder.path()).unwrap().budget(bytes);
+    let mut namespace = store.namespace(&NETWORK, &shapes()).unwrap();
+    let put = namespace.put(&key(1), &row(1));
+    put.and_then(|()| namespace.flush()).unwrap();
+    assert_eq!(there(&store, 2), [1]);
+}
+
 /// Where a process that a test starts writes, and which rows.
 const CHILD: &str = "REGRAFT_FEATURES_TEST";
 
