@@ -139,11 +139,11 @@ def accuracy(given):
                     model, quiet = scratch / "model.regraft", ["--json", "--quiet", "--no-config"]
                     command = [binary, "train", folders[0], *backbone, "--output", model, "--force", *cache, *quiet]
                     trained = json.loads(run(command)[2])
-                    found = json.loads(run([binary, "evaluate", model, folders[1], *cache, *quiet])[2])
+                    found = json.loads(run([binary, "evaluate", model, folders[1], *quiet])[2])
                     row = [found["accuracy"]["value"], float("nan"), trained["estimate"]["accuracy"]["value"],
                            found["calibration_error"]]
                     if given.python_sklearn:
-                        row[1] = by_sklearn(given, binary, scratch, model, folders, cache + quiet)
+                        row[1] = by_sklearn(given, binary, scratch, model, folders, quiet)
                     row.append(planted(binary, scratch, train, backbone, cache + quiet, seed))
                     rows.append(row)
                     print(name, network, seed, row, file=sys.stderr, flush=True)
