@@ -50,9 +50,11 @@ impl Lookup {
         // Goes with the file, also when the process is killed.
         lock.lock().map_err(unwritable)?;
         let path = folder.join(&file.name);
-        if let Ok(true) = self.verified(&path, file, check) {
-            return Ok(path);
-        }
+        let is_refused = match self.verified(&path, file, check) {
+            Ok(true) => return Ok(path),
+            Ok(false) => false,
+            Err(_) => true,
+        };
         let part = Part::of(&folder, &file.name);
         let mut resumed = part.length() > 0;
         loop {
@@ -61,6 +63,11 @@ impl Lookup {
                 Ok(hash) => {
                     if file.hash.is_none() {
                         self.write_down(file, &hash)?;
+                    }
+                    if is_refused {
+                        // It may be somebody's own.
+                        let aside = folder.join(format!("{}.refused", file.name));
+                        fs::rename(&path, aside).map_err(unwritable)?;
                     }
                     fs::rename(&part.path, &path).map_err(unwritable)?;
                     part.forget();
@@ -216,8 +223,9 @@ impl Lookup {
         if total.is_some_and(|total| total > LIMIT) {
             return Err(too_large());
         }
-        part.set_tag(tag.as_deref()).map_err(unwritable)?;
+        // In this order: what was there of another file must never stand beside this one's tag.
         let mut out = part.open(here).map_err(unwritable)?;
+        part.set_tag(tag.as_deref()).map_err(unwritable)?;
         let mut body = answer
             .into_body()
             .into_with_config()

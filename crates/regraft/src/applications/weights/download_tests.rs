@@ -335,6 +335,49 @@ fn the_hash_of_the_first_download_holds_for_the_second() {
 }
 
 #[test]
+fn a_wrong_file_that_is_here_is_named_and_not_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = weights_of(1);
+    for home in ["home", "keras"] {
+        std::fs::create_dir_all(folder.path().join(home).join("models")).unwrap();
+        let wrong = folder.path().join(home).join("models").join(FILE);
+        std::fs::write(wrong, home).unwrap();
+    }
+    let gone = Answer::Raw("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".to_string());
+    let server = Server::new(vec![gone, whole(&bytes)]);
+    let lookup = from(&server, folder.path());
+    let error = published(md5(&bytes)).find_weights(&lookup).unwrap_err();
+    let error = error.to_string();
+    for home in ["home", "keras"] {
+        let wrong = folder.path().join(home).join("models").join(FILE);
+        assert!(error.contains(&wrong.display().to_string()), "{error}");
+        assert_eq!(std::fs::read(wrong).unwrap(), home.as_bytes());
+    }
+    let path = published(md5(&bytes)).find_weights(&lookup).unwrap();
+    assert_eq!(std::fs::read(path).unwrap(), bytes);
+    let aside = format!("{FILE}.refused");
+    assert_eq!(kept(folder.path()), [FILE, aside.as_str()]);
+    let aside = folder.path().join("home/models").join(aside);
+    assert_eq!(std::fs::read(aside).unwrap(), b"home");
+}
+
+#[test]
+fn an_old_beginning_never_stands_beside_a_new_tag() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = weights_of(1);
+    let part = folder.path().join(format!("home/models/.{FILE}.part"));
+    // A folder in the place of the tag's file stops the process between the two steps.
+    std::fs::create_dir_all(part.with_extension("part.tag")).unwrap();
+    std::fs::write(&part, b"another file's beginning").unwrap();
+    let server = Server::new(vec![Answer::Plain {
+        bytes: bytes.clone(),
+    }]);
+    let error = published(md5(&bytes)).find_weights(&from(&server, folder.path()));
+    assert!(matches!(error, Err(Error::File(_))), "{error:?}");
+    assert_eq!(std::fs::read(part).unwrap(), b"");
+}
+
+#[test]
 fn other_addresses_are_followed_but_not_in_circles() {
     let folder = tempfile::tempdir().unwrap();
     let bytes = weights_of(1);

@@ -17,7 +17,8 @@
 //!
 //! A file counts if it has the hash that Keras publishes. Where Keras publishes none (MobileNet and MobileNetV2),
 //! its tensors must be those of the network, by name and shape, and its own hash is written down beside the first
-//! of the folders (`NAME.sha256`), for the next time. A file that is not the right one is never used.
+//! of the folders (`NAME.sha256`), for the next time. A file that is not the right one is never used; one in the
+//! first of the folders is named `NAME.refused` when the right one has been downloaded.
 //!
 //! Downloads go on where they were cut, take their name when they are whole and right, and happen once if several
 //! processes want the same file. `$REGRAFT_WEIGHTS_URL` names a mirror that has Keras' paths.
@@ -163,7 +164,8 @@ impl Lookup {
         }
         #[cfg(feature = "download")]
         if self.download {
-            return self.downloaded(file, &mut check);
+            let downloaded = self.downloaded(file, &mut check);
+            return downloaded.map_err(|error| besides(error, &refused));
         }
         // A file that is there and is not the right one says more than that none is.
         Err(refused
@@ -287,6 +289,22 @@ impl Lookup {
         let path = after_scheme.split_once('/').map_or("", |(_, path)| path);
         format!("{}/{path}", base.trim_end_matches('/'))
     }
+}
+
+/// The error of a download, with the files on this machine that are not the right one.
+#[cfg(feature = "download")]
+fn besides(error: Error, refused: &[Error]) -> Error {
+    let Error::File(mut detail) = error else {
+        return error;
+    };
+    for wrong in refused.iter().filter_map(Error::detail) {
+        if !detail.help.is_empty() {
+            detail.help += "; ";
+        }
+        detail.help += &format!("{} is here and is not the right one: ", wrong.at);
+        detail.help += &format!("expected {}, received {}", wrong.expected, wrong.received);
+    }
+    Error::File(detail)
 }
 
 impl fmt::Debug for Lookup {
