@@ -85,6 +85,9 @@ impl Config {
     }
 }
 
+/// Options that agree to a loss: written where it is wanted, and nowhere else.
+const ASKED_EACH_TIME: [&str; 1] = ["force"];
+
 /// Options of which the file may not set what the command line sets the other of.
 const EITHER: [&str; 2] = ["json", "csv"];
 
@@ -107,6 +110,11 @@ fn with_default(
         let detail = Detail::new(at, "the long name of an option", format!("{key:?}"));
         return Err(Failure::usage(detail.help(help)));
     };
+    if ASKED_EACH_TIME.contains(&key) {
+        let detail = Detail::new(at, "an option that a file may set", format!("{key:?}"));
+        let help = format!("write --{key} on the command line where it is wanted");
+        return Err(Failure::usage(detail.help(help)));
+    }
     let values = values(at, option, value)?;
     let id = option.get_id().to_string();
     let on_command_line = |id: &str| {

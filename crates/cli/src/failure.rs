@@ -8,6 +8,8 @@ use std::process::ExitCode;
 use anstream::AutoStream;
 use regraft::extend::{Detail, json};
 
+use crate::visible::{in_json, visible};
+
 /// What a command ended with, as the shell sees it. `docs/command-line.md` documents them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
@@ -108,14 +110,14 @@ impl Failure {
             "received": parts.received,
             "help": parts.help,
         });
-        json!({"error": error}).to_string()
+        in_json(&json!({"error": error}).to_string())
     }
 
     fn write(&self, out: &mut impl Write) -> io::Result<()> {
-        let mut message = self.message.as_str();
-        if message.is_empty() {
-            message = "this cannot be done";
-        }
+        let message = match self.message.as_str() {
+            "" => "this cannot be done".to_string(),
+            message => visible(message),
+        };
         writeln!(out, "\x1b[1;31merror\x1b[0m: {message}")?;
         let Some(detail) = &self.detail else {
             return Ok(());
@@ -127,7 +129,7 @@ impl Failure {
             ("help", &detail.help),
         ];
         for (name, text) in parts.into_iter().filter(|(_, text)| !text.is_empty()) {
-            let text = text.replace('\n', "\n            ");
+            let text = visible(text).replace('\n', "\n            ");
             writeln!(out, "  \x1b[1m{name:<8}\x1b[0m  {text}")?;
         }
         Ok(())
@@ -176,6 +178,31 @@ mod tests {
              received  a folder\n  help      name a file\n"
         );
         assert_eq!(text(&Failure::interrupted()), "error: interrupted\n");
+    }
+
+    #[test]
+    fn a_strange_name_gives_the_terminal_no_orders() {
+        let detail = Detail::new("a\u{1b}[2J.keras", "a\u{9b}0m", "b\rc").help("d\ne");
+        let failure = Failure::new("x\u{7}", detail);
+        let mut out = Vec::new();
+        failure.write(&mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let own = text
+            .replace("\x1b[1;31m", "")
+            .replace("\x1b[1m", "")
+            .replace("\x1b[0m", "");
+        assert!(
+            own.chars().all(|it| it == '\n' || !it.is_control()),
+            "{own:?}"
+        );
+        assert!(
+            own.contains("a\\u{1b}[2J.keras") && own.contains("d\n            e"),
+            "{own}"
+        );
+        let json = failure.json();
+        assert!(!json.contains(char::is_control), "{json:?}");
+        let value: regraft::extend::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(value["error"]["expected"], "a\u{9b}0m");
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod output;
 mod stage;
 mod table;
 mod target;
+mod visible;
 mod watch;
 
 use std::process::ExitCode;

@@ -3,11 +3,11 @@
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
 
-use anstream::AutoStream;
 use regraft::extend::{Detail, Value};
 
 use crate::arguments::Global;
 use crate::failure::{Code, Failure, Result};
+use crate::visible::{in_json, visible};
 
 /// What a command found, in every form in which it can be asked for.
 #[derive(Clone, Debug)]
@@ -87,24 +87,31 @@ impl Output {
     pub fn note(&self, text: &str) {
         if !self.quiet {
             // Without a standard error there is nobody to read it.
-            let _ = writeln!(io::stderr(), "{text}");
+            let _ = writeln!(io::stderr(), "{}", visible(text));
         }
     }
 
     /// Prints an answer, and says what the process ends with.
     pub fn print(&self, answer: &Answer) -> Result<Code> {
         let text = match self.form {
-            Form::Text => answer.text.clone(),
-            Form::Json => format!("{:#}", answer.json),
-            Form::Csv => csv(answer.rows.as_deref().unwrap_or_default()),
+            Form::Text => visible(&answer.text),
+            Form::Json => in_json(&format!("{:#}", answer.json)),
+            Form::Csv => {
+                let table = csv(answer.rows.as_deref().unwrap_or_default());
+                // Programs get the names as they are.
+                match io::stdout().is_terminal() {
+                    true => visible(&table),
+                    false => table,
+                }
+            }
         };
         self.write(&text)?;
         Ok(answer.code)
     }
 
     /// Writes text, and what ends a line, to the standard output.
-    pub fn write(&self, text: &str) -> Result<()> {
-        let mut out = AutoStream::auto(io::stdout().lock());
+    fn write(&self, text: &str) -> Result<()> {
+        let mut out = io::stdout().lock();
         let text = text.trim_end_matches('\n');
         if text.is_empty() {
             return Ok(());

@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::format;
 use crate::output::Output;
+use crate::visible::one_line;
 
 /// What a stage counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +33,7 @@ pub struct Stage {
 impl Output {
     /// Begins a stage of `total` steps, if that is known.
     pub fn stage(&self, name: impl Into<String>, unit: Unit, total: Option<u64>) -> Stage {
-        let name = name.into();
+        let name = one_line(&name.into());
         let draws = self.on_terminal && !self.quiet;
         let bar = draws.then(|| {
             let target = ProgressDrawTarget::stderr_with_hz(10);
@@ -94,7 +95,7 @@ impl Stage {
         let outcome = match (outcome, self.unit) {
             ("", Unit::Of(things)) => format!("{} {things}", format::count(done)),
             ("", Unit::Bytes) => format::bytes(done),
-            (outcome, _) => outcome.to_string(),
+            (outcome, _) => one_line(outcome),
         };
         let took = format::duration(self.began.elapsed());
         // Without a standard error there is nobody to read it.

@@ -2,8 +2,12 @@
 
 use std::fmt::Write;
 
+use crate::visible::one_line;
+
 /// Columns as wide as what is in them, two spaces apart; those that hold numbers end at one edge.
 pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
+    let on_one_line = |row: &Vec<String>| row.iter().map(|cell| one_line(cell)).collect();
+    let rows: Vec<Vec<String>> = rows.iter().map(on_one_line).collect();
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());
         cells
@@ -39,7 +43,7 @@ pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
         text.push('\n');
     };
     line(header);
-    for row in rows {
+    for row in &rows {
         line(&row.iter().map(String::as_str).collect::<Vec<_>>());
     }
     text

@@ -313,6 +313,31 @@ fn an_error_is_json_where_json_was_asked_for() {
 }
 
 #[test]
+fn names_in_a_file_give_the_terminal_no_orders() {
+    let (_kept, folder) = folder();
+    let (mut model, _) = Model::open(folder.join("model.keras")).unwrap();
+    let names = ["cat\u{1b}]0;title\u{7}", "dog\u{9b}2J\nnote: all is well"];
+    model.set_class_names(names);
+    model.save(folder.join("model.keras")).unwrap();
+    let is_plain = |text: &str| text.chars().all(|it| it == '\n' || !it.is_control());
+    let text = done(&folder, &["inspect", "model.keras"]);
+    assert!(
+        is_plain(&text) && text.contains("cat\\u{1b}]0;title"),
+        "{text:?}"
+    );
+    assert!(!text.contains("\nnote: all"), "{text:?}");
+    let text = done(&folder, &["inspect", "model.keras", "--json"]);
+    assert!(is_plain(&text), "{text:?}");
+    let value: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(value["class_names"][1], names[1]);
+    let text = failed(&folder, &["inspect", "none\u{1b}[31m.keras"], 1);
+    assert!(
+        is_plain(&text) && text.contains("none\\u{1b}[31m.keras"),
+        "{text:?}"
+    );
+}
+
+#[test]
 fn whoever_stops_reading_ends_it_quietly() {
     let (_kept, folder) = folder();
     // More than a pipe holds, so that the end is met while writing.
@@ -422,6 +447,8 @@ fn defaults_come_from_a_file_and_arguments_win() {
         ("[plan]\nsamples = [1, 2]\n", "a single value"),
         ("[plan\n", "line 1"),
         ("config = \"other.toml\"\n", "config"),
+        ("[convert]\nforce = true\n", "--force on the command line"),
+        ("[graph]\nforce = false\n", "--force on the command line"),
     ] {
         config(text);
         let error = failed(&folder, &["plan", "model.keras"], 2);

@@ -245,33 +245,49 @@ impl fmt::Display for Role {
     }
 }
 
+/// A name of a file as it is shown: on one line, with control characters escaped.
+fn shown(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character.is_control() {
+            true => shown.extend(character.escape_default()),
+            false => shown.push(character),
+        }
+    }
+    shown
+}
+
 impl fmt::Display for Inspection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = |names: &[String]| {
+            let shown: Vec<String> = names.iter().map(|name| shown(name)).collect();
+            shown.join(", ")
+        };
         let megabytes = self.bytes as f64 / 1e6;
         writeln!(
             f,
             "{}: {}, {megabytes:.1} MB",
-            self.path.display(),
+            shown(&self.path.display().to_string()),
             self.format
         )?;
         if let Some(version) = &self.keras_version {
-            write!(f, "written by Keras {version}")?;
+            write!(f, "written by Keras {}", shown(version))?;
             match &self.date_saved {
-                Some(date) => writeln!(f, ", {date}")?,
+                Some(date) => writeln!(f, ", {}", shown(date))?,
                 None => writeln!(f)?,
             }
         }
         if let Some((class, name)) = &self.model {
             let (inputs, outputs) = (self.inputs.join(", "), self.outputs.join(", "));
-            writeln!(f, "{class} {name:?}: {inputs} → {outputs}")?;
+            writeln!(f, "{} {name:?}: {inputs} → {outputs}", shown(class))?;
         }
         if let Some(names) = &self.class_names {
-            writeln!(f, "{} classes: {}", names.len(), names.join(", "))?;
+            writeln!(f, "{} classes: {}", names.len(), all(names))?;
         }
         self.write_tensors(f)?;
         match (&self.optimizer, self.compiled) {
             (Some(optimizer), _) => {
-                let name = optimizer.name.as_deref().unwrap_or("an optimizer");
+                let name = shown(optimizer.name.as_deref().unwrap_or("an optimizer"));
                 let (count, megabytes) = (optimizer.tensors, optimizer.bytes as f64 / 1e6);
                 write!(f, "{name}: {count} tensors, {megabytes:.1} MB")?;
                 match optimizer.steps {
@@ -287,11 +303,11 @@ impl fmt::Display for Inspection {
                 f,
                 "{} other tensors: {}",
                 self.others.len(),
-                self.others.join(", ")
+                all(&self.others)
             )?;
         }
         for note in &self.notes {
-            writeln!(f, "note: {note}")?;
+            writeln!(f, "note: {}", shown(note))?;
         }
         Ok(())
     }
@@ -300,8 +316,8 @@ impl fmt::Display for Inspection {
 impl Inspection {
     fn write_tensors(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let layer = |tensor: &InspectedTensor| match &tensor.class_name {
-            Some(class) => format!("{} ({class})", tensor.layer),
-            None => tensor.layer.clone(),
+            Some(class) => shown(&format!("{} ({class})", tensor.layer)),
+            None => shown(&tensor.layer),
         };
         let shape = |tensor: &InspectedTensor| {
             let sizes: Vec<String> = tensor.shape.iter().map(usize::to_string).collect();
@@ -314,10 +330,10 @@ impl Inspection {
             let cells = self.tensors.iter().map(|it| cell(it).chars().count());
             cells.max().unwrap_or(0)
         };
-        let name = |tensor: &InspectedTensor| tensor.name.clone();
+        let name = |tensor: &InspectedTensor| shown(&tensor.name);
         let (layers, names, shapes) = (width(&layer), width(&name), width(&shape));
         for tensor in &self.tensors {
-            let (layer, name, shape) = (layer(tensor), &tensor.name, shape(tensor));
+            let (layer, name, shape) = (layer(tensor), name(tensor), shape(tensor));
             let data_type = tensor.data_type.name();
             write!(
                 f,
