@@ -31,12 +31,13 @@ def main():
         print_convolution("forward", timed(given["convolution_rounds"], lambda: layer.run(None, {"x": x})))
         for network in given["networks"]:
             name, images = network["name"], network["images"]
-            model = session(directory / f"{name}.onnx", threads)
+            model = session(directory / f"{name}_{batch}.onnx", threads)
             x = np.ascontiguousarray(data(images)[0].transpose(0, 3, 1, 2))
             starts = range(0, images, batch)
             predict = lambda: np.concatenate([model.run(None, {"x": x[at : at + batch]})[0] for at in starts])
             print_speeds(name, "predict", images, timed(given["rounds"], predict))
-            one_by_one = lambda: [model.run(None, {"x": x[at : at + 1]}) for at in range(calls(images))]
+            single = session(directory / f"{name}_1.onnx", threads)
+            one_by_one = lambda: [single.run(None, {"x": x[at : at + 1]}) for at in range(calls(images))]
             print_speeds(name, "predict, one picture a call", calls(images), timed(given["rounds"], one_by_one))
 
 

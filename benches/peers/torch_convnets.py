@@ -2,7 +2,7 @@
 """Convolutional networks in PyTorch, on the CPU, channels last, as plain loops.
 
     torch_convnets.py WORK            times them
-    torch_convnets.py WORK export DIR writes the networks without head as ONNX files, batch as in WORK
+    torch_convnets.py WORK export DIR writes the networks without head as ONNX files, for the batch in WORK and for one picture
 """
 
 import sys
@@ -96,9 +96,11 @@ def build(name):
 def export(given, directory):
     for network in given["networks"]:
         model, _ = build(network["name"])
-        x = torch.zeros(given["batch"], 3, SIZE, SIZE)
-        path = directory / f"{network['name']}.onnx"
-        torch.onnx.export(model.eval(), (x,), path, dynamo=False, input_names=["x"], output_names=["y"])
+        # For each size of batch a file of its own: ONNX Runtime plans best for sizes that it knows.
+        for batch in (given["batch"], 1):
+            x = torch.zeros(batch, 3, SIZE, SIZE)
+            path = directory / f"{network['name']}_{batch}.onnx"
+            torch.onnx.export(model.eval(), (x,), path, dynamo=False, input_names=["x"], output_names=["y"])
     layer = nn.Conv2d(64, 64, 3, padding=1, bias=False)
     x = torch.zeros(given["batch"], 64, 56, 56)
     path = directory / "convolution.onnx"
