@@ -37,7 +37,7 @@ pub struct Config {
     pub group: Option<String>,
     /// The share of pictures that is kept out of training and looked at in the end.
     pub holdout: f64,
-    /// Which head: `auto`, `ridge`, `logistic`, `lda`, `nearest-mean`.
+    /// Which head: `ridge`, `lda`, `nearest-mean`, `logistic`, or `auto`, the best of the first three.
     pub head: String,
     /// How much rare classes are raised: 0 not at all, 1 until all count the same.
     pub balance: f64,

@@ -109,7 +109,8 @@ fn solve_head(
     let weight = class_weight(config);
     let kind = match config.head.as_str() {
         "auto" => {
-            let mut best = BestHead::new().class_weight(weight);
+            // Those of one factorisation: steps to the minimum of logistic regression take a minute.
+            let mut best = BestHead::new().quick().class_weight(weight);
             if let Some(groups) = groups {
                 best = best.groups(groups);
             }
