@@ -1,0 +1,239 @@
+//! One factorisation of the features, from which the ridge solutions of all λ follow, with what each would say of
+//! samples that it had not seen.
+//!
+//! Features are centred by their (weighted) mean, rows scaled by √w. With A = X Xᵀ or Xᵀ X, whichever is smaller,
+//! A = Q T Qᵀ. In the coordinates of Q, with T + λ = L D Lᵀ and y = L⁻¹ z for a sample's row z:
+//!
+//! | | features ≤ samples − 1 | otherwise |
+//! |---|---|---|
+//! | A | Xᵀ X | X Xᵀ, without the direction of the means |
+//! | z of sample i | row i of X Q | row i of Q |
+//! | y D⁻¹ yᵀ | the leverage of i, less that of the mean | (1 − leverage) / λ |
+//! | y D⁻¹ L⁻¹ Zᵀ Y | what is predicted for i | the residual of i, by λ |
+
+mod blocks;
+mod centre;
+mod hat;
+mod inverse;
+mod panels;
+mod residuals;
+mod scatter;
+mod shift;
+mod weights;
+mod without_block;
+mod without_class;
+mod woodbury;
+
+use std::sync::Arc;
+
+use regraft_tensor::Tensor;
+
+use crate::Result;
+use crate::product::{Part, View, add_product};
+use crate::samples::Samples;
+use crate::tridiagonal::Tridiagonal;
+
+pub(crate) use blocks::Blocks;
+use centre::{centre, unit};
+pub(crate) use panels::LANES;
+use panels::interleave;
+pub(crate) use shift::{Shift, factorise};
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Features,
+    Samples,
+}
+
+pub(crate) struct Factor {
+    pub samples: Arc<Samples>,
+    side: Side,
+    tridiagonal: Tridiagonal,
+    /// T, where it matters.
+    diagonal: Vec<f64>,
+    beside: Vec<f64>,
+    /// The samples' rows in Q's coordinates: panels of [`LANES`] samples, coordinate by coordinate.
+    panels: Vec<f64>,
+    /// Zᵀ Y, a row of each coordinate; Y has centred one-hot rows times √w.
+    targets: Vec<f64>,
+    /// √w, by position.
+    roots: Vec<f64>,
+    /// √(w / Σ w), by position.
+    shares: Vec<f64>,
+    /// Mean of each feature.
+    means: Vec<f64>,
+    /// Share of each class.
+    priors: Vec<f64>,
+    /// Features were multiplied by it.
+    unit: f64,
+    /// The centred, scaled features, where they are needed once more.
+    centred: Vec<f64>,
+}
+
+impl Factor {
+    pub fn new(features: &Tensor, samples: Arc<Samples>) -> Result<Self> {
+        let (n, width, classes) = (samples.len(), samples.width, samples.classes());
+        let roots: Vec<f64> = (0..n).map(|i| samples.weight(i).sqrt()).collect();
+        let total: f64 = samples
+            .class_weights
+            .iter()
+            .zip(&samples.counts)
+            .map(|(weight, &count)| weight * count as f64)
+            .sum();
+        let shares: Vec<f64> = roots.iter().map(|root| root / total.sqrt()).collect();
+        let priors: Vec<f64> = samples
+            .class_weights
+            .iter()
+            .zip(&samples.counts)
+            .map(|(weight, &count)| weight * count as f64 / total)
+            .collect();
+        let (mut centred, means) = centre(features.as_slice(), &samples, &roots, total);
+        let unit = unit(&mut centred, n)?;
+        let y = targets(&samples, &roots, &priors);
+
+        let side = if n > width {
+            Side::Features
+        } else {
+            Side::Samples
+        };
+        let (tridiagonal, skip, panels, centred) = match side {
+            Side::Features => {
+                let x = View::new(&centred, n, width, width);
+                let mut gram = vec![0.0; width * width];
+                add_product(&mut gram, width, 1.0, x.transposed(), x, Part::Upper);
+                let tridiagonal = Tridiagonal::new(gram, width);
+                tridiagonal.rotate(&mut centred);
+                interleave(&mut centred, width);
+                (tridiagonal, 0, centred, Vec::new())
+            }
+            Side::Samples => {
+                // One more row and column, of the shares: the first reflection turns these, along which nothing of
+                // centred features lies, into an axis, and the rest goes on without it.
+                let size = n + 1;
+                let mut gram = vec![0.0; size * size];
+                gram[1..size].copy_from_slice(&shares);
+                let x = View::new(&centred, n, width, width);
+                add_product(
+                    &mut gram[size + 1..],
+                    size,
+                    1.0,
+                    x,
+                    x.transposed(),
+                    Part::Upper,
+                );
+                let tridiagonal = Tridiagonal::new(gram, size);
+                let mut q = vec![0.0; n * size];
+                (0..n).for_each(|i| q[i * size + i + 1] = 1.0);
+                tridiagonal.rotate(&mut q);
+                let mut rows: Vec<f64> = q
+                    .chunks_exact(size)
+                    .flat_map(|row| &row[2..])
+                    .copied()
+                    .collect();
+                rows.resize(n.next_multiple_of(LANES) * (n - 1), 0.0);
+                interleave(&mut rows, n - 1);
+                (tridiagonal, 2, rows, centred)
+            }
+        };
+        let diagonal = tridiagonal.diagonal[skip..].to_vec();
+        let beside = tridiagonal.beside[skip..].to_vec();
+        let mut factor = Factor {
+            samples,
+            side,
+            tridiagonal,
+            diagonal,
+            beside,
+            panels,
+            targets: Vec::new(),
+            roots,
+            shares,
+            means,
+            priors,
+            unit,
+            centred,
+        };
+        factor.targets = factor.transposed_product(&y, classes);
+        Ok(factor)
+    }
+
+    /// The number of coordinates.
+    fn rank(&self) -> usize {
+        self.diagonal.len()
+    }
+
+    /// The mean of the squared singular values.
+    pub fn mean_square(&self) -> f64 {
+        self.diagonal.iter().sum::<f64>() / self.samples.width.min(self.samples.len() - 1) as f64
+    }
+
+    /// λ in the units of the features.
+    pub fn lambda(&self, shift: &Shift) -> f64 {
+        shift.ratio * self.unit_of_lambda()
+    }
+
+    /// The λ that is meant by a ratio of 1, in the units of the features.
+    pub fn unit_of_lambda(&self) -> f64 {
+        self.mean_square() / (self.unit * self.unit)
+    }
+
+    /// Σ w
+    pub fn total(&self) -> f64 {
+        (0..self.priors.len())
+            .map(|k| self.samples.class_weights[k] * self.samples.counts[k] as f64)
+            .sum()
+    }
+
+    /// The share of each class, by weight.
+    pub fn priors(&self) -> &[f64] {
+        &self.priors
+    }
+
+    /// √w of a sample.
+    pub fn root(&self, i: usize) -> f64 {
+        self.roots[i]
+    }
+
+    /// Features were multiplied by it.
+    pub fn unit(&self) -> f64 {
+        self.unit
+    }
+
+    /// Means of the features.
+    pub fn means(&self) -> &[f64] {
+        &self.means
+    }
+
+    /// Coordinates of Q that were left away.
+    pub fn skipped(&self) -> usize {
+        self.tridiagonal.size() - self.rank()
+    }
+
+    /// Whether the coordinates are those of features, so that a row has one of each.
+    pub fn by_features(&self) -> bool {
+        self.side == Side::Features
+    }
+
+    /// T
+    pub fn tridiagonal(&self) -> (&[f64], &[f64]) {
+        (&self.diagonal, &self.beside)
+    }
+
+    /// The samples' rows in Q's coordinates: panels of [`LANES`] samples.
+    pub fn panels(&self) -> &[f64] {
+        &self.panels
+    }
+}
+
+/// One-hot rows, centred, times √w.
+fn targets(samples: &Samples, roots: &[f64], priors: &[f64]) -> Vec<f64> {
+    let mut y = Vec::with_capacity(samples.len() * priors.len());
+    for (&label, root) in samples.labels.iter().zip(roots) {
+        y.extend(
+            priors
+                .iter()
+                .enumerate()
+                .map(|(k, prior)| root * (if k == label { 1.0 } else { 0.0 } - prior)),
+        );
+    }
+    y
+}
