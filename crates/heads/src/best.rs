@@ -52,7 +52,7 @@ impl BestHead {
         // A head that has no solution is not compared: where nothing differs within a class there is no discriminant
         // analysis.
         let ridge = Ridge::new().solve(factor.clone());
-        let lda = Lda::new().solve(factor.clone(), features);
+        let lda = Lda::new().solve(&factor, features);
         let mut results = vec![ridge, lda];
         if !self.quick {
             results.push(Logistic::new().solve(&factor));

@@ -40,6 +40,16 @@ impl Error {
             | Error::Memory(detail) => detail,
         }
     }
+
+    /// Nothing gives numbers.
+    pub(crate) fn no_number(received: String) -> Self {
+        Error::Rounding(
+            Detail::new("solution", "weights and left-out scores that are finite", received).help(
+                "let a stronger regularisation be tried, or leave the setting away; look for features of vastly different \
+                 sizes",
+            ),
+        )
+    }
 }
 
 /// A result of this crate.

@@ -14,13 +14,13 @@ use crate::factor::{Blocks, Factor, Shift};
 use crate::known::Known;
 use crate::left_out::{LeftOut, best_scale, mean_log_loss};
 use crate::numbers::ln;
-use crate::ridge::{Candidates, search};
 use crate::samples::{Options, Samples, shared_settings};
+use crate::search::{Candidates, search};
 use crate::solved::{Choice, HeadKind, Solved};
 use crate::{Error, Result};
 
 /// Between which factors logits are looked for.
-pub(crate) const SCALES: (f64, f64) = (0.005, 20.0);
+const SCALES: (f64, f64) = (0.005, 20.0);
 
 /// Linear discriminant analysis: classes of one covariance Σ = (1 − γ) S + γ tr(S)/D · 1 with S that within classes.
 ///
@@ -81,13 +81,13 @@ impl Lda {
             }
         }
         let samples = Arc::new(Samples::new(features, labels, &self.options)?);
-        let factor = Arc::new(Factor::new(features, samples)?);
-        self.solve(factor, features)
+        let factor = Factor::new(features, samples)?;
+        self.solve(&factor, features)
     }
 
-    pub(crate) fn solve(&self, factor: Arc<Factor>, features: &Tensor) -> Result<Solved> {
+    pub(crate) fn solve(&self, factor: &Factor, features: &Tensor) -> Result<Solved> {
         let samples = &factor.samples;
-        let within = Within::new(&factor)?;
+        let within = Within::new(factor)?;
         let blocks = Blocks::of_each_class(samples);
         let known = Known::by_groups(samples);
         let candidates = match &self.shrinkage {
@@ -95,17 +95,17 @@ impl Lda {
             Shrinkage::Of(gammas) => Some(
                 gammas
                     .iter()
-                    .map(|&gamma| within.ratio(&factor, gamma))
+                    .map(|&gamma| within.ratio(factor, gamma))
                     .collect(),
             ),
             Shrinkage::LedoitWolf => {
-                let gamma = ledoit_wolf(features, samples, &factor, &within);
-                Some(vec![within.ratio(&factor, gamma)])
+                let gamma = ledoit_wolf(features, samples, factor, &within);
+                Some(vec![within.ratio(factor, gamma)])
             }
         };
         let candidates = candidates.map_or(Candidates::Search, Candidates::These);
-        let (solution, tried) = search(&factor, candidates, |shift| {
-            let solution = Solution::new(&factor, &shift, &within, &blocks);
+        let (solution, tried) = search(factor, candidates, |shift| {
+            let solution = Solution::new(factor, &shift, &within, &blocks);
             let scale = best_scale(samples, &solution.scores, &known, SCALES);
             let loss = match solution.is_finite() {
                 true => mean_log_loss(samples, &solution.scores, &known, scale),
@@ -116,7 +116,7 @@ impl Lda {
         let left_out = LeftOut::new(samples, &known, solution.scores, SCALES);
         let tried = tried
             .into_iter()
-            .map(|(ratio, loss)| (within.gamma(&factor, ratio), loss))
+            .map(|(ratio, loss)| (within.gamma(factor, ratio), loss))
             .collect();
         let choice = Choice {
             name: "gamma",

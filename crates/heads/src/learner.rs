@@ -6,7 +6,7 @@ use crate::factor::{Factor, Shift};
 use crate::numbers::{argmax, softmax};
 use crate::product::{Part, View, add_product, add_scaled, dot};
 use crate::samples::check_finite;
-use crate::solved::Solved;
+use crate::solved::{HeadKind, Solved};
 use crate::{Error, Result};
 
 /// A ridge solution that learns: each sample costs D² steps, and the weights are those of solving anew with the same λ
@@ -39,8 +39,31 @@ pub struct Lesson {
     pub worth: f64,
 }
 
+impl Solved {
+    /// The head as one that learns sample by sample. It holds a matrix of features × features.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if it is no ridge regression, or has [forgotten](Self::forget) its factorisation;
+    /// [`Error::Memory`] if the matrix would be larger than 1 GiB, as of more than 11,584 features.
+    pub fn learner(&self) -> Result<Learner> {
+        match self.solution() {
+            Some((factor, shift)) => Learner::new(factor, shift, self.left_out().temperature()),
+            None => {
+                let received = match self.kind() {
+                    HeadKind::Ridge => "one that has forgotten its factorisation".to_string(),
+                    kind => kind.to_string(),
+                };
+                Err(Error::Setting(
+                    Detail::new("Solved::learner", "a ridge solution", received)
+                        .help("take Ridge, and call learner before forget"),
+                ))
+            }
+        }
+    }
+}
+
 impl Learner {
-    pub(crate) fn new(factor: &Factor, shift: &Shift, solved: &Solved) -> Result<Self> {
+    fn new(factor: &Factor, shift: &Shift, temperature: f64) -> Result<Self> {
         let (width, classes) = (factor.samples.width, factor.samples.classes());
         let bytes = width.saturating_add(1).saturating_pow(2).saturating_mul(8);
         if bytes > LARGEST {
@@ -65,14 +88,14 @@ impl Learner {
             inverse[width * size + i] = -by_means[i];
         }
         inverse[width * size + width] = 1.0 / factor.total() + dot(&by_means, means);
-        let (kernel, bias) = solved.exact();
+        let (kernel, bias) = factor.weights(shift);
         Ok(Learner {
             width,
             classes,
             inverse,
-            weights: kernel.iter().chain(bias).copied().collect(),
+            weights: [kernel, bias].concat(),
             class_weights: factor.samples.class_weights.clone(),
-            temperature: solved.left_out().temperature(),
+            temperature,
         })
     }
 

@@ -17,6 +17,7 @@ mod numbers;
 mod product;
 mod ridge;
 mod samples;
+mod search;
 mod solved;
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,5 @@
 //! The nearest class mean of centred features of length 1.
 
-use std::sync::Arc;
-
 use rayon::prelude::*;
 use regraft_tensor::Tensor;
 
@@ -36,7 +34,7 @@ impl NearestMean {
     /// # Errors
     /// As [`Ridge::fit`](crate::Ridge::fit), but for features that are all alike.
     pub fn fit(&self, features: &Tensor, labels: &[i32]) -> Result<Solved> {
-        let samples = Arc::new(Samples::new(features, labels, &self.options)?);
+        let samples = Samples::new(features, labels, &self.options)?;
         self.solve(&samples, features)
     }
 

@@ -57,7 +57,6 @@ pub(crate) use shared_settings;
 
 /// Checked samples. What is said of a sample by its position is in an order of their own: by class, then by a hash of
 /// the features. So no sum and no division into blocks depends on the order in which samples came.
-#[derive(Clone)]
 pub(crate) struct Samples {
     /// Position → the caller's number.
     pub order: Vec<usize>,

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use regraft_tensor::{Detail, Tensor};
 
 use crate::factor::{Factor, Shift};
-use crate::learner::Learner;
 use crate::left_out::LeftOut;
-use crate::ridge::no_number;
 use crate::samples::check_finite;
 use crate::unknown::Unknown;
 use crate::{Error, Result};
@@ -24,8 +22,6 @@ pub struct Solved {
     converged: bool,
     /// What it was solved with, of ridge solutions.
     solution: Option<Arc<(Arc<Factor>, Shift)>>,
-    /// Weights before they were rounded, and before the temperature.
-    exact: Arc<(Vec<f64>, Vec<f64>)>,
 }
 
 /// Which head it is.
@@ -76,7 +72,7 @@ impl Solved {
     ) -> Result<Self> {
         let mut numbers = kernel.iter().chain(&bias).chain(left_out.probabilities());
         if !numbers.all(|number| number.is_finite()) {
-            return Err(no_number(format!("some that are not, of {kind}")));
+            return Err(Error::no_number(format!("some that are not, of {kind}")));
         }
         let (classes, temperature) = (bias.len(), left_out.temperature());
         let tensor = |shape: &[usize], values: &[f64]| {
@@ -95,7 +91,6 @@ impl Solved {
             compared: Vec::new(),
             converged: true,
             solution: None,
-            exact: Arc::new((kernel, bias)),
         })
     }
 
@@ -114,9 +109,10 @@ impl Solved {
         self
     }
 
-    /// Kernel and bias in full precision, not divided by the temperature.
-    pub(crate) fn exact(&self) -> (&[f64], &[f64]) {
-        (&self.exact.0, &self.exact.1)
+    /// What it was solved with, if it is a ridge solution that has not forgotten it.
+    pub(crate) fn solution(&self) -> Option<(&Factor, &Shift)> {
+        let (factor, shift) = self.solution.as_deref()?;
+        Some((factor, shift))
     }
 
     /// (features, classes), divided by the temperature.
@@ -161,29 +157,8 @@ impl Solved {
     ///
     /// None of a head that is no ridge regression, since only that is solved anew without a class at no cost.
     pub fn unknown(&self) -> Option<Unknown> {
-        let (factor, shift) = &**self.solution.as_ref()?;
+        let (factor, shift) = self.solution()?;
         Some(Unknown::test(factor, shift, &self.left_out))
-    }
-
-    /// The head as one that learns sample by sample. It holds a matrix of features × features.
-    ///
-    /// # Errors
-    /// [`Error::Setting`] if it is no ridge regression, or has [forgotten](Self::forget) its factorisation;
-    /// [`Error::Memory`] if the matrix would be larger than 1 GiB, as of more than 11,584 features.
-    pub fn learner(&self) -> Result<Learner> {
-        match self.solution.as_deref() {
-            Some((factor, shift)) => Learner::new(factor, shift, self),
-            None => {
-                let received = match self.kind {
-                    HeadKind::Ridge => "one that has forgotten its factorisation".to_string(),
-                    kind => kind.to_string(),
-                };
-                Err(Error::Setting(
-                    Detail::new("Solved::learner", "a ridge solution", received)
-                        .help("take Ridge, and call learner before forget"),
-                ))
-            }
-        }
     }
 
     /// Lets go of the factorisation, which is as large as the features: [`unknown`](Self::unknown) and

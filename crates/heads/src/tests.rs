@@ -145,7 +145,7 @@ proptest! {
         let problem = problem(n.max(classes + 2), width, classes, grouped, balanced, seed);
         let samples = problem.samples();
         let factor = Factor::new(&problem.features, samples.clone()).unwrap();
-        let shift = factor.shift(crate::ridge::power_of_ten(thirds));
+        let shift = factor.shift(crate::search::power_of_ten(thirds));
         let lambda = factor.lambda(&shift);
         let (kernel, bias) = factor.weights(&shift);
         let all = problem.solve(&samples, lambda, &[]);
@@ -299,7 +299,7 @@ proptest! {
         let problem = problem(n.max(3 * (classes + 2)), width, classes, 2, balanced, seed);
         let samples = problem.samples();
         let factor = Factor::new(&problem.features, samples.clone()).unwrap();
-        let shift = factor.shift(crate::ridge::power_of_ten(thirds));
+        let shift = factor.shift(crate::search::power_of_ten(thirds));
         let lambda = factor.lambda(&shift);
         for class in 0..classes {
             let of_class: Vec<usize> = (0..samples.len()).filter(|&i| samples.labels[i] == class).collect();
@@ -336,7 +336,7 @@ proptest! {
         let first = count - 5;
         let rows = problem.features.as_slice();
         let some = Tensor::new([first, width], rows[..first * width].to_vec()).unwrap();
-        let ridge = Ridge::new().lambdas([crate::ridge::power_of_ten(thirds)]);
+        let ridge = Ridge::new().lambdas([crate::search::power_of_ten(thirds)]);
         let solved = ridge.fit(&some, &problem.labels[..first]).unwrap();
         let mut learner = solved.learner().unwrap();
         prop_assert_eq!(learner.kernel(), solved.kernel().clone());
@@ -558,9 +558,9 @@ fn what_took_more_steps_than_it_may_says_so() {
 fn an_error_that_is_no_number_is_never_the_least() {
     let problem = problem(40, 6, 3, 1, false, 1);
     let factor = Factor::new(&problem.features, problem.samples()).unwrap();
-    let ratios = || crate::ridge::Candidates::These(vec![1.0, 2.0, 3.0]);
+    let ratios = || crate::search::Candidates::These(vec![1.0, 2.0, 3.0]);
     let search = |errors: [f64; 3]| {
-        crate::ridge::search(&factor, ratios(), |shift| {
+        crate::search::search(&factor, ratios(), |shift| {
             let ratio = shift.ratio;
             (ratio, errors[ratio as usize - 1])
         })

@@ -18,13 +18,13 @@ use problem::Problem;
 use crate::factor::Factor;
 use crate::known::Known;
 use crate::left_out::{LeftOut, mean_log_loss};
-use crate::ridge::{check_positive, no_number};
 use crate::samples::{Options, Samples, shared_settings};
+use crate::search::check_positive;
 use crate::solved::{Choice, HeadKind, Solved};
 use crate::{Error, Result};
 
 /// Between which factors its scores become calibrated logits.
-pub(crate) const SCALES: (f64, f64) = (0.05, 20.0);
+const SCALES: (f64, f64) = (0.05, 20.0);
 const STEPS: usize = 500;
 /// Bytes of the solutions of all folds.
 const LARGEST: usize = 1 << 30;
@@ -93,7 +93,7 @@ impl Logistic {
             return Err(Error::Setting(detail));
         }
         let samples = Arc::new(Samples::new(features, labels, &self.options)?);
-        let factor = Arc::new(Factor::new(features, samples)?);
+        let factor = Factor::new(features, samples)?;
         self.solve(&factor)
     }
 
@@ -157,7 +157,7 @@ impl Logistic {
         let (c, loss, scores, mut state) = best;
         if known.any() && loss == f64::INFINITY {
             let received = format!("none with any of the {} that were tried", tried.len());
-            return Err(no_number(received));
+            return Err(Error::no_number(received));
         }
         let everything = vec![true; samples.len()];
         let converged = problem.minimise(&mut state, &everything, c, 1e-9, self.steps);
