@@ -6,10 +6,7 @@ use crate::product::{add_scaled, dot};
 pub(crate) fn factorise(a: &mut [f64], n: usize) -> bool {
     for i in 0..n {
         let (above, row) = a.split_at_mut(i * n);
-        for j in 0..i {
-            let other = &above[j * n..][..=j];
-            row[j] = (row[j] - dot(&row[..j], &other[..j])) / other[j];
-        }
+        solve_row(above, n, &mut row[..i]);
         let rest = row[i] - dot(&row[..i], &row[..i]);
         if rest.is_nan() || rest <= 0.0 {
             return false;
@@ -17,6 +14,14 @@ pub(crate) fn factorise(a: &mut [f64], n: usize) -> bool {
         row[i] = rest.sqrt();
     }
     true
+}
+
+/// Replaces `b` by A⁻¹ b, and `a` as [`factorise`] does. NaN if `a` is not positive definite.
+pub(crate) fn factorise_and_solve(a: &mut [f64], n: usize, b: &mut [f64], columns: usize) {
+    match factorise(a, n) {
+        true => solve(a, n, b, columns),
+        false => b.fill(f64::NAN),
+    }
 }
 
 /// Solves A x = b for each of the columns of `b`, n × `columns`, in place.
@@ -41,5 +46,14 @@ pub(crate) fn forward(factor: &[f64], n: usize, b: &mut [f64], columns: usize) {
             add_scaled(row, -factor[i * n + j], above);
         }
         row.iter_mut().for_each(|b| *b /= factor[i * n + i]);
+    }
+}
+
+/// Solves L x = b for one b, in place, of as many of L's rows as it has numbers. It goes along rows, [`forward`] down
+/// columns: their last bits differ.
+pub(crate) fn solve_row(factor: &[f64], n: usize, b: &mut [f64]) {
+    for j in 0..b.len() {
+        let row = &factor[j * n..][..=j];
+        b[j] = (b[j] - dot(&b[..j], &row[..j])) / row[j];
     }
 }

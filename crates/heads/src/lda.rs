@@ -14,6 +14,7 @@ use crate::factor::{Blocks, Factor, Shift};
 use crate::known::Known;
 use crate::left_out::{LeftOut, best_scale, mean_log_loss};
 use crate::numbers::ln;
+use crate::product::identity;
 use crate::samples::{Options, Samples, shared_settings};
 use crate::search::{Candidates, search};
 use crate::solved::{Choice, HeadKind, Solved};
@@ -195,49 +196,35 @@ impl Solution {
         let (samples, classes) = (&factor.samples, factor.samples.classes());
         let gamma = within.gamma(factor, shift.ratio);
         let left = factor.left_of_targets(shift);
-        let weights: Vec<f64> = factor
-            .priors()
-            .iter()
-            .map(|prior| prior * factor.total())
-            .collect();
+        let weights = factor.class_totals();
         let all = Discriminants::new(&left, &weights, gamma);
 
         let residuals = factor.all_residuals(shift);
         let errors = factor.errors_without(shift, blocks);
         let row = |of: &'_ [f64], i: usize| of[i * classes..][..classes].to_vec();
-        let parts: Vec<Vec<f64>> = blocks
-            .all
-            .par_iter()
-            .map(|members| {
-                let (mut left, mut weights) = (left.clone(), weights.clone());
-                for &i in members {
-                    let (r, e) = (row(&residuals, i), row(&errors, i));
-                    for a in 0..classes {
-                        for b in 0..classes {
-                            left[a * classes + b] -= 0.5 * (r[a] * e[b] + e[a] * r[b]);
-                        }
-                    }
-                    weights[samples.labels[i]] -= samples.weight(i);
-                }
-                let discriminants = Discriminants::new(&left, &weights, gamma);
-                let mut scores = Vec::with_capacity(members.len() * classes);
-                for &i in members {
-                    let mut f = row(&errors, i);
-                    for (k, f) in f.iter_mut().enumerate() {
-                        let target = if samples.labels[i] == k { 1.0 } else { 0.0 };
-                        *f = target - *f / factor.root(i) - discriminants.priors[k];
-                    }
-                    scores.extend(discriminants.scores(&f));
-                }
-                scores
-            })
-            .collect();
         let mut scores = vec![0.0; samples.len() * classes];
-        for (members, part) in blocks.all.iter().zip(&parts) {
-            for (&i, part) in members.iter().zip(part.chunks_exact(classes)) {
-                scores[i * classes..][..classes].copy_from_slice(part);
+        blocks.write(1, &mut scores, classes, |members| {
+            let (mut left, mut weights) = (left.clone(), weights.clone());
+            for &i in members {
+                let (r, e) = (row(&residuals, i), row(&errors, i));
+                for a in 0..classes {
+                    for b in 0..classes {
+                        left[a * classes + b] -= 0.5 * (r[a] * e[b] + e[a] * r[b]);
+                    }
+                }
+                weights[samples.labels[i]] -= samples.weight(i);
             }
-        }
+            let discriminants = Discriminants::new(&left, &weights, gamma);
+            let mut scores = Vec::with_capacity(members.len() * classes);
+            for &i in members {
+                let mut f = row(&errors, i);
+                for (k, f) in f.iter_mut().enumerate() {
+                    *f = factor.score(i, k, *f) - discriminants.priors[k];
+                }
+                scores.extend(discriminants.scores(&f));
+            }
+            scores
+        });
 
         let (ridge, ridge_bias) = factor.weights(shift);
         let mut kernel = Vec::with_capacity(ridge.len());
@@ -284,13 +271,9 @@ impl Discriminants {
                 }
             }
         }
-        let mut inverse = vec![0.0; classes * classes];
-        (0..classes).for_each(|k| inverse[k * classes + k] = 1.0);
+        let mut inverse = identity(classes);
         // Without rounding J is positive definite; such a solution must not be taken.
-        match cholesky::factorise(&mut j, classes) {
-            true => cholesky::solve(&j, classes, &mut inverse, classes),
-            false => inverse.fill(f64::NAN),
-        }
+        cholesky::factorise_and_solve(&mut j, classes, &mut inverse, classes);
         let scale = total / (1.0 - gamma);
         let constants = (0..classes)
             .map(|k| match gone(k) {

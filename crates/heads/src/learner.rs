@@ -87,7 +87,7 @@ impl Learner {
             inverse[i * size + width] = -by_means[i];
             inverse[width * size + i] = -by_means[i];
         }
-        inverse[width * size + width] = 1.0 / factor.total() + dot(&by_means, means);
+        inverse[width * size + width] = 1.0 / factor.samples.total() + dot(&by_means, means);
         let (kernel, bias) = factor.weights(shift);
         Ok(Learner {
             width,

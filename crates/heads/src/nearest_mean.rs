@@ -1,6 +1,5 @@
 //! The nearest class mean of centred features of length 1.
 
-use rayon::prelude::*;
 use regraft_tensor::Tensor;
 
 use crate::Result;
@@ -47,30 +46,21 @@ impl NearestMean {
             .map(|&x| f64::from(x))
             .collect();
         let blocks = Blocks::of_each_class(samples);
-        let parts: Vec<Vec<f64>> = blocks
-            .all
-            .par_iter()
-            .map(|members| {
-                let mut out = vec![false; n];
-                members.iter().for_each(|&i| out[i] = true);
-                let (kernel, bias) = means(samples, &rows, |i| !out[i]);
-                let score = |i: usize, k: usize| {
-                    let row = &rows[i * width..][..width];
-                    bias[k] + dot(row, &kernel[k * width..][..width])
-                };
-                members
-                    .iter()
-                    .flat_map(|&i| (0..classes).map(move |k| (i, k)))
-                    .map(|(i, k)| score(i, k))
-                    .collect()
-            })
-            .collect();
         let mut scores = vec![0.0; n * classes];
-        for (members, part) in blocks.all.iter().zip(&parts) {
-            for (&i, part) in members.iter().zip(part.chunks_exact(classes)) {
-                scores[i * classes..][..classes].copy_from_slice(part);
-            }
-        }
+        blocks.write(1, &mut scores, classes, |members| {
+            let mut out = vec![false; n];
+            members.iter().for_each(|&i| out[i] = true);
+            let (kernel, bias) = means(samples, &rows, |i| !out[i]);
+            let score = |i: usize, k: usize| {
+                let row = &rows[i * width..][..width];
+                bias[k] + dot(row, &kernel[k * width..][..width])
+            };
+            members
+                .iter()
+                .flat_map(|&i| (0..classes).map(move |k| (i, k)))
+                .map(|(i, k)| score(i, k))
+                .collect()
+        });
         let (by_class, bias) = means(samples, &rows, |_| true);
         // Scores are lengths of features from the mean times a cosine, whatever these lengths are.
         let own = |i: usize| {

@@ -233,6 +233,22 @@ fn add_tile(c: &mut [f64], stride: usize, sign: f64, tile: &[[f64; 8]], width: u
     }
 }
 
+/// The matrix 1, n × n.
+pub(crate) fn identity(n: usize) -> Vec<f64> {
+    let mut one = vec![0.0; n * n];
+    (0..n).for_each(|i| one[i * n + i] = 1.0);
+    one
+}
+
+/// The sum of what tasks made, `size` numbers each, in the tasks' order.
+pub(crate) fn sum_of(parts: &[Vec<f64>], size: usize) -> Vec<f64> {
+    let mut sum = vec![0.0; size];
+    parts
+        .iter()
+        .for_each(|part| add_scaled(&mut sum, 1.0, part));
+    sum
+}
+
 /// The sum of products, in eight lanes.
 #[inline]
 pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {

@@ -149,6 +149,21 @@ impl Samples {
         self.class_weights[self.labels[position]]
     }
 
+    /// Σ w
+    pub fn total(&self) -> f64 {
+        let classes = self.class_weights.iter().zip(&self.counts);
+        classes.map(|(weight, &count)| weight * count as f64).sum()
+    }
+
+    /// The target of a sample: 1 for its class, 0 for others.
+    pub fn target(&self, position: usize, class: usize) -> f64 {
+        if self.labels[position] == class {
+            1.0
+        } else {
+            0.0
+        }
+    }
+
     /// The classes of a group's members, ascending.
     pub fn classes_of(&self, members: &[usize]) -> Vec<usize> {
         classes_of(members, &self.labels)

@@ -325,6 +325,7 @@ fn symmetric_rows<const R: usize>(a: &[f64], n: usize, row: usize, x: &[f64], ou
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::product::identity;
 
     /// A symmetric matrix of numbers that follow no pattern.
     fn symmetric(n: usize) -> Vec<f64> {
@@ -343,8 +344,7 @@ mod tests {
         for n in [1, 2, 3, 7, 8, 9, 31, 33, 65, 130, 333] {
             let a = symmetric(n);
             let t = Tridiagonal::new(a.clone(), n);
-            let mut q = vec![0.0; n * n];
-            (0..n).for_each(|i| q[i * n + i] = 1.0);
+            let mut q = identity(n);
             t.rotate(&mut q);
             for i in 0..n {
                 for j in 0..n {

@@ -2,14 +2,13 @@
 
 use std::collections::HashSet;
 
+use rayon::prelude::*;
+
 use crate::samples::Samples;
 
 /// What is left out together.
 pub(crate) struct Blocks {
-    /// Whether any sample is left out alone.
-    pub(super) singles: bool,
-    pub(super) larger: Vec<Vec<usize>>,
-    /// All of them, single ones too.
+    /// None is empty.
     pub all: Vec<Vec<usize>>,
 }
 
@@ -61,14 +60,30 @@ impl Blocks {
         Blocks::new(blocks)
     }
 
-    fn new(blocks: Vec<Vec<usize>>) -> Self {
-        let (singles, larger): (Vec<_>, Vec<_>) =
-            blocks.into_iter().partition(|block| block.len() < 2);
-        let all = singles.iter().chain(&larger).cloned().collect();
-        Blocks {
-            all,
-            singles: singles.iter().any(|block| !block.is_empty()),
-            larger,
+    fn new(mut all: Vec<Vec<usize>>) -> Self {
+        all.retain(|block| !block.is_empty());
+        Blocks { all }
+    }
+
+    /// Writes to `rows`, which has `columns` numbers of each sample, those that `of_block` makes of the members of each
+    /// block with at least so many.
+    pub fn write(
+        &self,
+        least: usize,
+        rows: &mut [f64],
+        columns: usize,
+        of_block: impl Fn(&[usize]) -> Vec<f64> + Sync,
+    ) {
+        let parts: Vec<(&Vec<usize>, Vec<f64>)> = self
+            .all
+            .par_iter()
+            .filter(|members| members.len() >= least)
+            .map(|members| (members, of_block(members)))
+            .collect();
+        for (members, part) in parts {
+            for (&i, part) in members.iter().zip(part.chunks_exact(columns)) {
+                rows[i * columns..][..columns].copy_from_slice(part);
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 use regraft_tensor::Detail;
 
 use super::panels::{CHUNK, LANES};
-use crate::product::dot;
+use crate::product::{dot, sum_of};
 use crate::samples::Samples;
 use crate::{Error, Result};
 
@@ -34,13 +34,7 @@ pub(super) fn centre(
             part
         })
         .collect();
-    let mut shift = vec![0.0; width];
-    for part in &parts {
-        shift
-            .iter_mut()
-            .zip(part)
-            .for_each(|(shift, part)| *shift += part);
-    }
+    let shift = sum_of(&parts, width);
     let mut centred = vec![0.0; n.next_multiple_of(LANES) * width];
     centred[..n * width]
         .par_chunks_mut(width)

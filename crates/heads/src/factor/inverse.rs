@@ -2,11 +2,11 @@
 
 use rayon::prelude::*;
 
-use super::{Factor, LANES, Shift, Side};
-use crate::product::{Part, View, add_product};
+use super::{Factor, Shift, Side};
+use crate::product::{Part, View, add_product, identity};
 
 impl Factor {
-    /// (X Xᵀ + λ)⁻¹ of the features as they were given, features × features.
+    /// (Xᵀ X + λ)⁻¹ of the features as they were given, features × features.
     pub fn inverse(&self, shift: &Shift) -> Vec<f64> {
         let (n, width, rank) = (self.samples.len(), self.samples.width, self.rank());
         let mut inverse = vec![0.0; width * width];
@@ -25,8 +25,7 @@ impl Factor {
         let unit = self.unit * self.unit;
         match self.side {
             Side::Features => {
-                let mut rows = vec![0.0; width * width];
-                (0..width).for_each(|i| rows[i * width + i] = 1.0);
+                let mut rows = identity(width);
                 self.tridiagonal.rotate(&mut rows);
                 let scaled = solve(&mut rows);
                 let (left, right) = (
@@ -44,13 +43,7 @@ impl Factor {
             }
             Side::Samples => {
                 // (1 − Xᵀ (X Xᵀ + λ)⁻¹ X) / λ
-                let mut rows = vec![0.0; n * rank];
-                for (i, row) in rows.chunks_exact_mut(rank).enumerate() {
-                    let panel = &self.panels[i / LANES * rank * LANES..][..rank * LANES];
-                    row.iter_mut()
-                        .zip(panel.iter().skip(i % LANES).step_by(LANES))
-                        .for_each(|(x, z)| *x = *z);
-                }
+                let mut rows: Vec<f64> = (0..n).flat_map(|i| self.coordinates(i)).collect();
                 let scaled = solve(&mut rows);
                 let x = View::new(&self.centred, n, width, width);
                 let (mut left, mut right) = (vec![0.0; rank * width], vec![0.0; rank * width]);

@@ -37,7 +37,7 @@ pub(crate) use blocks::Blocks;
 use centre::{centre, unit};
 pub(crate) use panels::LANES;
 use panels::interleave;
-pub(crate) use shift::{Shift, factorise};
+pub(crate) use shift::{Shift, below, factorise};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Side {
@@ -74,12 +74,7 @@ impl Factor {
     pub fn new(features: &Tensor, samples: Arc<Samples>) -> Result<Self> {
         let (n, width, classes) = (samples.len(), samples.width, samples.classes());
         let roots: Vec<f64> = (0..n).map(|i| samples.weight(i).sqrt()).collect();
-        let total: f64 = samples
-            .class_weights
-            .iter()
-            .zip(&samples.counts)
-            .map(|(weight, &count)| weight * count as f64)
-            .sum();
+        let total = samples.total();
         let shares: Vec<f64> = roots.iter().map(|root| root / total.sqrt()).collect();
         let priors: Vec<f64> = samples
             .class_weights
@@ -89,7 +84,6 @@ impl Factor {
             .collect();
         let (mut centred, means) = centre(features.as_slice(), &samples, &roots, total);
         let unit = unit(&mut centred, n)?;
-        let y = targets(&samples, &roots, &priors);
 
         let side = if n > width {
             Side::Features
@@ -152,6 +146,10 @@ impl Factor {
             unit,
             centred,
         };
+        let y: Vec<f64> = (0..n)
+            .flat_map(|i| (0..classes).map(move |k| (i, k)))
+            .map(|(i, k)| factor.target(i, k))
+            .collect();
         factor.targets = factor.transposed_product(&y, classes);
         Ok(factor)
     }
@@ -176,16 +174,15 @@ impl Factor {
         self.mean_square() / (self.unit * self.unit)
     }
 
-    /// Σ w
-    pub fn total(&self) -> f64 {
-        (0..self.priors.len())
-            .map(|k| self.samples.class_weights[k] * self.samples.counts[k] as f64)
-            .sum()
-    }
-
     /// The share of each class, by weight.
     pub fn priors(&self) -> &[f64] {
         &self.priors
+    }
+
+    /// Σ w of each class.
+    pub fn class_totals(&self) -> Vec<f64> {
+        let total = self.samples.total();
+        self.priors.iter().map(|prior| prior * total).collect()
     }
 
     /// √w of a sample.
@@ -222,18 +219,9 @@ impl Factor {
     pub fn panels(&self) -> &[f64] {
         &self.panels
     }
-}
 
-/// One-hot rows, centred, times √w.
-fn targets(samples: &Samples, roots: &[f64], priors: &[f64]) -> Vec<f64> {
-    let mut y = Vec::with_capacity(samples.len() * priors.len());
-    for (&label, root) in samples.labels.iter().zip(roots) {
-        y.extend(
-            priors
-                .iter()
-                .enumerate()
-                .map(|(k, prior)| root * (if k == label { 1.0 } else { 0.0 } - prior)),
-        );
+    /// The centred target, times √w.
+    fn target(&self, i: usize, k: usize) -> f64 {
+        self.roots[i] * (self.samples.target(i, k) - self.priors[k])
     }
-    y
 }

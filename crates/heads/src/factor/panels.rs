@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use super::Factor;
+use crate::product::sum_of;
 
 /// Samples that lie interleaved in a panel.
 pub(crate) const LANES: usize = 8;
@@ -13,7 +14,6 @@ impl Factor {
     /// Zᵀ `values`, with `columns` values of each sample.
     pub(super) fn transposed_product(&self, values: &[f64], columns: usize) -> Vec<f64> {
         let rank = self.rank();
-        let mut sums = vec![0.0; rank * columns];
         // Panels are columns that lie one after the other.
         let samples = self.samples.len();
         let parts: Vec<Vec<f64>> = self
@@ -37,20 +37,19 @@ impl Factor {
                 part
             })
             .collect();
-        for part in &parts {
-            sums.iter_mut()
-                .zip(part)
-                .for_each(|(sum, part)| *sum += part);
-        }
-        sums
+        sum_of(&parts, rank * columns)
+    }
+
+    /// A sample's row in Q's coordinates.
+    pub(super) fn coordinates(&self, i: usize) -> impl Iterator<Item = f64> {
+        let size = self.rank() * LANES;
+        let panel = &self.panels[i / LANES * size..][..size];
+        panel.iter().skip(i % LANES).step_by(LANES).copied()
     }
 }
 
 /// Rows to panels, in place.
 pub(super) fn interleave(rows: &mut [f64], width: usize) {
-    if width == 0 {
-        return;
-    }
     rows.par_chunks_exact_mut(width * LANES).for_each_init(
         || vec![0.0; width * LANES],
         |buffer, rows| {

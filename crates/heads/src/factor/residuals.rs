@@ -9,6 +9,15 @@ use crate::product::tile;
 impl Factor {
     /// The residuals of all samples, times √w, by position.
     pub fn all_residuals(&self, shift: &Shift) -> Vec<f64> {
+        self.all_residuals_then(shift, |_, _, _| ())
+    }
+
+    /// The same, but for what `then` makes of those of one sample: it is told its position and y D⁻¹ yᵀ.
+    pub(super) fn all_residuals_then(
+        &self,
+        shift: &Shift,
+        then: impl Fn(usize, f64, &mut [f64]) + Sync,
+    ) -> Vec<f64> {
         let (n, classes, rank) = (self.samples.len(), self.samples.classes(), self.rank());
         let isa = Isa::detect();
         let mut residuals = vec![0.0; n * classes];
@@ -19,14 +28,18 @@ impl Factor {
             .for_each_init(
                 || vec![0.0; rank * LANES],
                 |y, (panel, (residuals, z))| {
-                    isa.run(
+                    let (first, count) = (panel * LANES, residuals.len() / classes);
+                    let squares = isa.run(
                         #[inline(always)]
                         || {
-                            shift.forward(z, y);
-                            let count = residuals.len() / classes;
-                            self.residuals(shift, y, count, residuals, |lane| panel * LANES + lane);
+                            let squares = shift.forward(z, y);
+                            self.residuals(shift, y, count, residuals, |lane| first + lane);
+                            squares
                         },
                     );
+                    for (lane, of_one) in residuals.chunks_exact_mut(classes).enumerate() {
+                        then(first + lane, squares[lane], of_one);
+                    }
                 },
             );
         residuals
@@ -37,10 +50,10 @@ impl Factor {
         let (classes, rank) = (self.samples.classes(), self.rank());
         let mut products = vec![0.0; classes * classes];
         for j in 0..rank {
-            let goal = |k: usize| shift.goals[(k / LANES * rank + j) * LANES + k % LANES];
             for a in 0..classes {
                 for b in 0..classes {
-                    products[a * classes + b] += goal(a) * goal(b) / shift.inverse[j];
+                    products[a * classes + b] +=
+                        shift.goal(j, a) * shift.goal(j, b) / shift.inverse[j];
                 }
             }
         }
@@ -49,7 +62,7 @@ impl Factor {
                 .iter_mut()
                 .for_each(|product| *product *= shift.lambda),
             Side::Features => {
-                let total = self.total();
+                let total = self.samples.total();
                 for a in 0..classes {
                     for b in 0..classes {
                         let all = if a == b { self.priors[a] } else { 0.0 }
@@ -90,16 +103,6 @@ impl Factor {
         }
     }
 
-    /// The centred target, times √w.
-    fn target(&self, i: usize, k: usize) -> f64 {
-        let one = if self.samples.labels[i] == k {
-            1.0
-        } else {
-            0.0
-        };
-        self.roots[i] * (one - self.priors[k])
-    }
-
     /// y = L⁻¹ z of up to [`LANES`] members, and their residuals; `z` is room.
     pub(super) fn solve_panel(
         &self,
@@ -109,12 +112,10 @@ impl Factor {
         y: &mut [f64],
         residuals: &mut [f64],
     ) {
-        let rank = self.rank();
         z.fill(0.0);
         for (lane, &i) in members.iter().enumerate() {
-            let from = &self.panels[i / LANES * rank * LANES..][..rank * LANES];
-            for (z, from) in z.chunks_exact_mut(LANES).zip(from.chunks_exact(LANES)) {
-                z[lane] = from[i % LANES];
+            for (z, own) in z.chunks_exact_mut(LANES).zip(self.coordinates(i)) {
+                z[lane] = own;
             }
         }
         Isa::detect().run(

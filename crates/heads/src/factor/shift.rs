@@ -11,7 +11,7 @@ pub(crate) struct Shift {
     pub(super) lower: Vec<f64>,
     /// D⁻¹
     pub(super) inverse: Vec<f64>,
-    /// D⁻¹ L⁻¹ Zᵀ Y, a row of each coordinate, padded to whole lanes.
+    /// D⁻¹ L⁻¹ Zᵀ Y in panels of [`LANES`] classes, as tiles are multiplied.
     pub(super) goals: Vec<f64>,
 }
 
@@ -21,20 +21,12 @@ impl Factor {
         let (rank, classes) = (self.rank(), self.samples.classes());
         let lambda = ratio * self.mean_square();
         let (lower, inverse) = factorise(&self.diagonal, &self.beside, 1.0, lambda);
-        let padded = classes.next_multiple_of(LANES);
-        let mut goals = vec![0.0; rank * padded];
+        let mut goals = vec![0.0; rank * classes.next_multiple_of(LANES)];
         let mut before = vec![0.0; classes];
         for j in 0..rank {
             for (k, before) in before.iter_mut().enumerate() {
                 *before = self.targets[j * classes + k] - lower[j] * *before;
-                goals[j * padded + k] = *before * inverse[j];
-            }
-        }
-        // In panels of columns, as tiles are multiplied.
-        let mut panels = vec![0.0; goals.len()];
-        for (panel, out) in panels.chunks_exact_mut((rank * LANES).max(1)).enumerate() {
-            for (j, out) in out.chunks_exact_mut(LANES).enumerate() {
-                out.copy_from_slice(&goals[j * padded + panel * LANES..][..LANES]);
+                goals[place(rank, j, k)] = *before * inverse[j];
             }
         }
         Shift {
@@ -42,12 +34,17 @@ impl Factor {
             lambda,
             lower,
             inverse,
-            goals: panels,
+            goals,
         }
     }
 }
 
 impl Shift {
+    /// D⁻¹ L⁻¹ Zᵀ Y of coordinate `j` and class `k`.
+    pub(super) fn goal(&self, j: usize, k: usize) -> f64 {
+        self.goals[place(self.lower.len(), j, k)]
+    }
+
     /// y = L⁻¹ z for a panel; returns y D⁻¹ yᵀ of each lane.
     #[inline(always)]
     pub(super) fn forward(&self, z: &[f64], y: &mut [f64]) -> [f64; LANES] {
@@ -63,6 +60,11 @@ impl Shift {
         }
         squares
     }
+}
+
+/// Where coordinate `j` of class `k` is in panels of `rank` coordinates.
+fn place(rank: usize, j: usize, k: usize) -> usize {
+    (k / LANES * rank + j) * LANES + k % LANES
 }
 
 /// L beside its diagonal of ones, and D⁻¹, of `scale` · T + `shift` = L D Lᵀ. T has no negative eigenvalues but by
@@ -84,4 +86,9 @@ pub(crate) fn factorise(
         inverse[j] = 1.0 / pivot.max(shift);
     }
     (lower, inverse)
+}
+
+/// What L has below its diagonal in column `j`; 0 in the last.
+pub(crate) fn below(lower: &[f64], j: usize) -> f64 {
+    lower.get(j + 1).copied().unwrap_or(0.0)
 }

@@ -1,6 +1,6 @@
 //! The way back to the features as they were given.
 
-use super::{Factor, LANES, Shift, Side};
+use super::{Factor, Shift, Side, below};
 use crate::product::{Part, View, add_product};
 
 impl Factor {
@@ -10,15 +10,10 @@ impl Factor {
         // (T + λ)⁻¹ Zᵀ Y = L⁻ᵀ goals, a row of each class.
         let skip = self.skipped();
         let mut rows = vec![0.0; classes * (rank + skip)];
-        for (k, row) in rows.chunks_exact_mut((rank + skip).max(1)).enumerate() {
+        for (k, row) in rows.chunks_exact_mut(rank + skip).enumerate() {
             let mut after = 0.0;
             for j in (0..rank).rev() {
-                let lower = if j + 1 < rank {
-                    shift.lower[j + 1]
-                } else {
-                    0.0
-                };
-                after = shift.goals[(k / LANES * rank + j) * LANES + k % LANES] - lower * after;
+                after = shift.goal(j, k) - below(&shift.lower, j) * after;
                 row[skip + j] = after;
             }
         }

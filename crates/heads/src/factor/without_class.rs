@@ -16,7 +16,6 @@ impl Factor {
         class: usize,
         tested: &[Vec<usize>],
     ) -> Option<[Vec<f64>; 2]> {
-        let classes = self.samples.classes();
         let of_class: Vec<usize> = (0..self.samples.len())
             .filter(|&i| self.samples.labels[i] == class)
             .collect();
@@ -25,22 +24,9 @@ impl Factor {
             true => self.errors_without_many(shift, &of_class, tested)?,
             false => self.errors_without_few(shift, &of_class, tested)?,
         };
-        let scores = |members: &[usize], errors: &[f64]| -> Vec<f64> {
-            let rows = members.iter().zip(errors.chunks_exact(classes));
-            rows.flat_map(|(&i, row)| {
-                row.iter().enumerate().map(move |(k, error)| {
-                    (if self.samples.labels[i] == k {
-                        1.0
-                    } else {
-                        0.0
-                    }) - error / self.roots[i]
-                })
-            })
-            .collect()
-        };
         let both = [
-            scores(&of_class, &errors),
-            scores(&tested.concat(), &of_tested),
+            self.scores_of(of_class, errors),
+            self.scores_of(tested.concat(), of_tested),
         ];
         let finite = both.iter().flatten().all(|score| score.is_finite());
         finite.then_some(both)
@@ -55,10 +41,9 @@ impl Factor {
         out: &[usize],
         tested: &[Vec<usize>],
     ) -> Option<(Vec<f64>, Vec<f64>)> {
-        let (size, classes) = (self.rank() + 1, self.samples.classes());
+        let size = self.rank() + 1;
         let (rows, mut errors) = self.rows_and_residuals(shift, out);
-        let mut factor = self.unit_matrix();
-        let by = self.correction(&mut factor, &rows, &errors)?;
+        let (factor, by) = self.correction(&rows, &errors)?;
         self.add(&mut errors, &rows, &by);
         let of_tested: Vec<Vec<f64>> = tested
             .par_iter()
@@ -71,21 +56,10 @@ impl Factor {
                     cholesky::forward(&factor, size, row, 1);
                 }
                 if count > size {
-                    return self.correct(&mut self.unit_matrix(), &rows, errors);
+                    return self.correct(&rows, errors);
                 }
-                let mut complement = vec![0.0; count * count];
-                for a in 0..count {
-                    for b in 0..=a {
-                        let product = dot(&rows[a * size..][..size], &rows[b * size..][..size]);
-                        let one = if a == b { 1.0 } else { 0.0 };
-                        complement[a * count + b] = one - product;
-                    }
-                }
-                if !cholesky::factorise(&mut complement, count) {
-                    return vec![f64::NAN; count * classes];
-                }
-                cholesky::solve(&complement, count, &mut errors, classes);
-                errors
+                let one = |a: usize, b: usize| if a == b { 1.0 } else { 0.0 };
+                solve_complement(count, one, &rows, errors)
             })
             .collect();
         Some((errors, of_tested.concat()))
@@ -127,37 +101,46 @@ impl Factor {
             .par_iter()
             .zip(&starts)
             .map(|(group, &start)| {
-                // Schur's complement of the samples.
                 let count = group.len();
                 let mut rows: Vec<f64> = (0..count)
                     .flat_map(|a| rest[(start + a) * size..][..inner].to_vec())
                     .collect();
                 for row in rows.chunks_exact_mut(inner) {
-                    for j in 0..inner {
-                        let factor = &own[j * inner..][..=j];
-                        row[j] = (row[j] - dot(&row[..j], &factor[..j])) / factor[j];
-                    }
+                    cholesky::solve_row(&own, inner, row);
                 }
-                let mut complement = vec![0.0; count * count];
                 let mut errors = residuals[start * classes..][..count * classes].to_vec();
-                for a in 0..count {
-                    let row = &rows[a * inner..][..inner];
-                    for b in 0..=a {
-                        let product = dot(row, &rows[b * inner..][..inner]);
-                        complement[a * count + b] = rest[(start + a) * size + start + b] - product;
-                    }
-                    for (j, factor) in row.iter().enumerate() {
-                        let error = &mut errors[a * classes..][..classes];
-                        add_scaled(error, -factor, &half[j * classes..][..classes]);
+                let pairs = rows
+                    .chunks_exact(inner)
+                    .zip(errors.chunks_exact_mut(classes));
+                for (row, error) in pairs {
+                    for (factor, half) in row.iter().zip(half.chunks_exact(classes)) {
+                        add_scaled(error, -factor, half);
                     }
                 }
-                if !cholesky::factorise(&mut complement, count) {
-                    return vec![f64::NAN; count * classes];
-                }
-                cholesky::solve(&complement, count, &mut errors, classes);
-                errors
+                let of_group = |a: usize, b: usize| rest[(start + a) * size + start + b];
+                solve_complement(count, of_group, &rows, errors)
             })
             .collect();
         Some((errors, of_tested.concat()))
     }
+}
+
+/// The errors of `count` samples by Schur's complement of those that are left out before: `own` − V Vᵀ, V of these
+/// `rows`, times the errors is what is left of the targets. NaN where rounding has made that singular.
+fn solve_complement(
+    count: usize,
+    own: impl Fn(usize, usize) -> f64,
+    rows: &[f64],
+    mut residuals: Vec<f64>,
+) -> Vec<f64> {
+    let (size, classes) = (rows.len() / count, residuals.len() / count);
+    let row = |a: usize| &rows[a * size..][..size];
+    let mut complement = vec![0.0; count * count];
+    for a in 0..count {
+        for b in 0..=a {
+            complement[a * count + b] = own(a, b) - dot(row(a), row(b));
+        }
+    }
+    cholesky::factorise_and_solve(&mut complement, count, &mut residuals, classes);
+    residuals
 }

@@ -2,7 +2,7 @@
 
 use super::Factor;
 use crate::cholesky;
-use crate::product::{Part, View, add_product};
+use crate::product::{Part, View, add_product, identity};
 
 impl Factor {
     /// Whether so many samples are more than coordinates. Then with H = U Uᵀ, where U has a column of each coordinate
@@ -11,50 +11,37 @@ impl Factor {
         self.by_features() && size > self.rank() + 1
     }
 
-    pub(super) fn unit_matrix(&self) -> Vec<f64> {
-        let size = self.rank() + 1;
-        let mut unit = vec![0.0; size * size];
-        (0..size).for_each(|i| unit[i * size + i] = 1.0);
-        unit
-    }
-
-    /// e = r + U C⁻¹ Uᵀ r of residuals r, with C = `left` − UᵀU, of which the factor is left in `left`. NaN if C is
-    /// singular.
-    pub(super) fn correct(
-        &self,
-        left: &mut [f64],
-        rows: &[f64],
-        mut residuals: Vec<f64>,
-    ) -> Vec<f64> {
-        match self.correction(left, rows, &residuals) {
-            Some(by) => self.add(&mut residuals, rows, &by),
+    /// e = r + U C⁻¹ Uᵀ r of residuals r, with C = 1 − UᵀU. NaN if C is singular.
+    pub(super) fn correct(&self, rows: &[f64], mut residuals: Vec<f64>) -> Vec<f64> {
+        match self.correction(rows, &residuals) {
+            Some((_, by)) => self.add(&mut residuals, rows, &by),
             None => residuals.fill(f64::NAN),
         }
         residuals
     }
 
-    /// C⁻¹ Uᵀ r
+    /// The factor of C, and C⁻¹ Uᵀ r.
     pub(super) fn correction(
         &self,
-        left: &mut [f64],
         rows: &[f64],
         residuals: &[f64],
-    ) -> Option<Vec<f64>> {
+    ) -> Option<(Vec<f64>, Vec<f64>)> {
         let (size, classes) = (self.rank() + 1, self.samples.classes());
         let count = rows.len() / size;
         let u = View::new(rows, count, size, size);
-        add_product(left, size, -1.0, u.transposed(), u, Part::Upper);
+        let mut c = identity(size);
+        add_product(&mut c, size, -1.0, u.transposed(), u, Part::Upper);
         for i in 0..size {
-            (0..i).for_each(|j| left[i * size + j] = left[j * size + i]);
+            (0..i).for_each(|j| c[i * size + j] = c[j * size + i]);
         }
-        if !cholesky::factorise(left, size) {
+        if !cholesky::factorise(&mut c, size) {
             return None;
         }
         let mut by = vec![0.0; size * classes];
         let r = View::new(residuals, count, classes, classes);
         add_product(&mut by, classes, 1.0, u.transposed(), r, Part::All);
-        cholesky::solve(left, size, &mut by, classes);
-        Some(by)
+        cholesky::solve(&c, size, &mut by, classes);
+        Some((c, by))
     }
 
     /// Adds U `by`.

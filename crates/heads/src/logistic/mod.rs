@@ -101,7 +101,7 @@ impl Logistic {
         let samples = &factor.samples;
         let problem = Problem::new(factor);
         // In the units of the factorisation: the variance of a feature is mean_square · rank / (n · width).
-        let variance = factor.scatter().0 / (factor.total() * samples.width as f64);
+        let variance = factor.scatter().0 / (samples.total() * samples.width as f64);
         let unit = factor.unit() * factor.unit();
         let cs: Vec<f64> = match &self.penalties {
             Some(cs) => cs.iter().map(|c| c / unit).collect(),

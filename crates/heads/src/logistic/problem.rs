@@ -3,9 +3,9 @@
 use rayon::prelude::*;
 use regraft_tensor::kernels::isa::Isa;
 
-use crate::factor::{Factor, LANES};
+use crate::factor::{Factor, LANES, below};
 use crate::numbers::{exp, ln};
-use crate::product::tile;
+use crate::product::{sum_of, tile};
 use crate::samples::Samples;
 
 /// Panels of samples that one task takes.
@@ -59,7 +59,7 @@ impl<'a> Problem<'a> {
             });
             // √D Lᵀ L √D
             for j in 0..rank {
-                let next = if j + 1 < rank { lower[j + 1] } else { 0.0 };
+                let next = below(&lower, j);
                 diagonal[j] = roots[j] * roots[j] * (1.0 + next * next);
                 if j + 1 < rank {
                     beside[j] = roots[j] * roots[j + 1] * next;
@@ -84,7 +84,6 @@ impl<'a> Problem<'a> {
                 }
             }
         }
-        let total = factor.total();
         Problem {
             samples: &factor.samples,
             panels,
@@ -92,7 +91,7 @@ impl<'a> Problem<'a> {
             diagonal,
             beside,
             change,
-            total,
+            total: factor.samples.total(),
         }
     }
 
@@ -275,14 +274,7 @@ impl<'a> Problem<'a> {
                 sums
             })
             .collect();
-        let mut gradient = vec![0.0; (rank + 1) * padded];
-        for part in &parts {
-            gradient
-                .iter_mut()
-                .zip(part)
-                .for_each(|(sum, part)| *sum += part);
-        }
-        gradient
+        sum_of(&parts, (rank + 1) * padded)
     }
 
     /// Kernel and bias for features as they were given.
@@ -303,8 +295,7 @@ impl<'a> Problem<'a> {
                         } else {
                             0.0
                         };
-                        let next = if j + 1 < rank { lower[j + 1] } else { 0.0 };
-                        after = own - next * after;
+                        after = own - below(lower, j) * after;
                         after
                     }
                 };
