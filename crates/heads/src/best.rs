@@ -63,16 +63,18 @@ impl BestHead {
         let (mut heads, mut errors) = (Vec::new(), Vec::new());
         for result in results {
             match result {
-                Ok(head) => heads.push(head),
+                Ok(head) => {
+                    heads.push((head.left_out().log_loss().unwrap_or(f64::INFINITY), head));
+                }
                 Err(error) => errors.push(error),
             }
         }
         if heads.is_empty() {
             return Err(errors.swap_remove(0));
         }
-        let loss = |solved: &Solved| solved.left_out().log_loss().unwrap_or(f64::INFINITY);
-        heads.sort_by(|a, b| loss(a).total_cmp(&loss(b)));
-        let compared = heads.iter().map(|head| (head.kind(), loss(head))).collect();
-        Ok(heads.swap_remove(0).compared_with(compared))
+        heads.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+        let compared = heads.iter().map(|(loss, head)| (head.kind(), *loss));
+        let compared = compared.collect();
+        Ok(heads.swap_remove(0).1.compared_with(compared))
     }
 }

@@ -8,14 +8,21 @@ use crate::product::{add_scaled, dot};
 const MEMORY: usize = 10;
 
 impl Problem<'_> {
-    /// Moves `state` to the minimum over the samples that count: until no element of the gradient exceeds `tolerance`
-    /// of what it was at 0. False if that takes more steps than may be taken.
+    /// The largest element of the gradient over the samples that count, where all weights are 0.
+    pub(super) fn steepness(&self, counts: &[bool]) -> f64 {
+        let (zeros, mut derivative) = (self.room(), self.room());
+        self.along(&zeros, &zeros, 0.0, counts, Some(&mut derivative));
+        largest(&self.gradient(&derivative))
+    }
+
+    /// Moves `state` to the minimum over the samples that count: until no element of the gradient exceeds `goal`. False
+    /// if that takes more steps than may be taken.
     pub(super) fn minimise(
         &self,
         state: &mut [f64],
         counts: &[bool],
         c: f64,
-        tolerance: f64,
+        goal: f64,
         steps: usize,
     ) -> bool {
         let (rank, padded) = (self.rank, self.padded());
@@ -46,18 +53,13 @@ impl Problem<'_> {
                 &weights[..rank * padded],
             );
         };
-        let size = |gradient: &[f64]| gradient.iter().fold(0.0_f64, |a, &b| a.max(b.abs()));
-        // How large the gradient is where all weights are 0.
-        self.along(&zeros, &zeros, 0.0, counts, Some(&mut derivative));
-        let goal = tolerance * size(&self.gradient(&derivative));
-
         self.scores(state, &mut scores);
         let (mut loss, _) = self.along(&scores, &zeros, 0.0, counts, Some(&mut derivative));
         let mut gradient = self.gradient(&derivative);
         penalised(state, &mut gradient);
         let mut memory: Vec<(Vec<f64>, Vec<f64>, f64)> = Vec::new();
         for _ in 0..steps {
-            if size(&gradient) <= goal {
+            if largest(&gradient) <= goal {
                 return true;
             }
             // L-BFGS' two loops.
@@ -91,37 +93,13 @@ impl Problem<'_> {
                 dot(&state[weights], &direction[weights]),
                 dot(&direction[weights], &direction[weights]),
             ];
-            // Strong Wolfe conditions along a convex function: its slope grows with the step.
-            let (mut low, mut high) = (0.0, f64::INFINITY);
-            let mut slope_low = slope;
             let start = loss + 0.5 * penalty * squares[0];
-            let mut step = 1.0;
-            for _ in 0..30 {
+            let step = step_along(start, slope, |step| {
                 let (value, by) = self.along(&scores, &change, step, counts, None);
                 let value = value
                     + 0.5 * penalty * (squares[0] + step * (2.0 * squares[1] + step * squares[2]));
-                let by = by + penalty * (squares[1] + step * squares[2]);
-                // At the end differences of the loss are rounding alone; the slope still tells.
-                let descends = value <= start + 1e-4 * step * slope
-                    || (value - start).abs() <= 1e-13 * start.abs();
-                if descends && by.abs() <= 0.9 * slope.abs() {
-                    break;
-                }
-                if by > 0.0 || !descends {
-                    // The slope's zero by the secant, not too near the ends.
-                    high = step;
-                    let zero = low
-                        + (step - low) * slope_low / (slope_low - by.max(1e-3 * slope_low.abs()));
-                    step = zero.clamp(low + 0.1 * (high - low), high - 0.1 * (high - low));
-                } else {
-                    (low, slope_low) = (step, by);
-                    step = if high.is_finite() {
-                        0.5 * (low + high)
-                    } else {
-                        4.0 * step
-                    };
-                }
-            }
+                (value, by + penalty * (squares[1] + step * squares[2]))
+            });
             add_scaled(&mut scores, step, &change);
             let before = std::mem::take(&mut gradient);
             add_scaled(state, step, &direction);
@@ -140,6 +118,43 @@ impl Problem<'_> {
                 memory.push((direction, difference, by));
             }
         }
-        size(&gradient) <= goal
+        largest(&gradient) <= goal
     }
+}
+
+/// A step for which the strong Wolfe conditions hold along a convex function, whose slope grows with the step. At 0 it
+/// is `start` with a slope of `slope`; `at` tells its value and slope at a step.
+fn step_along(start: f64, slope: f64, at: impl Fn(f64) -> (f64, f64)) -> f64 {
+    let (mut low, mut high) = (0.0, f64::INFINITY);
+    let mut slope_low = slope;
+    let mut step = 1.0;
+    for _ in 0..30 {
+        let (value, by) = at(step);
+        // At the end differences of the loss are rounding alone; the slope still tells.
+        let descends =
+            value <= start + 1e-4 * step * slope || (value - start).abs() <= 1e-13 * start.abs();
+        if descends && by.abs() <= 0.9 * slope.abs() {
+            break;
+        }
+        if by > 0.0 || !descends {
+            // The slope's zero by the secant, not too near the ends.
+            high = step;
+            let zero =
+                low + (step - low) * slope_low / (slope_low - by.max(1e-3 * slope_low.abs()));
+            step = zero.clamp(low + 0.1 * (high - low), high - 0.1 * (high - low));
+        } else {
+            (low, slope_low) = (step, by);
+            step = if high.is_finite() {
+                0.5 * (low + high)
+            } else {
+                4.0 * step
+            };
+        }
+    }
+    step
+}
+
+/// The largest element, whatever its sign.
+fn largest(gradient: &[f64]) -> f64 {
+    gradient.iter().fold(0.0, |a, &b| a.max(b.abs()))
 }

@@ -123,29 +123,28 @@ impl Logistic {
         }
         let folds = folds(samples, count);
         let known = Known::by_folds(samples, &folds);
-        let mut states = vec![start; count];
-        let mut tried = Vec::new();
+        let rest = |fold: usize| -> Vec<bool> { folds.iter().map(|&of| of != fold).collect() };
         // From classes with a single group nothing can be learnt about C.
+        let tested = if known.any() { count } else { 0 };
+        // The weights without each fold, and how flat the loss must be there.
+        let mut states: Vec<(Vec<f64>, f64)> = (0..tested)
+            .map(|fold| (start.clone(), 1e-5 * problem.steepness(&rest(fold))))
+            .collect();
+        let mut tried = Vec::new();
         let nothing = vec![0.0; samples.len() * samples.classes()];
-        let mut best = (
-            cs[cs.len() / 2],
-            f64::INFINITY,
-            nothing.clone(),
-            problem.start(),
-        );
+        let mut best = (cs[cs.len() / 2], f64::INFINITY, nothing.clone(), start);
         let mut worse = 0;
         for &c in cs.iter().filter(|_| known.any()) {
             let mut scores = nothing.clone();
-            for (fold, state) in states.iter_mut().enumerate() {
-                let counts: Vec<bool> = folds.iter().map(|&of| of != fold).collect();
-                problem.minimise(state, &counts, c, 1e-5, self.steps);
+            for (fold, (state, goal)) in states.iter_mut().enumerate() {
+                problem.minimise(state, &rest(fold), c, *goal, self.steps);
                 problem.write_scores(state, |i| folds[i] == fold, &mut scores);
             }
             // As it is: calibrated first, small C would look better in loss than in accuracy.
             let loss = mean_log_loss(samples, &scores, &known, 1.0);
             tried.push((c * unit, loss));
             if loss < best.1 {
-                best = (c, loss, scores, states[0].clone());
+                best = (c, loss, scores, states[0].0.clone());
                 worse = 0;
             } else {
                 worse += 1;
@@ -160,7 +159,8 @@ impl Logistic {
             return Err(Error::no_number(received));
         }
         let everything = vec![true; samples.len()];
-        let converged = problem.minimise(&mut state, &everything, c, 1e-9, self.steps);
+        let goal = 1e-9 * problem.steepness(&everything);
+        let converged = problem.minimise(&mut state, &everything, c, goal, self.steps);
         let left_out = LeftOut::new(samples, &known, scores, SCALES);
         let (kernel, bias) = problem.to_features(factor, &state);
         let choice = Choice {
