@@ -47,8 +47,9 @@ impl BestHead {
     /// # Errors
     /// As [`Ridge::fit`].
     pub fn fit(&self, features: &Tensor, labels: &[i32]) -> Result<Solved> {
-        let samples = Arc::new(Samples::new(features, labels, &self.options)?);
-        let factor = Arc::new(Factor::new(features, samples.clone())?);
+        let samples = Samples::new(features, labels, &self.options)?;
+        let factor = Arc::new(Factor::new(features, samples)?);
+        let samples = &factor.samples;
         // A head that has no solution is not compared: where nothing differs within a class there is no discriminant
         // analysis.
         let ridge = Ridge::new().solve(factor.clone());
@@ -58,7 +59,7 @@ impl BestHead {
             results.push(Logistic::new().solve(&factor));
         }
         if samples.counts.iter().any(|&count| count <= FEW) {
-            results.push(NearestMean::new().solve(&samples, features));
+            results.push(NearestMean::new().solve(samples, features));
         }
         let (mut heads, mut errors) = (Vec::new(), Vec::new());
         for result in results {

@@ -4,8 +4,6 @@
 //! J = Yᵀ(1 − H)Y + N1 1ᵀN / Σw gives (S + λ)⁻¹ M = W J⁻¹ (M the class means, W the ridge kernel), by Woodbury's
 //! formula. Leaving a block out takes r ᵀe of its residuals and errors from J. So all of it needs K × K matrices only.
 
-use std::sync::Arc;
-
 use rayon::prelude::*;
 use regraft_tensor::{Detail, Tensor};
 
@@ -81,7 +79,7 @@ impl Lda {
                 ));
             }
         }
-        let samples = Arc::new(Samples::new(features, labels, &self.options)?);
+        let samples = Samples::new(features, labels, &self.options)?;
         let factor = Factor::new(features, samples)?;
         self.solve(&factor, features)
     }

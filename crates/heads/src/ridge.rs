@@ -65,7 +65,7 @@ impl Ridge {
         if let Some(lambdas) = &self.lambdas {
             check_positive("Ridge::lambdas", lambdas)?;
         }
-        let samples = Arc::new(Samples::new(features, labels, &self.options)?);
+        let samples = Samples::new(features, labels, &self.options)?;
         let factor = Arc::new(Factor::new(features, samples)?);
         self.solve(factor)
     }

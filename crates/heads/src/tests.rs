@@ -1,7 +1,5 @@
 //! The formulas against solving anew without what is left out, by elimination.
 
-use std::sync::Arc;
-
 use proptest::prelude::*;
 use regraft_tensor::Tensor;
 
@@ -67,13 +65,13 @@ pub(crate) fn problem(
 }
 
 impl Problem {
-    pub fn samples(&self) -> Arc<Samples> {
+    pub fn samples(&self) -> Samples {
         let options = Options {
             groups: Some(self.groups.clone()),
             class_weight: self.weight,
             classes: None,
         };
-        Arc::new(Samples::new(&self.features, &self.labels, &options).unwrap())
+        Samples::new(&self.features, &self.labels, &options).unwrap()
     }
 
     fn row(&self, samples: &Samples, i: usize) -> Vec<f64> {
@@ -143,21 +141,21 @@ proptest! {
         balanced: bool, seed: u64, thirds in -9_i32..9,
     ) {
         let problem = problem(n.max(classes + 2), width, classes, grouped, balanced, seed);
-        let samples = problem.samples();
-        let factor = Factor::new(&problem.features, samples.clone()).unwrap();
+        let factor = Factor::new(&problem.features, problem.samples()).unwrap();
+        let samples = &factor.samples;
         let shift = factor.shift(crate::search::power_of_ten(thirds));
         let lambda = factor.lambda(&shift);
         let (kernel, bias) = factor.weights(&shift);
-        let all = problem.solve(&samples, lambda, &[]);
+        let all = problem.solve(samples, lambda, &[]);
         for (ours, theirs) in kernel.iter().chain(&bias).zip(&all) {
             prop_assert!(close(*ours, *theirs, 1e-9), "weights: {ours} {theirs}");
         }
-        for blocks in [Blocks::groups(&samples), Blocks::of_each_class(&samples)] {
+        for blocks in [Blocks::groups(samples), Blocks::of_each_class(samples)] {
             let scores = factor.scores(factor.errors_without(&shift, &blocks));
             for members in blocks.all.clone() {
-                let weights = problem.solve(&samples, lambda, &members);
+                let weights = problem.solve(samples, lambda, &members);
                 for &i in &members {
-                    let theirs = problem.scores(&samples, &weights, i);
+                    let theirs = problem.scores(samples, &weights, i);
                     for (ours, theirs) in scores[i * classes..].iter().zip(theirs) {
                         prop_assert!(close(*ours, theirs, 1e-10), "{members:?}: {ours} {theirs}");
                     }
@@ -276,12 +274,12 @@ proptest! {
     ) {
         let mut problem = problem(n.max(3 * (classes + 2)), width, classes, 1, balanced, seed);
         problem.groups = (0..problem.labels.len()).collect();
-        let samples = problem.samples();
-        let factor = Arc::new(Factor::new(&problem.features, samples.clone()).unwrap());
+        let factor = Factor::new(&problem.features, problem.samples()).unwrap();
+        let samples = &factor.samples;
         let (lambda, scores) = crate::lda::left_out_scores(&factor, gamma).unwrap();
-        for members in Blocks::of_each_class(&samples).all {
+        for members in Blocks::of_each_class(samples).all {
             for &i in &members {
-                let theirs = discriminants(&problem, &samples, lambda, gamma, &members, i);
+                let theirs = discriminants(&problem, samples, lambda, gamma, &members, i);
                 let ours = &scores[i * classes..][..classes];
                 for k in 1..classes {
                     // But for a number of each sample.
@@ -297,8 +295,8 @@ proptest! {
         n in 12_usize..50, width in 1_usize..40, classes in 3_usize..5, balanced: bool, seed: u64, thirds in -6_i32..6,
     ) {
         let problem = problem(n.max(3 * (classes + 2)), width, classes, 2, balanced, seed);
-        let samples = problem.samples();
-        let factor = Factor::new(&problem.features, samples.clone()).unwrap();
+        let factor = Factor::new(&problem.features, problem.samples()).unwrap();
+        let samples = &factor.samples;
         let shift = factor.shift(crate::search::power_of_ten(thirds));
         let lambda = factor.lambda(&shift);
         for class in 0..classes {
@@ -306,10 +304,10 @@ proptest! {
             let others = samples.members.iter().filter(|group| group.iter().all(|&i| samples.labels[i] != class));
             let tested: Vec<Vec<usize>> = others.cloned().collect();
             let [unknown, known] = factor.scores_without_class(&shift, class, &tested).unwrap();
-            let weights = problem.solve(&samples, lambda, &of_class);
+            let weights = problem.solve(samples, lambda, &of_class);
             let mut ours = unknown.chunks_exact(classes).chain(known.chunks_exact(classes));
             let mut compare = |weights: &[f64], i: usize| {
-                let theirs = problem.scores(&samples, weights, i);
+                let theirs = problem.scores(samples, weights, i);
                 let ours = ours.next().unwrap();
                 (0..classes).filter(|&k| k != class).all(|k| close(ours[k], theirs[k], 1e-9))
             };
@@ -318,7 +316,7 @@ proptest! {
             }
             for group in &tested {
                 let without: Vec<usize> = of_class.iter().chain(group).copied().collect();
-                let weights = problem.solve(&samples, lambda, &without);
+                let weights = problem.solve(samples, lambda, &without);
                 for &i in group {
                     prop_assert!(compare(&weights, i));
                 }

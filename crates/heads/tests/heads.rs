@@ -6,6 +6,19 @@ use regraft_heads::{
 use regraft_tensor::Tensor;
 use serde_json::Value;
 
+/// What ridge regression, discriminant analysis, logistic regression and the nearest mean make of samples, told the
+/// settings that follow.
+macro_rules! each_head {
+    ($features:expr, $labels:expr $(, $setting:ident($value:expr))*) => {
+        vec![
+            Ridge::new()$(.$setting($value))*.fit($features, $labels).unwrap(),
+            Lda::new()$(.$setting($value))*.fit($features, $labels).unwrap(),
+            Logistic::new()$(.$setting($value))*.fit($features, $labels).unwrap(),
+            NearestMean::new()$(.$setting($value))*.fit($features, $labels).unwrap(),
+        ]
+    };
+}
+
 struct Case {
     golden: Value,
     features: Tensor,
@@ -150,14 +163,7 @@ fn discriminant_analysis_and_its_shrinkage_are_those_of_scikit_learn() {
 #[test]
 fn the_temperature_is_the_best() {
     for case in cases() {
-        for solved in [
-            Ridge::new().fit(&case.features, &case.labels).unwrap(),
-            Lda::new().fit(&case.features, &case.labels).unwrap(),
-            Logistic::new().fit(&case.features, &case.labels).unwrap(),
-            NearestMean::new()
-                .fit(&case.features, &case.labels)
-                .unwrap(),
-        ] {
+        for solved in each_head!(&case.features, &case.labels) {
             let left_out = solved.left_out();
             let n = left_out.labels().len() as f64;
             let mut slope = 0.0;
@@ -200,28 +206,13 @@ fn blobs() -> (Tensor, Vec<i32>, Vec<usize>) {
 #[test]
 fn a_wrong_label_is_the_first_suspect_of_every_head() {
     let (features, labels, groups) = blobs();
-    for solved in [
-        Ridge::new()
-            .groups(groups.clone())
-            .fit(&features, &labels)
-            .unwrap(),
-        Lda::new()
-            .groups(groups.clone())
-            .fit(&features, &labels)
-            .unwrap(),
-        Logistic::new()
-            .groups(groups.clone())
-            .fit(&features, &labels)
-            .unwrap(),
-        NearestMean::new()
-            .groups(groups.clone())
-            .fit(&features, &labels)
-            .unwrap(),
-        BestHead::new()
-            .groups(groups.clone())
-            .fit(&features, &labels)
-            .unwrap(),
-    ] {
+    let best = BestHead::new()
+        .groups(groups.clone())
+        .fit(&features, &labels)
+        .unwrap();
+    let mut heads = each_head!(&features, &labels, groups(groups.clone()));
+    heads.push(best.clone());
+    for solved in heads {
         let left_out = solved.left_out();
         let suspect = left_out.suspects()[0];
         assert_eq!(
@@ -239,10 +230,6 @@ fn a_wrong_label_is_the_first_suspect_of_every_head() {
         let probabilities = solved.predict(&features).unwrap();
         assert_eq!(probabilities.argmax(-1).unwrap().as_slice()[..3], [0, 0, 0]);
     }
-    let best = BestHead::new()
-        .groups(groups)
-        .fit(&features, &labels)
-        .unwrap();
     assert_eq!(best.compared().len(), 3);
     assert!(best.compared().is_sorted_by(|a, b| a.1 <= b.1));
     assert_eq!(best.compared()[0].0, best.kind());
@@ -461,12 +448,7 @@ fn of_a_class_with_one_group_nothing_is_claimed() {
     let (features, mut labels, _) = blobs();
     labels[7] = 0;
     labels[89] = 3;
-    for solved in [
-        Ridge::new().fit(&features, &labels).unwrap(),
-        Lda::new().fit(&features, &labels).unwrap(),
-        Logistic::new().fit(&features, &labels).unwrap(),
-        NearestMean::new().fit(&features, &labels).unwrap(),
-    ] {
+    for solved in each_head!(&features, &labels) {
         let left_out = solved.left_out();
         assert!(!left_out.is_known(89) && left_out.is_known(88));
         let classes = left_out.per_class();
@@ -558,24 +540,7 @@ fn a_group_of_two_classes_does_not_hide_one() {
         }
     }
     let features = Tensor::new([20, 2], features).unwrap();
-    for solved in [
-        Ridge::new()
-            .groups(groups.clone())
-            .fit(&features, &labels)
-            .unwrap(),
-        Lda::new()
-            .groups(groups.clone())
-            .fit(&features, &labels)
-            .unwrap(),
-        Logistic::new()
-            .groups(groups.clone())
-            .fit(&features, &labels)
-            .unwrap(),
-        NearestMean::new()
-            .groups(groups.clone())
-            .fit(&features, &labels)
-            .unwrap(),
-    ] {
+    for solved in each_head!(&features, &labels, groups(groups.clone())) {
         let left_out = solved.left_out();
         assert!((0..20).all(|i| left_out.is_known(i)));
         assert_eq!(

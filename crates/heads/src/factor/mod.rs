@@ -24,8 +24,6 @@ mod without_block;
 mod without_class;
 mod woodbury;
 
-use std::sync::Arc;
-
 use regraft_tensor::Tensor;
 
 use crate::Result;
@@ -46,7 +44,7 @@ enum Side {
 }
 
 pub(crate) struct Factor {
-    pub samples: Arc<Samples>,
+    pub samples: Samples,
     side: Side,
     tridiagonal: Tridiagonal,
     /// T, where it matters.
@@ -71,7 +69,7 @@ pub(crate) struct Factor {
 }
 
 impl Factor {
-    pub fn new(features: &Tensor, samples: Arc<Samples>) -> Result<Self> {
+    pub fn new(features: &Tensor, samples: Samples) -> Result<Self> {
         let (n, width, classes) = (samples.len(), samples.width, samples.classes());
         let roots: Vec<f64> = (0..n).map(|i| samples.weight(i).sqrt()).collect();
         let total = samples.total();

@@ -8,8 +8,6 @@ mod folds;
 mod minimise;
 mod problem;
 
-use std::sync::Arc;
-
 use regraft_tensor::{Detail, Tensor};
 
 pub(crate) use folds::folds;
@@ -92,7 +90,7 @@ impl Logistic {
             let detail = Detail::new("Logistic::folds", "2 or more", self.folds);
             return Err(Error::Setting(detail));
         }
-        let samples = Arc::new(Samples::new(features, labels, &self.options)?);
+        let samples = Samples::new(features, labels, &self.options)?;
         let factor = Factor::new(features, samples)?;
         self.solve(&factor)
     }
