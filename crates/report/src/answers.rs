@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use crate::gallery::{Gallery, of_all};
-use crate::page::Section;
+use crate::section::Section;
 use crate::text::percent;
 
 /// The most suspicious labels and mistakes that are shown.

@@ -3,8 +3,8 @@
 use maud::{Markup, html};
 
 use crate::gallery::Gallery;
-use crate::page::Section;
 use crate::report::Report;
+use crate::section::Section;
 use crate::text::thousands;
 
 /// The most rows.

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use crate::answers::by_confidence;
 use crate::gallery::{Gallery, of_all};
-use crate::page::Section;
+use crate::section::Section;
 use crate::text::{count, thousands};
 
 /// The most classes in the table.

@@ -3,8 +3,8 @@
 use maud::{Markup, html};
 
 use crate::gallery::{Gallery, NAME, of_all};
-use crate::page::Section;
 use crate::report::{Finding, Level};
+use crate::section::Section;
 use crate::text::{beginning, clip, count};
 
 /// The most findings.

@@ -14,6 +14,7 @@ mod picture;
 mod reliability;
 mod report;
 mod run;
+mod section;
 mod text;
 
 pub use error::{Error, Result};

@@ -3,9 +3,9 @@
 use maud::{Markup, html};
 
 use crate::gallery::{CLASS, Gallery};
-use crate::page::Section;
 use crate::report::{Estimate, Level, Report};
-use crate::text::{beginning, clip, count, percent, thousands};
+use crate::section::Section;
+use crate::text::{beginning, clip, percent, thousands};
 
 /// The most estimates that stand beside each other.
 const ESTIMATES: usize = 12;
@@ -89,109 +89,90 @@ struct Tile {
     link: Option<&'static str>,
 }
 
+impl Tile {
+    fn new(number: impl Into<String>, text: impl Into<String>) -> Self {
+        Tile {
+            number: number.into(),
+            text: text.into(),
+            class: "",
+            link: None,
+        }
+    }
+
+    /// So many of what is called `one` if it is alone, and `many` if not.
+    fn count(number: usize, one: &str, many: &str) -> Self {
+        Tile::new(thousands(number), if number == 1 { one } else { many })
+    }
+
+    fn class(self, class: &'static str) -> Self {
+        Tile { class, ..self }
+    }
+
+    fn link(self, section: &'static str) -> Self {
+        Tile {
+            link: Some(section),
+            ..self
+        }
+    }
+}
+
 fn tiles(report: &Report) -> Vec<Tile> {
-    let tile = |number: String, text: &str| Tile {
-        number,
-        text: text.into(),
-        class: "",
-        link: None,
-    };
-    let plural = |number: usize, one: &str, many: &str| {
-        tile(thousands(number), if number == 1 { one } else { many })
-    };
     let mut tiles = Vec::new();
     if !report.samples.is_empty() {
-        tiles.push(plural(report.samples.len(), "picture", "pictures"));
+        tiles.push(Tile::count(report.samples.len(), "picture", "pictures"));
     }
     if !report.classes.is_empty() {
-        tiles.push(plural(report.classes.len(), "class", "classes"));
+        tiles.push(Tile::count(report.classes.len(), "class", "classes"));
     }
     let wrong = report
         .answered()
         .filter(|&sample| report.is_wrong(sample))
         .count();
     if report.answered().next().is_some() {
-        let link = (wrong > 0).then_some("mistakes");
-        tiles.push(Tile {
-            link,
-            ..plural(wrong, "wrong answer", "wrong answers")
+        let tile = Tile::count(wrong, "wrong answer", "wrong answers");
+        tiles.push(match wrong {
+            0 => tile,
+            _ => tile.link("mistakes"),
         });
     }
     if let Some(calibration) = &report.calibration {
-        let number = percent(calibration.error);
-        tiles.push(Tile {
-            link: Some("reliability"),
-            ..tile(number, "calibration error")
-        });
+        let tile = Tile::new(percent(calibration.error), "calibration error");
+        tiles.push(tile.link("reliability"));
     }
-    if !report.suspects.is_empty() {
-        let tile = plural(
-            report.suspects.len(),
-            "suspicious label",
-            "suspicious labels",
-        );
-        tiles.push(Tile {
-            link: Some("suspects"),
-            class: "warning",
-            ..tile
-        });
+    let suspects = report.suspects.len();
+    if suspects > 0 {
+        let tile = Tile::count(suspects, "suspicious label", "suspicious labels");
+        tiles.push(tile.link("suspects").class("warning"));
     }
-    let bad = report
-        .findings
-        .iter()
-        .filter(|finding| finding.level > Level::Note)
-        .count();
-    if !report.findings.is_empty() {
-        let class = if bad > 0 { "warning" } else { "" };
-        let tile = plural(
-            report.findings.len(),
-            "finding in the data",
-            "findings in the data",
+    let findings = report.findings.len();
+    if findings > 0 {
+        let mut levels = report.findings.iter().map(|finding| finding.level);
+        let bad = levels.any(|level| level > Level::Note);
+        let tile = Tile::count(findings, "finding in the data", "findings in the data");
+        tiles.push(
+            tile.link("findings")
+                .class(if bad { "warning" } else { "" }),
         );
-        tiles.push(Tile {
-            link: Some("findings"),
-            class,
-            ..tile
-        });
     }
-    if !report.unreadable.is_empty() {
-        let text = count(report.unreadable.len(), "file");
-        let text = format!(
-            "{} unreadable",
-            text.split_once(' ').map_or("files", |(_, word)| word)
-        );
-        let number = thousands(report.unreadable.len());
-        tiles.push(Tile {
-            link: Some("unreadable"),
-            class: "warning",
-            ..tile(number, &text)
-        });
+    let unreadable = report.unreadable.len();
+    if unreadable > 0 {
+        let tile = Tile::count(unreadable, "file unreadable", "files unreadable");
+        tiles.push(tile.link("unreadable").class("warning"));
     }
     if let Some(unknown) = &report.unknown {
-        let (number, class) = if unknown.can_tell {
-            ("yes", "right")
-        } else {
-            ("no", "warning")
+        let (number, class) = match unknown.can_tell {
+            true => ("yes", "right"),
+            false => ("no", "warning"),
         };
-        let tile = tile(number.into(), "can tell what it does not know");
-        tiles.push(Tile {
-            link: Some("unknown"),
-            class,
-            ..tile
-        });
+        let tile = Tile::new(number, "can tell what it does not know");
+        tiles.push(tile.link("unknown").class(class));
     }
     if let Some(frozen) = &report.frozen {
-        let same = frozen.before == frozen.after;
-        let (number, class) = if same {
-            ("unchanged", "right")
-        } else {
-            ("CHANGED", "wrong")
+        let (number, class) = match frozen.before == frozen.after {
+            true => ("unchanged", "right"),
+            false => ("CHANGED", "wrong"),
         };
-        tiles.push(Tile {
-            link: Some("run"),
-            class,
-            ..tile(number.into(), "frozen weights")
-        });
+        tiles.push(Tile::new(number, "frozen weights").link("run").class(class));
     }
     tiles
 }

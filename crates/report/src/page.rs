@@ -6,6 +6,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::gallery::Gallery;
 use crate::report::{Report, Wanted};
+use crate::section::Section;
 use crate::text::beginning;
 use crate::{Picture, answers, classes, confusion, findings, overview, reliability, run};
 
@@ -14,19 +15,6 @@ pub const MOST_BYTES: usize = 5_000_000;
 
 /// Nothing is loaded from elsewhere, and nothing is run: names cannot do harm.
 const POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inline'";
-
-/// A part of the page with a heading.
-pub(crate) struct Section {
-    pub id: &'static str,
-    title: &'static str,
-    body: Markup,
-}
-
-impl Section {
-    pub fn new(id: &'static str, title: &'static str, body: Markup) -> Self {
-        Section { id, title, body }
-    }
-}
 
 impl Report {
     /// The pictures that the page would show, the most important first: those that

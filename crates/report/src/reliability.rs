@@ -5,8 +5,8 @@ use maud::{Markup, PreEscaped, html};
 use plotters::prelude::*;
 
 use crate::gallery::Gallery;
-use crate::page::Section;
 use crate::report::{Bin, Calibration};
+use crate::section::Section;
 use crate::text::{percent, thousands};
 
 /// The most points.

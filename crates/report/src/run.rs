@@ -4,8 +4,8 @@
 use maud::{Markup, html};
 
 use crate::gallery::{CLASS, Gallery};
-use crate::page::Section;
 use crate::report::{Amount, Frozen};
+use crate::section::Section;
 use crate::text::{amount, beginning, clip, thousands};
 
 /// The most rows of a table.
