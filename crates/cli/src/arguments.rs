@@ -1,14 +1,15 @@
 //! What can be written behind `regraft`, and how it is read: `regraft.toml` first, then the arguments, which win.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 
 use clap::error::ErrorKind;
-use clap::{Arg, ArgAction, Args, CommandFactory, FromArgMatches, Parser};
+use clap::{CommandFactory, FromArgMatches, Parser};
 
 use crate::commands::Command;
 use crate::config::Config;
 use crate::failure::Result;
+use crate::global::Global;
+use crate::negation::with_negations;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -31,27 +32,6 @@ pub struct Arguments {
     pub global: Global,
     #[command(subcommand)]
     pub command: Command,
-}
-
-/// What every command takes.
-#[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Options of every command")]
-pub struct Global {
-    /// Print one JSON document
-    #[arg(long, global = true, conflicts_with = "csv")]
-    pub json: bool,
-    /// Print the answer's table as CSV
-    #[arg(long, global = true)]
-    pub csv: bool,
-    /// Print the answer and errors, and nothing besides
-    #[arg(long, short, global = true)]
-    pub quiet: bool,
-    /// Read defaults of options from this file [default: regraft.toml, if there is one]
-    #[arg(long, global = true, value_name = "FILE", conflicts_with = "no_config")]
-    pub config: Option<PathBuf>,
-    /// Read no file with defaults
-    #[arg(long, global = true)]
-    pub no_config: bool,
 }
 
 /// Reads the arguments of the process. What clap answers itself (`--help`, `--version`, wrong usage) ends it.
@@ -77,40 +57,9 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arguments>
     )
 }
 
-/// The whole command; every switch `--x` has a `--no-x`, which undoes it where `regraft.toml` has it on.
+/// The whole command.
 pub fn command() -> clap::Command {
     with_negations(Arguments::command())
-}
-
-fn with_negations(command: clap::Command) -> clap::Command {
-    let switches: Vec<(String, bool)> = command
-        .get_arguments()
-        .filter(|argument| matches!(argument.get_action(), ArgAction::SetTrue))
-        .filter_map(|argument| Some((argument.get_long()?.to_string(), argument.is_global_set())))
-        .filter(|(long, _)| !long.starts_with("no-"))
-        .collect();
-    let commands: Vec<String> = command
-        .get_subcommands()
-        .map(|command| command.get_name().to_string())
-        .collect();
-    let mut command = command;
-    for (long, global) in switches {
-        let negation = Arg::new(negation(&long))
-            .long(negation(&long))
-            .action(ArgAction::SetTrue)
-            .global(global)
-            .hide(true);
-        command = command.arg(negation);
-    }
-    for name in commands {
-        command = command.mut_subcommand(name, with_negations);
-    }
-    command
-}
-
-/// The name of what turns a switch off.
-pub fn negation(long: &str) -> String {
-    format!("no-{long}")
 }
 
 #[cfg(test)]

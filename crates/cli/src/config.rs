@@ -10,8 +10,8 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use regraft::extend::{Detail, near};
 use toml::{Table, Value};
 
-use crate::arguments::negation;
 use crate::failure::{Failure, Result};
+use crate::negation::negation;
 
 /// The file's name, looked for in the folder where the command is run.
 const NAME: &str = "regraft.toml";

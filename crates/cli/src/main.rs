@@ -3,10 +3,16 @@
 mod arguments;
 mod commands;
 mod config;
+mod download;
 mod failure;
 mod format;
+mod global;
 mod interrupt;
+mod kept;
+mod negation;
+mod network;
 mod output;
+mod share;
 mod stage;
 mod table;
 mod target;
@@ -33,5 +39,5 @@ fn run(as_json: &mut bool) -> Result<Code> {
     *as_json = arguments.global.json;
     let command = &arguments.command;
     let output = Output::new(&arguments.global, command.has_table())?;
-    output.print(&command.run(&output)?)
+    output.print(&command.run(&output, arguments::command)?)
 }

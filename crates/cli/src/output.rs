@@ -5,8 +5,8 @@ use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use regraft::extend::{Detail, Value};
 
-use crate::arguments::Global;
 use crate::failure::{Code, Failure, Result};
+use crate::global::Global;
 use crate::visible::{in_json, visible};
 
 /// What a command found, in every form in which it can be asked for.
@@ -29,10 +29,15 @@ impl Answer {
         }
     }
 
-    /// Adds the table for `--csv`; the first row has the names of the columns.
+    /// Adds the table for `--csv`: the names of its columns, and its rows.
     #[must_use]
-    pub fn with_rows(mut self, rows: Vec<Vec<String>>) -> Self {
-        self.rows = Some(rows);
+    pub fn with_rows(
+        mut self,
+        header: impl IntoIterator<Item = impl Into<String>>,
+        rows: impl IntoIterator<Item = Vec<String>>,
+    ) -> Self {
+        let header = header.into_iter().map(Into::into).collect();
+        self.rows = Some([header].into_iter().chain(rows).collect());
         self
     }
 
@@ -60,7 +65,6 @@ pub struct Output {
     pub form: Form,
     pub quiet: bool,
     /// Whether progress can be drawn over and over.
-    #[allow(dead_code)]
     pub on_terminal: bool,
 }
 

@@ -47,6 +47,15 @@ impl BestHead {
     /// # Errors
     /// As [`Ridge::fit`].
     pub fn fit(&self, features: &Tensor, labels: &[i32]) -> Result<Solved> {
+        Ok(self.fit_all(features, labels)?.swap_remove(0))
+    }
+
+    /// As [`fit`](Self::fit), all heads that were compared, the best first: of a ridge solution among them
+    /// [`Solved::unknown`] can be asked, though another head is better. Each holds what it was solved with.
+    ///
+    /// # Errors
+    /// As [`Ridge::fit`].
+    pub fn fit_all(&self, features: &Tensor, labels: &[i32]) -> Result<Vec<Solved>> {
         let samples = Samples::new(features, labels, &self.options)?;
         let factor = Arc::new(Factor::new(features, samples)?);
         let samples = &factor.samples;
@@ -74,8 +83,13 @@ impl BestHead {
             return Err(errors.swap_remove(0));
         }
         heads.sort_by(|(a, _), (b, _)| a.total_cmp(b));
-        let compared = heads.iter().map(|(loss, head)| (head.kind(), *loss));
-        let compared = compared.collect();
-        Ok(heads.swap_remove(0).1.compared_with(compared))
+        let compared: Vec<_> = heads
+            .iter()
+            .map(|(loss, head)| (head.kind(), *loss))
+            .collect();
+        let heads = heads.into_iter();
+        Ok(heads
+            .map(|(_, head)| head.compared_with(compared.clone()))
+            .collect())
     }
 }

@@ -5,7 +5,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use regraft::Model;
-use regraft_images::{Finding, FindingKind};
 use regraft_report::{self as report, Report};
 
 use crate::Result;
@@ -13,6 +12,7 @@ use crate::config::Config;
 use crate::destination::{Destination, RUN_FILE};
 use crate::error::io;
 use crate::extractor::Extractor;
+use crate::findings::finding;
 use crate::observer::Observer;
 use crate::page::page;
 use crate::run_file::{
@@ -22,6 +22,7 @@ use crate::run_file::{
 use crate::set::Set;
 use crate::solution::{Solution, score_name};
 use crate::spent::{Spent, peak_memory};
+use crate::text::{one_line, sentence};
 use crate::told::Told;
 
 /// The whole model, for Keras and for Regraft.
@@ -38,6 +39,8 @@ pub(crate) const REPORT: &str = "report.html";
 pub(crate) struct Work<'a> {
     pub config: Config,
     pub extractor: &'a Extractor,
+    /// BLAKE3 of the file that its weights are from.
+    pub backbone: String,
     pub set: &'a Set,
     pub solution: &'a Solution,
     /// The whole classifier.
@@ -59,7 +62,6 @@ impl Work<'_> {
         &self,
         destination: Destination,
         spent: &Spent,
-        predicted: Option<f64>,
         observer: &mut dyn Observer,
     ) -> Result<RunFile> {
         self.model.save(destination.path(MODEL))?;
@@ -75,9 +77,9 @@ impl Work<'_> {
         for name in [MODEL, WEIGHTS, LABELS] {
             files.insert(name.to_string(), hash_of(&destination.path(name))?);
         }
-        let run = self.run_file(files)?;
+        let run = self.run_file(files);
         destination.write(RUN_FILE, run.to_text().as_bytes())?;
-        let report = self.report(&run, spent, predicted);
+        let report = self.report(&run, spent);
         let html = page(
             &report,
             self.set,
@@ -101,7 +103,7 @@ impl Work<'_> {
         }
     }
 
-    fn run_file(&self, files: BTreeMap<String, String>) -> Result<RunFile> {
+    fn run_file(&self, files: BTreeMap<String, String>) -> RunFile {
         let Work {
             set,
             extractor,
@@ -116,7 +118,7 @@ impl Work<'_> {
                 "each picture by a head that was solved without its group and one of each other class"
             }
         };
-        Ok(RunFile {
+        RunFile {
             format: FORMAT,
             regraft: env!("CARGO_PKG_VERSION").to_string(),
             classes: set.classes.clone(),
@@ -134,7 +136,7 @@ impl Work<'_> {
                 told: extractor.told.clone(),
                 size: extractor.size,
                 features: extractor.width(),
-                blake3: hash_of(&extractor.file)?,
+                blake3: self.backbone.clone(),
                 frozen: format!("{:016x}", extractor.model.frozen_digest()),
             },
             head: HeadRecord {
@@ -163,10 +165,10 @@ impl Work<'_> {
                 mean_size: solution.mean_set,
             },
             files,
-        })
+        }
     }
 
-    fn report(&self, run: &RunFile, spent: &Spent, predicted: Option<f64>) -> Report {
+    fn report(&self, run: &RunFile, spent: &Spent) -> Report {
         let Work {
             set,
             solution,
@@ -224,7 +226,7 @@ impl Work<'_> {
         let mut costs: Vec<report::Cost> = stages.collect();
         costs.push(report::Cost {
             name: "in all, until this was written".to_string(),
-            predicted: predicted.map(report::Amount::Seconds),
+            predicted: None,
             spent: Some(report::Amount::Seconds(spent.total().as_secs_f64())),
         });
         if let Some(bytes) = peak_memory() {
@@ -333,74 +335,6 @@ impl Work<'_> {
 
 /// So many doubtful labels are shown.
 const SUSPECTS: usize = 50;
-
-/// A finding as the report has it.
-fn finding(finding: &Finding) -> report::Finding {
-    let groups = match finding.sets.is_empty() {
-        true => finding
-            .pictures
-            .iter()
-            .map(|picture| vec![*picture])
-            .collect(),
-        false => finding.sets.clone(),
-    };
-    let (title, text) = match finding.sentence.split_once(": ") {
-        Some((title, text)) => (title.to_string(), sentence(text)),
-        None => (finding.sentence.clone(), advice(finding.kind).to_string()),
-    };
-    report::Finding {
-        level: level(finding.kind),
-        title: sentence(&title),
-        text,
-        groups,
-    }
-}
-
-/// How bad a finding is.
-pub(crate) fn level(kind: FindingKind) -> report::Level {
-    use FindingKind as Kind;
-    match kind {
-        Kind::OneClass
-        | Kind::SamePixelsAcrossClasses
-        | Kind::NearDuplicatesAcrossClasses
-        | Kind::GivesAway => report::Level::Problem,
-        Kind::SamePixels
-        | Kind::NearDuplicates
-        | Kind::Damaged
-        | Kind::Blank
-        | Kind::FewPictures
-        | Kind::Imbalance => report::Level::Warning,
-        _ => report::Level::Note,
-    }
-}
-
-fn advice(kind: FindingKind) -> &'static str {
-    use FindingKind as Kind;
-    match kind {
-        Kind::SamePixelsAcrossClasses => "Some of these labels are wrong.",
-        Kind::NearDuplicatesAcrossClasses => "Look whether their labels are right.",
-        Kind::SamePixels | Kind::NearDuplicates => {
-            "They stay on one side of every split, and count as one in intervals."
-        }
-        _ => "",
-    }
-}
-
-fn sentence(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or(String::new(), |first| {
-        first.to_uppercase().chain(letters).collect()
-    })
-}
-
-/// A name on one line.
-pub(crate) fn one_line(name: &str) -> String {
-    let plain = |letter: char| match letter.is_control() {
-        true => letter.escape_default().to_string(),
-        false => letter.to_string(),
-    };
-    name.chars().map(plain).collect()
-}
 
 /// BLAKE3 of a file, or of the files of a folder.
 pub(crate) fn hash_of(path: &Path) -> Result<String> {

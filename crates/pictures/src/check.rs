@@ -6,10 +6,11 @@ use regraft_images::{Finding, findings, groups};
 use regraft_report::Level;
 
 use crate::Result;
-use crate::artifacts::level;
+use crate::findings::level;
+use crate::kept::{Kept, cache_folder};
 use crate::observer::{Observer, Stage};
-use crate::survey::{Kept, survey};
-use crate::train::{cache_folder, opened};
+use crate::opened::opened;
+use crate::survey::survey;
 
 /// What was found in a folder of pictures.
 #[derive(Debug)]

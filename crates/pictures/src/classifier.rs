@@ -4,17 +4,18 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 use regraft::{Model, Predictor, Tensor};
+use regraft_heads::AnswerSet;
 use regraft_images::{Images, Picture, Resize};
 use regraft_tensor::Detail;
 
 use crate::artifacts::{MODEL, hash_of};
 use crate::extractor::HEAD;
 use crate::observer::{Observer, Stage};
-use crate::run_file::{RunFile, Share};
+use crate::opened::opened;
+use crate::run_file::{AnswerSetRecord, RunFile, Share};
 use crate::solution::LOGIT;
 use crate::survey::reason;
 use crate::told::{Told, largest};
-use crate::train::{opened, resize};
 use crate::{Error, Result};
 
 /// So many pictures are in memory at a time.
@@ -102,7 +103,7 @@ impl Classifier {
             return Err(Error::Classifier(detail.help(help)));
         }
         let (model, _) = Model::open(&file)?;
-        let resize = resize(&run.config, run.backbone.size)?;
+        let resize = run.config.resize(run.backbone.size)?;
         let layers = model.layers();
         let backbone = layers
             .iter()
@@ -155,15 +156,12 @@ impl Classifier {
         let Ok(probabilities) = &answer.probabilities else {
             return Vec::new();
         };
-        let mut classes: Vec<usize> = (0..probabilities.len()).collect();
-        classes.sort_by(|a, b| probabilities[*b].total_cmp(&probabilities[*a]));
-        let threshold = self.run.answer_set.threshold;
-        let count = classes
-            .iter()
-            .filter(|class| probabilities[**class] >= threshold)
-            .count();
-        classes.truncate(count.max(1));
-        classes
+        let AnswerSetRecord {
+            alpha, threshold, ..
+        } = self.run.answer_set;
+        // As the network gave them.
+        let probabilities: Vec<f32> = probabilities.iter().map(|p| *p as f32).collect();
+        AnswerSet { threshold, alpha }.answer(&probabilities)
     }
 
     /// Answers to files, in their order. What cannot be read is said in the answer.
@@ -176,7 +174,7 @@ impl Classifier {
         observer: &mut dyn Observer,
     ) -> Result<Vec<Answer>> {
         let images = Images::unlabeled(pictures)?;
-        self.answers(&images, observer)
+        self.answers(&images, observer, |_, _| {})
     }
 
     /// How good it is on the pictures of a folder with a folder for each class, or of a CSV file.
@@ -204,7 +202,7 @@ impl Classifier {
                 })
         };
         let numbers: Vec<usize> = images.classes().iter().map(number).collect::<Result<_>>()?;
-        let answers = self.answers(&images, observer)?;
+        let answers = self.answers(&images, observer, |_, _| {})?;
         let mut told = Told {
             classes: self.run.classes.len(),
             ..Told::default()
@@ -256,34 +254,24 @@ impl Classifier {
         })
     }
 
-    /// Writes the features of files into a `.safetensors` file: what the head takes, a row of `features` for each file
-    /// that can be read, whose paths are the JSON list `paths` of its metadata.
+    /// As [`predict`](Self::predict), and writes the features of the files into a `.safetensors` file: what the head
+    /// takes, a row of `features` for each file that can be read, whose paths are the JSON list `paths` of its
+    /// metadata.
     ///
     /// # Errors
-    /// [`Error::Regraft`] if it cannot be written.
+    /// [`Error::Cancelled`] if the observer said so, [`Error::Regraft`] if it cannot be written.
     pub fn write_features(
         &self,
         pictures: impl IntoIterator<Item = impl Into<PathBuf>>,
         file: impl AsRef<Path>,
-    ) -> Result<()> {
-        let images = Images::unlabeled(pictures)?.resize(self.resize);
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<Answer>> {
         let (mut rows, mut paths) = (Vec::new(), Vec::new());
-        for number in 0..images.paths().len() {
-            let Ok(picture) = images
-                .load(number)
-                .and_then(|picture| picture.resize(images.size()))
-            else {
-                continue;
-            };
-            let [features, _] = self.computed(&[picture])?;
-            rows.extend(
-                features
-                    .as_slice()
-                    .iter()
-                    .flat_map(|value| value.to_le_bytes()),
-            );
-            paths.push(images.paths()[number].display().to_string());
-        }
+        let images = Images::unlabeled(pictures)?;
+        let answers = self.answers(&images, observer, |path, features| {
+            rows.extend(features.iter().flat_map(|value| value.to_le_bytes()));
+            paths.push(path.display().to_string());
+        })?;
         let header = serde_json::json!({
             "__metadata__": {"paths": serde_json::json!(paths).to_string()},
             "features": {
@@ -302,10 +290,17 @@ impl Classifier {
             &rows,
         ]
         .concat();
-        Ok(regraft::io::write_file(file, &bytes).map_err(regraft::Error::from)?)
+        regraft::io::write_file(file, &bytes).map_err(regraft::Error::from)?;
+        Ok(answers)
     }
 
-    fn answers(&self, images: &Images, observer: &mut dyn Observer) -> Result<Vec<Answer>> {
+    /// Answers to pictures, and the features of each that can be read.
+    fn answers(
+        &self,
+        images: &Images,
+        observer: &mut dyn Observer,
+        mut with_features: impl FnMut(&Path, &[f32]),
+    ) -> Result<Vec<Answer>> {
         let images = images.clone().resize(self.resize);
         let count = images.paths().len();
         observer.begin(Stage::Features, count);
@@ -349,6 +344,7 @@ impl Classifier {
                     },
                     None => {
                         let (features, probabilities) = of_readable.next().expect("a row for each");
+                        with_features(&path, features);
                         let probabilities: Vec<f64> =
                             probabilities.iter().map(|p| f64::from(*p)).collect();
                         let class = self.class_of(features, &probabilities);

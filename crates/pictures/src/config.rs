@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use regraft_images::{Fit, Resize};
 use regraft_tensor::Detail;
 use serde::{Deserialize, Serialize};
 
@@ -86,5 +87,21 @@ impl Config {
         within("balance", self.balance, 0.0, 1.0 + f64::EPSILON)?;
         within("alpha", self.alpha, 0.001, 1.0)?;
         Ok(())
+    }
+
+    /// How pictures get the size that the backbone sees.
+    pub(crate) fn resize(&self, size: [usize; 2]) -> Result<Resize> {
+        let fit = match self.fit.as_str() {
+            "stretch" => Fit::Stretch,
+            "crop" => Fit::Crop,
+            "pad" => Fit::Pad,
+            other => {
+                let detail = Detail::new("fit", "stretch, crop or pad", format!("{other:?}"));
+                return Err(Error::Setting(detail));
+            }
+        };
+        Ok(Resize::new(size)
+            .interpolation(self.interpolation.parse()?)
+            .fit(fit))
     }
 }

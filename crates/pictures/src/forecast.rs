@@ -10,7 +10,7 @@ use regraft_images::Images;
 use crate::Result;
 use crate::config::Config;
 use crate::extractor::Extractor;
-use crate::train::{opened, resize};
+use crate::opened::opened;
 
 /// So many pictures are tried.
 const TRIED: usize = 32;
@@ -48,7 +48,7 @@ pub struct Forecast {
 pub fn forecast(config: &Config) -> Result<Forecast> {
     let images = opened(&config.photos)?;
     let extractor = Extractor::open(config)?;
-    let images = images.resize(resize(config, extractor.size)?);
+    let images = images.resize(config.resize(extractor.size)?);
     let count = images.paths().len();
     let bytes: u64 = images
         .paths()

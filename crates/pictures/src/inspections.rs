@@ -239,23 +239,22 @@ mod tests {
         Inspection::of(&picture, *blake3::hash(&png).as_bytes()).unwrap()
     }
 
+    fn measured(inspection: &Inspection) -> ([u8; 32], Known) {
+        let known = Known::Picture(Box::new(inspection.clone()));
+        (inspection.content, known)
+    }
+
     #[test]
     fn what_was_measured_comes_back_in_every_bit() {
         let folder = tempfile::tempdir().unwrap();
         let mut kept = Inspections::open(folder.path()).unwrap();
         let (a, b) = (inspected(7), inspected(11));
-        let add = |inspection: &Inspection| {
-            (
-                inspection.content,
-                Known::Picture(Box::new(inspection.clone())),
-            )
-        };
         kept.add(vec![
-            add(&a),
+            measured(&a),
             ([9; 32], Known::Unreadable("no picture".into())),
         ])
         .unwrap();
-        kept.add(vec![add(&b)]).unwrap();
+        kept.add(vec![measured(&b)]).unwrap();
         let again = Inspections::open(folder.path()).unwrap();
         for inspection in [&a, &b] {
             let Some(Known::Picture(found)) = again.get(&inspection.content) else {
@@ -274,20 +273,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut kept = Inspections::open(folder.path()).unwrap();
         let (a, b) = (inspected(7), inspected(11));
-        let add = |inspection: &Inspection| {
-            (
-                inspection.content,
-                Known::Picture(Box::new(inspection.clone())),
-            )
-        };
-        kept.add(vec![add(&a)]).unwrap();
+        kept.add(vec![measured(&a)]).unwrap();
         let path = folder.path().join("inspections-1");
         let whole = fs::read(&path).unwrap();
         fs::write(&path, &whole[..whole.len() - 9]).unwrap();
         let mut cut = Inspections::open(folder.path()).unwrap();
         assert!(cut.get(&a.content).is_none());
         // What comes after is whole.
-        cut.add(vec![add(&b)]).unwrap();
+        cut.add(vec![measured(&b)]).unwrap();
         let again = Inspections::open(folder.path()).unwrap();
         assert!(again.get(&a.content).is_none() && again.get(&b.content).is_some());
         let mut changed = whole;

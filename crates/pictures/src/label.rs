@@ -1,23 +1,20 @@
 //! Which pictures without labels would teach most, and what their answers teach.
 
-use std::collections::HashSet;
 use std::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use regraft::Tensor;
 use regraft_heads::{Learner, Lesson};
-use regraft_images::Images;
 use regraft_tensor::Detail;
 
-use crate::error::io;
 use crate::extractor::Extractor;
+use crate::kept::{Kept, cache_folder};
 use crate::observer::Observer;
+use crate::opened::{opened, opened_unlabeled};
 use crate::run_file::RunFile;
-use crate::set::Set;
+use crate::set::{Set, rows_of};
 use crate::solution::ridge;
-use crate::survey::{Kept, survey};
-use crate::train::{cache_folder, opened, resize};
+use crate::survey::survey;
 use crate::{Error, Result};
 
 /// Pictures without labels, ranked by what they would teach a classifier. Each answer changes the head at once, and the
@@ -64,7 +61,7 @@ impl Labelling {
         let run = RunFile::read(folder)?;
         let config = &run.config;
         let extractor = Extractor::open(config)?;
-        let resize = resize(config, extractor.size)?;
+        let resize = config.resize(extractor.size)?;
         let mut kept = Kept::open(cache.unwrap_or(&cache_folder()))?;
         let known = opened(&config.photos)?.resize(resize);
         let set = Set::of(
@@ -78,7 +75,7 @@ impl Labelling {
                 detail.help("train again with the pictures as they are now"),
             ));
         }
-        let new = files_of(unlabeled.as_ref())?.resize(resize);
+        let new = opened_unlabeled(unlabeled.as_ref())?.resize(resize);
         let found = survey(&new, Some(&extractor), &mut kept, observer)?;
         if found.inspections.is_empty() {
             let detail = Detail::new(
@@ -116,12 +113,7 @@ impl Labelling {
         if open.is_empty() {
             return Ok(Vec::new());
         }
-        let width = self.features.shape()[1];
-        let rows = open
-            .iter()
-            .flat_map(|picture| &self.features.as_slice()[picture * width..][..width]);
-        let rows =
-            Tensor::new([open.len(), width], rows.copied().collect()).expect("a row for each");
+        let rows = rows_of(&self.features, &open);
         let question = |lesson: Lesson| Question {
             picture: open[lesson.row],
             path: self.paths[open[lesson.row]].clone(),
@@ -178,51 +170,6 @@ impl fmt::Debug for Labelling {
             .field("answered", &answered)
             .finish_non_exhaustive()
     }
-}
-
-/// The files of a folder at any depth, or of a CSV file.
-fn files_of(unlabeled: &Path) -> Result<Images> {
-    if unlabeled.is_dir() {
-        return Ok(Images::unlabeled(below(unlabeled)?)?);
-    }
-    match unlabeled.is_file() {
-        true => Ok(Images::csv(unlabeled)?),
-        false => {
-            let place = unlabeled.display().to_string();
-            let detail = Detail::new(
-                place,
-                "a folder of pictures, or a CSV file",
-                "nothing there",
-            );
-            Err(Error::Pictures(
-                detail.help("look at how the path is spelled"),
-            ))
-        }
-    }
-}
-
-/// The files below a folder in the order of their paths; each folder once, whatever links lead to it. Names that begin
-/// with a point are passed over.
-fn below(folder: &Path) -> Result<Vec<PathBuf>> {
-    let (mut files, mut seen) = (Vec::new(), HashSet::new());
-    let mut folders = vec![folder.to_path_buf()];
-    while let Some(folder) = folders.pop() {
-        if !fs::canonicalize(&folder).is_ok_and(|real| seen.insert(real)) {
-            continue;
-        }
-        let entries = fs::read_dir(&folder)
-            .map_err(|error| io(&folder, "a folder that can be listed", &error))?;
-        for entry in entries.flatten() {
-            let path = entry.path();
-            match path.is_dir() {
-                _ if entry.file_name().as_encoded_bytes().starts_with(b".") => {}
-                true => folders.push(path),
-                false => files.push(path),
-            }
-        }
-    }
-    files.sort();
-    Ok(files)
 }
 
 /// The paths and labels of a CSV file with these columns.

@@ -7,11 +7,14 @@ mod config;
 mod destination;
 mod error;
 mod extractor;
+mod findings;
 mod forecast;
 mod improve;
 mod inspections;
+mod kept;
 mod label;
 mod observer;
+mod opened;
 mod page;
 mod pick;
 mod pytorch_names;
@@ -21,6 +24,7 @@ mod solution;
 mod spent;
 mod split;
 mod survey;
+mod text;
 mod told;
 mod train;
 
@@ -29,8 +33,10 @@ pub use classifier::{Answer, Classifier, Evaluation};
 pub use config::Config;
 pub use error::{Error, Result};
 pub use forecast::{Forecast, forecast};
+pub use kept::cache_folder;
 pub use label::{Labelling, Question, read_answers};
 pub use observer::{Observer, Stage};
+pub use opened::opened;
 pub use pick::{Candidate, pick};
 pub use run_file::{
     AnswerSetRecord, BackboneRecord, EstimateRecord, HeadRecord, Pictures, RunFile, Share,
@@ -38,4 +44,4 @@ pub use run_file::{
 };
 pub use spent::{Spent, peak_memory};
 pub use split::held_out;
-pub use train::{Seen, Train, Trained, cache_folder, opened};
+pub use train::{Seen, Train, Trained};

@@ -6,12 +6,13 @@ use crate::Result;
 use crate::config::Config;
 use crate::extractor::Extractor;
 use crate::forecast::per_picture;
+use crate::kept::{Kept, cache_folder};
 use crate::observer::Observer;
+use crate::opened::opened;
 use crate::run_file::Share;
 use crate::set::Set;
 use crate::solution::solve;
-use crate::survey::{Kept, survey};
-use crate::train::{cache_folder, opened, resize};
+use crate::survey::survey;
 
 /// As many pictures of a class at most.
 const PER_CLASS: usize = 40;
@@ -59,7 +60,7 @@ pub fn pick(
         };
         let extractor = Extractor::open(&config)?;
         observer.note(&format!("{backbone}: {}", extractor.told.join("; ")));
-        let images = images.clone().resize(resize(&config, extractor.size)?);
+        let images = images.clone().resize(config.resize(extractor.size)?);
         let (_, seconds) = per_picture(&images, &extractor)?;
         let set = Set::of(
             survey(&images, Some(&extractor), &mut kept, observer)?,

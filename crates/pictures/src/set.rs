@@ -148,11 +148,7 @@ impl Set {
 
     /// The features of some pictures.
     pub fn rows(&self, pictures: &[usize]) -> Tensor {
-        let width = self.features.shape()[1];
-        let rows = pictures
-            .iter()
-            .flat_map(|picture| &self.features.as_slice()[picture * width..][..width]);
-        Tensor::new([pictures.len(), width], rows.copied().collect()).expect("a row for each")
+        rows_of(&self.features, pictures)
     }
 
     /// The labels of some pictures.
@@ -217,6 +213,15 @@ impl Set {
         }
         hasher.finalize().to_hex().to_string()
     }
+}
+
+/// Some rows of features.
+pub(crate) fn rows_of(features: &Tensor, pictures: &[usize]) -> Tensor {
+    let width = features.shape()[1];
+    let rows = pictures
+        .iter()
+        .flat_map(|picture| &features.as_slice()[picture * width..][..width]);
+    Tensor::new([pictures.len(), width], rows.copied().collect()).expect("a row for each")
 }
 
 /// Some pictures of a set, with the numbers of their classes there.

@@ -1,9 +1,11 @@
 //! The head, and all that is told from the factorisation that it was solved with.
 
+use std::collections::HashSet;
+
 use regraft::Tensor;
 use regraft_heads::{
-    AnswerSet, BestHead, ClassWeight, HeadKind, Lda, LeftOut, Logistic, NearestMean, Ridge, Solved,
-    Suspect, Unknown, UnknownScore,
+    AnswerSet, BestHead, ClassWeight, HeadKind, Lda, Logistic, NearestMean, Ridge, Solved, Suspect,
+    Unknown, UnknownScore,
 };
 use regraft_tensor::Detail;
 
@@ -35,33 +37,34 @@ pub(crate) fn solve(
     config: &Config,
 ) -> Result<Solution> {
     let given = numbers(labels);
-    let weight = class_weight(config);
-    let solved = solve_head(features, &given, Some(groups), config)?;
+    let mut heads = solve_heads(features, &given, groups, config)?.into_iter();
+    let solved = heads.next().expect("the best of them");
     let told = Told::of(solved.left_out(), groups.to_vec());
-    let mut different = groups.to_vec();
-    different.sort_unstable();
-    different.dedup();
-    let careless = match different.len() == groups.len() {
-        true => told.accuracy().value,
-        false => {
-            let alone = of_kind(solved.kind(), features, &given, None, weight)?;
-            Told::of(alone.left_out(), groups.to_vec()).accuracy().value
-        }
-    };
     let unknown = match solved.unknown() {
         Some(unknown) => unknown,
         // Classes are left out of a ridge solution, and the threshold is of the head that is taken.
         None => {
-            let ridge = Ridge::new()
-                .groups(groups)
-                .class_weight(weight)
-                .fit(features, &given)?;
+            let ridge = match heads.find(|head| head.kind() == HeadKind::Ridge) {
+                Some(compared) => compared,
+                None => ridge(features, labels, groups, config)?,
+            };
             let tested = ridge.unknown().expect("of a ridge solution");
             Unknown {
                 score: UnknownScore::Probability,
                 threshold: told.least_confidence(),
                 ..tested
             }
+        }
+    };
+    // Their factorisation is as large as the features.
+    drop(heads);
+    let different: HashSet<&usize> = groups.iter().collect();
+    let careless = match different.len() == groups.len() {
+        true => told.accuracy().value,
+        false => {
+            let weight = class_weight(config);
+            let alone = of_kind(solved.kind(), features, &given, None, weight)?;
+            Told::of(alone.left_out(), groups.to_vec()).accuracy().value
         }
     };
     let answer_set = solved.left_out().answer_set(config.alpha)?;
@@ -100,21 +103,19 @@ pub(crate) fn ridge(
         .fit(features, &numbers(labels))?)
 }
 
-fn solve_head(
+/// The head that is asked for, or all that were compared, the best first.
+fn solve_heads(
     features: &Tensor,
     labels: &[i32],
-    groups: Option<&[usize]>,
+    groups: &[usize],
     config: &Config,
-) -> Result<Solved> {
+) -> Result<Vec<Solved>> {
     let weight = class_weight(config);
     let kind = match config.head.as_str() {
         "auto" => {
             // Those of one factorisation: steps to the minimum of logistic regression take a minute.
-            let mut best = BestHead::new().quick().class_weight(weight);
-            if let Some(groups) = groups {
-                best = best.groups(groups);
-            }
-            return Ok(best.fit(features, labels)?);
+            let best = BestHead::new().quick().class_weight(weight).groups(groups);
+            return Ok(best.fit_all(features, labels)?);
         }
         "ridge" => HeadKind::Ridge,
         "lda" => HeadKind::Lda,
@@ -129,7 +130,7 @@ fn solve_head(
             )));
         }
     };
-    of_kind(kind, features, labels, groups, weight)
+    Ok(vec![of_kind(kind, features, labels, Some(groups), weight)?])
 }
 
 fn of_kind(
@@ -154,19 +155,6 @@ fn of_kind(
         HeadKind::NearestMean => fit!(NearestMean::new()),
         _ => fit!(Ridge::new()),
     })
-}
-
-impl Told {
-    /// What a head says of samples that it has not seen, those of which nothing can be said included.
-    pub fn of(left_out: &LeftOut, groups: Vec<usize>) -> Self {
-        let probabilities = left_out.probabilities();
-        Told {
-            classes: probabilities.ncols(),
-            probabilities: probabilities.iter().copied().collect(),
-            labels: left_out.labels().to_vec(),
-            groups,
-        }
-    }
 }
 
 impl Solution {

@@ -2,7 +2,6 @@
 //! not known yet.
 
 use std::ops::ControlFlow;
-use std::path::Path;
 
 use rayon::prelude::*;
 use regraft::Tensor;
@@ -12,7 +11,8 @@ use regraft_images::{Images, Inspection, Picture};
 use regraft_tensor::Detail;
 
 use crate::extractor::Extractor;
-use crate::inspections::{Inspections, Known};
+use crate::inspections::Known;
+use crate::kept::Kept;
 use crate::observer::{Observer, Stage};
 use crate::{Error, Result};
 
@@ -37,29 +37,6 @@ pub(crate) struct Survey {
     pub unreadable: Vec<(String, String)>,
     /// How many were decoded, because something of them was not known yet.
     pub decoded: usize,
-}
-
-/// Where what is known is kept.
-#[derive(Debug)]
-pub(crate) struct Kept {
-    inspections: Inspections,
-    features: FeatureStore,
-}
-
-impl Kept {
-    /// What is kept in a folder.
-    pub fn open(folder: &Path) -> Result<Self> {
-        let features = FeatureStore::open(folder)?;
-        Ok(Kept {
-            inspections: Inspections::open(folder)?,
-            features,
-        })
-    }
-
-    /// Why something was not kept, if something was not.
-    pub fn problem(&self) -> Option<String> {
-        self.features.usage().problem
-    }
 }
 
 /// Looks at all pictures.

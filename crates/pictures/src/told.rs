@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use regraft_heads::{AnswerSet, Estimate, Unknown};
+use regraft_heads::{AnswerSet, Estimate, LeftOut, Unknown};
 
 use crate::Result;
 use crate::run_file::Share;
@@ -31,6 +31,17 @@ pub(crate) struct Bin {
 const BINS: usize = 15;
 
 impl Told {
+    /// What a head says of samples that it has not seen, those of which nothing can be said included.
+    pub fn of(left_out: &LeftOut, groups: Vec<usize>) -> Self {
+        let probabilities = left_out.probabilities();
+        Told {
+            classes: probabilities.ncols(),
+            probabilities: probabilities.iter().copied().collect(),
+            labels: left_out.labels().to_vec(),
+            groups,
+        }
+    }
+
     pub fn len(&self) -> usize {
         self.labels.len()
     }

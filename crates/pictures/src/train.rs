@@ -1,9 +1,10 @@
 //! From a folder of pictures to a classifier, in the order in which it is done.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use regraft_images::{Finding, Images, Resize};
+use regraft_images::Finding;
 use regraft_tensor::Detail;
 
 use crate::artifacts::{Work, hash_of};
@@ -11,12 +12,14 @@ use crate::config::Config;
 use crate::destination::Destination;
 use crate::extractor::Extractor;
 use crate::improve::{Improved, Until, improve};
+use crate::kept::{Kept, cache_folder};
 use crate::observer::{Observer, Stage};
+use crate::opened::opened;
 use crate::run_file::RunFile;
 use crate::set::Set;
 use crate::solution::solve;
 use crate::spent::Spent;
-use crate::survey::{Kept, survey};
+use crate::survey::survey;
 use crate::told::Told;
 use crate::{Error, Result};
 
@@ -182,7 +185,7 @@ impl Train {
         for told in &extractor.told {
             observer.note(told);
         }
-        let images = images.resize(resize(&config, extractor.size)?);
+        let images = images.resize(config.resize(extractor.size)?);
         let cache = self.cache.clone().unwrap_or_else(cache_folder);
         let mut kept = Kept::open(&cache)?;
 
@@ -197,8 +200,9 @@ impl Train {
         observer.begin(Stage::Check, 1);
         let set = Set::of(survey, &config)?;
         set.notes.iter().for_each(|note| observer.note(note));
+        let backbone = hash_of(&extractor.file)?;
         if let Some(run) = &self.repeats {
-            same_as(run, &set, &extractor)?;
+            same_as(run, &set, &extractor, &backbone)?;
         }
         observer.end(Stage::Check, &set.told());
         spent.add(Stage::Check, began);
@@ -256,22 +260,11 @@ impl Train {
 
         let began = Instant::now();
         observer.begin(Stage::Write, 1);
-        let mut told = Told {
-            classes: set.classes.len(),
-            ..Told::default()
-        };
-        told.labels.clone_from(&set.labels);
-        told.groups.clone_from(&set.groups);
-        told.probabilities = vec![0.0; told.classes * told.labels.len()];
-        for (part, numbers) in [(&solution.told, &trained), (&of_held_out, &held)] {
-            for (row, picture) in numbers.iter().enumerate() {
-                told.probabilities[picture * told.classes..][..told.classes]
-                    .copy_from_slice(part.row(row));
-            }
-        }
+        let told = of_all(&set, [(&solution.told, &trained), (&of_held_out, &held)]);
         let work = Work {
             config,
             extractor: &extractor,
+            backbone,
             set: &set,
             solution: &solution,
             model: &model,
@@ -281,7 +274,7 @@ impl Train {
             improved: improved.clone(),
             cache: &cache,
         };
-        let run = work.write(destination, &spent, None, observer)?;
+        let run = work.write(destination, &spent, observer)?;
         spent.add(Stage::Write, began);
         observer.end(Stage::Write, &output.display().to_string());
         let seen = |picture: usize| {
@@ -314,93 +307,39 @@ impl Train {
     }
 }
 
-/// The pictures at a path: of a folder with a folder for each class, or of a CSV file with the columns `path` and
-/// `label`. Nothing of them is read yet.
-///
-/// # Errors
-/// [`Error::Pictures`] if there is nothing of that kind, and those of [`Images`].
-pub fn opened(photos: &Path) -> Result<Images> {
-    if photos.is_dir() {
-        return Ok(Images::folder(photos)?);
-    }
-    if photos.is_file() {
-        let images = Images::csv(photos)?;
-        if images.classes().is_empty() {
-            let detail = Detail::new(
-                photos.display().to_string(),
-                "the columns `path` and `label`",
-                "no `label`",
-            );
-            return Err(Error::Pictures(detail));
-        }
-        return Ok(images);
-    }
-    let detail = Detail::new(
-        photos.display().to_string(),
-        "a folder of pictures, or a CSV file",
-        "nothing there",
-    );
-    Err(Error::Pictures(
-        detail.help("look at how the path is spelled"),
-    ))
-}
-
-/// How pictures get the size that the backbone sees.
-pub(crate) fn resize(config: &Config, size: [usize; 2]) -> Result<Resize> {
-    let fit = match config.fit.as_str() {
-        "stretch" => regraft_images::Fit::Stretch,
-        "crop" => regraft_images::Fit::Crop,
-        "pad" => regraft_images::Fit::Pad,
-        other => {
-            let detail = Detail::new("fit", "stretch, crop or pad", format!("{other:?}"));
-            return Err(Error::Setting(detail));
-        }
-    };
-    Ok(Resize::new(size)
-        .interpolation(config.interpolation.parse()?)
-        .fit(fit))
-}
-
 /// Beside the pictures, with `.regraft` behind their name.
 fn beside(photos: &Path) -> PathBuf {
-    let name = match photos.file_name() {
-        Some(name) => PathBuf::from(name),
-        // `.`, `..` and the like: what they are called.
-        None => match photos
-            .canonicalize()
-            .ok()
-            .as_deref()
-            .and_then(Path::file_name)
-        {
-            Some(name) => return PathBuf::from(name).with_added_ending(),
-            None => PathBuf::from("photos"),
-        },
-    };
-    photos.with_file_name(name.with_added_ending())
-}
-
-/// What a name is with `.regraft` behind it.
-trait AddedEnding {
-    fn with_added_ending(self) -> PathBuf;
-}
-
-impl AddedEnding for PathBuf {
-    fn with_added_ending(self) -> PathBuf {
-        let mut name = self.into_os_string();
+    let ended = |name: &OsStr| {
+        let mut name = name.to_os_string();
         name.push(".regraft");
-        name.into()
+        name
+    };
+    if let Some(name) = photos.file_name() {
+        return photos.with_file_name(ended(name));
+    }
+    // `.`, `..` and the like: what they are called.
+    let real = photos.canonicalize().ok();
+    match real.as_deref().and_then(Path::file_name) {
+        Some(name) => ended(name).into(),
+        None => photos.with_file_name("photos.regraft"),
     }
 }
 
-/// Where features and measures are kept unless told otherwise: the folder `cache` in `$REGRAFT_HOME`, or in
-/// `~/.regraft` where that is not set.
-pub fn cache_folder() -> PathBuf {
-    let set = std::env::var_os("REGRAFT_HOME").filter(|value| !value.is_empty());
-    let home = set
-        .map(PathBuf::from)
-        .or_else(|| Some(std::env::home_dir()?.join(".regraft")));
-    home.unwrap_or_else(|| std::env::temp_dir().join("regraft"))
-        .join("cache")
+/// What is said of all pictures of a set, put together of its parts.
+fn of_all(set: &Set, parts: [(&Told, &Vec<usize>); 2]) -> Told {
+    let classes = set.classes.len();
+    let mut probabilities = vec![0.0; classes * set.len()];
+    for (part, numbers) in parts {
+        for (row, picture) in numbers.iter().enumerate() {
+            probabilities[picture * classes..][..classes].copy_from_slice(part.row(row));
+        }
+    }
+    Told {
+        classes,
+        probabilities,
+        labels: set.labels.clone(),
+        groups: set.groups.clone(),
+    }
 }
 
 /// An error if somebody wants to stop.
@@ -412,7 +351,7 @@ fn go_on(observer: &dyn Observer) -> Result<()> {
 }
 
 /// An error if what a run was made of is not what is there now.
-fn same_as(run: &RunFile, set: &Set, extractor: &Extractor) -> Result<()> {
+fn same_as(run: &RunFile, set: &Set, extractor: &Extractor, backbone: &str) -> Result<()> {
     let help = "to train on what is there now, leave `--from` out";
     if run.regraft != env!("CARGO_PKG_VERSION") {
         let detail = Detail::new(
@@ -424,7 +363,7 @@ fn same_as(run: &RunFile, set: &Set, extractor: &Extractor) -> Result<()> {
             detail.help(format!("repeat it with that version; {help}")),
         ));
     }
-    if run.backbone.blake3 != hash_of(&extractor.file)? {
+    if run.backbone.blake3 != backbone {
         let detail = Detail::new(
             extractor.file.display().to_string(),
             "the file of that run",

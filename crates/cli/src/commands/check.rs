@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use regraft::extend::json;
 
-use crate::commands::train::Kept;
 use crate::failure::Result;
+use crate::kept::Kept;
 use crate::output::{Answer, Output};
 use crate::watch::Watch;
 
@@ -52,7 +52,7 @@ impl Check {
             text += &format!("in no class: {}\n", path.display());
         }
         let shown = if self.every_picture { usize::MAX } else { 5 };
-        let mut rows = vec![["finding", "set", "path"].map(str::to_string).to_vec()];
+        let mut rows = Vec::new();
         for finding in &found.findings {
             text += &format!("{finding}\n");
             let sets: Vec<Vec<usize>> = match finding.sets.is_empty() {
@@ -109,7 +109,7 @@ impl Check {
             rows.push(vec!["Unreadable".to_string(), String::new(), path.clone()]);
         }
         Ok(Answer::new(text, json)
-            .with_rows(rows)
+            .with_rows(["finding", "set", "path"], rows)
             .with_findings(found.is_serious()))
     }
 }

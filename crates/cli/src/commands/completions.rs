@@ -4,9 +4,8 @@ use clap::Args;
 use clap_complete::Shell;
 use regraft::extend::json;
 
-use crate::arguments;
 use crate::failure::Result;
-use crate::output::{Answer, Output};
+use crate::output::Answer;
 
 /// Print what makes a shell complete arguments of regraft
 #[derive(Debug, Args)]
@@ -21,14 +20,10 @@ pub struct Completions {
 }
 
 impl Completions {
-    pub fn run(&self, _: &Output) -> Result<Answer> {
+    /// For the arguments of `whole`.
+    pub fn run(&self, mut whole: clap::Command) -> Result<Answer> {
         let mut script = Vec::new();
-        clap_complete::generate(
-            self.shell,
-            &mut arguments::command(),
-            "regraft",
-            &mut script,
-        );
+        clap_complete::generate(self.shell, &mut whole, "regraft", &mut script);
         let script = String::from_utf8_lossy(&script).into_owned();
         let json = json!({"shell": self.shell.to_string(), "script": script});
         Ok(Answer::new(script, json))

@@ -6,9 +6,9 @@ use clap::Args;
 use regraft::extend::json;
 use regraft_pictures::{Classifier, Evaluation};
 
-use crate::commands::train::{share, share_json};
 use crate::failure::Result;
 use crate::output::{Answer, Output};
+use crate::share::{share, share_json};
 use crate::table::table;
 use crate::watch::Watch;
 
@@ -61,9 +61,8 @@ impl Evaluate {
                 classifier.name_of(answer).to_string(),
             ]
         });
-        let header = ["path", "label", "answer"].map(str::to_string).to_vec();
-        let rows = std::iter::once(header).chain(rows).collect();
-        let answer = Answer::new(text(&classifier, &found), json).with_rows(rows);
+        let answer = Answer::new(text(&classifier, &found), json);
+        let answer = answer.with_rows(["path", "label", "answer"], rows);
         Ok(answer.with_findings(!found.unreadable.is_empty()))
     }
 }

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use regraft::Inspection;
 use regraft::extend::{Value, json};
+use regraft::{InspectedTensor, Inspection};
 
 use crate::failure::Result;
+use crate::format;
 use crate::output::{Answer, Output};
 
 /// Show what a file of any format holds: layers, tensors, what is frozen, the optimizer
@@ -28,12 +29,13 @@ impl Inspect {
     pub fn run(&self, _: &Output) -> Result<Answer> {
         let inspection = regraft::inspect(&self.file)?;
         let answer = Answer::new(inspection.to_string(), json(&inspection));
-        Ok(answer.with_rows(rows(&inspection)))
+        let header = ["layer", "class", "name", "type", "shape", "role", "address"];
+        Ok(answer.with_rows(header, inspection.tensors.iter().map(row)))
     }
 }
 
 fn json(inspection: &Inspection) -> Value {
-    let tensor = |tensor: &regraft::InspectedTensor| {
+    let tensor = |tensor: &InspectedTensor| {
         json!({
             "layer": tensor.layer,
             "class": tensor.class_name,
@@ -77,22 +79,14 @@ fn json(inspection: &Inspection) -> Value {
     })
 }
 
-fn rows(inspection: &Inspection) -> Vec<Vec<String>> {
-    let header = ["layer", "class", "name", "type", "shape", "role", "address"];
-    let row = |tensor: &regraft::InspectedTensor| {
-        vec![
-            tensor.layer.clone(),
-            tensor.class_name.clone().unwrap_or_default(),
-            tensor.name.clone(),
-            tensor.data_type.name().to_string(),
-            crate::format::shape(&tensor.shape),
-            tensor.role.map(|role| role.to_string()).unwrap_or_default(),
-            tensor.address.clone(),
-        ]
-    };
-    let rows = inspection.tensors.iter().map(row);
-    [header.map(str::to_string).to_vec()]
-        .into_iter()
-        .chain(rows)
-        .collect()
+fn row(tensor: &InspectedTensor) -> Vec<String> {
+    vec![
+        tensor.layer.clone(),
+        tensor.class_name.clone().unwrap_or_default(),
+        tensor.name.clone(),
+        tensor.data_type.name().to_string(),
+        format::shape(&tensor.shape),
+        tensor.role.map(|role| role.to_string()).unwrap_or_default(),
+        tensor.address.clone(),
+    ]
 }

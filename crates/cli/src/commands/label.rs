@@ -7,9 +7,9 @@ use clap::Args;
 use regraft::extend::{Detail, json, near};
 use regraft_pictures::{Labelling, Question};
 
-use crate::commands::train::Kept;
 use crate::failure::{Failure, Result};
 use crate::interrupt;
+use crate::kept::Kept;
 use crate::output::{Answer, Output};
 use crate::table::table;
 use crate::watch::Watch;
@@ -79,11 +79,7 @@ impl Label {
             })
         });
         let answer = Answer::new(table(&header, &rows), json.collect::<Vec<_>>().into());
-        Ok(answer.with_rows(
-            std::iter::once(header.map(str::to_string).to_vec())
-                .chain(rows)
-                .collect(),
-        ))
+        Ok(answer.with_rows(header, rows))
     }
 }
 
@@ -168,9 +164,5 @@ fn ask(labelling: &mut Labelling, output: &Output) -> Result<Answer> {
         .collect::<Vec<_>>();
     let header = ["path", "label"];
     let answer = Answer::new(table(&header, &rows), json.into());
-    Ok(answer.with_rows(
-        std::iter::once(header.map(str::to_string).to_vec())
-            .chain(rows)
-            .collect(),
-    ))
+    Ok(answer.with_rows(header, rows))
 }

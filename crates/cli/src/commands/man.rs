@@ -7,9 +7,8 @@ use clap_mangen::Man as Page;
 use regraft::extend::json;
 use regraft::io::write_file;
 
-use crate::arguments;
 use crate::failure::{Failure, Result};
-use crate::output::{Answer, Output};
+use crate::output::Answer;
 
 /// Print the manual page, or write all of them to a folder
 #[derive(Debug, Args)]
@@ -24,20 +23,20 @@ pub struct Man {
 }
 
 impl Man {
-    pub fn run(&self, _: &Output) -> Result<Answer> {
-        let mut command = arguments::command();
-        command.build();
+    /// Of `whole` and its commands.
+    pub fn run(&self, mut whole: clap::Command) -> Result<Answer> {
+        whole.build();
         let Some(folder) = &self.folder else {
-            let page = rendered(command)?;
+            let page = rendered(whole)?;
             let json = json!({"page": page});
             return Ok(Answer::new(page, json));
         };
-        let inner = command.get_subcommands().cloned().map(|inner| {
+        let inner = whole.get_subcommands().cloned().map(|inner| {
             let name = format!("regraft-{}", inner.get_name());
             inner.name(name)
         });
         let mut written = Vec::new();
-        for command in [command.clone()].into_iter().chain(inner) {
+        for command in [whole.clone()].into_iter().chain(inner) {
             let path = folder.join(format!("{}.1", command.get_name()));
             write_file(&path, rendered(command)?.as_bytes())?;
             written.push(path.display().to_string());

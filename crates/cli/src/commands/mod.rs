@@ -59,8 +59,8 @@ impl Command {
         )
     }
 
-    /// Does what was asked.
-    pub fn run(&self, output: &Output) -> Result<Answer> {
+    /// Does what was asked. `whole` makes the command with all its arguments, of which some tell.
+    pub fn run(&self, output: &Output, whole: fn() -> clap::Command) -> Result<Answer> {
         match self {
             Command::Train(command) => command.run(output),
             Command::Predict(command) => command.run(output),
@@ -75,8 +75,8 @@ impl Command {
             Command::Parity(command) => command.run(output),
             Command::Plan(command) => command.run(output),
             Command::Weights(command) => command.run(output),
-            Command::Completions(command) => command.run(output),
-            Command::Man(command) => command.run(output),
+            Command::Completions(command) => command.run(whole()),
+            Command::Man(command) => command.run(whole()),
         }
     }
 }

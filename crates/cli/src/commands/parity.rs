@@ -55,8 +55,7 @@ impl Parity {
             (None, None) => unreachable!("one of them is required"),
         };
         let header = ["layer", "class", "shape", "absolute", "relative", "differs"];
-        let mut rows = vec![header.map(str::to_string).to_vec()];
-        let mut layers = Vec::new();
+        let (mut rows, mut layers) = (Vec::new(), Vec::new());
         for layer in &report.layers {
             let differs = layer.relative > report.tolerance;
             layers.push(json!({
@@ -83,7 +82,7 @@ impl Parity {
             "first_difference": first,
             "layers": layers,
         });
-        let answer = Answer::new(report.to_string(), json).with_rows(rows);
+        let answer = Answer::new(report.to_string(), json).with_rows(header, rows);
         Ok(answer.with_findings(first.is_some()))
     }
 }

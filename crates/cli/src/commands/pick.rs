@@ -6,9 +6,11 @@ use clap::Args;
 use regraft::extend::json;
 use regraft_pictures::{Candidate, Config};
 
-use crate::commands::train::{Kept, Seeing, share, share_json};
 use crate::failure::Result;
+use crate::kept::Kept;
+use crate::network::Seeing;
 use crate::output::{Answer, Output};
+use crate::share::{share, share_json};
 use crate::table::table;
 use crate::watch::Watch;
 
@@ -74,10 +76,6 @@ impl Pick {
             })
         });
         let answer = Answer::new(table(&header, &rows), json.collect::<Vec<_>>().into());
-        Ok(answer.with_rows(
-            std::iter::once(header.map(str::to_string).to_vec())
-                .chain(rows)
-                .collect(),
-        ))
+        Ok(answer.with_rows(header, rows))
     }
 }

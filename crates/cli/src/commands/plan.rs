@@ -8,9 +8,9 @@ use regraft::extend::{Detail, json};
 use regraft::{IntoSelector, Runs, Selector};
 use regraft_pictures::{Config, Forecast, forecast};
 
-use crate::commands::train::Network;
 use crate::failure::{Failure, Result};
 use crate::format;
+use crate::network::Network;
 use crate::output::{Answer, Output};
 
 /// Show what training would run, keep and cost, before it is run: of a model, or on a folder of pictures

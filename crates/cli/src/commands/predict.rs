@@ -34,18 +34,21 @@ pub struct Predict {
 impl Predict {
     pub fn run(&self, output: &Output) -> Result<Answer> {
         let classifier = Classifier::open(&self.model)?;
-        let answers = classifier.predict(&self.files, &mut Watch::new(output))?;
-        if let Some(file) = &self.features {
-            classifier.write_features(&self.files, file)?;
-        }
+        let mut watch = Watch::new(output);
+        let answers = match &self.features {
+            Some(file) => classifier.write_features(&self.files, file, &mut watch)?,
+            None => classifier.predict(&self.files, &mut watch)?,
+        };
         let failed = answers.iter().any(|answer| answer.probabilities.is_err());
         let json = answers
             .iter()
             .map(|answer| json(&classifier, answer))
             .collect::<Vec<_>>();
         let answer = Answer::new(text(&classifier, &answers), json.into());
+        let classes = classifier.classes().iter().map(String::as_str);
+        let header = ["path", "class"].into_iter().chain(classes);
         Ok(answer
-            .with_rows(rows(&classifier, &answers))
+            .with_rows(header, rows(&classifier, &answers))
             .with_findings(failed))
     }
 }
@@ -99,8 +102,6 @@ fn json(classifier: &Classifier, answer: &Said) -> Value {
 }
 
 fn rows(classifier: &Classifier, answers: &[Said]) -> Vec<Vec<String>> {
-    let mut header = vec!["path".to_string(), "class".to_string()];
-    header.extend(classifier.classes().iter().cloned());
     let row = |answer: &Said| {
         let mut row = vec![
             answer.path.display().to_string(),
@@ -112,7 +113,5 @@ fn rows(classifier: &Classifier, answers: &[Said]) -> Vec<Vec<String>> {
         }
         row
     };
-    std::iter::once(header)
-        .chain(answers.iter().map(row))
-        .collect()
+    answers.iter().map(row).collect()
 }

@@ -4,14 +4,15 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use clap::Args;
-use regraft::applications;
-use regraft::applications::weights::Lookup;
 use regraft::extend::{Detail, Value, json};
-use regraft_pictures::{Config, Share, Train as Training, Trained, peak_memory};
+use regraft_pictures::{Config, Seen, Train as Training, Trained, peak_memory};
 
 use crate::failure::{Failure, Result};
 use crate::format;
+use crate::kept::Kept;
+use crate::network::Network;
 use crate::output::{Answer, Output};
+use crate::share::{share, share_json};
 use crate::watch::Watch;
 
 /// Make a classifier of a folder of pictures: checked, solved, with honest numbers and a report
@@ -51,50 +52,9 @@ pub struct Train {
     kept: Kept,
 }
 
-/// Where what is computed is kept from run to run.
-#[derive(Debug, Args)]
-pub struct Kept {
-    /// Where features are kept [default: $REGRAFT_HOME/cache, or ~/.regraft/cache]
-    #[arg(long, value_name = "FOLDER")]
-    pub cache: Option<PathBuf>,
-}
-
-/// The frozen network, and how it sees pictures.
-#[derive(Debug, Args)]
-pub struct Network {
-    /// The name of a network, or a file with one; its classifier is cut off
-    #[arg(long, value_name = "NAME|FILE", default_value = "mobilenet_v2")]
-    pub backbone: String,
-    #[command(flatten)]
-    pub seeing: Seeing,
-}
-
-/// How a network sees pictures.
-#[derive(Debug, Args)]
-pub struct Seeing {
-    /// A file with the weights of the network that --backbone names
-    #[arg(long, value_name = "FILE")]
-    weights: Option<PathBuf>,
-    /// The layer at which the network ends, if not where its classifier begins
-    #[arg(long, value_name = "NAME")]
-    layer: Option<String>,
-    /// What the network expects of pixels, where its layers do not tell
-    #[arg(long, value_name = "HOW", value_parser = ["none", "tf", "torch", "caffe", "scaled"])]
-    preprocessing: Option<String>,
-    /// Rows and columns of what the network sees, where it leaves a choice
-    #[arg(long, value_name = "PIXELS")]
-    size: Option<usize>,
-    /// How pictures are resized
-    #[arg(long, default_value = "bilinear", value_parser = ["nearest", "bilinear", "bicubic", "area", "lanczos3"])]
-    interpolation: String,
-    /// What becomes of another shape than the network sees
-    #[arg(long, default_value = "stretch", value_parser = ["stretch", "crop", "pad"])]
-    fit: String,
-}
-
 /// How the head is found.
 #[derive(Debug, Args)]
-pub struct Learning {
+struct Learning {
     /// A regular expression on paths: pictures that agree in what it finds stay together in every split
     #[arg(long, value_name = "REGEX")]
     group: Option<String>,
@@ -115,45 +75,8 @@ pub struct Learning {
     seed: u64,
 }
 
-impl Seeing {
-    pub fn set(&self, config: &mut Config) {
-        config.weights.clone_from(&self.weights);
-        config.layer.clone_from(&self.layer);
-        config.preprocessing.clone_from(&self.preprocessing);
-        config.size = self.size;
-        config.interpolation.clone_from(&self.interpolation);
-        config.fit.clone_from(&self.fit);
-    }
-}
-
-impl Network {
-    /// Gets the weights of a network that is named, if they are not here, and shows how far that is.
-    pub fn fetch(&self, output: &Output) -> Result<()> {
-        if self.seeing.weights.is_some() || std::path::Path::new(&self.backbone).exists() {
-            return Ok(());
-        }
-        let Ok(application) = applications::by_name(&self.backbone) else {
-            // The library says what it knows.
-            return Ok(());
-        };
-        let application = application.include_top(false).pooling("avg");
-        let application = match self.seeing.size {
-            Some(size) => application.input_shape([size, size, 3]),
-            None => application,
-        };
-        let file = application.weights_file()?;
-        application.find_weights(&output.downloading(Lookup::new(), &file))?;
-        Ok(())
-    }
-
-    pub fn set(&self, config: &mut Config) {
-        config.backbone.clone_from(&self.backbone);
-        self.seeing.set(config);
-    }
-}
-
 impl Learning {
-    pub fn set(&self, config: &mut Config) {
+    fn set(&self, config: &mut Config) {
         config.group.clone_from(&self.group);
         config.holdout = self.holdout;
         config.head.clone_from(&self.head);
@@ -196,13 +119,16 @@ impl Train {
             training = training.improve(minutes);
         }
         let trained = training.run(&mut Watch::new(output))?;
-        Ok(Answer::new(text(&trained), json(&trained)).with_rows(rows(&trained)))
+        let header = [
+            "path",
+            "label",
+            "answer",
+            "confidence",
+            "label_probability",
+            "held_out",
+        ];
+        Ok(Answer::new(text(&trained), json(&trained)).with_rows(header, rows(&trained)))
     }
-}
-
-/// `.713 (.690 to .735)`.
-pub fn share(share: &Share) -> String {
-    format!("{:.3} ({:.3} to {:.3})", share.value, share.low, share.high)
 }
 
 fn text(trained: &Trained) -> String {
@@ -290,15 +216,10 @@ fn text(trained: &Trained) -> String {
     text
 }
 
-/// The numbers of a share.
-pub fn share_json(share: &Share) -> Value {
-    json!({"value": share.value, "low": share.low, "high": share.high})
-}
-
 fn json(trained: &Trained) -> Value {
     let run = &trained.run;
     let estimate = &run.estimate;
-    let seen = |seen: &regraft_pictures::Seen| {
+    let seen = |seen: &Seen| {
         json!({
             "path": seen.path,
             "label": run.classes[seen.label],
@@ -345,16 +266,8 @@ fn json(trained: &Trained) -> Value {
 }
 
 fn rows(trained: &Trained) -> Vec<Vec<String>> {
-    let header = [
-        "path",
-        "label",
-        "answer",
-        "confidence",
-        "label_probability",
-        "held_out",
-    ];
     let classes = &trained.run.classes;
-    let row = |seen: &regraft_pictures::Seen| {
+    let row = |seen: &Seen| {
         vec![
             seen.path.clone(),
             classes[seen.label].clone(),
@@ -364,7 +277,5 @@ fn rows(trained: &Trained) -> Vec<Vec<String>> {
             seen.held_out.to_string(),
         ]
     };
-    std::iter::once(header.map(str::to_string).to_vec())
-        .chain(trained.pictures.iter().map(row))
-        .collect()
+    trained.pictures.iter().map(row).collect()
 }

@@ -1,13 +1,12 @@
 //! `regraft weights`: where Keras' trained weights are on this machine, and getting them here.
 
 use clap::Args;
-use regraft::applications::weights::{Lookup, WeightsFile};
+use regraft::applications::weights::Lookup;
 use regraft::applications::{self, Application, Architecture};
 use regraft::extend::json;
 
 use crate::failure::Result;
 use crate::output::{Answer, Output};
-use crate::stage::Unit;
 use crate::table::table;
 
 /// Find or download the weights that Keras publishes for a network; without one, list what there is
@@ -74,7 +73,7 @@ impl Weights {
             hash.unwrap_or_default(),
             here.clone(),
         ];
-        Ok(Answer::new(here, json).with_rows(vec![HEADER.map(str::to_string).to_vec(), row]))
+        Ok(Answer::new(here, json).with_rows(HEADER, [row]))
     }
 
     fn list(&self) -> Result<Answer> {
@@ -99,28 +98,6 @@ impl Weights {
             rows.push(vec![network.to_string(), file.name, hash, here]);
         }
         let text = table(&HEADER, &rows);
-        let header = [HEADER.map(str::to_string).to_vec()];
-        let rows = header.into_iter().chain(rows).collect();
-        Ok(Answer::new(text, json.into()).with_rows(rows))
-    }
-}
-
-impl Output {
-    /// A lookup that shows how far a download is.
-    pub fn downloading(self, lookup: Lookup, file: &WeightsFile) -> Lookup {
-        let stage = std::sync::Mutex::new(None);
-        let name = file.name.clone();
-        lookup.on_progress(move |done, total| {
-            let mut stage = stage
-                .lock()
-                .unwrap_or_else(|poisoned| poisoned.into_inner());
-            let shown = stage.get_or_insert_with(|| self.stage(&name, Unit::Bytes, total));
-            shown.set(done, total);
-            if Some(done) == total
-                && let Some(shown) = stage.take()
-            {
-                shown.finish("");
-            }
-        })
+        Ok(Answer::new(text, json.into()).with_rows(HEADER, rows))
     }
 }

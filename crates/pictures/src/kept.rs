@@ -1,0 +1,42 @@
+//! What is known of pictures, as it is kept from run to run.
+
+use std::path::{Path, PathBuf};
+
+use regraft_features::FeatureStore;
+
+use crate::Result;
+use crate::inspections::Inspections;
+
+/// Where what is known is kept.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub inspections: Inspections,
+    pub features: FeatureStore,
+}
+
+impl Kept {
+    /// What is kept in a folder.
+    pub fn open(folder: &Path) -> Result<Self> {
+        let features = FeatureStore::open(folder)?;
+        Ok(Kept {
+            inspections: Inspections::open(folder)?,
+            features,
+        })
+    }
+
+    /// Why something was not kept, if something was not.
+    pub fn problem(&self) -> Option<String> {
+        self.features.usage().problem
+    }
+}
+
+/// Where features and measures are kept unless told otherwise: the folder `cache` in `$REGRAFT_HOME`, or in
+/// `~/.regraft` where that is not set.
+pub fn cache_folder() -> PathBuf {
+    let set = std::env::var_os("REGRAFT_HOME").filter(|value| !value.is_empty());
+    let home = set
+        .map(PathBuf::from)
+        .or_else(|| Some(std::env::home_dir()?.join(".regraft")));
+    home.unwrap_or_else(|| std::env::temp_dir().join("regraft"))
+        .join("cache")
+}
