@@ -8,20 +8,8 @@ use image::{ColorType, DynamicImage, ExtendedColorType, ImageDecoder, ImageReade
 use regraft_tensor::Detail;
 
 use crate::format::other_kind;
-use crate::{Color, Error, Format, Limits, Picture, Result, Source, jpeg};
-
-/// A picture as its decoder gives it.
-pub(crate) struct Raw {
-    pub width: usize,
-    pub height: usize,
-    /// One for grey, two with alpha, three for RGB, four with alpha.
-    pub channels: usize,
-    pub pixels: Vec<u8>,
-    pub color: Color,
-    pub bits: u8,
-    pub orientation: Orientation,
-    pub damaged: bool,
-}
+use crate::raw::{Raw, truncated};
+use crate::{Color, Error, Format, Limits, Picture, Result, Source, jpeg, tiff};
 
 /// Decodes the bytes of a file, whatever its name is.
 ///
@@ -86,39 +74,15 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Picture> {
 fn decode_other(bytes: &[u8], format: Format, limits: &Limits) -> Result<Raw> {
     let refused = |error| refused(format, error);
     // PNG says size and colour in its first 26 bytes; anything that its decoder does comes after the check.
-    let header = match (format, bytes) {
-        (
-            Format::Png,
-            [
-                _,
-                _,
-                _,
-                _,
-                _,
-                _,
-                _,
-                _,
-                _,
-                _,
-                _,
-                _,
-                b'I',
-                b'H',
-                b'D',
-                b'R',
-                rest @ ..,
-            ],
-        ) if rest.len() >= 10 => {
-            let number = |at: usize| {
-                u64::from(u32::from_be_bytes([
-                    rest[at],
-                    rest[at + 1],
-                    rest[at + 2],
-                    rest[at + 3],
-                ]))
+    let header = match bytes.get(16..26) {
+        Some(ihdr) if format == Format::Png && bytes[12..].starts_with(b"IHDR") => {
+            let number = |bytes: &[u8]| {
+                bytes
+                    .iter()
+                    .fold(0, |high, &low| high << 8 | u64::from(low))
             };
-            limits.check_size(number(0), number(4), 3)?;
-            Some((rest[8], rest[9]))
+            limits.check_size(number(&ihdr[..4]), number(&ihdr[4..8]), 3)?;
+            Some((ihdr[8], ihdr[9]))
         }
         _ => None,
     };
@@ -129,6 +93,9 @@ fn decode_other(bytes: &[u8], format: Format, limits: &Limits) -> Result<Raw> {
             let expected = format!("a whole WebP file of {whole} bytes");
             return Err(truncated(expected, bytes.len()));
         }
+    }
+    if format == Format::Tiff {
+        tiff::check_fields(bytes, limits)?;
     }
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format.decoder());
     let mut allowed = image::Limits::no_limits();
@@ -253,11 +220,6 @@ fn refused(format: Format, error: ImageError) -> Error {
         error if ended(&error) => truncated(format!("a whole {format} file"), error),
         error => Error::Broken(Detail::new("", format!("a sound {format} file"), error)),
     }
-}
-
-/// The file ends too early.
-pub(crate) fn truncated(expected: String, received: impl std::fmt::Display) -> Error {
-    Error::Truncated(Detail::new("", expected, received).help("copy or download the file anew"))
 }
 
 /// Whether an error is that the bytes end.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use regraft_tensor::Detail;
+use regraft_tensor::{Detail, one_line};
 
 /// What keeps a file from being a picture, or files from being a data set.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
@@ -80,12 +80,5 @@ impl From<Error> for Detail {
 
 /// A path as it is shown in messages: on one line, whatever characters a name has.
 pub fn shown(path: &Path) -> String {
-    let mut text = String::new();
-    for character in path.to_string_lossy().chars() {
-        match character.is_control() {
-            true => text.extend(character.escape_default()),
-            false => text.push(character),
-        }
-    }
-    text
+    one_line(&path.to_string_lossy())
 }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use crate::findings::listed;
+use crate::finding::listed;
 use crate::{Finding, FindingKind, Inspection, groups};
 
 /// As many bins at most.

@@ -9,7 +9,7 @@ use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::errors::DecodeErrors;
 
-use crate::decode::{Raw, truncated};
+use crate::raw::{Raw, truncated};
 use crate::{Color, Error, Limits, Result};
 
 /// Decodes a JPEG file.

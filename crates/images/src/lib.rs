@@ -3,6 +3,7 @@
 mod dataset;
 mod decode;
 mod error;
+mod finding;
 mod findings;
 mod format;
 mod gives_away;
@@ -14,12 +15,15 @@ mod limits;
 mod loader;
 mod perceptual;
 mod picture;
+mod raw;
 mod resize;
 mod scan;
+mod tiff;
 
 pub use decode::decode;
 pub use error::{Error, Result, shown};
-pub use findings::{Finding, FindingKind, findings};
+pub use finding::{Finding, FindingKind};
+pub use findings::findings;
 pub use format::Format;
 pub use groups::{NEAR, groups};
 pub use images::Images;

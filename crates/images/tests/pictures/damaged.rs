@@ -166,3 +166,33 @@ fn a_jpeg_of_which_a_part_is_missing_is_damaged() {
     }
     assert!(damaged > 20);
 }
+
+/// A field of a TIFF that says it has more numbers than the file has bytes, or than memory may hold.
+#[test]
+fn a_field_is_not_believed_before_it_is_there() {
+    let sound = file("rgb.tif");
+    assert!(decode(&sound, &Limits::default()).is_ok());
+    let directory = u32::from_le_bytes(sound[4..8].try_into().unwrap()) as usize;
+    let entries = usize::from(u16::from_le_bytes(
+        sound[directory..directory + 2].try_into().unwrap(),
+    ));
+    assert!(entries >= 8);
+    for entry in (0..entries).map(|entry| directory + 2 + 12 * entry) {
+        let mut changed = sound.clone();
+        changed[entry + 4..entry + 8].copy_from_slice(&[0x81, 0x67, 0x5a, 0]);
+        let error = refused(&changed);
+        assert!(matches!(error, Error::Truncated(_)), "{error}");
+        assert!(error.to_string().contains("5924737 numbers"), "{error}");
+    }
+    // As many numbers as there are bytes take more memory than the file.
+    let mut changed = sound.clone();
+    let count = sound.len() as u32;
+    changed[directory + 2 + 2..directory + 2 + 4].copy_from_slice(&[1, 0]);
+    changed[directory + 2 + 4..directory + 2 + 8].copy_from_slice(&count.to_le_bytes());
+    let limits = Limits {
+        bytes: sound.len() as u64 * 31,
+        ..Limits::default()
+    };
+    let error = decode(&changed, &limits).expect_err("too large");
+    assert!(matches!(error, Error::TooLarge(_)), "{error}");
+}
