@@ -10,7 +10,7 @@ use regraft_tensor::Detail;
 
 use super::backbone::Backbone;
 use super::preprocessing::Preprocessing;
-use super::weights::WeightsFile;
+use super::weights::file::WeightsFile;
 use super::{blocks::Blocks, imagenet};
 use crate::{Error, Load, Model, Result};
 

@@ -5,7 +5,7 @@ use regraft_layers::layers::{
 };
 use regraft_layers::{ActivationLayer, LayerOutput, Result};
 
-use super::weights::WeightsFile;
+use super::weights::file::WeightsFile;
 use super::weights::keras_files::keras_file;
 use super::{Application, Architecture, Blocks, Options, Preprocessing};
 

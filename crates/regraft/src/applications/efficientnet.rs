@@ -9,7 +9,7 @@ use regraft_layers::layers::{
 use regraft_layers::{LayerOutput, Result};
 
 use super::blocks::{classifier_initializer, convolution_initializer, make_divisible};
-use super::weights::WeightsFile;
+use super::weights::file::WeightsFile;
 use super::weights::keras_files::keras_file;
 use super::{Application, Architecture, Blocks, Options, Preprocessing};
 

@@ -7,7 +7,7 @@ use regraft_layers::{LayerOutput, Result};
 
 use super::blocks::{convolution_initializer, nearest_multiple};
 use super::efficientnet::{add, block_name, squeeze_excite, top};
-use super::weights::WeightsFile;
+use super::weights::file::WeightsFile;
 use super::weights::keras_files::keras_file;
 use super::{Application, Architecture, Blocks, BuiltInPreprocessing, Options, Preprocessing};
 

@@ -6,7 +6,7 @@ use regraft_layers::{ActivationLayer, LayerOutput, Result};
 use super::inception_blocks::{
     Kernel, branch, concatenate, first_block, halving_branch, halving_pooling, stem,
 };
-use super::weights::WeightsFile;
+use super::weights::file::WeightsFile;
 use super::weights::keras_files::keras_file;
 use super::{Application, Architecture, Blocks, Options, Preprocessing};
 

@@ -6,7 +6,7 @@ use super::blocks::LayerName;
 use super::inception_blocks::{
     branch, concatenate, first_block, halving_branch, halving_pooling, pooled_branch, stem,
 };
-use super::weights::WeightsFile;
+use super::weights::file::WeightsFile;
 use super::weights::keras_files::keras_file;
 use super::{Application, Architecture, Blocks, Options, Preprocessing};
 

@@ -9,7 +9,7 @@ use regraft_layers::layers::{
 use regraft_layers::{LayerOutput, Result};
 use regraft_tensor::Detail;
 
-use super::weights::WeightsFile;
+use super::weights::file::WeightsFile;
 use super::weights::keras_files::{is_rounded, keras_file, size_of};
 use super::{Application, Architecture, Blocks, Options, Preprocessing};
 

@@ -10,7 +10,7 @@ use regraft_tensor::Detail;
 
 use super::blocks::{batch_normalization, make_divisible};
 use super::mobilenet::check_alpha;
-use super::weights::WeightsFile;
+use super::weights::file::WeightsFile;
 use super::weights::keras_files::{is_rounded, keras_file, size_of};
 use super::{Application, Architecture, Blocks, Options, Preprocessing};
 

@@ -3,7 +3,7 @@
 use regraft_layers::layers::{Conv2D, Dense, Flatten, MaxPooling2D};
 use regraft_layers::{LayerOutput, Result};
 
-use super::weights::WeightsFile;
+use super::weights::file::WeightsFile;
 use super::weights::keras_files::keras_file;
 use super::{Application, Architecture, Blocks, Options, Preprocessing};
 

@@ -9,7 +9,9 @@ use std::time::Duration;
 use regraft_tensor::Detail;
 use ureq::Agent;
 
-use super::{Hash, Lookup, WeightsFile};
+use super::file::WeightsFile;
+use super::hash::Hash;
+use super::lookup::Lookup;
 use crate::{Error, Result};
 
 /// No published file is half as large.

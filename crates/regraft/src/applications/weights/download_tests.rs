@@ -3,12 +3,15 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use super::tests::{kernel, lookup, md5, published, weights_of};
 use super::*;
+use crate::Error;
 
 /// What the server does with a request, the first of them having number 0.
 #[derive(Clone, Debug)]

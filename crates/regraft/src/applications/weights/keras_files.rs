@@ -1,7 +1,8 @@
 //! The files with which Keras' applications arrive trained, as a table that `fixtures/weights_table.py` has written
 //! from Keras' own source.
 
-use super::{Hash, WeightsFile};
+use super::file::WeightsFile;
+use super::hash::Hash;
 use crate::applications::Options;
 
 /// The table; its columns are described in the script.

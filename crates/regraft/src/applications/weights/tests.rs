@@ -1,10 +1,12 @@
 //! Where weights are found, with folders made here; downloads from a server on this machine's loopback.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::applications::*;
 use crate::layers::{Dense, Input, LayerExt, LayerOutput};
+use crate::Error;
 
 /// One dense layer over the channels, with weights that somebody publishes.
 #[derive(Debug)]
