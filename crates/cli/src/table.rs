@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::visible::one_line;
+use regraft_tensor::one_line;
 
 /// Columns as wide as what is in them, two spaces apart; those that hold numbers end at one edge.
 pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {

@@ -1,13 +1,15 @@
 //! Text as it may be shown: names in files that others made can have characters that a terminal obeys.
 
+use regraft_tensor::one_line;
+
 /// Control characters escaped (`\\u{1b}`), but for line ends and tabs.
 pub fn visible(text: &str) -> String {
-    escaped(text, |character| !matches!(character, '\n' | '\t'))
-}
-
-/// A name on one line: all control characters escaped.
-pub fn one_line(text: &str) -> String {
-    escaped(text, |_| true)
+    let pieces = text.split_inclusive(['\n', '\t']);
+    let shown = pieces.map(|piece| match piece.strip_suffix(['\n', '\t']) {
+        Some(name) => one_line(name) + &piece[name.len()..],
+        None => one_line(piece),
+    });
+    shown.collect()
 }
 
 /// A JSON document with those escaped that JSON allows raw (U+007F to U+009F); its strings stay the same.
@@ -20,17 +22,6 @@ pub fn in_json(document: &str) -> String {
         }
     }
     text
-}
-
-fn escaped(text: &str, also: impl Fn(char) -> bool) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character.is_control() && also(character) {
-            true => shown.extend(character.escape_default()),
-            false => shown.push(character),
-        }
-    }
-    shown
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use regraft::Model;
 use regraft_report::{self as report, Report};
+use regraft_tensor::one_line;
 
 use crate::Result;
 use crate::config::Config;
@@ -22,7 +23,7 @@ use crate::run_file::{
 use crate::set::Set;
 use crate::solution::{Solution, score_name};
 use crate::spent::{Spent, peak_memory};
-use crate::text::{one_line, sentence};
+use crate::text::sentence;
 use crate::told::Told;
 
 /// The whole model, for Keras and for Regraft.

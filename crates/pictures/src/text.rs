@@ -7,12 +7,3 @@ pub(crate) fn sentence(text: &str) -> String {
         first.to_uppercase().chain(letters).collect()
     })
 }
-
-/// A name on one line.
-pub(crate) fn one_line(name: &str) -> String {
-    let plain = |letter: char| match letter.is_control() {
-        true => letter.escape_default().to_string(),
-        false => letter.to_string(),
-    };
-    name.chars().map(plain).collect()
-}

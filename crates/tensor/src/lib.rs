@@ -20,7 +20,7 @@ mod ops;
 mod tensor;
 
 pub use error::{Detail, Error, Result};
-pub use names::snake_case;
+pub use names::{one_line, snake_case};
 pub use ndarray;
 pub use tensor::{IntTensor, Tensor, TensorBase};
 

@@ -1,4 +1,4 @@
-//! How Keras forms names from class names: shared by layers, optimizers and files.
+//! How Keras forms names from class names, and how others' names are shown: shared by all crates.
 
 /// The snake-case form of a class name, as Keras forms the names of objects and of groups in a file:
 /// `Conv2D` → `conv2d`, `BatchNormalization` → `batch_normalization`.
@@ -28,4 +28,21 @@ pub fn snake_case(class: &str) -> String {
         name.extend(letter.to_lowercase());
     }
     name
+}
+
+/// A name as it may be shown: on one line, control characters escaped (`\u{1b}`). Names in files and of files are
+/// others' text, which a terminal would obey.
+///
+/// ```
+/// assert_eq!(regraft_tensor::one_line("a\nb \u{1b}[2J ä"), "a\\nb \\u{1b}[2J ä");
+/// ```
+pub fn one_line(name: &str) -> String {
+    let mut shown = String::with_capacity(name.len());
+    for character in name.chars() {
+        match character.is_control() {
+            true => shown.extend(character.escape_default()),
+            false => shown.push(character),
+        }
+    }
+    shown
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use regraft_io::{Checkpoint, DataType, Format};
 use regraft_layers::{Weight, WeightKind};
+use regraft_tensor::one_line;
 
 use crate::files::load_plan::saved_class_names;
 use crate::registry::Registry;
@@ -245,41 +246,29 @@ impl fmt::Display for Role {
     }
 }
 
-/// A name of a file as it is shown: on one line, with control characters escaped.
-fn shown(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character.is_control() {
-            true => shown.extend(character.escape_default()),
-            false => shown.push(character),
-        }
-    }
-    shown
-}
-
 impl fmt::Display for Inspection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let all = |names: &[String]| {
-            let shown: Vec<String> = names.iter().map(|name| shown(name)).collect();
+            let shown: Vec<String> = names.iter().map(|name| one_line(name)).collect();
             shown.join(", ")
         };
         let megabytes = self.bytes as f64 / 1e6;
         writeln!(
             f,
             "{}: {}, {megabytes:.1} MB",
-            shown(&self.path.display().to_string()),
+            one_line(&self.path.display().to_string()),
             self.format
         )?;
         if let Some(version) = &self.keras_version {
-            write!(f, "written by Keras {}", shown(version))?;
+            write!(f, "written by Keras {}", one_line(version))?;
             match &self.date_saved {
-                Some(date) => writeln!(f, ", {}", shown(date))?,
+                Some(date) => writeln!(f, ", {}", one_line(date))?,
                 None => writeln!(f)?,
             }
         }
         if let Some((class, name)) = &self.model {
             let (inputs, outputs) = (self.inputs.join(", "), self.outputs.join(", "));
-            writeln!(f, "{} {name:?}: {inputs} → {outputs}", shown(class))?;
+            writeln!(f, "{} {name:?}: {inputs} → {outputs}", one_line(class))?;
         }
         if let Some(names) = &self.class_names {
             writeln!(f, "{} classes: {}", names.len(), all(names))?;
@@ -287,7 +276,7 @@ impl fmt::Display for Inspection {
         self.write_tensors(f)?;
         match (&self.optimizer, self.compiled) {
             (Some(optimizer), _) => {
-                let name = shown(optimizer.name.as_deref().unwrap_or("an optimizer"));
+                let name = one_line(optimizer.name.as_deref().unwrap_or("an optimizer"));
                 let (count, megabytes) = (optimizer.tensors, optimizer.bytes as f64 / 1e6);
                 write!(f, "{name}: {count} tensors, {megabytes:.1} MB")?;
                 match optimizer.steps {
@@ -307,7 +296,7 @@ impl fmt::Display for Inspection {
             )?;
         }
         for note in &self.notes {
-            writeln!(f, "note: {}", shown(note))?;
+            writeln!(f, "note: {}", one_line(note))?;
         }
         Ok(())
     }
@@ -316,8 +305,8 @@ impl fmt::Display for Inspection {
 impl Inspection {
     fn write_tensors(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let layer = |tensor: &InspectedTensor| match &tensor.class_name {
-            Some(class) => shown(&format!("{} ({class})", tensor.layer)),
-            None => shown(&tensor.layer),
+            Some(class) => one_line(&format!("{} ({class})", tensor.layer)),
+            None => one_line(&tensor.layer),
         };
         let shape = |tensor: &InspectedTensor| {
             let sizes: Vec<String> = tensor.shape.iter().map(usize::to_string).collect();
@@ -330,7 +319,7 @@ impl Inspection {
             let cells = self.tensors.iter().map(|it| cell(it).chars().count());
             cells.max().unwrap_or(0)
         };
-        let name = |tensor: &InspectedTensor| shown(&tensor.name);
+        let name = |tensor: &InspectedTensor| one_line(&tensor.name);
         let (layers, names, shapes) = (width(&layer), width(&name), width(&shape));
         for tensor in &self.tensors {
             let (layer, name, shape) = (layer(tensor), name(tensor), shape(tensor));
