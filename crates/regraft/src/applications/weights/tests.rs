@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::*;
+use crate::Error;
 use crate::applications::*;
 use crate::layers::{Dense, Input, LayerExt, LayerOutput};
-use crate::Error;
 
 /// One dense layer over the channels, with weights that somebody publishes.
 #[derive(Debug)]
