@@ -31,6 +31,6 @@ def cargo(*command):
 
 def build_example(name):
     """Our example, built; the path of the program."""
-    cargo("build", "--release", "--package", "regraft", "--example", name)
+    cargo("build", "--release", "--example", name)
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
     return str(target / "release" / "examples" / name)
