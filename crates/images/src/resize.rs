@@ -4,8 +4,9 @@ use std::cell::RefCell;
 use std::fmt;
 use std::str::FromStr;
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::{U8, U8x3};
+use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 use regraft_data::Hasher;
 use regraft_tensor::Detail;
 
@@ -266,7 +267,7 @@ fn scaled(pixels: &[u8], size: [usize; 2], target: [usize; 2], resize: &Resize) 
         true => ResizeAlg::Convolution(filter),
         false => ResizeAlg::Interpolation(filter),
     };
-    resized(pixels, PixelType::U8x3, size, target, algorithm)
+    resized::<U8x3>(pixels, size, target, algorithm)
 }
 
 /// The pixel in which the middle of each new one lies; on a border, the one behind it.
@@ -284,12 +285,12 @@ fn nearest(pixels: &[u8], [width, height]: [usize; 2], [columns, rows]: [usize; 
 /// One channel in another size, as Pillow's Lanczos makes it.
 pub(crate) fn lanczos(channel: &[u8], size: [usize; 2], target: [usize; 2]) -> Vec<u8> {
     let algorithm = ResizeAlg::Convolution(FilterType::Lanczos3);
-    resized(channel, PixelType::U8, size, target, algorithm)
+    resized::<U8>(channel, size, target, algorithm)
 }
 
-fn resized(
+/// The type of pixels is known here: told to the resizer at run time, code for all types would be in every program.
+fn resized<P: PixelTrait>(
     pixels: &[u8],
-    kind: PixelType,
     size: [usize; 2],
     target: [usize; 2],
     algorithm: ResizeAlg,
@@ -301,15 +302,19 @@ fn resized(
     if size == target {
         return pixels.to_vec();
     }
-    let from = ImageRef::new(size[0] as u32, size[1] as u32, pixels, kind)
+    let channels = pixels.len() / (size[0] * size[1]);
+    let mut new = vec![0; target[0] * target[1] * channels];
+    let from = TypedImageRef::<P>::from_buffer(size[0] as u32, size[1] as u32, pixels)
         .expect("as many pixels as the size says");
-    let mut to = Image::new(target[0] as u32, target[1] as u32, kind);
+    let mut to = TypedImage::<P>::from_buffer(target[0] as u32, target[1] as u32, &mut new)
+        .expect("as many pixels as the size says");
     RESIZER
         .with_borrow_mut(|resizer| {
-            resizer.resize(&from, &mut to, &ResizeOptions::new().resize_alg(algorithm))
+            let options = ResizeOptions::new().resize_alg(algorithm);
+            resizer.resize_typed(&from, &mut to, &options)
         })
-        .expect("pixels of one type");
-    to.into_vec()
+        .expect("a size that is possible");
+    new
 }
 
 #[cfg(test)]
