@@ -1,11 +1,9 @@
 //! The head that says most about samples that it has not seen.
 
-use std::sync::Arc;
-
 use regraft_tensor::Tensor;
 
 use crate::Result;
-use crate::factor::Factor;
+use crate::factorised::factor_of;
 use crate::lda::Lda;
 use crate::logistic::Logistic;
 use crate::nearest_mean::NearestMean;
@@ -57,7 +55,7 @@ impl BestHead {
     /// As [`Ridge::fit`].
     pub fn fit_all(&self, features: &Tensor, labels: &[i32]) -> Result<Vec<Solved>> {
         let samples = Samples::new(features, labels, &self.options)?;
-        let factor = Arc::new(Factor::new(features, samples)?);
+        let factor = factor_of(features, samples, &self.options)?;
         let samples = &factor.samples;
         // A head that has no solution is not compared: where nothing differs within a class there is no discriminant
         // analysis.

@@ -9,6 +9,7 @@ use regraft_tensor::{Detail, Tensor};
 
 use crate::cholesky;
 use crate::factor::{Blocks, Factor, Shift};
+use crate::factorised::factor_of;
 use crate::known::Known;
 use crate::left_out::{LeftOut, best_scale, mean_log_loss};
 use crate::numbers::ln;
@@ -80,7 +81,7 @@ impl Lda {
             }
         }
         let samples = Samples::new(features, labels, &self.options)?;
-        let factor = Factor::new(features, samples)?;
+        let factor = factor_of(features, samples, &self.options)?;
         self.solve(&factor, features)
     }
 
@@ -103,13 +104,20 @@ impl Lda {
             }
         };
         let candidates = candidates.map_or(Candidates::Search, Candidates::These);
+        let mut least = f64::INFINITY;
         let (solution, tried) = search(factor, candidates, |shift| {
-            let solution = Solution::new(factor, &shift, &within, &blocks);
+            let mut solution = Solution::new(factor, &shift, &within, &blocks);
             let scale = best_scale(samples, &solution.scores, &known, SCALES);
-            let loss = match solution.is_finite() {
-                true => mean_log_loss(samples, &solution.scores, &known, scale),
-                false => f64::NAN,
-            };
+            let mut loss = mean_log_loss(samples, &solution.scores, &known, scale);
+            // The weights of one that will not be taken are not looked at: they cost as much as the scores. The first
+            // is taken where nothing can be learnt about losses.
+            if loss < least || !least.is_finite() {
+                solution.solve(factor, &shift);
+                match solution.is_finite() {
+                    true => least = least.min(loss),
+                    false => loss = f64::NAN,
+                }
+            }
             (solution, loss)
         })?;
         let left_out = LeftOut::new(samples, &known, solution.scores, SCALES);
@@ -179,6 +187,9 @@ pub(crate) fn left_out_scores(factor: &Factor, gamma: f64) -> Result<(f64, Vec<f
 /// For one γ.
 struct Solution {
     gamma: f64,
+    /// Of all samples.
+    discriminants: Discriminants,
+    /// Empty until [`solve`](Self::solve).
     kernel: Vec<f64>,
     bias: Vec<f64>,
     /// Of samples without their blocks, by position.
@@ -224,23 +235,28 @@ impl Solution {
             scores
         });
 
-        let (ridge, ridge_bias) = factor.weights(shift);
-        let mut kernel = Vec::with_capacity(ridge.len());
-        for row in ridge.chunks_exact(classes) {
-            kernel.extend(all.directions(row));
+        Solution {
+            gamma,
+            discriminants: all,
+            kernel: Vec::new(),
+            bias: Vec::new(),
+            scores,
         }
+    }
+
+    /// Kernel and bias.
+    fn solve(&mut self, factor: &Factor, shift: &Shift) {
+        let (ridge, ridge_bias) = factor.weights(shift);
+        let rows = ridge.chunks_exact(factor.samples.classes());
+        self.kernel = rows
+            .flat_map(|row| self.discriminants.directions(row))
+            .collect();
         let centred: Vec<f64> = ridge_bias
             .iter()
             .zip(factor.priors())
             .map(|(b, prior)| b - prior)
             .collect();
-        let bias = all.scores(&centred);
-        Solution {
-            gamma,
-            kernel,
-            bias,
-            scores,
-        }
+        self.bias = self.discriminants.scores(&centred);
     }
 }
 

@@ -6,6 +6,7 @@ use regraft_tensor::Tensor;
 
 use crate::Result;
 use crate::factor::{Blocks, Factor, Shift};
+use crate::factorised::factor_of;
 use crate::known::Known;
 use crate::left_out::LeftOut;
 use crate::samples::{Options, Samples, shared_settings};
@@ -66,7 +67,7 @@ impl Ridge {
             check_positive("Ridge::lambdas", lambdas)?;
         }
         let samples = Samples::new(features, labels, &self.options)?;
-        let factor = Arc::new(Factor::new(features, samples)?);
+        let factor = factor_of(features, samples, &self.options)?;
         self.solve(factor)
     }
 

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use rayon::prelude::*;
 use regraft_tensor::{Detail, Tensor};
 
+use crate::factorised::Factorised;
 use crate::{Error, Result};
 
 /// How much a sample of a class counts.
@@ -24,6 +25,7 @@ pub(crate) struct Options {
     pub groups: Option<Vec<usize>>,
     pub class_weight: ClassWeight,
     pub classes: Option<usize>,
+    pub factorised: Option<Factorised>,
 }
 
 /// Setters that all heads have.
@@ -51,17 +53,28 @@ macro_rules! shared_settings {
             self.options.classes = Some(classes);
             self
         }
+
+        /// What the features that will be given were factorised to, with the same labels and class weights; with
+        /// others [`Error::Setting`](crate::Error::Setting) says so. Default: they are factorised.
+        #[must_use]
+        pub fn factorised(mut self, factorised: &crate::Factorised) -> Self {
+            self.options.factorised = Some(factorised.clone());
+            self
+        }
     };
 }
 pub(crate) use shared_settings;
 
 /// Checked samples. What is said of a sample by its position is in an order of their own: by class, then by a hash of
 /// the features. So no sum and no division into blocks depends on the order in which samples came.
+#[derive(Clone)]
 pub(crate) struct Samples {
     /// Position → the caller's number.
     pub order: Vec<usize>,
     /// By position.
     pub labels: Vec<usize>,
+    /// Of the features, by position.
+    hashes: Vec<u64>,
     /// By position, numbered as they appear.
     pub groups: Vec<usize>,
     /// The members of each group.
@@ -97,6 +110,7 @@ impl Samples {
             .collect();
         let mut order: Vec<usize> = (0..samples).collect();
         order.sort_by_key(|&i| (labels[i], hashes[i]));
+        let hashes = order.iter().map(|&i| hashes[i]).collect();
         let labels: Vec<usize> = order.iter().map(|&i| labels[i] as usize).collect();
 
         let mut numbers = HashMap::new();
@@ -127,6 +141,7 @@ impl Samples {
         Ok(Samples {
             order,
             labels,
+            hashes,
             groups,
             members,
             class_weights,
@@ -134,6 +149,16 @@ impl Samples {
             class_groups,
             width,
         })
+    }
+
+    /// Whether features, labels, classes and weights are the same.
+    pub fn is_same_but_for_groups(&self, other: &Samples) -> bool {
+        self.width == other.width
+            && self.order == other.order
+            && self.labels == other.labels
+            && self.hashes == other.hashes
+            && self.counts == other.counts
+            && self.class_weights == other.class_weights
     }
 
     pub fn len(&self) -> usize {

@@ -69,7 +69,7 @@ impl Problem {
         let options = Options {
             groups: Some(self.groups.clone()),
             class_weight: self.weight,
-            classes: None,
+            ..Options::default()
         };
         Samples::new(&self.features, &self.labels, &options).unwrap()
     }

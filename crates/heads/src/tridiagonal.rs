@@ -4,9 +4,12 @@
 //! no eigenvectors are looked for. Columns are reduced in panels, with the rest of the matrix brought up to date by
 //! products (Dongarra, Sorensen and Hammarling, 1989); of the symmetric matrix only the upper half is read.
 
+use std::io::{self, Read, Write};
+
 use rayon::prelude::*;
 use regraft_tensor::kernels::isa::Isa;
 
+use crate::factorised::{fill, pour};
 use crate::product::{Part, ROWS, View, add_lanes, add_product, add_rows, add_scaled, dot, pack};
 
 /// Columns that are reduced before the rest of the matrix is brought up to date.
@@ -94,6 +97,22 @@ impl Tridiagonal {
             vectors: a,
             scales,
         }
+    }
+
+    /// Writes all of it.
+    pub fn write(&self, to: &mut dyn Write) -> io::Result<()> {
+        let parts = [&self.diagonal, &self.beside, &self.scales, &self.vectors];
+        parts.into_iter().try_for_each(|part| pour(to, part))
+    }
+
+    /// What was written of a matrix with `n` rows.
+    pub fn read(n: usize, from: &mut dyn Read) -> io::Result<Self> {
+        Ok(Tridiagonal {
+            diagonal: fill(from, n)?,
+            beside: fill(from, n - 1)?,
+            scales: fill(from, n - 1)?,
+            vectors: fill(from, n * n)?,
+        })
     }
 
     /// The number of rows.

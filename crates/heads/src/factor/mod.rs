@@ -24,9 +24,13 @@ mod without_block;
 mod without_class;
 mod woodbury;
 
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+
 use regraft_tensor::Tensor;
 
 use crate::Result;
+use crate::factorised::{fill, pour};
 use crate::product::{Part, View, add_product};
 use crate::samples::Samples;
 use crate::tridiagonal::Tridiagonal;
@@ -43,15 +47,17 @@ enum Side {
     Samples,
 }
 
+/// A clone shares what is large.
+#[derive(Clone)]
 pub(crate) struct Factor {
     pub samples: Samples,
     side: Side,
-    tridiagonal: Tridiagonal,
+    tridiagonal: Arc<Tridiagonal>,
     /// T, where it matters.
     diagonal: Vec<f64>,
     beside: Vec<f64>,
     /// The samples' rows in Q's coordinates: panels of [`LANES`] samples, coordinate by coordinate.
-    panels: Vec<f64>,
+    panels: Arc<Vec<f64>>,
     /// Zᵀ Y, a row of each coordinate; Y has centred one-hot rows times √w.
     targets: Vec<f64>,
     /// √w, by position.
@@ -65,29 +71,41 @@ pub(crate) struct Factor {
     /// Features were multiplied by it.
     unit: f64,
     /// The centred, scaled features, where they are needed once more.
-    centred: Vec<f64>,
+    centred: Arc<Vec<f64>>,
+}
+
+/// √w and √(w / Σ w) of each sample, and the share of each class.
+fn weights_of(samples: &Samples) -> [Vec<f64>; 3] {
+    let total = samples.total();
+    let roots: Vec<f64> = (0..samples.len())
+        .map(|i| samples.weight(i).sqrt())
+        .collect();
+    let shares = roots.iter().map(|root| root / total.sqrt()).collect();
+    let of_class = samples.class_weights.iter().zip(&samples.counts);
+    let priors = of_class.map(|(weight, &count)| weight * count as f64 / total);
+    let priors = priors.collect();
+    [roots, shares, priors]
+}
+
+impl Side {
+    /// The smaller one.
+    fn of(samples: &Samples) -> Self {
+        if samples.len() > samples.width {
+            Side::Features
+        } else {
+            Side::Samples
+        }
+    }
 }
 
 impl Factor {
     pub fn new(features: &Tensor, samples: Samples) -> Result<Self> {
         let (n, width, classes) = (samples.len(), samples.width, samples.classes());
-        let roots: Vec<f64> = (0..n).map(|i| samples.weight(i).sqrt()).collect();
-        let total = samples.total();
-        let shares: Vec<f64> = roots.iter().map(|root| root / total.sqrt()).collect();
-        let priors: Vec<f64> = samples
-            .class_weights
-            .iter()
-            .zip(&samples.counts)
-            .map(|(weight, &count)| weight * count as f64 / total)
-            .collect();
-        let (mut centred, means) = centre(features.as_slice(), &samples, &roots, total);
+        let [roots, shares, priors] = weights_of(&samples);
+        let (mut centred, means) = centre(features.as_slice(), &samples, &roots, samples.total());
         let unit = unit(&mut centred, n)?;
 
-        let side = if n > width {
-            Side::Features
-        } else {
-            Side::Samples
-        };
+        let side = Side::of(&samples);
         let (tridiagonal, skip, panels, centred) = match side {
             Side::Features => {
                 let x = View::new(&centred, n, width, width);
@@ -132,17 +150,17 @@ impl Factor {
         let mut factor = Factor {
             samples,
             side,
-            tridiagonal,
+            tridiagonal: Arc::new(tridiagonal),
             diagonal,
             beside,
-            panels,
+            panels: Arc::new(panels),
             targets: Vec::new(),
             roots,
             shares,
             means,
             priors,
             unit,
-            centred,
+            centred: Arc::new(centred),
         };
         let y: Vec<f64> = (0..n)
             .flat_map(|i| (0..classes).map(move |k| (i, k)))
@@ -150,6 +168,63 @@ impl Factor {
             .collect();
         factor.targets = factor.transposed_product(&y, classes);
         Ok(factor)
+    }
+
+    /// The same features with other groups.
+    pub fn regrouped(&self, samples: Samples) -> Self {
+        Factor {
+            samples,
+            ..self.clone()
+        }
+    }
+
+    /// Writes all that is not soon told from the samples.
+    pub fn write(&self, to: &mut dyn Write) -> io::Result<()> {
+        self.tridiagonal.write(to)?;
+        for part in [
+            &self.means,
+            &vec![self.unit],
+            &self.targets,
+            &*self.panels,
+            &*self.centred,
+        ] {
+            pour(to, part)?;
+        }
+        Ok(())
+    }
+
+    /// What [`write`](Self::write) has written of the same samples.
+    pub fn read(samples: Samples, from: &mut dyn Read) -> io::Result<Self> {
+        let (n, width) = (samples.len(), samples.width);
+        let padded = n.next_multiple_of(LANES);
+        let side = Side::of(&samples);
+        let (size, skip, centred) = match side {
+            Side::Features => (width, 0, 0),
+            Side::Samples => (n + 1, 2, padded * width),
+        };
+        let tridiagonal = Tridiagonal::read(size, from)?;
+        let rank = size - skip;
+        let means = fill(from, width)?;
+        let unit = fill(from, 1)?[0];
+        let targets = fill(from, rank * samples.classes())?;
+        let panels = Arc::new(fill(from, padded * rank)?);
+        let centred = Arc::new(fill(from, centred)?);
+        let [roots, shares, priors] = weights_of(&samples);
+        Ok(Factor {
+            samples,
+            side,
+            diagonal: tridiagonal.diagonal[skip..].to_vec(),
+            beside: tridiagonal.beside[skip..].to_vec(),
+            tridiagonal: Arc::new(tridiagonal),
+            panels,
+            targets,
+            roots,
+            shares,
+            means,
+            priors,
+            unit,
+            centred,
+        })
     }
 
     /// The number of coordinates.

@@ -14,6 +14,7 @@ pub(crate) use folds::folds;
 use problem::Problem;
 
 use crate::factor::Factor;
+use crate::factorised::factor_of;
 use crate::known::Known;
 use crate::left_out::{LeftOut, mean_log_loss};
 use crate::samples::{Options, Samples, shared_settings};
@@ -91,7 +92,7 @@ impl Logistic {
             return Err(Error::Setting(detail));
         }
         let samples = Samples::new(features, labels, &self.options)?;
-        let factor = Factor::new(features, samples)?;
+        let factor = factor_of(features, samples, &self.options)?;
         self.solve(&factor)
     }
 
