@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use regraft::Model;
 use regraft_report::{self as report, Report};
@@ -14,8 +15,8 @@ use crate::destination::{Destination, RUN_FILE};
 use crate::error::io;
 use crate::extractor::Extractor;
 use crate::findings::finding;
-use crate::observer::Observer;
-use crate::page::page;
+use crate::observer::{Observer, Stage};
+use crate::page::pictures;
 use crate::run_file::{
     AnswerSetRecord, BackboneRecord, EstimateRecord, FORMAT, HeadRecord, Pictures, RunFile, Share,
     UnknownRecord,
@@ -65,35 +66,41 @@ impl Work<'_> {
         spent: &Spent,
         observer: &mut dyn Observer,
     ) -> Result<RunFile> {
-        self.model.save(destination.path(MODEL))?;
-        self.model.save_weights(destination.path(WEIGHTS))?;
-        let labels: String = self
-            .set
-            .classes
-            .iter()
-            .map(|class| one_line(class) + "\n")
-            .collect();
-        destination.write(LABELS, labels.as_bytes())?;
-        let mut files = BTreeMap::new();
-        for name in [MODEL, WEIGHTS, LABELS] {
-            files.insert(name.to_string(), hash_of(&destination.path(name))?);
-        }
-        let run = self.run_file(files);
+        let began = Instant::now();
+        let mut run = self.run_file(BTreeMap::new());
+        let mut report = self.report(&run);
+        let stretched = self.config.fit == "stretch";
+        // One writes and hashes, the others decode and compute.
+        let (files, pictures) = std::thread::scope(|scope| {
+            let files = scope.spawn(|| self.write_model(&destination));
+            let pictures = pictures(&report, self.set, self.model, stretched, self.cache);
+            let files = files.join();
+            (
+                files.unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+                pictures,
+            )
+        });
+        run.files = files?;
         destination.write(RUN_FILE, run.to_text().as_bytes())?;
-        let report = self.report(&run, spent);
-        let html = page(
-            &report,
-            self.set,
-            self.model,
-            self.config.fit == "stretch",
-            self.cache,
-        )?;
-        destination.write(REPORT, html.as_bytes())?;
+        report.settings = run.to_text();
+        report.costs = costs(spent, began);
+        destination.write(REPORT, report.html(&pictures?).as_bytes())?;
         if observer.is_cancelled() {
             return Err(crate::Error::Cancelled);
         }
         destination.commit()?;
         Ok(run)
+    }
+
+    /// Writes the model, its weights and its labels, and tells their hashes.
+    fn write_model(&self, destination: &Destination) -> Result<BTreeMap<String, String>> {
+        self.model.save(destination.path(MODEL))?;
+        self.model.save_weights(destination.path(WEIGHTS))?;
+        let classes = self.set.classes.iter();
+        let labels: String = classes.map(|class| one_line(class) + "\n").collect();
+        destination.write(LABELS, labels.as_bytes())?;
+        let hash = |name: &str| Ok((name.to_string(), hash_of(&destination.path(name))?));
+        [MODEL, WEIGHTS, LABELS].into_iter().map(hash).collect()
     }
 
     /// The numbers that the estimate is from: of the pictures that were held out if the backbone has seen the others.
@@ -169,7 +176,8 @@ impl Work<'_> {
         }
     }
 
-    fn report(&self, run: &RunFile, spent: &Spent) -> Report {
+    /// But for what it took, and the settings.
+    fn report(&self, run: &RunFile) -> Report {
         let Work {
             set,
             solution,
@@ -219,25 +227,6 @@ impl Work<'_> {
             accuracy: bin.accuracy,
             count: bin.count,
         });
-        let stages = spent.stages.iter().map(|(stage, time)| report::Cost {
-            name: stage.to_string(),
-            predicted: None,
-            spent: Some(report::Amount::Seconds(time.as_secs_f64())),
-        });
-        let mut costs: Vec<report::Cost> = stages.collect();
-        costs.push(report::Cost {
-            name: "in all, until this was written".to_string(),
-            predicted: None,
-            spent: Some(report::Amount::Seconds(spent.total().as_secs_f64())),
-        });
-        if let Some(bytes) = peak_memory() {
-            let spent = Some(report::Amount::Bytes(bytes));
-            costs.push(report::Cost {
-                name: "memory at most".to_string(),
-                predicted: None,
-                spent,
-            });
-        }
         let before = run.backbone.frozen.clone();
         let parameters = self.extractor.model.count_parameters().total() as u64;
         let mut facts = vec![
@@ -305,14 +294,14 @@ impl Work<'_> {
                 text: solution.about_unknown(),
             }),
             facts,
-            costs,
+            costs: Vec::new(),
             frozen: Some(report::Frozen {
                 parameters,
                 after: format!("{:016x}", self.model.frozen_digest()),
                 before,
             }),
             command: format!("regraft train --from {RUN_FILE}"),
-            settings: run.to_text(),
+            settings: String::new(),
         }
     }
 }
@@ -332,6 +321,35 @@ impl Work<'_> {
             .filter(|suspect| suspect.suggested != suspect.label);
         suspects.take(SUSPECTS).map(of).collect()
     }
+}
+
+/// What each stage was predicted to take, and took; the last one until now.
+fn costs(spent: &Spent, began: Instant) -> Vec<report::Cost> {
+    let seconds = |time: Duration| report::Amount::Seconds(time.as_secs_f64());
+    let stages = spent.stages.iter().map(|(stage, time)| report::Cost {
+        name: stage.to_string(),
+        predicted: spent.predicted(*stage).map(seconds),
+        spent: Some(seconds(*time)),
+    });
+    let mut costs: Vec<report::Cost> = stages.collect();
+    costs.push(report::Cost {
+        name: Stage::Write.to_string(),
+        predicted: spent.predicted(Stage::Write).map(seconds),
+        spent: Some(seconds(began.elapsed())),
+    });
+    costs.push(report::Cost {
+        name: "in all, until this was written".to_string(),
+        predicted: spent.predicted_total().map(seconds),
+        spent: Some(seconds(spent.total())),
+    });
+    if let Some(bytes) = peak_memory() {
+        costs.push(report::Cost {
+            name: "memory at most".to_string(),
+            predicted: spent.predicted_memory.map(report::Amount::Bytes),
+            spent: Some(report::Amount::Bytes(bytes)),
+        });
+    }
+    costs
 }
 
 /// So many doubtful labels are shown.

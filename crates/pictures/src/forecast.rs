@@ -11,6 +11,8 @@ use crate::Result;
 use crate::config::Config;
 use crate::extractor::Extractor;
 use crate::opened::opened;
+use crate::speed::{Speed, factorised_bytes, solving_memory};
+use crate::spent::{peak_memory, used_memory};
 
 /// So many pictures are tried.
 const TRIED: usize = 32;
@@ -35,7 +37,7 @@ pub struct Forecast {
     pub network_seconds: f64,
     /// Seconds of all, if nothing is known of the pictures yet.
     pub seconds: f64,
-    /// Bytes of memory at most.
+    /// Bytes of memory at most; 0 where the system does not tell how much there is in use.
     pub memory: u64,
     /// Bytes that are kept on disk.
     pub disk: u64,
@@ -55,6 +57,7 @@ pub fn forecast(config: &Config) -> Result<Forecast> {
         .par_iter()
         .map(|path| path.metadata().map_or(0, |metadata| metadata.len()))
         .sum();
+    let (before, speed) = (used_memory(), Speed::measure());
     let (decode_seconds, network_seconds) = per_picture(&images, &extractor)?;
     let mut classes: Vec<(String, usize)> = images
         .classes()
@@ -65,21 +68,25 @@ pub fn forecast(config: &Config) -> Result<Forecast> {
         .labels()
         .iter()
         .for_each(|label| classes[*label as usize].1 += 1);
-    let (n, width) = (count as f64, extractor.width() as f64);
-    // A sum of products of all features, its tridiagonal form, and the rows turned into it.
-    let least = n.min(width);
-    let solving = (n * width * least + 4.0 / 3.0 * least.powi(3) + 2.0 * n * least * least) / 2e10;
-    let row = 4 * extractor.width() as u64;
+    let (width, kinds) = (extractor.width(), classes.len());
+    let each = decode_seconds + network_seconds;
+    let features = 4 * (count * width) as u64;
+    let solving = before.map(|before| before + features + solving_memory(count, width, kinds));
     Ok(Forecast {
         files: count,
         bytes,
-        features: extractor.width(),
+        features: width,
         decode_seconds,
         network_seconds,
-        seconds: n * (decode_seconds + network_seconds) + solving + 1.0,
-        // The features, as they are and as they are solved with, the factorisation, and what is worked on.
-        memory: (count as u64) * row * 4 + 3 * 8 * (least as u64).pow(2) + (100 << 20),
-        disk: count as u64 * (row + 500),
+        seconds: speed.scan(count, bytes)
+            + each * count as f64
+            + speed.check(count)
+            + speed.solve(count, width, kinds)
+            + speed.write(count, each),
+        memory: solving
+            .max(peak_memory().map(|peak| peak + features))
+            .unwrap_or(0),
+        disk: features + 500 * count as u64 + factorised_bytes(count, width),
         classes,
         backbone: extractor.told,
     })

@@ -1,19 +1,15 @@
 //! What was measured of pictures, kept on disk by what is in them, so that a second run decodes nothing.
 //!
-//! A line for each picture: a checksum, and JSON. Lines are only ever added, many with one write, so that two
-//! processes may share the file; a line that is not whole or was changed is passed over, and the picture measured
-//! again.
+//! A line of JSON for each picture; one whose line is not whole or was changed is measured again.
 
 use std::collections::HashMap;
-use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use regraft_images::{Brightness, Color, Format, Inspection, Source};
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
-use crate::error::io;
+use crate::lines;
 
 /// Changes when the same picture is decoded or measured to something else.
 const VERSION: u32 = 1;
@@ -38,15 +34,10 @@ impl Inspections {
     /// What is known in a folder of what is kept.
     pub fn open(folder: &Path) -> Result<Self> {
         let path = folder.join(format!("inspections-{VERSION}"));
-        let bytes = match fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(io(&path, "a file that can be read", &error)),
-        };
-        let known = bytes
-            .split(|byte| *byte == b'\n')
-            .filter_map(parsed)
-            .collect();
+        let known = lines::read(&path, |json| {
+            serde_json::from_slice::<Line>(json).ok()?.known()
+        })?;
+        let known = known.into_iter().collect();
         Ok(Inspections { path, known })
     }
 
@@ -57,40 +48,13 @@ impl Inspections {
 
     /// Adds what was found.
     pub fn add(&mut self, found: Vec<([u8; 32], Known)>) -> Result<()> {
-        let mut lines = Vec::new();
-        for (content, known) in found {
-            let json = serde_json::to_vec(&Line::of(&content, &known))
-                .expect("strings and numbers are JSON");
-            let check = blake3::hash(&json).to_hex();
-            lines.extend_from_slice(&check.as_bytes()[..16]);
-            lines.push(b' ');
-            lines.extend_from_slice(&json);
-            lines.push(b'\n');
-            self.known.insert(content, known);
-        }
-        if lines.is_empty() {
-            return Ok(());
-        }
-        let written = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&self.path)
-            .and_then(|mut file| {
-                // What was cut off ends here.
-                file.write_all(&[b"\n".as_slice(), &lines].concat())
-            });
-        written.map_err(|error| io(&self.path, "a file that can be written", &error))
+        let line = |(content, known): &([u8; 32], Known)| {
+            serde_json::to_vec(&Line::of(content, known)).expect("strings and numbers are JSON")
+        };
+        lines::add(&self.path, found.iter().map(line))?;
+        self.known.extend(found);
+        Ok(())
     }
-}
-
-/// A line, if it is whole.
-fn parsed(line: &[u8]) -> Option<([u8; 32], Known)> {
-    let (check, rest) = line.split_at_checked(16)?;
-    let json = rest.strip_prefix(b" ")?;
-    if blake3::hash(json).to_hex().as_bytes().get(..16)? != check {
-        return None;
-    }
-    serde_json::from_slice::<Line>(json).ok()?.known()
 }
 
 /// What a line says.
@@ -228,6 +192,8 @@ impl Line {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use regraft_images::{Limits, Picture, decode};
 
     use super::*;

@@ -6,10 +6,12 @@ use regraft_features::FeatureStore;
 
 use crate::Result;
 use crate::inspections::Inspections;
+use crate::stamps::Stamps;
 
 /// Where what is known is kept.
 #[derive(Debug)]
 pub(crate) struct Kept {
+    pub stamps: Stamps,
     pub inspections: Inspections,
     pub features: FeatureStore,
 }
@@ -19,6 +21,7 @@ impl Kept {
     pub fn open(folder: &Path) -> Result<Self> {
         let features = FeatureStore::open(folder)?;
         Ok(Kept {
+            stamps: Stamps::open(folder)?,
             inspections: Inspections::open(folder)?,
             features,
         })

@@ -1,4 +1,4 @@
-//! The report of a run: what the pictures and the classifier are like, on one page.
+//! The pictures of a report, small, with what the model looked at.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -22,14 +22,14 @@ const QUALITY: u8 = 80;
 /// The most pictures over which is drawn what the model looked at.
 const MOST_HEAT: usize = 48;
 
-/// The page with its pictures, which are kept from run to run.
-pub(crate) fn page(
+/// The pictures that a report shows. They are kept from run to run.
+pub(crate) fn pictures(
     report: &Report,
     set: &Set,
     model: &Model,
     stretched: bool,
     cache: &Path,
-) -> Result<String> {
+) -> Result<BTreeMap<usize, report::Picture>> {
     let wanted = report.wanted();
     let folder = cache.join("small-pictures");
     let small = |wanted: &Wanted| {
@@ -42,7 +42,7 @@ pub(crate) fn page(
     if stretched {
         heat(report, &wanted, set, model, &mut pictures)?;
     }
-    Ok(report.html(&pictures))
+    Ok(pictures)
 }
 
 /// A small picture: as it was kept, or made anew. `None` of a file that has gone meanwhile.

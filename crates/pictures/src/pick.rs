@@ -51,7 +51,8 @@ pub fn pick(
 ) -> Result<Vec<Candidate>> {
     let all = opened(&config.photos)?;
     let images = all.keep(&some(all.labels(), all.classes().len()));
-    let mut kept = Kept::open(cache.unwrap_or(&cache_folder()))?;
+    let cache = cache.map_or_else(cache_folder, Path::to_path_buf);
+    let mut kept = Kept::open(&cache)?;
     let mut candidates = Vec::new();
     for backbone in backbones {
         let config = Config {
@@ -72,6 +73,7 @@ pub fn pick(
             &set.labels_of(&numbers),
             &set.groups_of(&numbers),
             &config,
+            &cache,
         )?;
         candidates.push(Candidate {
             backbone: backbone.clone(),

@@ -1,5 +1,6 @@
 //! Pictures ready to learn from: classes that have some, labels, groups, and what is held out.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use regraft::Tensor;
@@ -43,6 +44,7 @@ impl Set {
             features,
             unreadable,
             decoded,
+            ..
         } = survey;
         let place = config.photos.display().to_string();
         let given: Vec<usize> = images
@@ -146,9 +148,12 @@ impl Set {
             .collect()
     }
 
-    /// The features of some pictures.
-    pub fn rows(&self, pictures: &[usize]) -> Tensor {
-        rows_of(&self.features, pictures)
+    /// The features of some pictures, ascending.
+    pub fn rows(&self, pictures: &[usize]) -> Cow<'_, Tensor> {
+        match pictures.len() == self.len() {
+            true => Cow::Borrowed(&self.features),
+            false => Cow::Owned(rows_of(&self.features, pictures)),
+        }
     }
 
     /// The labels of some pictures.

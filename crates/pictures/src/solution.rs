@@ -1,15 +1,17 @@
 //! The head, and all that is told from the factorisation that it was solved with.
 
 use std::collections::HashSet;
+use std::path::Path;
 
 use regraft::Tensor;
 use regraft_heads::{
-    AnswerSet, BestHead, ClassWeight, HeadKind, Lda, Logistic, NearestMean, Ridge, Solved, Suspect,
-    Unknown, UnknownScore,
+    AnswerSet, BestHead, ClassWeight, Factorised, HeadKind, Lda, Logistic, NearestMean, Ridge,
+    Solved, Suspect, Unknown, UnknownScore,
 };
 use regraft_tensor::Detail;
 
 use crate::config::Config;
+use crate::factorisations::factorised;
 use crate::told::Told;
 use crate::{Error, Result};
 
@@ -29,15 +31,24 @@ pub(crate) struct Solution {
     pub mean_set: f64,
 }
 
-/// Solves the head.
+/// Solves the head, from a factorisation that is kept in a folder.
 pub(crate) fn solve(
     features: &Tensor,
     labels: &[usize],
     groups: &[usize],
     config: &Config,
+    cache: &Path,
 ) -> Result<Solution> {
     let given = numbers(labels);
-    let mut heads = solve_heads(features, &given, groups, config)?.into_iter();
+    let weight = class_weight(config);
+    let factorised = factorised(features, &given, weight, cache)?;
+    let solver = Solver {
+        features,
+        labels: &given,
+        weight,
+        factorised: &factorised,
+    };
+    let mut heads = solver.heads(&config.head, groups)?.into_iter();
     let solved = heads.next().expect("the best of them");
     let told = Told::of(solved.left_out(), groups.to_vec());
     let unknown = match solved.unknown() {
@@ -46,7 +57,7 @@ pub(crate) fn solve(
         None => {
             let ridge = match heads.find(|head| head.kind() == HeadKind::Ridge) {
                 Some(compared) => compared,
-                None => ridge(features, labels, groups, config)?,
+                None => solver.head(HeadKind::Ridge, Some(groups))?,
             };
             let tested = ridge.unknown().expect("of a ridge solution");
             Unknown {
@@ -56,14 +67,11 @@ pub(crate) fn solve(
             }
         }
     };
-    // Their factorisation is as large as the features.
-    drop(heads);
     let different: HashSet<&usize> = groups.iter().collect();
     let careless = match different.len() == groups.len() {
         true => told.accuracy().value,
         false => {
-            let weight = class_weight(config);
-            let alone = of_kind(solved.kind(), features, &given, None, weight)?;
+            let alone = solver.head(solved.kind(), None)?;
             Told::of(alone.left_out(), groups.to_vec()).accuracy().value
         }
     };
@@ -103,58 +111,57 @@ pub(crate) fn ridge(
         .fit(features, &numbers(labels))?)
 }
 
-/// The head that is asked for, or all that were compared, the best first.
-fn solve_heads(
-    features: &Tensor,
-    labels: &[i32],
-    groups: &[usize],
-    config: &Config,
-) -> Result<Vec<Solved>> {
-    let weight = class_weight(config);
-    let kind = match config.head.as_str() {
-        "auto" => {
-            // Those of one factorisation: steps to the minimum of logistic regression take a minute.
-            let best = BestHead::new().quick().class_weight(weight).groups(groups);
-            return Ok(best.fit_all(features, labels)?);
-        }
-        "ridge" => HeadKind::Ridge,
-        "lda" => HeadKind::Lda,
-        "logistic" => HeadKind::Logistic,
-        "nearest-mean" => HeadKind::NearestMean,
-        other => {
-            let expected = "auto, ridge, logistic, lda or nearest-mean";
-            return Err(Error::Setting(Detail::new(
-                "head",
-                expected,
-                format!("{other:?}"),
-            )));
-        }
-    };
-    Ok(vec![of_kind(kind, features, labels, Some(groups), weight)?])
+/// What heads are solved from.
+struct Solver<'a> {
+    features: &'a Tensor,
+    labels: &'a [i32],
+    weight: ClassWeight,
+    factorised: &'a Factorised,
 }
 
-fn of_kind(
-    kind: HeadKind,
-    features: &Tensor,
-    labels: &[i32],
-    groups: Option<&[usize]>,
-    weight: ClassWeight,
-) -> Result<Solved> {
-    macro_rules! fit {
-        ($head:expr) => {{
-            let head = $head.class_weight(weight);
-            match groups {
-                Some(groups) => head.groups(groups).fit(features, labels)?,
-                None => head.fit(features, labels)?,
+impl Solver<'_> {
+    /// The head that is asked for, or all that were compared, the best first.
+    fn heads(&self, name: &str, groups: &[usize]) -> Result<Vec<Solved>> {
+        let kind = match name {
+            "auto" => {
+                // Those of one factorisation: steps to the minimum of logistic regression take a minute.
+                let best = BestHead::new().quick().class_weight(self.weight);
+                let best = best.factorised(self.factorised).groups(groups);
+                return Ok(best.fit_all(self.features, self.labels)?);
             }
-        }};
+            "ridge" => HeadKind::Ridge,
+            "lda" => HeadKind::Lda,
+            "logistic" => HeadKind::Logistic,
+            "nearest-mean" => HeadKind::NearestMean,
+            other => {
+                let expected = "auto, ridge, logistic, lda or nearest-mean";
+                return Err(Error::Setting(Detail::new(
+                    "head",
+                    expected,
+                    format!("{other:?}"),
+                )));
+            }
+        };
+        Ok(vec![self.head(kind, Some(groups))?])
     }
-    Ok(match kind {
-        HeadKind::Lda => fit!(Lda::new()),
-        HeadKind::Logistic => fit!(Logistic::new()),
-        HeadKind::NearestMean => fit!(NearestMean::new()),
-        _ => fit!(Ridge::new()),
-    })
+
+    fn head(&self, kind: HeadKind, groups: Option<&[usize]>) -> Result<Solved> {
+        macro_rules! fit {
+            ($head:expr) => {{
+                let head = $head.class_weight(self.weight).factorised(self.factorised);
+                match groups {
+                    Some(groups) => head.groups(groups).fit(self.features, self.labels)?,
+                    None => head.fit(self.features, self.labels)?,
+                }
+            }};
+        }
+        Ok(match kind {
+            HeadKind::Lda => fit!(Lda::new()),
+            HeadKind::Logistic => fit!(Logistic::new()),
+            HeadKind::NearestMean => fit!(NearestMean::new()),
+            _ => fit!(Ridge::new()),
+        })
+    }
 }
 
 impl Solution {

@@ -2,6 +2,7 @@
 //! not known yet.
 
 use std::ops::ControlFlow;
+use std::time::Instant;
 
 use rayon::prelude::*;
 use regraft::Tensor;
@@ -14,6 +15,9 @@ use crate::extractor::Extractor;
 use crate::inspections::Known;
 use crate::kept::Kept;
 use crate::observer::{Observer, Stage};
+use crate::speed::{Speed, solving_memory};
+use crate::spent::{Spent, peak_memory, used_memory};
+use crate::stamps::{Stamp, stamp};
 use crate::{Error, Result};
 
 /// So many pictures go through the network at a time.
@@ -37,6 +41,8 @@ pub(crate) struct Survey {
     pub unreadable: Vec<(String, String)>,
     /// How many were decoded, because something of them was not known yet.
     pub decoded: usize,
+    /// What that has taken, and what was predicted of the whole run.
+    pub spent: Spent,
 }
 
 /// Looks at all pictures.
@@ -47,10 +53,16 @@ pub(crate) fn survey(
     observer: &mut dyn Observer,
 ) -> Result<Survey> {
     let mut unreadable: Vec<Option<String>> = vec![None; images.paths().len()];
-    let contents = hashed(images, &mut unreadable, observer)?;
+    let mut spent = Spent::begin();
+    let (before, speed) = (used_memory(), Speed::measure());
+    let began = Instant::now();
+    let contents = hashed(images, kept, &mut unreadable, speed, &mut spent, observer)?;
+    spent.add(Stage::Scan, began);
+    let began = Instant::now();
     let Kept {
         inspections,
         features,
+        ..
     } = kept;
     let mut rows = Rows::new(images, extractor, features, &contents)?;
     for (picture, content) in contents.iter().enumerate() {
@@ -69,6 +81,25 @@ pub(crate) fn survey(
     };
     let new: Vec<usize> = (0..contents.len()).filter(is_new).collect();
     observer.begin(Stage::Features, new.len());
+    // The rest of a run, if a picture takes so long.
+    let (count, width, classes) = (contents.len(), rows.width, images.classes().len());
+    let predict = |spent: &mut Spent, each: f64| {
+        spent.predict(Stage::Features, each * new.len() as f64);
+        spent.predict(Stage::Check, speed.check(count));
+        spent.predict(Stage::Solve, speed.solve(count, width, classes));
+        spent.predict(Stage::Write, speed.write(count, each));
+        let features = 4 * (count * width) as u64;
+        // What is kept of features is mapped besides.
+        let solving =
+            before.map(|before| before + 2 * features + solving_memory(count, width, classes));
+        let now = peak_memory().map(|peak| peak + features);
+        spent.predicted_memory = solving.max(now);
+    };
+    if new.is_empty() {
+        predict(&mut spent, 0.0);
+    }
+    // Enough to tell, and few of all.
+    let first = new.len().div_ceil(8).min(BATCH);
     let mut done = 0;
     for portion in new.chunks(PORTION) {
         let part = images.keep(portion);
@@ -80,6 +111,10 @@ pub(crate) fn survey(
                 failed = Some(Error::Cancelled);
             } else if let Some(picture) = picture {
                 failed = rows.push(portion[number], &picture).err();
+            }
+            if done == first {
+                failed = failed.take().or_else(|| rows.compute().err());
+                predict(&mut spent, began.elapsed().as_secs_f64() / done as f64);
             }
             match failed {
                 None => ControlFlow::Continue(()),
@@ -126,6 +161,7 @@ pub(crate) fn survey(
         _ => unreachable!("what can be read was measured"),
     };
     let inspections = readable.iter().map(inspection).collect();
+    spent.add(Stage::Features, began);
     let named = |(picture, reason): (usize, Option<String>)| {
         reason.map(|reason| (images.name(picture), reason))
     };
@@ -140,34 +176,61 @@ pub(crate) fn survey(
         features,
         unreadable,
         decoded,
+        spent,
     })
 }
 
-/// The hash of what is in each file, and why not.
+/// The hash of what is in each file, and why not. What has not changed since it was hashed is not read.
 fn hashed(
     images: &Images,
+    kept: &mut Kept,
     unreadable: &mut [Option<String>],
+    speed: Speed,
+    spent: &mut Spent,
     observer: &mut dyn Observer,
 ) -> Result<Vec<Option<[u8; 32]>>> {
     let count = images.paths().len();
     observer.begin(Stage::Scan, count);
+    // Before they are read: what is written meanwhile is told by a later time.
+    let states: Vec<(u64, Option<Stamp>)> = images
+        .paths()
+        .par_iter()
+        .map(|path| match path.metadata() {
+            Ok(metadata) => (metadata.len(), stamp(&metadata)),
+            Err(_) => (0, None),
+        })
+        .collect();
+    let known = |stamp: Option<Stamp>| stamp.and_then(|stamp| kept.stamps.content(&stamp));
+    let known: Vec<Option<[u8; 32]>> = states.iter().map(|(_, stamp)| known(*stamp)).collect();
+    let unknown = states
+        .iter()
+        .zip(&known)
+        .filter(|(_, known)| known.is_none());
+    let expected = unknown.map(|((length, _), _)| length).sum();
+    spent.predict(Stage::Scan, speed.scan(count, expected));
     let mut contents = Vec::with_capacity(count);
-    let mut bytes = 0;
+    let (mut bytes, mut read) = (0, 0);
     for from in (0..count).step_by(HASHED) {
         if observer.is_cancelled() {
             return Err(Error::Cancelled);
         }
         let hash = |picture: usize| {
-            images
-                .read(picture)
-                .map(|file| (*blake3::hash(&file).as_bytes(), file.len()))
+            if let Some(content) = known[picture] {
+                images.is_known(picture, content);
+                return Ok((content, None, 0));
+            }
+            let (file, content) = images.read_hashed(picture)?;
+            Ok((content, states[picture].1, file.len()))
         };
         let range = from..(from + HASHED).min(count);
-        let found: Vec<_> = range.into_par_iter().map(hash).collect();
+        let found: Vec<regraft_images::Result<_>> = range.into_par_iter().map(hash).collect();
+        let mut new = Vec::new();
         for result in found {
             match result {
-                Ok((content, length)) => {
+                Ok((content, stamp, length)) => {
                     bytes += length;
+                    read += usize::from(length > 0);
+                    new.extend(stamp.map(|stamp| (stamp, content)));
                     contents.push(Some(content));
                 }
                 Err(error) => {
@@ -176,11 +239,16 @@ fn hashed(
                 }
             }
         }
+        // Not kept, they are read again the next time.
+        if let Err(error) = kept.stamps.add(new) {
+            kept.features.note(error.to_string());
+        }
         observer.progress(Stage::Scan, contents.len());
     }
+    let megabytes = bytes as f64 / 1e6;
     observer.end(
         Stage::Scan,
-        &format!("{count} files, {:.1} MB", bytes as f64 / 1e6),
+        &format!("{count} files, {read} of them read, {megabytes:.1} MB"),
     );
     Ok(contents)
 }
@@ -203,8 +271,11 @@ struct Rows<'a> {
     network: Option<(&'a Extractor, regraft::Predictor)>,
     kept: Option<Namespace<'a>>,
     keys: Vec<[u8; 32]>,
-    /// What was found or computed, by picture; empty if it is not known.
-    rows: Vec<Vec<f32>>,
+    /// A row for each picture.
+    rows: Vec<f32>,
+    width: usize,
+    /// Whether the row of a picture was found or computed.
+    known: Vec<bool>,
     /// What waits to be computed.
     waiting: Vec<usize>,
     pixels: Vec<f32>,
@@ -218,45 +289,44 @@ impl<'a> Rows<'a> {
         store: &'a FeatureStore,
         contents: &[Option<[u8; 32]>],
     ) -> Result<Self> {
+        let mut all = Rows {
+            network: None,
+            kept: None,
+            keys: Vec::new(),
+            rows: Vec::new(),
+            width: 0,
+            known: vec![false; contents.len()],
+            waiting: Vec::new(),
+            pixels: Vec::new(),
+            store,
+        };
+        let Some(extractor) = extractor else {
+            return Ok(all);
+        };
         // The hash of the file, of how it is decoded and resized; of what cannot be read there is none.
         let key = |(picture, content): (usize, &Option<[u8; 32]>)| match content {
             None => Ok([0; 32]),
             Some(_) => Ok(images.content(picture)?.expect("a picture has a content")),
         };
-        let keys: Vec<[u8; 32]> = contents
-            .iter()
-            .enumerate()
-            .map(key)
-            .collect::<Result<_, Detail>>()
-            .map_err(Error::File)?;
-        let mut rows = vec![Vec::new(); contents.len()];
-        let (network, kept) = match extractor {
-            None => (None, None),
-            Some(extractor) => {
-                let kept = store.namespace(&extractor.digest(), &[vec![extractor.width()]])?;
-                for (key, row) in keys.iter().zip(&mut rows) {
-                    let mut found = vec![0.0; extractor.width()];
-                    if kept.get(key, &mut found) {
-                        *row = found;
-                    }
-                }
-                (Some((extractor, extractor.model.predictor()?)), Some(kept))
-            }
-        };
-        Ok(Rows {
-            network,
-            kept,
-            keys,
-            rows,
-            waiting: Vec::new(),
-            pixels: Vec::new(),
-            store,
-        })
+        let keys = contents.par_iter().enumerate().map(key);
+        all.keys = keys.collect::<Result<_, Detail>>().map_err(Error::File)?;
+        all.width = extractor.width();
+        all.rows = vec![0.0; contents.len() * all.width];
+        let kept = store.namespace(&extractor.digest(), &[vec![all.width]])?;
+        all.known = all
+            .keys
+            .par_iter()
+            .zip(all.rows.par_chunks_exact_mut(all.width.max(1)))
+            .map(|(key, row)| kept.get(key, row))
+            .collect();
+        all.kept = Some(kept);
+        all.network = Some((extractor, extractor.model.predictor()?));
+        Ok(all)
     }
 
     /// Whether nothing of a picture has to be computed.
     fn has(&self, picture: usize) -> bool {
-        self.network.is_none() || !self.rows[picture].is_empty()
+        self.network.is_none() || self.known[picture]
     }
 
     fn push(&mut self, number: usize, picture: &Picture) -> Result<()> {
@@ -284,10 +354,11 @@ impl<'a> Rows<'a> {
         let features = predictor.predict(&batch)?;
         for (row, picture) in features
             .as_slice()
-            .chunks_exact(extractor.width())
+            .chunks_exact(self.width)
             .zip(self.waiting.drain(..))
         {
-            self.rows[picture] = row.to_vec();
+            self.rows[picture * self.width..][..self.width].copy_from_slice(row);
+            self.known[picture] = true;
             if let Some(kept) = &mut self.kept {
                 // Without a place to keep them everything goes on, and the next run computes them again.
                 if let Err(error) = kept.put(&self.keys[picture], row) {
@@ -303,7 +374,7 @@ impl<'a> Rows<'a> {
         match &self.network {
             None => format!("{decoded} pictures measured"),
             Some((extractor, _)) => {
-                let known = self.rows.len() - decoded.min(self.rows.len());
+                let known = self.known.len() - decoded.min(self.known.len());
                 format!("{decoded} through {}, {known} known before", extractor.name)
             }
         }
@@ -316,14 +387,12 @@ impl<'a> Rows<'a> {
         {
             self.store.note(error.to_string());
         }
-        let width = self
-            .network
-            .as_ref()
-            .map_or(0, |(extractor, _)| extractor.width());
-        let rows: Vec<f32> = readable
-            .iter()
-            .flat_map(|picture| std::mem::take(&mut self.rows[*picture]))
-            .collect();
+        // Together, without those that cannot be read.
+        let (width, mut rows) = (self.width, self.rows);
+        for (place, picture) in readable.iter().enumerate() {
+            rows.copy_within(picture * width..(picture + 1) * width, place * width);
+        }
+        rows.truncate(readable.len() * width);
         Tensor::new([readable.len(), width], rows).map_err(|error| Error::Backbone(error.into()))
     }
 }

@@ -188,13 +188,16 @@ impl Train {
         let images = images.resize(config.resize(extractor.size)?);
         let cache = self.cache.clone().unwrap_or_else(cache_folder);
         let mut kept = Kept::open(&cache)?;
+        if self.repeats.is_some() {
+            // What is compared with that run is what is in the files.
+            kept.stamps.forget();
+        }
 
-        let began = Instant::now();
-        let survey = survey(&images, Some(&extractor), &mut kept, observer)?;
+        let mut survey = survey(&images, Some(&extractor), &mut kept, observer)?;
+        spent.append(std::mem::replace(&mut survey.spent, Spent::begin()));
         if let Some(problem) = kept.problem() {
             observer.note(&format!("features were not kept: {problem}"));
         }
-        spent.add(Stage::Features, began);
 
         let began = Instant::now();
         observer.begin(Stage::Check, 1);
@@ -216,6 +219,7 @@ impl Train {
             &set.labels_of(&trained),
             &set.groups_of(&trained),
             &config,
+            &cache,
         )?;
         let head = &solution.solved;
         let mut model =
@@ -229,6 +233,9 @@ impl Train {
         let mut improved = None;
         if improves {
             let began = Instant::now();
+            if let Some(minutes) = self.minutes {
+                spent.predict(Stage::Improve, 60.0 * minutes);
+            }
             observer.begin(Stage::Improve, config.improve_epochs);
             let until = match (self.minutes, config.improve_epochs) {
                 (Some(minutes), 0) => Until::Time(began + Duration::from_secs_f64(60.0 * minutes)),

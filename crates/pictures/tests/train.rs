@@ -704,3 +704,83 @@ fn what_it_would_take_is_told_and_networks_are_ranked() {
     assert_eq!(found[0].backbone, names[1]);
     assert!(found[0].is_on_front && found[0].log_loss < found[1].log_loss);
 }
+
+/// What was said when the files had been looked at.
+struct Scanned(String);
+
+impl Observer for Scanned {
+    fn end(&mut self, stage: Stage, told: &str) {
+        if stage == Stage::Scan {
+            self.0 = told.to_string();
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn files_that_have_not_changed_are_not_read_again() {
+    let place = Place::new(8);
+    let scan = |train: Train| {
+        let mut scanned = Scanned(String::new());
+        let trained = train.replace(true).run(&mut scanned).unwrap();
+        let read = scanned.0.split(", ").nth(1).unwrap().to_string();
+        (read, trained.decoded)
+    };
+    // What was written only just now may change once more within the same tick of the clock.
+    std::thread::sleep(std::time::Duration::from_millis(3200));
+    assert_eq!(scan(place.train()), ("24 of them read".to_string(), 24));
+    let first = place.left();
+    assert_eq!(scan(place.train()), ("0 of them read".to_string(), 0));
+    assert_eq!(place.left(), first);
+    // A run that is repeated believes the bytes alone.
+    let again = Train::again(place.output().join("run.toml")).unwrap();
+    let again = again.cache(place.path("cache"));
+    assert_eq!(scan(again.output(place.output())).0, "24 of them read");
+    // Other bytes, as many, in the same file with the same time.
+    let path = place.photos().join("red/3.png");
+    let (time, mut bytes) = (
+        fs::metadata(&path).unwrap().modified().unwrap(),
+        fs::read(&path).unwrap(),
+    );
+    *bytes.last_mut().unwrap() ^= 1;
+    let file = fs::File::options().write(true).open(&path).unwrap();
+    std::io::Write::write_all(&mut &file, &bytes).unwrap();
+    file.set_modified(time).unwrap();
+    assert_eq!(scan(place.train()).0, "1 of them read");
+}
+
+#[test]
+fn what_a_run_takes_is_predicted_and_stands_beside_what_it_took() {
+    let place = Place::new(30);
+    for _ in 0..2 {
+        let spent = place.run().unwrap().spent;
+        let stages: Vec<Stage> = spent.stages.iter().map(|(stage, _)| *stage).collect();
+        let all = [
+            Stage::Scan,
+            Stage::Features,
+            Stage::Check,
+            Stage::Solve,
+            Stage::Write,
+        ];
+        assert_eq!(stages, all);
+        assert!(all.iter().all(|stage| spent.predicted(*stage).is_some()));
+        let (predicted, total) = (spent.predicted_total().unwrap(), spent.total());
+        assert!(predicted.as_secs_f64() < 10.0 + 20.0 * total.as_secs_f64());
+        if let Some(peak) = regraft_pictures::peak_memory() {
+            let memory = spent.predicted_memory.unwrap();
+            // The peak is that of all tests of the process.
+            assert!(
+                memory > 1 << 20 && memory < peak + (1 << 28),
+                "{memory} {peak}"
+            );
+        }
+        let report = fs::read_to_string(place.output().join("report.html")).unwrap();
+        let from = report.find("<table class=\"costs\">").unwrap();
+        let costs = &report[from..][..report[from..].find("</table>").unwrap()];
+        assert!(
+            costs.contains("predicted") && !costs.contains('–'),
+            "{costs}"
+        );
+        assert_eq!(costs.matches("<tr>").count(), 8, "{costs}");
+    }
+}
