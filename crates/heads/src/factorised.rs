@@ -221,6 +221,12 @@ mod tests {
         let mut other = features.clone();
         other.as_mut_slice()[17] += 1e-6;
         assert!(refused(&ridge, &other, labels));
+        // One of each class: in the same order, whatever they are.
+        let two = |x: f32| Tensor::new([2, 1], vec![x, 3.0]).unwrap();
+        let factorised = Factorised::new(&two(1.0), &[0, 1], ClassWeight::Equal).unwrap();
+        let of_two = Ridge::new().factorised(&factorised);
+        assert!(!refused(&of_two, &two(1.0), &[0, 1]));
+        assert!(refused(&of_two, &two(2.0), &[0, 1]));
         let mut moved = labels.clone();
         moved.swap(0, 1);
         assert_ne!(moved, *labels);

@@ -115,7 +115,7 @@ mod tests {
     fn whatever_changes_a_file_changes_what_is_told_of_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
-        let state = || told(&path.metadata().unwrap()).unwrap();
+        let state = || told(&path.metadata().unwrap()).unwrap().0;
         fs::write(&path, b"one").unwrap();
         let time = path.metadata().unwrap().modified().unwrap();
         let first = state();

@@ -727,7 +727,8 @@ fn files_that_have_not_changed_are_not_read_again() {
         (read, trained.decoded)
     };
     // What was written only just now may change once more within the same tick of the clock.
-    std::thread::sleep(std::time::Duration::from_millis(3200));
+    let settle = || std::thread::sleep(std::time::Duration::from_millis(3200));
+    settle();
     assert_eq!(scan(place.train()), ("24 of them read".to_string(), 24));
     let first = place.left();
     assert_eq!(scan(place.train()), ("0 of them read".to_string(), 0));
@@ -746,6 +747,7 @@ fn files_that_have_not_changed_are_not_read_again() {
     let file = fs::File::options().write(true).open(&path).unwrap();
     std::io::Write::write_all(&mut &file, &bytes).unwrap();
     file.set_modified(time).unwrap();
+    settle();
     assert_eq!(scan(place.train()).0, "1 of them read");
 }
 
