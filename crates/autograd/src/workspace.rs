@@ -2,6 +2,8 @@
 //! allocating anything once they have their size. (Two things still do: a reduction over axes that are
 //! not neighbours, for its partial result, and starting work on several threads.)
 
+use regraft_tensor::kernels::standing_by;
+
 use crate::feed;
 use crate::op::{Forward, Operand, Output, Run};
 use crate::program::{OutputPlace, Store};
@@ -17,6 +19,8 @@ pub struct Workspace {
     /// The number of elements of every node for that batch.
     lengths: Vec<usize>,
     batch: Option<usize>,
+    /// From how many samples on other threads stand by while it runs.
+    long: usize,
     /// The memory of the longest list of operands, always empty between instructions.
     operands: Vec<Operand<'static>>,
 }
@@ -27,6 +31,10 @@ const NOTHING: Operand<'static> = Operand {
     data_type: DataType::F32,
     data: &[],
 };
+
+/// From so many multiplications and additions on, about a millisecond of one thread, it is worth while to have other
+/// threads stand by.
+const LONG: u64 = 1 << 25;
 
 /// How many operands an op may have whose list stands on the stack.
 const INLINE_OPERANDS: usize = 8;
@@ -42,6 +50,7 @@ impl Workspace {
                 .collect(),
             lengths: vec![0; nodes.len()],
             batch: None,
+            long: usize::try_from(LONG.div_ceil(program.flops(1).max(1))).unwrap_or(usize::MAX),
             operands: Vec::new(),
             program,
         }
@@ -68,6 +77,18 @@ impl Workspace {
         self.resize_buffers();
         self.check_feeds(batch, feeds)?;
         self.check_variables(variables)?;
+        match batch >= self.long {
+            true => standing_by(|| self.run_instructions(feeds, variables, run)),
+            false => self.run_instructions(feeds, variables, run),
+        }
+    }
+
+    fn run_instructions<V: Variables + ?Sized>(
+        &mut self,
+        feeds: &[Feed<'_>],
+        variables: &V,
+        run: Run,
+    ) -> Result<()> {
         for instruction in &self.program.plan.instructions {
             let mut buffer = std::mem::take(&mut self.buffers[instruction.slot]);
             let shape = &self.shapes[instruction.node];

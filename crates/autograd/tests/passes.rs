@@ -7,9 +7,9 @@ use common::random_graph::{STEP, WIDTH, build, recipes, run, run_on, samples};
 use proptest::prelude::*;
 use regraft_autograd::passes::{
     assign_slots, fold_constants, fold_scales, fuse, optimize, optimize_traced, prune, share,
-    skip_broadcasts, split,
+    skip_broadcasts, skip_pads, split,
 };
-use regraft_autograd::{Feed, Nodes, Program, Run};
+use regraft_autograd::{Feed, Nodes, Program, Run, VariableId};
 
 fn bits(nodes: &Nodes, batch: usize) -> Vec<Vec<u32>> {
     run(&mut Program::from_nodes(nodes.clone()).workspace(), batch)
@@ -50,6 +50,7 @@ proptest! {
         let pruned = prune(&nodes);
         for (name, changed) in [
             ("skip_broadcasts", skip_broadcasts(&pruned)),
+            ("skip_pads", skip_pads(&pruned)),
             ("fold_constants", fold_constants(&pruned)),
             ("share", share(&pruned)),
             ("fold_scales", fold_scales(&pruned)),
@@ -177,6 +178,111 @@ fn a_frozen_normalization_folds_into_the_convolution_before_it() {
     let both = optimize(&graph.nodes_for(&[y, convolved]));
     let ops = both.iter().filter(|(_, node)| node.op().is_some());
     assert!(ops.count() > 1, "{both}");
+}
+
+/// A border of zeros in front of convolutions of all kinds, and in front of their weights' gradients.
+#[test]
+fn a_border_in_front_of_a_convolution_is_not_written() {
+    use regraft_autograd::{Graph, Tensor};
+    use regraft_tensor::kernels::window::Window;
+    let numbers = |shape: &[usize], step: f32| {
+        let values = (0..shape.iter().product::<usize>()).map(|i| (i as f32 * step).sin());
+        Tensor::new(shape, values.collect()).unwrap()
+    };
+    let window = |size: &[usize]| Window::new(size);
+    // The sizes of a sample, its border, the window, channels and filters, groups.
+    let cases: [(&[usize], &[(usize, usize)], Window, [usize; 2], usize); 7] = [
+        (&[9], &[(2, 1)], window(&[3]), [4, 6], 1),
+        (
+            &[8, 7],
+            &[(0, 1), (0, 1)],
+            window(&[3, 3]).strides(&[2, 2]),
+            [5, 5],
+            5,
+        ),
+        (
+            &[8, 7],
+            &[(3, 3), (3, 3)],
+            window(&[7, 7]).strides(&[2, 2]),
+            [3, 16],
+            1,
+        ),
+        (
+            &[6, 6],
+            &[(1, 1), (2, 0)],
+            window(&[3, 2]).dilation(&[2, 1]),
+            [4, 8],
+            2,
+        ),
+        (
+            &[6, 5],
+            &[(1, 0), (0, 1)],
+            window(&[3, 3]).padding(&[(1, 1), (1, 1)]),
+            [300, 20],
+            1,
+        ),
+        (&[4, 4], &[(5, 5), (5, 5)], window(&[2, 2]), [2, 3], 1),
+        (
+            &[3, 4, 5],
+            &[(1, 1), (0, 2), (1, 0)],
+            window(&[2, 3, 2]),
+            [3, 4],
+            1,
+        ),
+    ];
+    for (sizes, border, window, [channels, filters], groups) in cases {
+        let graph = Graph::new();
+        let x = graph.samples("x", &[sizes, &[channels]].concat());
+        let no = [(0, 0)];
+        let padded = x.pad(&[&no, border, &no].concat(), 0.0);
+        let size = &window.size[3 - sizes.len()..];
+        let kernel = numbers(&[size, &[channels / groups, filters]].concat(), 0.7);
+        let kernel = graph.variable(VariableId(0), "kernel", kernel.shape());
+        let y = padded.convolution(kernel, window, groups);
+        let loss = (y * y).sum_all();
+        let gradient = graph.grad(loss, &[kernel]).unwrap()[0];
+        let nodes = graph.nodes_for(&[y, gradient]);
+        let skipped = skip_pads(&nodes);
+        let pads = |nodes: &Nodes| {
+            let pads = nodes
+                .iter()
+                .filter(|(_, node)| node.op().is_some_and(|op| op.name() == "pad"));
+            pads.count()
+        };
+        assert_eq!((pads(&nodes), pads(&skipped)), (1, 0), "{skipped}");
+        let input = numbers(&[&[2], sizes, &[channels]].concat(), 0.9);
+        let kernel = [numbers(
+            &[size, &[channels / groups, filters]].concat(),
+            0.7,
+        )];
+        let run = |nodes: &Nodes| {
+            let mut program = Program::from_nodes(nodes.clone()).workspace();
+            let feeds = [Feed::F32(input.as_slice())];
+            program.run(2, &feeds, &kernel, Run::default()).unwrap();
+            let bits = |output: usize| {
+                program
+                    .output(output)
+                    .iter()
+                    .map(|x| x.to_bits())
+                    .collect::<Vec<_>>()
+            };
+            (bits(0), bits(1))
+        };
+        assert_eq!(run(&skipped), run(&nodes), "{window:?}");
+    }
+    // Other numbers, and other axes, are no border that a convolution thinks there.
+    let graph = Graph::new();
+    let x = graph.samples("x", &[5, 2]);
+    let kernel = graph.constant(numbers(&[3, 2, 4], 0.7));
+    let wider = graph.constant(numbers(&[3, 3, 4], 0.7));
+    let ones = x
+        .pad(&[(0, 0), (1, 1), (0, 0)], 1.0)
+        .convolution(kernel, Window::new(&[3]), 1);
+    let channels = x
+        .pad(&[(0, 0), (0, 0), (0, 1)], 0.0)
+        .convolution(wider, Window::new(&[3]), 1);
+    let nodes = graph.nodes_for(&[ones, channels]);
+    assert_eq!(skip_pads(&nodes).len(), nodes.len());
 }
 
 /// What is computed of constants that are computed of each other again and again: as a tree the origin of the

@@ -9,6 +9,7 @@ mod fuse;
 mod liveness;
 mod prune;
 mod share;
+mod skip_pads;
 
 pub use broadcasts::skip_broadcasts;
 pub use cacheable::{Split, cacheable, keeps_samples_apart, split, split_at};
@@ -18,6 +19,7 @@ pub use fuse::fuse;
 pub use liveness::{Slots, assign_slots};
 pub use prune::prune;
 pub use share::share;
+pub use skip_pads::skip_pads;
 
 use crate::Nodes;
 
@@ -25,11 +27,12 @@ use crate::Nodes;
 pub type Pass = (&'static str, fn(&Nodes) -> Nodes);
 
 /// All passes in the order in which each finds what the one before prepared: drop what nobody asks
-/// for, repeat nothing that an op repeats itself, compute what is constant, compute the same thing
-/// once, fold factors into constant weights, fuse products with what follows them.
-pub const ALL: [Pass; 6] = [
+/// for, repeat nothing and put no border around anything where an op does so itself, compute what is
+/// constant, compute the same thing once, fold factors into constant weights, fuse products with what follows them.
+pub const ALL: [Pass; 7] = [
     ("prune", prune),
     ("skip_broadcasts", skip_broadcasts),
+    ("skip_pads", skip_pads),
     ("fold_constants", fold_constants),
     ("share", share),
     ("fold_scales", fold_scales),

@@ -33,7 +33,9 @@ pub mod samples;
 pub mod select;
 pub mod softmax;
 pub mod sparsemax;
+mod team;
 pub mod update;
 pub mod window;
 
 pub use parallel::on_one_thread;
+pub use team::standing_by;

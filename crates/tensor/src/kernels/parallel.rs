@@ -7,11 +7,16 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::team;
+
 /// Elements of cheap per-element work below which a second thread costs more than it saves.
 pub(crate) const ELEMENTS: usize = 1 << 18;
 
 /// Multiply-adds, of operands in cache, below which it does (about 20 µs).
 const MULTIPLY_ADDS: usize = 1 << 21;
+
+/// By how much less is worth a second thread that [stands by](team).
+const STANDING_BY: usize = 1 << 4;
 
 /// Elements that one task of a split loop takes.
 const TASK: usize = 1 << 16;
@@ -36,7 +41,7 @@ pub fn on_one_thread<R>(work: impl FnOnce() -> R) -> R {
 }
 
 /// How many threads kernels may use here.
-fn available() -> usize {
+pub(super) fn available() -> usize {
     match ALONE.get() {
         true => 1,
         false => rayon::current_num_threads(),
@@ -45,14 +50,22 @@ fn available() -> usize {
 
 /// Whether `elements` of cheap work should be split over threads.
 pub(crate) fn worthwhile(elements: usize) -> bool {
-    elements >= ELEMENTS && available() > 1
+    elements >= ELEMENTS / ease() && available() > 1
+}
+
+/// By how much less work is worth a second thread here.
+fn ease() -> usize {
+    match team::is_standing_by() {
+        true => STANDING_BY,
+        false => 1,
+    }
 }
 
 /// Calls `work(start, part)` for consecutive parts of `out`, on several threads if it is long.
 ///
 /// Parts begin at multiples of `unit`; `cost` is the work of one element in units of a cheap
 /// elementwise operation.
-pub(crate) fn parts<T: Send>(
+pub(crate) fn parts<T: Copy + Send>(
     out: &mut [T],
     unit: usize,
     cost: usize,
@@ -60,10 +73,15 @@ pub(crate) fn parts<T: Send>(
 ) {
     let unit = unit.max(1);
     if worthwhile(out.len().saturating_mul(cost)) {
-        let task = (TASK / cost.max(1) / unit).max(1) * unit;
-        out.par_chunks_mut(task)
-            .enumerate()
-            .for_each(|(part, out)| work(part * task, out));
+        let task = (TASK / ease() / cost.max(1) / unit).max(1) * unit;
+        let length = out.len();
+        let out = SharedMut::new(out);
+        let threads = available();
+        each(length.div_ceil(task), 1, threads, |part| {
+            let from = part * task;
+            // SAFETY: parts do not overlap, and end where `out` does.
+            work(from, unsafe { out.slice(from..length.min(from + task)) });
+        });
     } else {
         work(0, out);
     }
@@ -71,7 +89,7 @@ pub(crate) fn parts<T: Send>(
 
 /// How many threads `multiply_adds` are worth.
 pub(crate) fn threads(multiply_adds: usize) -> usize {
-    if multiply_adds < MULTIPLY_ADDS {
+    if multiply_adds < MULTIPLY_ADDS / ease() {
         1
     } else {
         available()
@@ -88,7 +106,7 @@ pub(crate) fn each(
 ) {
     if threads == 1 {
         (0..count).for_each(work);
-    } else {
+    } else if !team::each(count, &work) {
         let numbers = (0..count).into_par_iter().with_min_len(together);
         numbers.for_each(work);
     }
@@ -96,19 +114,19 @@ pub(crate) fn each(
 
 /// A mutable borrow of which several threads write different elements.
 #[derive(Clone, Copy)]
-pub(crate) struct SharedMut<'a> {
-    start: *mut f32,
+pub(crate) struct SharedMut<'a, T = f32> {
+    start: *mut T,
     length: usize,
-    borrow: PhantomData<&'a mut [f32]>,
+    borrow: PhantomData<&'a mut [T]>,
 }
 
 // SAFETY: it gives access only to those who promise that nobody else has the same elements.
-unsafe impl Send for SharedMut<'_> {}
+unsafe impl<T: Send> Send for SharedMut<'_, T> {}
 // SAFETY: likewise.
-unsafe impl Sync for SharedMut<'_> {}
+unsafe impl<T: Send> Sync for SharedMut<'_, T> {}
 
-impl<'a> SharedMut<'a> {
-    pub fn new(all: &'a mut [f32]) -> Self {
+impl<'a, T: Copy> SharedMut<'a, T> {
+    pub fn new(all: &'a mut [T]) -> Self {
         SharedMut {
             start: all.as_mut_ptr(),
             length: all.len(),
@@ -137,7 +155,7 @@ impl<'a> SharedMut<'a> {
 
     /// The first element; those that nobody else touches may be written through it.
     #[inline(always)]
-    pub fn as_ptr(self) -> *mut f32 {
+    pub fn as_ptr(self) -> *mut T {
         self.start
     }
 
@@ -146,7 +164,7 @@ impl<'a> SharedMut<'a> {
     /// # Safety
     /// `range.start ≤ range.end ≤ len`, and nothing else touches them while the slice lives.
     #[inline(always)]
-    pub unsafe fn slice(self, range: Range<usize>) -> &'a mut [f32] {
+    pub unsafe fn slice(self, range: Range<usize>) -> &'a mut [T] {
         debug_assert!(range.start <= range.end && range.end <= self.length);
         // SAFETY: `start` points to `length` borrowed values, `range.end ≤ length`, and nobody else has
         // these: the caller's.

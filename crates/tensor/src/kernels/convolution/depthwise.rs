@@ -159,18 +159,14 @@ impl Depthwise<'_> {
             start..taps.len()
         };
         // Columns for which all taps along the width are valid.
-        let whole = |column: &usize| geometry.valid_taps(2, *column).len() == width;
-        let first_whole = (0..columns).find(whole).unwrap_or(columns);
-        let end_whole = (first_whole..columns)
-            .rfind(whole)
-            .map_or(first_whole, |last| last + 1);
+        let whole = geometry.whole_outputs(2);
         let all = list(0..width);
         // Tiles of a few sizes along the row, the same for all channels.
         let mut tiles = Vec::with_capacity(columns);
         let mut column = 0;
         while column < columns {
-            let (pixels, taps) = if column >= first_whole && column < end_whole {
-                (end_whole - column, all.clone())
+            let (pixels, taps) = if whole.contains(&column) {
+                (whole.end - column, all.clone())
             } else {
                 (1, list(geometry.valid_taps(2, column)))
             };

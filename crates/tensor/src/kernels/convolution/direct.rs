@@ -159,12 +159,19 @@ impl Direct<'_> {
     /// Output pixels along `axis` divided into those for which the same taps are valid, with these.
     fn divide(&self, axis: usize, outputs: &Range<usize>) -> Vec<(Range<usize>, Range<usize>)> {
         let mut divided: Vec<(Range<usize>, Range<usize>)> = Vec::new();
-        for output in outputs.clone() {
+        let whole = self.geometry.whole_outputs(axis);
+        let mut output = outputs.start;
+        while output < outputs.end {
             let taps = self.geometry.valid_taps(axis, output);
+            let end = match whole.contains(&output) {
+                true => whole.end.min(outputs.end),
+                false => output + 1,
+            };
             match divided.last_mut() {
-                Some((outputs, same)) if *same == taps => outputs.end = output + 1,
-                _ => divided.push((output..output + 1, taps)),
+                Some((outputs, same)) if *same == taps => outputs.end = end,
+                _ => divided.push((output..end, taps)),
             }
+            output = end;
         }
         divided
     }

@@ -51,6 +51,12 @@ impl Geometry {
         )
     }
 
+    /// The output pixels along `axis` for which all taps fall into the input.
+    pub fn whole_outputs(&self, axis: usize) -> Range<usize> {
+        let start = self.valid_outputs(axis, 0).start;
+        start..self.valid_outputs(axis, self.taps[axis] - 1).end.max(start)
+    }
+
     /// The output pixels along `axis` for which a tap falls into the input.
     pub fn valid_outputs(&self, axis: usize, tap: usize) -> Range<usize> {
         let first = (tap * self.dilation[axis]) as isize - self.before[axis];
