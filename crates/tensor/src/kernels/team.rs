@@ -272,10 +272,14 @@ fn look_again(looks: &mut u32) {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::AtomicU32;
+    use std::time::Duration;
 
     use super::*;
 
+    /// One test at a time: there is one team.
     fn with_threads<R: Send>(threads: usize, work: impl FnOnce() -> R + Send) -> R {
+        static ONE: Mutex<()> = Mutex::new(());
+        let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
         pool.build().unwrap().install(work)
     }
@@ -291,10 +295,7 @@ mod tests {
                         let work = |part: usize| {
                             counts[part].fetch_add(1, Ordering::Relaxed);
                         };
-                        if !each(parts, &work) {
-                            // Another test has the threads.
-                            (0..parts).for_each(work);
-                        }
+                        assert!(each(parts, &work));
                         assert!(
                             counts
                                 .iter()
@@ -307,14 +308,29 @@ mod tests {
     }
 
     #[test]
+    fn what_others_do_is_waited_for() {
+        with_threads(2, || {
+            for _ in 0..20 {
+                standing_by(|| {
+                    let done = AtomicU32::new(0);
+                    let work = |part: usize| {
+                        thread::sleep(Duration::from_millis(1 + 2 * part as u64));
+                        done.fetch_add(1, Ordering::Relaxed);
+                    };
+                    each(2, &work);
+                    assert_eq!(done.load(Ordering::Relaxed), 2);
+                });
+            }
+        });
+    }
+
+    #[test]
     fn a_panic_arrives_and_nothing_stays_behind() {
         with_threads(3, || {
             let panicked = catch_unwind(|| {
                 standing_by(|| {
                     let work = |part: usize| assert_ne!(part, 7, "the seventh");
-                    if !each(20, &work) {
-                        (0..20).for_each(work);
-                    }
+                    each(20, &work);
                 })
             });
             assert!(panicked.is_err());
