@@ -19,8 +19,8 @@ const SCALES: (f64, f64) = (0.5, 200.0);
 /// Ridge regression: min Σᵢ wᵢ ‖yᵢ − b − Wᵀxᵢ‖² + λ ‖W‖², y one-hot, b free.
 ///
 /// λ is the one of 25, from 10⁻⁴ to 10⁴ times the mean squared singular value of the centred features, for which the
-/// squared error on left-out groups is least: e_G = (1 − H_GG)⁻¹ (y − ŷ)_G, which is what solving without the group
-/// would give, exactly. Scores become logits by a factor that is found on left-out samples and kept in the weights.
+/// squared error on left-out groups is least, those of a group counting one together: e_G = (1 − H_GG)⁻¹ (y − ŷ)_G,
+/// which is what solving without the group would give, exactly. Scores become logits by a factor that is found on left-out samples and kept in the weights.
 ///
 /// ```
 /// use regraft_heads::Ridge;
@@ -95,14 +95,15 @@ impl Ridge {
 fn choose(factor: &Factor, candidates: Candidates) -> Result<(Shift, Vec<(f64, f64)>)> {
     let samples = &factor.samples;
     let blocks = Blocks::groups(samples);
+    // A burst of pictures must not decide alone.
+    let known = Known::by_groups(samples);
     let (shift, mut tried) = search(factor, candidates, |shift| {
         let errors = factor.errors_without(&shift, &blocks);
         let (mut error, mut total) = (0.0, 0.0);
-        for (i, errors) in errors.chunks_exact(samples.classes()).enumerate() {
-            if samples.known(i) {
-                error += errors.iter().map(|error| error * error).sum::<f64>();
-                total += samples.weight(i);
-            }
+        let rows = errors.chunks_exact(samples.classes()).zip(known.shares());
+        for (i, (errors, share)) in rows.enumerate().filter(|(_, (_, share))| **share > 0.0) {
+            error += share * errors.iter().map(|error| error * error).sum::<f64>();
+            total += share * samples.weight(i);
         }
         (shift, error / total)
     })?;

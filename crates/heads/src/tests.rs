@@ -165,6 +165,37 @@ proptest! {
     }
 
     #[test]
+    fn lambda_is_that_of_the_least_error_on_left_out_groups(
+        n in 8_usize..30, width in 1_usize..25, classes in 2_usize..4, grouped in 1_usize..5,
+        balanced: bool, seed: u64,
+    ) {
+        let problem = problem(n.max(2 * (classes + 2)), width, classes, grouped, balanced, seed);
+        let samples = problem.samples();
+        let ratios: Vec<f64> = [-9, -3, 0, 4, 9].map(crate::search::power_of_ten).to_vec();
+        let ridge = Ridge::new().groups(problem.groups.clone()).class_weight(problem.weight);
+        let solved = ridge.lambdas(ratios).fit(&problem.features, &problem.labels).unwrap();
+        let tried = &solved.choice().tried;
+        for (lambda, ours) in tried {
+            // The mean over groups, each left out, of the mean over its members.
+            let (mut sum, mut all) = (0.0, 0.0);
+            for members in &samples.members {
+                let weights = problem.solve(&samples, *lambda, members);
+                let known: Vec<usize> = members.iter().copied().filter(|&i| samples.known(i)).collect();
+                for &i in &known {
+                    let scores = problem.scores(&samples, &weights, i);
+                    let squares = scores.iter().enumerate().map(|(k, s)| (samples.target(i, k) - s).powi(2));
+                    let weight = samples.weight(i) / known.len() as f64;
+                    sum += weight * squares.sum::<f64>();
+                    all += weight;
+                }
+            }
+            prop_assert!(close(*ours, sum / all, 1e-7), "{lambda}: {ours} {}", sum / all);
+        }
+        let least = tried.iter().min_by(|a, b| a.1.total_cmp(&b.1)).unwrap();
+        prop_assert_eq!(solved.choice().value, least.0);
+    }
+
+    #[test]
     fn the_order_of_samples_changes_no_bit(
         n in 10_usize..50, width in 1_usize..40, classes in 2_usize..5, seed: u64,
     ) {
