@@ -57,6 +57,9 @@ impl Error {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
                 Error::Full(detail.help("make room, or put the store where there is some"))
             }
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+                Error::Write(detail.help("put the store where it can be written"))
+            }
             _ => Error::Write(detail),
         }
     }

@@ -413,6 +413,8 @@ fn read_file(path: &Path, limits: &Limits) -> Result<Vec<u8>> {
     let about = fs::metadata(path).map_err(refused)?;
     if !about.is_file() {
         let received = if about.is_dir() {
+            // It is among the files because it cannot be listed, or belongs to another class.
+            fs::read_dir(path).map_err(|error| cannot("list the folder", path, &error))?;
             "a folder"
         } else {
             "a device or a pipe"

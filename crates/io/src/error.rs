@@ -81,6 +81,11 @@ impl Error {
         let detail = Detail::new(path.display().to_string(), expected, error);
         match error.kind() {
             io::ErrorKind::NotFound => Error::NotFound(detail.help("check the path")),
+            kind @ io::ErrorKind::StorageFull => Error::Io {
+                detail: detail
+                    .help("make room, or write to another place; what was there is left as it was"),
+                kind,
+            },
             kind => Error::Io { detail, kind },
         }
     }

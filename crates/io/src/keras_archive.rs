@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufReader, Cursor, Seek, Write};
+use std::io::{BufReader, Cursor, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use serde_json::{Map, Value};
@@ -89,7 +89,7 @@ fn write_to(out: &mut (impl Write + Seek), checkpoint: &Checkpoint) -> Result<()
     let metadata = Value::Object(metadata);
     let weights = keras_weights::to_bytes(checkpoint)?;
 
-    let mut archive = ZipWriter::new(out);
+    let mut archive = ZipWriter::new(Remembering { out, failed: None });
     let mut member = |name: &str, bytes: &[u8]| -> std::io::Result<()> {
         let options = SimpleFileOptions::default()
             .compression_method(CompressionMethod::Stored)
@@ -105,13 +105,51 @@ fn write_to(out: &mut (impl Write + Seek), checkpoint: &Checkpoint) -> Result<()
         assets.try_for_each(|(name, bytes)| member(name, bytes))
     };
     let problem = |error: std::io::Error| Error::io(Path::new(""), "room to write", &error);
-    if let Err(error) = members() {
-        // It would try to finish the archive when dropped, and complain on stderr.
-        std::mem::forget(archive);
-        return Err(problem(error));
+    members().map_err(problem)?;
+    let Remembering { out, failed } = archive.finish().map_err(|error| problem(error.into()))?;
+    match failed {
+        Some(error) => Err(problem(error)),
+        None => out.flush().map_err(problem),
     }
-    let out = archive.finish().map_err(|error| problem(error.into()))?;
-    out.flush().map_err(problem)
+}
+
+/// Goes on after an error as if there was none, and remembers it: an archive that fails would try to finish itself when
+/// it is dropped, and complain on the standard error.
+struct Remembering<W> {
+    out: W,
+    failed: Option<std::io::Error>,
+}
+
+impl<W: Write> Write for Remembering<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if self.failed.is_some() {
+            return Ok(bytes.len());
+        }
+        match self.out.write(bytes) {
+            Err(error) if error.kind() != std::io::ErrorKind::Interrupted => {
+                self.failed = Some(error);
+                Ok(bytes.len())
+            }
+            written => written,
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        match self.failed {
+            Some(_) => Ok(()),
+            None => self.out.flush(),
+        }
+    }
+}
+
+impl<W: Seek> Seek for Remembering<W> {
+    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
+        let place = self.out.seek(to);
+        match self.failed {
+            Some(_) => Ok(place.unwrap_or(0)),
+            None => place,
+        }
+    }
 }
 
 pub(crate) fn from_input(input: &Input) -> Result<Checkpoint> {
