@@ -1,10 +1,10 @@
 //! Downloading a file of weights: goes on where it was cut, takes its name when it is whole and right.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use regraft_tensor::Detail;
 use ureq::Agent;
@@ -45,12 +45,8 @@ impl Lookup {
             Error::File(detail.help("set $REGRAFT_HOME to a folder that you may write to"))
         };
         fs::create_dir_all(&folder).map_err(unwritable)?;
-        let lock = folder.join(format!(".{}.lock", file.name));
-        let mut options = OpenOptions::new();
-        let options = options.create(true).write(true).truncate(false);
-        let lock = options.open(lock).map_err(unwritable)?;
         // Goes with the file, also when the process is killed.
-        lock.lock().map_err(unwritable)?;
+        let _lock = self.locked(&folder, file).map_err(unwritable)?;
         let path = folder.join(&file.name);
         let is_refused = match self.verified(&path, file, check) {
             Ok(true) => return Ok(path),
@@ -84,6 +80,36 @@ impl Lookup {
             }
             resumed = false;
         }
+    }
+
+    /// Waits until no other process downloads the file, and writes down in the lock which one does.
+    fn locked(&self, folder: &Path, file: &WeightsFile) -> io::Result<File> {
+        let path = folder.join(format!(".{}.lock", file.name));
+        let mut options = OpenOptions::new();
+        let options = options.create(true).read(true).write(true).truncate(false);
+        let mut lock = options.open(&path)?;
+        let (since, mut told) = (Instant::now(), self.on_wait.as_ref());
+        loop {
+            match lock.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::Error(error)) => return Err(error),
+                Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(20)),
+            }
+            if let Some(told) = told.take_if(|_| since.elapsed() > Duration::from_secs(1)) {
+                let number = fs::read_to_string(&path).unwrap_or_default();
+                let who = match number.parse::<u32>() {
+                    Ok(number) => format!("process {number}"),
+                    Err(_) => "another process".to_string(),
+                };
+                let (name, path) = (&file.name, path.display());
+                told(&format!(
+                    "waiting for {who}, which gets {name} and holds {path}"
+                ));
+            }
+        }
+        lock.set_len(0)?;
+        write!(lock, "{}", std::process::id())?;
+        Ok(lock)
     }
 
     /// The SHA-256 of a file that is the right one by its published hash or, without one, by its content.

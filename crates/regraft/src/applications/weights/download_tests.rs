@@ -533,3 +533,36 @@ fn a_folder_that_cannot_be_written_is_told() {
     assert!(error.contains("REGRAFT_HOME"), "{error}");
     assert!(server.requests().is_empty());
 }
+
+#[test]
+fn who_is_waited_for_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = weights_of(1);
+    let models = folder.path().join("home/models");
+    std::fs::create_dir_all(&models).unwrap();
+    let path = models.join(format!(".{FILE}.lock"));
+    std::fs::write(&path, "4711").unwrap();
+    let lock = std::fs::File::open(&path).unwrap();
+    lock.lock().unwrap();
+    let server = Server::new(vec![whole(&bytes)]);
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&told);
+    // The other one lets go once it is known who it is.
+    let lock = Mutex::new(Some(lock));
+    let lookup = from(&server, folder.path()).on_wait(move |text| {
+        heard.lock().unwrap().push(text.to_string());
+        *lock.lock().unwrap() = None;
+    });
+    let found = published(md5(&bytes)).find_weights(&lookup).unwrap();
+    assert_eq!(std::fs::read(found).unwrap(), bytes);
+    let told = told.lock().unwrap();
+    let expected = format!(
+        "waiting for process 4711, which gets {FILE} and holds {}",
+        path.display()
+    );
+    assert_eq!(*told, [expected]);
+    assert_eq!(
+        std::fs::read_to_string(&path).unwrap(),
+        std::process::id().to_string()
+    );
+}

@@ -16,6 +16,9 @@ use crate::{Error, Result};
 /// Told while a file is downloaded: how many bytes are here, and how many there are if that is known.
 pub type OnProgress = dyn Fn(u64, Option<u64>) + Send + Sync;
 
+/// Is told what is waited for.
+type OnWait = dyn Fn(&str) + Send + Sync;
+
 /// Where weights are looked for, and how.
 #[derive(Clone)]
 #[must_use = "it looks for nothing before `find`"]
@@ -26,6 +29,7 @@ pub struct Lookup {
     pub(super) download: bool,
     pub(super) patience: Duration,
     pub(super) on_progress: Option<Arc<OnProgress>>,
+    pub(super) on_wait: Option<Arc<OnWait>>,
 }
 
 impl Default for Lookup {
@@ -51,6 +55,7 @@ impl Lookup {
             download: true,
             patience: Duration::from_secs(30),
             on_progress: None,
+            on_wait: None,
         }
     }
 
@@ -89,6 +94,12 @@ impl Lookup {
     /// What is told how far a download is.
     pub fn on_progress(mut self, told: impl Fn(u64, Option<u64>) + Send + Sync + 'static) -> Self {
         self.on_progress = Some(Arc::new(told));
+        self
+    }
+
+    /// What is told, in a sentence, if another process holds a download up for more than a second.
+    pub fn on_wait(mut self, told: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.on_wait = Some(Arc::new(told));
         self
     }
 
