@@ -7,7 +7,7 @@ use clap::{CommandFactory, FromArgMatches, Parser};
 
 use crate::commands::Command;
 use crate::config::Config;
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::global::Global;
 use crate::negation::with_negations;
 
@@ -34,11 +34,13 @@ pub struct Arguments {
     pub command: Command,
 }
 
-/// Reads the arguments of the process. What clap answers itself (`--help`, `--version`, wrong usage) ends it.
+/// Reads the arguments of the process. `--help` and `--version` are answered here and end it.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arguments> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    let given = command().get_matches_from(&arguments);
-    let global = Global::from_arg_matches(&given).unwrap_or_else(|error| error.exit());
+    let given = command()
+        .try_get_matches_from(&arguments)
+        .map_err(refused)?;
+    let global = Global::from_arg_matches(&given).map_err(refused)?;
     let config = match global.no_config {
         true => None,
         false => Config::find(global.config.as_deref())?,
@@ -46,15 +48,20 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arguments>
     let matches = match config {
         Some(config) => config
             .applied(command(), &given)?
-            .get_matches_from(&arguments),
+            .try_get_matches_from(&arguments)
+            .map_err(refused)?,
         None => given,
     };
-    Ok(
-        Arguments::from_arg_matches(&matches).unwrap_or_else(|error| {
-            debug_assert_ne!(error.kind(), ErrorKind::UnknownArgument);
-            error.exit()
-        }),
-    )
+    Arguments::from_arg_matches(&matches).map_err(refused)
+}
+
+/// What clap did not take, but for a question of which it has the answer.
+fn refused(error: clap::Error) -> Failure {
+    match error.use_stderr() && error.kind() != ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    {
+        true => Failure::arguments(&error),
+        false => error.exit(),
+    }
 }
 
 /// The whole command.

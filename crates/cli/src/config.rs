@@ -1,6 +1,7 @@
 //! `regraft.toml`: defaults of options, those of every command at its top and those of a command in a table with
 //! its name. Keys are the options' long names. What is not known is an error, since it would have changed nothing.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,21 @@ use crate::negation::negation;
 
 /// The file's name, looked for in the folder where the command is run.
 const NAME: &str = "regraft.toml";
+
+/// Whether errors shall be JSON, as far as arguments tell that make no sense: an argument says so, or the file does.
+pub fn asks_for_json(arguments: impl Iterator<Item = OsString>) -> bool {
+    let words = ["--json", "--no-json", "--no-config", "--csv"];
+    let given: Vec<OsString> = arguments
+        .filter(|argument| words.iter().any(|word| argument == word))
+        .collect();
+    match given.last() {
+        Some(last) => last == "--json",
+        None => Config::find(None).ok().flatten().is_some_and(|config| {
+            let json = config.table.get("json").and_then(Value::as_bool);
+            json == Some(true)
+        }),
+    }
+}
 
 /// What the file has.
 #[derive(Debug)]

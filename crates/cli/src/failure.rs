@@ -6,6 +6,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anstream::AutoStream;
+use clap::builder::StyledStr;
+use clap::error::ContextKind;
 use regraft::extend::{Detail, json};
 
 use crate::visible::{in_json, visible};
@@ -38,6 +40,8 @@ pub struct Failure {
     /// What went wrong, without its details.
     message: String,
     detail: Option<Box<Detail>>,
+    /// What is shown to people instead of these, if it is.
+    rendered: Option<StyledStr>,
 }
 
 pub type Result<T, E = Failure> = std::result::Result<T, E>;
@@ -46,6 +50,43 @@ impl Failure {
     /// Arguments that make no sense.
     pub fn usage(detail: Detail) -> Self {
         Failure::of("wrong usage", Some(detail)).with_code(Code::Usage)
+    }
+
+    /// Arguments that clap does not take: its own words for people, the four parts for programs.
+    pub fn arguments(error: &clap::Error) -> Self {
+        let of = |kinds: &[ContextKind]| {
+            let found = kinds.iter().find_map(|kind| error.get(*kind));
+            found.map(ToString::to_string).unwrap_or_default()
+        };
+        let at = of(&[ContextKind::InvalidArg, ContextKind::InvalidSubcommand]);
+        let expected = match of(&[ContextKind::ValidValue, ContextKind::ValidSubcommand]) {
+            valid if valid.is_empty() => "what `regraft COMMAND --help` lists".to_string(),
+            valid => format!("one of {valid}"),
+        };
+        let received = of(&[
+            ContextKind::InvalidValue,
+            ContextKind::PriorArg,
+            ContextKind::ActualNumValues,
+        ]);
+        let near = of(&[
+            ContextKind::SuggestedValue,
+            ContextKind::SuggestedArg,
+            ContextKind::SuggestedSubcommand,
+        ]);
+        let text = error.render();
+        let message = text.to_string();
+        let message = message.lines().next().unwrap_or_default();
+        let message = message.strip_prefix("error: ").unwrap_or(message);
+        let usage = of(&[ContextKind::Usage]);
+        let help = match near.is_empty() {
+            true => usage.trim().to_string(),
+            false => format!("is {near} meant? {}", usage.trim()),
+        };
+        let detail = Detail::new(at, expected, received).help(help);
+        Failure {
+            rendered: Some(text),
+            ..Failure::of(message, Some(detail)).with_code(Code::Usage)
+        }
     }
 
     /// What cannot be done, with its four parts.
@@ -64,6 +105,7 @@ impl Failure {
             code: Code::Failed,
             message: shortened.unwrap_or(message),
             detail: detail.map(Box::new),
+            rendered: None,
         }
     }
 
@@ -114,6 +156,9 @@ impl Failure {
     }
 
     fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        if let Some(text) = &self.rendered {
+            return write!(out, "{}", text.ansi());
+        }
         let message = match self.message.as_str() {
             "" => "this cannot be done".to_string(),
             message => visible(message),
@@ -203,6 +248,31 @@ mod tests {
         assert!(!json.contains(char::is_control), "{json:?}");
         let value: regraft::extend::Value = serde_json::from_str(&json).unwrap();
         assert_eq!(value["error"]["expected"], "a\u{9b}0m");
+    }
+
+    #[test]
+    fn what_clap_says_has_the_same_parts() {
+        let command = clap::Command::new("x").arg(
+            clap::Arg::new("head")
+                .long("head")
+                .value_parser(["ridge", "lda"]),
+        );
+        let error = command.try_get_matches_from(["x", "--head", "rigde"]);
+        let failure = Failure::arguments(&error.unwrap_err());
+        let value: regraft::extend::Value = serde_json::from_str(&failure.json()).unwrap();
+        let error = &value["error"];
+        assert_eq!(error["where"], "--head <head>");
+        assert_eq!(error["expected"], "one of ridge, lda");
+        assert_eq!(error["received"], "rigde");
+        assert!(error["help"].as_str().unwrap().contains("ridge"), "{value}");
+        assert!(
+            error["message"]
+                .as_str()
+                .unwrap()
+                .starts_with("invalid value"),
+            "{value}"
+        );
+        assert!(text(&failure).contains("error: invalid value 'rigde'"));
     }
 
     #[test]

@@ -27,7 +27,7 @@ use crate::output::Output;
 fn main() -> ExitCode {
     interrupt::install();
     // Until the arguments are read, which may fail, too.
-    let mut as_json = std::env::args_os().any(|argument| argument == "--json");
+    let mut as_json = config::asks_for_json(std::env::args_os());
     match run(&mut as_json) {
         Ok(code) => code.into(),
         Err(failure) => failure.report(as_json),

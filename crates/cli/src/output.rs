@@ -133,7 +133,7 @@ impl Output {
 }
 
 /// Rows as RFC 4180 has them, with plain line ends.
-fn csv(rows: &[Vec<String>]) -> String {
+pub fn csv(rows: &[Vec<String>]) -> String {
     let field = |field: &String| match field.contains(['"', ',', '\n', '\r']) {
         true => format!("\"{}\"", field.replace('"', "\"\"")),
         false => field.clone(),

@@ -312,6 +312,71 @@ fn an_error_is_json_where_json_was_asked_for() {
     );
 }
 
+/// Whatever the arguments are wrong by, and wherever JSON was asked for.
+#[test]
+fn arguments_that_make_no_sense_are_json_where_json_was_asked_for() {
+    let (_guard, folder) = folder();
+    for (arguments, at, within) in [
+        (&["--json", "train"][..], "<PHOTOS>", "help"),
+        (
+            &["train", "photos", "--head", "rigde", "--json"],
+            "--head <HEAD>",
+            "expected",
+        ),
+        (
+            &["train", "photos", "--json", "--hed", "ridge"],
+            "--hed",
+            "help",
+        ),
+        (&["--json", "trian", "photos"], "trian", "help"),
+        (&["predict", "m", "--json"], "<FILES>...", "help"),
+        (
+            &["train", "--json", "--seed", "x", "photos"],
+            "--seed <SEED>",
+            "received",
+        ),
+        (
+            &["train", "--json", "photos", "--seed", "1", "--seed", "2"],
+            "--seed <SEED>",
+            "help",
+        ),
+        (
+            &["train", "photos", "--from", "x", "--json"],
+            "[PHOTOS]",
+            "received",
+        ),
+        (&["summary", "a", "b", "--json"], "b", "help"),
+    ] {
+        let text = failed(&folder, arguments, 2);
+        let value: Value =
+            serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+        let error = value["error"].as_object().unwrap();
+        let mut keys: Vec<&str> = error.keys().map(String::as_str).collect();
+        keys.sort_unstable();
+        assert_eq!(
+            keys,
+            ["expected", "help", "message", "received", "where"],
+            "{text}"
+        );
+        assert!(!error["message"].as_str().unwrap().is_empty(), "{text}");
+        let place = error["where"].as_str().unwrap();
+        assert!(place.contains(at), "{place:?} {at} {text}");
+        assert!(
+            !error[within].as_str().unwrap().is_empty(),
+            "{within}: {text}"
+        );
+    }
+    std::fs::write(folder.join("regraft.toml"), "json = true\n").unwrap();
+    let text = failed(&folder, &["train", "--head", "magic", "photos"], 2);
+    assert!(serde_json::from_str::<Value>(&text).is_ok(), "{text}");
+    let text = failed(
+        &folder,
+        &["train", "--head", "magic", "photos", "--no-json"],
+        2,
+    );
+    assert!(text.starts_with("error: invalid value 'magic'"), "{text}");
+}
+
 #[test]
 fn names_in_a_file_give_the_terminal_no_orders() {
     let (_kept, folder) = folder();

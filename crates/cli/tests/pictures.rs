@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::thread::sleep;
@@ -356,4 +357,163 @@ fn arguments_that_make_no_sense_end_with_2() {
     ]);
     assert_eq!(code, 1);
     assert!(message.contains("holdout"), "{message}");
+}
+
+/// Gives the command lines on its standard input.
+fn with_input(mut command: Command, input: &str) -> (i32, String, String) {
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(input.as_bytes())
+        .unwrap();
+    told(&child.wait_with_output().unwrap())
+}
+
+/// A line of each.
+fn lines(words: &[&str]) -> String {
+    words.iter().map(|word| format!("{word}\n")).collect()
+}
+
+#[test]
+fn answers_are_kept_one_by_one_and_the_same_command_goes_on() {
+    let place = Place::new(16);
+    assert_eq!(place.run(&TRAIN).0, 0);
+    fs::create_dir_all(place.path("new/deeper")).unwrap();
+    for number in 0..8 {
+        let path = format!("new/{}{number}, \"x\".png", ["", "deeper/"][number % 2]);
+        fs::write(place.path(&path), picture(number % 2, 400 + number)).unwrap();
+    }
+    fs::write(place.path("new/text.png"), "no picture").unwrap();
+    let ranked = |more: &[&str]| {
+        let arguments = [
+            &["label", "photos.regraft", "new", "--json", "--quiet"],
+            more,
+        ]
+        .concat();
+        let (code, json, message) = place.run(&arguments);
+        assert_eq!(code, 0, "{message}");
+        serde_json::from_str::<Value>(&json)
+            .unwrap()
+            .as_array()
+            .unwrap()
+            .clone()
+    };
+    assert_eq!(ranked(&[]).len(), 8);
+    assert_eq!(ranked(&["--count", "3"])[..], ranked(&[])[..3]);
+    let ask =
+        |file: &str| place.command(&["label", "photos.regraft", "new", "--ask", "--answers", file]);
+    let asked = |message: &str| -> Vec<String> {
+        let lines = message.lines().filter(|line| line.contains("? (0."));
+        lines
+            .map(|line| line.split("  ").next().unwrap().to_string())
+            .collect()
+    };
+    let answers = ["day", "night", "day", "day", "night", "night", "day", "day"];
+    let (code, table, message) = with_input(ask("whole.csv"), &lines(&answers));
+    assert_eq!(code, 0, "{message}");
+    let order = asked(&message);
+    assert_eq!(order.len(), 8, "{message}");
+    assert!(message.contains("new/text.png"), "{message}");
+    let whole = fs::read_to_string(place.path("whole.csv")).unwrap();
+    assert_eq!(whole.lines().count(), 9, "{whole}");
+    assert_eq!(table.lines().count(), 9, "{table}");
+    // The first that is asked teaches most, and an answer changes what comes.
+    assert_eq!(ranked(&[])[0]["path"], order[0].as_str());
+
+    // Stopped by whoever has had enough, by a wrong word, and by a signal: what was answered stands in the file.
+    with_input(ask("parts.csv"), &lines(&answers[..2]));
+    let (code, _, message) = with_input(ask("parts.csv"), "day\ndusk\n");
+    assert_eq!(code, 2);
+    assert!(
+        message.contains("dusk") && message.contains("2 answers of parts.csv"),
+        "{message}"
+    );
+    assert_eq!(asked(&message)[..2], order[2..4]);
+    let mut child = ask("parts.csv")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(b"day\n").unwrap();
+    let so_far = |lines: usize| {
+        whole
+            .lines()
+            .take(lines)
+            .map(|line| format!("{line}\n"))
+            .collect::<String>()
+    };
+    let begun = std::time::Instant::now();
+    while fs::read_to_string(place.path("parts.csv")).unwrap() != so_far(5) {
+        assert!(begun.elapsed().as_secs() < 60, "it does not come");
+        sleep(Duration::from_millis(20));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(
+        ranked(&["--answers", "parts.csv"])[0]["path"],
+        order[4].as_str()
+    );
+    let (code, again, message) = with_input(ask("parts.csv"), &lines(&answers[4..]));
+    assert_eq!(code, 0, "{message}");
+    assert_eq!(asked(&message), order[4..]);
+    assert_eq!((again, so_far(9)), (table, whole.clone()));
+    assert_eq!(fs::read_to_string(place.path("parts.csv")).unwrap(), whole);
+
+    // A file elsewhere has paths that hold there, too; a table of another kind is left alone.
+    fs::create_dir(place.path("elsewhere")).unwrap();
+    with_input(ask("elsewhere/a.csv"), "day\n");
+    assert_eq!(ranked(&["--answers", "elsewhere/a.csv"]).len(), 7);
+    fs::write(place.path("other.csv"), "label,path\n").unwrap();
+    let (code, _, message) = with_input(ask("other.csv"), "day\n");
+    assert_eq!(code, 2);
+    assert!(
+        message.contains("other.csv") && message.contains("path,label"),
+        "{message}"
+    );
+    assert_eq!(
+        fs::read_to_string(place.path("other.csv")).unwrap(),
+        "label,path\n"
+    );
+    // What was answered trains.
+    let (code, _, message) = place.run(&["check", "whole.csv"]);
+    assert!(code == 0 || code == 3, "{message}");
+}
+
+#[test]
+fn of_a_class_with_one_picture_it_says_that_nothing_is_known() {
+    let place = Place::new(12);
+    fs::create_dir(place.path("photos/dusk")).unwrap();
+    fs::write(place.path("photos/dusk/a.png"), picture(0, 700)).unwrap();
+    let (code, text, message) = place.run(&TRAIN);
+    assert_eq!(code, 0, "{message}");
+    assert!(text.contains("nothing is known of dusk"), "{text}");
+    let (_, json, _) = place.run(&[&TRAIN[..], &["--force", "--json", "--quiet"]].concat());
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(
+        json["estimate"]["unknown_classes"],
+        serde_json::json!(["dusk"])
+    );
+    let pictures = json["pictures"].as_array().unwrap();
+    for picture in pictures {
+        assert_eq!(
+            picture["answer"].is_null(),
+            picture["label"] == "dusk",
+            "{picture}"
+        );
+    }
+    let right = pictures
+        .iter()
+        .filter(|one| one["answer"] == one["label"])
+        .count();
+    assert_eq!(json["estimate"]["accuracy"]["value"], right as f64 / 24.0);
+    let (_, csv, _) = place.run(&[&TRAIN[..], &["--force", "--csv", "--quiet"]].concat());
+    assert!(csv.contains("dusk/a.png,dusk,,,,false"), "{csv}");
 }

@@ -159,6 +159,11 @@ impl Work<'_> {
                 careless: solution.careless,
                 log_loss: judged.log_loss(),
                 calibration_error: judged.calibration_error(),
+                unknown_classes: judged
+                    .unknown_classes()
+                    .into_iter()
+                    .map(|class| set.classes[class].clone())
+                    .collect(),
                 held_out: (held_out > 0).then(|| self.of_held_out.accuracy()),
             },
             unknown: UnknownRecord {
@@ -189,7 +194,7 @@ impl Work<'_> {
             report::Sample {
                 name: set.images.name(picture),
                 label: Some(set.labels[picture]),
-                answer: Some(report::Answer { class, confidence }),
+                answer: told.known[picture].then_some(report::Answer { class, confidence }),
             }
         });
         let estimate = |name: &str, share: Share, how: &str| report::Estimate {
@@ -214,10 +219,8 @@ impl Work<'_> {
             ));
         }
         if run.pictures.groups < run.pictures.count {
-            let careless = Share::of(
-                (solution.careless * solution.told.len() as f64).round() as usize,
-                solution.told.len(),
-            );
+            let count = solution.told.known_count();
+            let careless = Share::of((solution.careless * count as f64).round() as usize, count);
             let how = "What one would have found with duplicates and groups on both sides. It is not what to expect";
             estimates.push(estimate("A careless split", careless, how));
         }
@@ -248,6 +251,11 @@ impl Work<'_> {
                 100.0 * (1.0 - run.answer_set.alpha)
             ),
         ));
+        facts.extend(
+            run.estimate
+                .leaves_out()
+                .map(|told| ("Not in the numbers".to_string(), sentence(&told))),
+        );
         facts.extend(
             self.improved
                 .iter()

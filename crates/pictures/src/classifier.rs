@@ -218,6 +218,7 @@ impl Classifier {
                     told.probabilities.extend(probabilities);
                     // Nothing is known of what belongs together in a new folder.
                     told.groups.push(told.labels.len());
+                    told.known.push(true);
                     told.labels.push(label);
                     covered += usize::from(self.answer_set(&answer).contains(&label));
                     unknown += usize::from(answer.class.is_none());

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use regraft_features::FeatureStore;
 
-use crate::Result;
 use crate::inspections::Inspections;
 use crate::stamps::Stamps;
+use crate::{Error, Result};
 
 /// Where what is known is kept.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub(crate) struct Kept {
 impl Kept {
     /// What is kept in a folder.
     pub fn open(folder: &Path) -> Result<Self> {
-        let features = FeatureStore::open(folder)?;
+        let features = FeatureStore::open(folder).map_err(elsewhere)?;
         Ok(Kept {
             stamps: Stamps::open(folder)?,
             inspections: Inspections::open(folder)?,
@@ -30,6 +30,19 @@ impl Kept {
     /// Why something was not kept, if something was not.
     pub fn problem(&self) -> Option<String> {
         self.features.usage().problem
+    }
+}
+
+/// Says how another folder is named.
+fn elsewhere(error: regraft_features::Error) -> Error {
+    let error = Error::from(error);
+    match error.detail() {
+        None => error,
+        Some(detail) => Error::File(
+            detail
+                .clone()
+                .help("name another folder for what is kept, with `--cache` or $REGRAFT_HOME"),
+        ),
     }
 }
 

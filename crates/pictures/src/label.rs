@@ -129,11 +129,13 @@ impl Labelling {
             .collect())
     }
 
-    /// The number of a picture by its path.
+    /// The number of a picture by its path, or by the end of it.
     pub fn find(&self, path: &Path) -> Option<usize> {
-        self.paths
-            .iter()
-            .position(|known| known == path || known.ends_with(path))
+        let absolute =
+            |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+        let wanted = absolute(path);
+        let known = |is: &dyn Fn(&PathBuf) -> bool| self.paths.iter().position(is);
+        known(&|known| absolute(known) == wanted).or_else(|| known(&|known| known.ends_with(path)))
     }
 
     /// Takes the answer to a picture: the head is another one from now on.

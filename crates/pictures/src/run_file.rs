@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use regraft_tensor::Detail;
@@ -118,6 +119,9 @@ pub struct EstimateRecord {
     pub log_loss: f64,
     /// The expected calibration error.
     pub calibration_error: f64,
+    /// The classes of which these numbers tell nothing: those of a single group, without which there is no such class.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unknown_classes: Vec<String>,
     /// The accuracy on what was held out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held_out: Option<Share>,
@@ -149,6 +153,22 @@ pub struct AnswerSetRecord {
     pub mean_size: f64,
 }
 
+impl EstimateRecord {
+    /// A sentence on what these numbers leave out; `None` if they are about all classes.
+    pub fn leaves_out(&self) -> Option<String> {
+        let names = self.unknown_classes.join(", ");
+        match self.unknown_classes.len() {
+            0 => None,
+            1 => Some(format!(
+                "nothing is known of {names}: it has a single picture, or a single group of them, and is in no number"
+            )),
+            _ => Some(format!(
+                "nothing is known of {names}: each has a single picture, or a single group of them, and is in no number"
+            )),
+        }
+    }
+}
+
 impl RunFile {
     /// Reads the file of a folder, or the file itself.
     ///
@@ -160,9 +180,14 @@ impl RunFile {
             true => path.join(RUN_FILE),
             false => path.to_path_buf(),
         };
-        let text =
-            fs::read_to_string(&path).map_err(|error| io(&path, "a run's `run.toml`", &error))?;
         let shown = path.display().to_string();
+        let text = fs::read_to_string(&path).map_err(|error| match error.kind() {
+            ErrorKind::NotFound => {
+                let detail = Detail::new(&shown, "a run's `run.toml`", "no such file");
+                Error::Classifier(detail.help("name a folder that `regraft train` wrote"))
+            }
+            _ => io(&path, "a run's `run.toml`", &error),
+        })?;
         let wrong = |received: String| Detail::new(&shown, "a run's `run.toml`", received);
         let table: toml::Table = toml::from_str(&text)
             .map_err(|error| Error::Classifier(wrong(error.message().to_string())))?;

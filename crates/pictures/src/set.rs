@@ -90,36 +90,19 @@ impl Set {
             .map(|pattern| images.groups_by_name(pattern))
             .transpose()?;
         let groups = groups(&inspections, by_name.as_deref());
-        let few: Vec<&str> = classes
-            .iter()
-            .enumerate()
-            .filter(|(class, _)| {
-                let of = labels
-                    .iter()
-                    .zip(&groups)
-                    .filter(|(label, _)| *label == class);
-                of.map(|(_, group)| group).collect::<HashSet<_>>().len() < 2
-            })
-            .map(|(_, name)| name.as_str())
-            .collect();
-        if !few.is_empty() {
-            let received = format!("a single one (duplicates count once) of {}", few.join(", "));
-            let detail = Detail::new(
-                place,
-                "2 different pictures or more of each class",
-                received,
-            );
-            let help = "with one nothing can be said about the others: add pictures, or move its folder away";
-            return Err(Error::Pictures(detail.help(help)));
-        }
         let contents: Vec<[u8; 32]> = inspections
             .iter()
             .map(|inspection| inspection.content)
             .collect();
-        let held_out = match config.holdout > 0.0 {
-            true => held_out(&contents, &groups, &labels, config.holdout),
-            false => vec![false; labels.len()],
+        let held_out = held_out(&contents, &groups, config.holdout);
+        let seen = Seen {
+            place,
+            classes: &classes,
+            labels: &labels,
+            groups: &groups,
+            held_out: &held_out,
         };
+        notes.extend(seen.enough(config.holdout)?);
         let numbers: Vec<i32> = labels.iter().map(|label| *label as i32).collect();
         let findings = findings(&inspections, &numbers, &classes);
         Ok(Set {
@@ -217,6 +200,69 @@ impl Set {
             hasher.update(self.classes[self.labels[picture]].as_bytes());
         }
         hasher.finalize().to_hex().to_string()
+    }
+}
+
+/// What there is to learn from.
+struct Seen<'a> {
+    place: String,
+    classes: &'a [String],
+    labels: &'a [usize],
+    groups: &'a [usize],
+    held_out: &'a [bool],
+}
+
+impl Seen<'_> {
+    /// An error if nothing can be learnt or nothing told of what was learnt; otherwise what should be known.
+    fn enough(self, holdout: f64) -> Result<Vec<String>> {
+        let mut different = vec![HashSet::new(); self.classes.len()];
+        let mut all = different.clone();
+        for (picture, label) in self.labels.iter().enumerate() {
+            all[*label].insert(self.groups[picture]);
+            if !self.held_out[picture] {
+                different[*label].insert(self.groups[picture]);
+            }
+        }
+        let of = |wanted: &dyn Fn(usize) -> bool| -> Vec<&str> {
+            let classes = self.classes.iter().enumerate();
+            let wanted = classes.filter(|(class, _)| wanted(*class));
+            wanted.map(|(_, name)| name.as_str()).collect()
+        };
+        let none = of(&|class| different[class].is_empty());
+        if !none.is_empty() {
+            let expected = "pictures of each class to learn from";
+            let received = format!("all of {} held out", none.join(", "));
+            let help = format!(
+                "which ones are is told by what is in them: add pictures, or hold out less than {holdout}"
+            );
+            let detail = Detail::new(self.place, expected, received);
+            return Err(Error::Pictures(detail.help(help)));
+        }
+        let single = of(&|class| all[class].len() == 1);
+        let left = of(&|class| different[class].len() == 1);
+        let received = match (
+            self.classes.len() - single.len(),
+            self.classes.len() - left.len(),
+        ) {
+            (0 | 1, _) => Some(single.join(", ")),
+            (_, 0) => Some(format!("{}, but for what is held out", left.join(", "))),
+            _ => None,
+        };
+        if let Some(received) = received {
+            let received = format!("a single one (duplicates count once) of {received}");
+            let expected = "2 different pictures or more of each of 2 classes";
+            let help = "with one nothing can be said about the others: add pictures";
+            let detail = Detail::new(self.place, expected, received);
+            return Err(Error::Pictures(detail.help(help)));
+        }
+        let mut notes = Vec::new();
+        if holdout > 0.0 && !self.held_out.contains(&true) {
+            notes.push(format!(
+                "no picture is held out: {} are too few for a share of {holdout}",
+                self.labels.len()
+            ));
+        }
+        Ok(notes)
     }
 }
 

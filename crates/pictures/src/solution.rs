@@ -245,6 +245,7 @@ impl Solution {
         Ok(Told {
             classes: self.solved.classes(),
             probabilities,
+            known: vec![true; labels.len()],
             labels,
             groups,
         })

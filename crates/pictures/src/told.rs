@@ -17,6 +17,9 @@ pub(crate) struct Told {
     pub labels: Vec<usize>,
     /// Which belong together, by number.
     pub groups: Vec<usize>,
+    /// Whether something is said of each: not where what was left out with it was all of its class. No number is about
+    /// those.
+    pub known: Vec<bool>,
 }
 
 /// Answers that were about as sure as each other.
@@ -31,13 +34,16 @@ pub(crate) struct Bin {
 const BINS: usize = 15;
 
 impl Told {
-    /// What a head says of samples that it has not seen, those of which nothing can be said included.
+    /// What a head says of samples that it has not seen.
     pub fn of(left_out: &LeftOut, groups: Vec<usize>) -> Self {
         let probabilities = left_out.probabilities();
         Told {
             classes: probabilities.ncols(),
             probabilities: probabilities.iter().copied().collect(),
             labels: left_out.labels().to_vec(),
+            known: (0..groups.len())
+                .map(|picture| left_out.is_known(picture))
+                .collect(),
             groups,
         }
     }
@@ -60,27 +66,49 @@ impl Told {
         self.answer(picture).0 == self.labels[picture]
     }
 
-    pub fn accuracy(&self) -> Share {
-        let groups = self.groups.iter().enumerate();
-        Estimate::of(groups.map(|(picture, group)| (self.is_right(picture), *group))).into()
+    /// The numbers of those of which something is said.
+    fn known(&self) -> impl Iterator<Item = usize> {
+        (0..self.len()).filter(|picture| self.known[*picture])
     }
 
-    /// How much each picture weighs: those of a group 1 together.
-    fn weights(&self) -> Vec<f64> {
+    /// How many these are.
+    pub fn known_count(&self) -> usize {
+        self.known().count()
+    }
+
+    /// The numbers of the classes of which nothing is known.
+    pub fn unknown_classes(&self) -> Vec<usize> {
+        let counts = self.per_class().into_iter().enumerate();
+        counts
+            .filter(|(_, (_, all))| *all == 0)
+            .map(|(class, _)| class)
+            .collect()
+    }
+
+    pub fn accuracy(&self) -> Share {
+        let right = |picture| (self.is_right(picture), self.groups[picture]);
+        Estimate::of(self.known().map(right)).into()
+    }
+
+    /// Each picture of which something is said, and how much it weighs: those of a group 1 together.
+    fn weighted(&self) -> Vec<(usize, f64)> {
         let mut sizes: HashMap<usize, usize> = HashMap::new();
-        for group in &self.groups {
-            *sizes.entry(*group).or_default() += 1;
+        for picture in self.known() {
+            *sizes.entry(self.groups[picture]).or_default() += 1;
         }
-        let weight = |group| 1.0 / sizes[group] as f64;
-        self.groups.iter().map(weight).collect()
+        let weight = |picture: usize| 1.0 / sizes[&self.groups[picture]] as f64;
+        self.known()
+            .map(|picture| (picture, weight(picture)))
+            .collect()
     }
 
     /// Right answers and pictures of each class.
     pub fn per_class(&self) -> Vec<(usize, usize)> {
         let mut counts = vec![(0, 0); self.classes];
-        for (picture, label) in self.labels.iter().enumerate() {
-            counts[*label].0 += usize::from(self.is_right(picture));
-            counts[*label].1 += 1;
+        for picture in self.known() {
+            let (right, all) = &mut counts[self.labels[picture]];
+            *right += usize::from(self.is_right(picture));
+            *all += 1;
         }
         counts
     }
@@ -99,7 +127,7 @@ impl Told {
     /// The mean of −ln of the right class' probability.
     pub fn log_loss(&self) -> f64 {
         let (mut sum, mut total) = (0.0, 0.0);
-        for (picture, weight) in self.weights().into_iter().enumerate() {
+        for (picture, weight) in self.weighted() {
             let p = self.row(picture)[self.labels[picture]];
             sum -= weight * p.max(f64::MIN_POSITIVE).ln();
             total += weight;
@@ -109,10 +137,11 @@ impl Told {
 
     /// The largest probability that 95 % of the pictures have at least.
     pub fn least_confidence(&self) -> f64 {
-        let sure: Vec<f64> = (0..self.len())
-            .map(|picture| self.answer(picture).1)
-            .collect();
-        Unknown::threshold_of(&sure, &self.groups).max(0.0)
+        let (sure, groups): (Vec<f64>, Vec<usize>) = self
+            .known()
+            .map(|picture| (self.answer(picture).1, self.groups[picture]))
+            .unzip();
+        Unknown::threshold_of(&sure, &groups).max(0.0)
     }
 
     /// Sets of answers that hold the right one with 1 − alpha.
@@ -120,11 +149,16 @@ impl Told {
     /// # Errors
     /// If alpha does not lie between 0 and 1.
     pub fn answer_set(&self, alpha: f64) -> Result<AnswerSet> {
-        let labels = self.labels.iter().enumerate();
-        let right: Vec<f64> = labels
-            .map(|(picture, label)| self.row(picture)[*label])
-            .collect();
-        Ok(AnswerSet::new(&right, &self.groups, alpha)?)
+        let (right, groups): (Vec<f64>, Vec<usize>) = self
+            .known()
+            .map(|picture| {
+                (
+                    self.row(picture)[self.labels[picture]],
+                    self.groups[picture],
+                )
+            })
+            .unzip();
+        Ok(AnswerSet::new(&right, &groups, alpha)?)
     }
 
     /// How many classes are in a set of answers, on average.
@@ -136,7 +170,7 @@ impl Told {
                 .count()
                 .max(1)
         };
-        (0..self.len()).map(size).sum::<usize>() as f64 / self.len().max(1) as f64
+        self.known().map(size).sum::<usize>() as f64 / self.known_count().max(1) as f64
     }
 
     /// Answers by confidence; bins without any are left out.
@@ -150,7 +184,7 @@ impl Told {
     /// Bins, and how much each weighs.
     fn weighted_bins(&self) -> Vec<(Bin, f64)> {
         let mut bins = vec![(Bin::default(), 0.0); BINS];
-        for (picture, weight) in self.weights().into_iter().enumerate() {
+        for (picture, weight) in self.weighted() {
             let (_, confidence) = self.answer(picture);
             let (bin, total) = &mut bins[((confidence * BINS as f64) as usize).min(BINS - 1)];
             bin.count += 1;
@@ -218,7 +252,43 @@ mod tests {
             probabilities: vec![0.9, 0.1, 0.8, 0.2, 0.3, 0.7, 0.6, 0.4],
             labels: vec![0, 1, 1, 0],
             groups: vec![0, 1, 2, 3],
+            known: vec![true; 4],
         }
+    }
+
+    /// Of a class that was gone when its only group was left out nothing is known, so it is in no number.
+    #[test]
+    fn classes_of_which_nothing_is_known_change_no_number() {
+        let all = told();
+        let mut with_silent = told();
+        with_silent.classes = 3;
+        let rows = all.probabilities.chunks(2);
+        with_silent.probabilities = rows.flat_map(|row| [row[0], row[1], 0.0]).collect();
+        for _ in 0..5 {
+            with_silent.probabilities.extend([0.95, 0.05, 0.0]);
+            with_silent.labels.push(2);
+            with_silent.groups.push(9);
+            with_silent.known.push(false);
+        }
+        assert_eq!(with_silent.unknown_classes(), [2]);
+        assert_eq!(with_silent.accuracy(), all.accuracy());
+        assert_eq!(with_silent.per_class(), [(2, 2), (1, 2), (0, 0)]);
+        assert_eq!(
+            with_silent.answer_set(0.4).unwrap(),
+            all.answer_set(0.4).unwrap()
+        );
+        let numbers = |told: &Told| {
+            [
+                told.balanced_accuracy(),
+                told.log_loss(),
+                told.calibration_error(),
+                told.least_confidence(),
+                told.mean_set(0.3),
+            ]
+        };
+        assert_eq!(numbers(&with_silent), numbers(&all));
+        let bins = with_silent.bins();
+        assert_eq!(bins.iter().map(|bin| bin.count).sum::<usize>(), 4);
     }
 
     #[test]
@@ -244,6 +314,7 @@ mod tests {
             burst.probabilities.extend([0.8, 0.2]);
             burst.labels.push(1);
             burst.groups.push(1);
+            burst.known.push(true);
         }
         let numbers = |told: &Told| {
             [

@@ -84,6 +84,9 @@ pub struct Seen {
     pub label_probability: f64,
     /// Whether it was held out.
     pub held_out: bool,
+    /// Whether the answer tells something: not where its class has a single group, without which there is no such
+    /// class.
+    pub is_known: bool,
 }
 
 impl Train {
@@ -214,6 +217,9 @@ impl Train {
         let began = Instant::now();
         observer.begin(Stage::Solve, 1);
         let (trained, held) = (set.numbers(false), set.numbers(true));
+        if improves && held.is_empty() {
+            return Err(nothing_to_judge_by(&config, set.len()));
+        }
         let mut solution = solve(
             &set.rows(&trained),
             &set.labels_of(&trained),
@@ -294,6 +300,7 @@ impl Train {
                 confidence,
                 label_probability: told.row(picture)[label],
                 held_out: set.held_out[picture],
+                is_known: told.known[picture],
             }
         };
         Ok(Trained {
@@ -336,9 +343,11 @@ fn beside(photos: &Path) -> PathBuf {
 fn of_all(set: &Set, parts: [(&Told, &Vec<usize>); 2]) -> Told {
     let classes = set.classes.len();
     let mut probabilities = vec![0.0; classes * set.len()];
+    let mut known = vec![false; set.len()];
     for (part, numbers) in parts {
         for (row, picture) in numbers.iter().enumerate() {
             probabilities[picture * classes..][..classes].copy_from_slice(part.row(row));
+            known[*picture] = part.known[row];
         }
     }
     Told {
@@ -346,7 +355,17 @@ fn of_all(set: &Set, parts: [(&Told, &Vec<usize>); 2]) -> Told {
         probabilities,
         labels: set.labels.clone(),
         groups: set.groups.clone(),
+        known,
     }
+}
+
+/// Whether training the network helps is told by pictures that were held out.
+fn nothing_to_judge_by(config: &Config, pictures: usize) -> Error {
+    let place = config.photos.display().to_string();
+    let expected = "pictures that are held out, to see whether training the network helps";
+    let received = format!("none of {pictures} with a share of {}", config.holdout);
+    let detail = Detail::new(place, expected, received);
+    Error::Pictures(detail.help("add pictures, or hold out more"))
 }
 
 /// An error if somebody wants to stop.

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use regraft::layers::{Conv2D, Dense, GlobalAveragePooling2D, Input, LayerExt, Rescaling, layers};
 use regraft::{Model, Sequential, Tensor};
-use regraft_images::Picture;
+use regraft_images::{Images, Picture};
 use regraft_pictures::{
-    Classifier, Config, Error, Observer, Result, RunFile, Stage, Train, Trained, check, forecast,
-    pick,
+    Classifier, Config, Error, Labelling, Observer, Result, RunFile, Stage, Train, Trained, check,
+    forecast, held_out, pick,
 };
 use tempfile::TempDir;
 
@@ -525,6 +526,61 @@ fn folders_from_which_nothing_can_be_learnt_say_what_to_do() {
 }
 
 #[test]
+fn of_a_class_with_one_picture_nothing_is_told_and_the_rest_is() {
+    let place = Place::new(10);
+    let without = place.run().unwrap().run.estimate;
+    assert_eq!(without.leaves_out(), None);
+    // Twice the same picture is one.
+    for name in ["a.png", "b.png"] {
+        let bytes = Picture::new(40, 36, vec![255; 40 * 36 * 3])
+            .unwrap()
+            .to_png();
+        place.add("zebra", name, &bytes.unwrap());
+    }
+    let trained = place.run().unwrap();
+    let estimate = &trained.run.estimate;
+    assert_eq!(estimate.unknown_classes, ["zebra"]);
+    assert!(estimate.leaves_out().unwrap().contains("zebra"));
+    let seen = |known: bool| {
+        trained
+            .pictures
+            .iter()
+            .filter(move |seen| seen.is_known == known)
+    };
+    assert_eq!(seen(true).count(), 30);
+    assert!(seen(false).all(|seen| trained.run.classes[seen.label] == "zebra"));
+    let right = seen(true).filter(|seen| seen.label == seen.answer).count();
+    assert_eq!(estimate.accuracy.value, right as f64 / 30.0);
+    let report = fs::read_to_string(place.output().join("report.html")).unwrap();
+    assert!(report.contains("Nothing is known of zebra"));
+    assert!(
+        !trained
+            .suspects
+            .iter()
+            .any(|picture| !trained.pictures[*picture].is_known)
+    );
+}
+
+#[test]
+fn a_class_that_would_be_held_out_as_a_whole_is_named() {
+    let place = Place::new(12);
+    let is_held = |bytes: &[u8]| held_out(&[*blake3::hash(bytes).as_bytes()], &[0], 0.5)[0];
+    let pictures = (0..90).map(|number| picture(1, 300 + number).to_png().unwrap());
+    for (number, bytes) in pictures.filter(|bytes| is_held(bytes)).take(3).enumerate() {
+        place.add("teal", &format!("{number}.png"), &bytes);
+    }
+    let half = |config: &mut Config| config.holdout = 0.5;
+    let error = place.train().configure(half).run(&mut ()).unwrap_err();
+    let message = error.to_string();
+    assert!(
+        message.contains("all of teal held out") && message.contains("photos"),
+        "{message}"
+    );
+    assert!(!place.output().exists());
+    place.train().run(&mut ()).unwrap();
+}
+
+#[test]
 fn a_table_of_paths_and_labels_will_do() {
     let place = Place::new(8);
     let mut table = "label,path\n".to_string();
@@ -785,4 +841,152 @@ fn what_a_run_takes_is_predicted_and_stands_beside_what_it_took() {
         );
         assert_eq!(costs.matches("<tr>").count(), 8, "{costs}");
     }
+}
+
+/// The rows of a file of features, by the name of the picture.
+fn features_of(classifier: &Classifier, pictures: &[PathBuf], file: &Path) -> Vec<Vec<f32>> {
+    classifier.write_features(pictures, file, &mut ()).unwrap();
+    let bytes = fs::read(file).unwrap();
+    let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let header: serde_json::Value = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
+    let width = header["features"]["shape"][1].as_u64().unwrap() as usize;
+    let values = bytes[8 + length..].chunks(4);
+    let values: Vec<f32> = values
+        .map(|four| f32::from_le_bytes(four.try_into().unwrap()))
+        .collect();
+    values.chunks(width).map(<[f32]>::to_vec).collect()
+}
+
+/// (Σ [x 1]ᵀ[x 1] + λ)⁻¹ beside the weights that it gives, λ for features only, by elimination.
+fn solved_anew(rows: &[Vec<f32>], labels: &[usize], classes: usize, lambda: f64) -> Vec<Vec<f64>> {
+    let size = rows[0].len() + 1;
+    let mut system = vec![vec![0.0; 2 * size + classes]; size];
+    for (row, label) in rows.iter().zip(labels) {
+        let row: Vec<f64> = row.iter().map(|x| f64::from(*x)).chain([1.0]).collect();
+        for a in 0..size {
+            (0..size).for_each(|b| system[a][b] += row[a] * row[b]);
+            system[a][2 * size + label] += row[a];
+        }
+    }
+    for a in 0..size {
+        system[a][a] += if a + 1 < size { lambda } else { 0.0 };
+        system[a][size + a] = 1.0;
+    }
+    for a in 0..size {
+        let largest = |i: &usize, j: &usize| system[*i][a].abs().total_cmp(&system[*j][a].abs());
+        let pivot = (a..size).max_by(largest).unwrap();
+        system.swap(a, pivot);
+        let divisor = system[a][a];
+        system[a].iter_mut().for_each(|x| *x /= divisor);
+        let row = system[a].clone();
+        for (_, other) in system.iter_mut().enumerate().filter(|(i, _)| *i != a) {
+            let factor = other[a];
+            other
+                .iter_mut()
+                .zip(&row)
+                .for_each(|(x, y)| *x -= factor * y);
+        }
+    }
+    system.into_iter().map(|row| row[size..].to_vec()).collect()
+}
+
+#[test]
+fn what_answers_teach_is_what_solving_anew_with_them_gives() {
+    let place = Place::new(14);
+    place.run().unwrap();
+    let mut paths = Vec::new();
+    for number in 0..9 {
+        // Every third is of a kind that is between the classes.
+        let mut pixels = picture(number % 3, 600 + number).into_pixels();
+        if number % 3 == 0 {
+            pixels.iter_mut().step_by(3).for_each(|level| *level = 90);
+        }
+        let bytes = Picture::new(40 + (600 + number) % 7, 36, pixels)
+            .unwrap()
+            .to_png()
+            .unwrap();
+        fs::create_dir_all(place.path("new")).unwrap();
+        fs::write(place.path(&format!("new/{number}.png")), bytes).unwrap();
+        paths.push(place.path(&format!("new/{number}.png")));
+    }
+    let classifier = Classifier::open(place.output()).unwrap();
+    let cache = place.path("cache");
+    let mut labelling =
+        Labelling::open(place.output(), place.path("new"), Some(&cache), &mut ()).unwrap();
+
+    let images = Images::folder(place.photos()).unwrap();
+    let known = images.paths().to_vec();
+    let mut rows = features_of(&classifier, &known, &place.path("known.safetensors"));
+    let mut labels: Vec<usize> = images
+        .labels()
+        .iter()
+        .map(|label| *label as usize)
+        .collect();
+    let new = features_of(&classifier, &paths, &place.path("new.safetensors"));
+    let all = Tensor::new([42, rows[0].len()], rows.concat()).unwrap();
+    let scan = images.scan(0, |_| ControlFlow::Continue(())).unwrap();
+    let groups = regraft_images::groups(&scan.inspections, None);
+    let ridge = regraft_heads::Ridge::new().groups(groups);
+    let solved = ridge.fit(&all, images.labels()).unwrap();
+    let (lambda, temperature) = (solved.choice().value, solved.left_out().temperature());
+
+    let mut left: Vec<usize> = (0..9).collect();
+    for answered in 0..5 {
+        let anew = solved_anew(&rows, &labels, 3, lambda);
+        let size = anew.len();
+        // What each picture would teach first, by the formulas.
+        let told = |picture: usize| {
+            let x: Vec<f64> = new[picture]
+                .iter()
+                .map(|x| f64::from(*x))
+                .chain([1.0])
+                .collect();
+            let column = |k: usize| x.iter().zip(&anew).map(|(x, row)| x * row[k]).sum::<f64>();
+            let powers: Vec<f64> = (0..3)
+                .map(|k| (column(size + k) / temperature).exp())
+                .collect();
+            let all: f64 = powers.iter().sum();
+            let mut sorted: Vec<f64> = powers.iter().map(|power| power / all).collect();
+            sorted.sort_by(|a, b| b.total_cmp(a));
+            let h: f64 = (0..size).map(|k| x[k] * column(k)).sum();
+            (sorted[0], (1.0 - sorted[0] + sorted[1]) * h / (1.0 + h))
+        };
+        let questions = labelling.questions(9).unwrap();
+        assert_eq!(questions.len(), left.len());
+        for question in &questions {
+            let number = paths
+                .iter()
+                .position(|path| *path == question.path)
+                .unwrap();
+            let (confidence, _) = told(number);
+            let distance = (question.confidence - confidence).abs();
+            assert!(
+                distance < 1e-6,
+                "{answered}: {} {confidence}",
+                question.confidence
+            );
+        }
+        let first = paths
+            .iter()
+            .position(|path| *path == questions[0].path)
+            .unwrap();
+        let (_, worth) = told(first);
+        assert!(
+            (questions[0].worth - worth).abs() < 1e-6 * worth,
+            "{answered}"
+        );
+        assert!(
+            left.iter()
+                .all(|other| told(*other).1 <= worth * (1.0 + 1e-9))
+        );
+
+        let class = (first + 1) % 3;
+        labelling.answer(questions[0].picture, class).unwrap();
+        assert!(labelling.answer(questions[0].picture, class).is_err());
+        rows.push(new[first].clone());
+        labels.push(class);
+        left.retain(|other| *other != first);
+    }
+    assert_eq!(labelling.answers().len(), 5);
+    assert!(labelling.answer(99, 0).is_err() && labelling.answer(left[0], 3).is_err());
 }

@@ -1,5 +1,6 @@
 //! `regraft label`: which pictures would teach most, and what their answers teach.
 
+use std::fs;
 use std::io::{self, BufRead, IsTerminal};
 use std::path::{Path, PathBuf};
 
@@ -10,20 +11,21 @@ use regraft_pictures::{Labelling, Question};
 use crate::failure::{Failure, Result};
 use crate::interrupt;
 use crate::kept::Kept;
-use crate::output::{Answer, Output};
+use crate::output::{Answer, Output, csv};
 use crate::table::table;
 use crate::watch::Watch;
 
 /// Rank pictures without labels by what they would teach a classifier, and take answers
 #[derive(Debug, Args)]
 #[command(after_help = "\
-With --ask, or with answers on the standard input, the picture that teaches most is named, a line with the name of its \
-class is read (empty: it is passed over), the head learns it at once, and so on. The answers are printed as a table of \
-paths and labels, which `regraft train` takes.
+With --ask the picture that teaches most is named, a line with the name of its class is read from the standard input \
+(empty: it is passed over), the head learns it at once, and so on. The answers are printed as a table of paths and \
+labels, which `regraft train` takes. With --answers each one stands in that file at once: whoever stops, or is stopped, \
+goes on with the same command.
 
 Examples:
   regraft label photos.regraft unlabeled/ --count 20
-  regraft label photos.regraft unlabeled/ --ask --csv > answers.csv
+  regraft label photos.regraft unlabeled/ --ask --answers answers.csv
   regraft label photos.regraft unlabeled/ --answers answers.csv")]
 pub struct Label {
     /// A folder that `regraft train` wrote
@@ -36,7 +38,7 @@ pub struct Label {
     /// Ask for the classes of the pictures, one by one, on the standard input
     #[arg(long)]
     ask: bool,
-    /// Take answers from a CSV file with the columns path and label first
+    /// Take answers from a CSV file with the columns path and label first; with --ask, new ones are added to it
     #[arg(long, value_name = "FILE")]
     answers: Option<PathBuf>,
     #[command(flatten)]
@@ -52,11 +54,14 @@ impl Label {
         for (name, reason) in &labelling.unreadable {
             output.note(&format!("cannot be read: {name}: {reason}"));
         }
-        if let Some(file) = &self.answers {
+        let mut answers = Answers::of(self.answers.as_deref(), self.ask)?;
+        if let Some(file) = self.answers.as_ref().filter(|_| answers.any()) {
             take(&mut labelling, file)?;
+            let count = labelling.answers().len();
+            output.note(&format!("{count} answers of {}", file.display()));
         }
         if self.ask {
-            return ask(&mut labelling, output);
+            return ask(&mut labelling, &mut answers, output);
         }
         let classes = labelling.classes().to_vec();
         let questions: Vec<Question> = labelling.questions(self.count)?;
@@ -114,9 +119,96 @@ fn take(labelling: &mut Labelling, file: &Path) -> Result<()> {
     Ok(())
 }
 
+/// The file with answers, and what is written there.
+struct Answers {
+    file: Option<PathBuf>,
+    text: String,
+    /// Whether relative paths are those that the command names, and not those of the file's folder.
+    is_here: bool,
+}
+
+impl Answers {
+    /// What is there already. With `new` ones to come a file that is not there is begun.
+    fn of(file: Option<&Path>, new: bool) -> Result<Self> {
+        let mut answers = Answers {
+            file: file.map(Path::to_path_buf),
+            text: String::new(),
+            is_here: file.and_then(Path::parent) == Some(Path::new("")),
+        };
+        let Some(file) = file else {
+            return Ok(answers);
+        };
+        match fs::read_to_string(file) {
+            Ok(text) => answers.text = text,
+            Err(error) if new && error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(Failure::io(file, "a CSV file that can be read", &error)),
+        }
+        if !new {
+            return Ok(answers);
+        }
+        interrupt::writes(file);
+        let header = answers.text.lines().next().unwrap_or("path,label");
+        if header.trim_start_matches('\u{feff}') != "path,label" {
+            let at = file.display().to_string();
+            let detail = Detail::new(at, "the header path,label, to add lines to", header);
+            return Err(Failure::usage(
+                detail.help("name another file for new answers"),
+            ));
+        }
+        if answers.text.is_empty() {
+            answers.text = "path,label\n".to_string();
+            answers.write()?;
+        }
+        Ok(answers)
+    }
+
+    /// Whether there is one.
+    fn any(&self) -> bool {
+        self.text.lines().nth(1).is_some()
+    }
+
+    /// Adds one.
+    fn add(&mut self, path: &Path, class: &str) -> Result<()> {
+        if self.file.is_none() {
+            return Ok(());
+        }
+        let path = match self.is_here {
+            true => path.to_path_buf(),
+            false => std::path::absolute(path)
+                .map_err(|error| Failure::io(path, "a path in this folder", &error))?,
+        };
+        let Some(name) = path.to_str() else {
+            let expected = "a name in UTF-8, which a table can have";
+            let received = "another";
+            let detail = Detail::new(path.display().to_string(), expected, received);
+            let help = "rename the file; the answers before are kept";
+            return Err(Failure::new(
+                "this answer cannot be written",
+                detail.help(help),
+            ));
+        };
+        if !self.text.ends_with('\n') {
+            self.text.push('\n');
+        }
+        self.text += &csv(&[vec![name.to_string(), class.to_string()]]);
+        self.text.push('\n');
+        self.write()
+    }
+
+    fn write(&self) -> Result<()> {
+        let Some(file) = &self.file else {
+            return Ok(());
+        };
+        Ok(regraft::io::write_file(file, self.text.as_bytes())?)
+    }
+}
+
 /// Asks for one picture after the other.
-fn ask(labelling: &mut Labelling, output: &Output) -> Result<Answer> {
+fn ask(labelling: &mut Labelling, answers: &mut Answers, output: &Output) -> Result<Answer> {
     let interactive = io::stdin().is_terminal();
+    if interactive && answers.file.is_none() {
+        output.note("answers are printed in the end; --answers FILE keeps each at once");
+    }
     let mut passed = Vec::new();
     let mut lines = io::stdin().lock().lines();
     loop {
@@ -149,6 +241,7 @@ fn ask(labelling: &mut Labelling, output: &Output) -> Result<Answer> {
             name => {
                 let number = class(labelling, name, "the answer")?;
                 labelling.answer(question.picture, number)?;
+                answers.add(&question.path, name)?;
             }
         }
     }

@@ -154,6 +154,9 @@ fn text(trained: &Trained) -> String {
         share(&estimate.accuracy),
         estimate.how
     ));
+    if let Some(told) = estimate.leaves_out() {
+        line(format!("not in the numbers  {told}"));
+    }
     if run.pictures.groups < run.pictures.count {
         line(format!(
             "a careless split    {:.3}  would have shown this",
@@ -223,9 +226,9 @@ fn json(trained: &Trained) -> Value {
         json!({
             "path": seen.path,
             "label": run.classes[seen.label],
-            "answer": run.classes[seen.answer],
-            "confidence": seen.confidence,
-            "label_probability": seen.label_probability,
+            "answer": seen.is_known.then(|| &run.classes[seen.answer]),
+            "confidence": seen.is_known.then_some(seen.confidence),
+            "label_probability": seen.is_known.then_some(seen.label_probability),
             "held_out": seen.held_out,
         })
     };
@@ -248,6 +251,7 @@ fn json(trained: &Trained) -> Value {
             "careless": estimate.careless,
             "log_loss": estimate.log_loss,
             "calibration_error": estimate.calibration_error,
+            "unknown_classes": estimate.unknown_classes,
             "held_out": estimate.held_out.as_ref().map(share_json),
         },
         "head": run.head.chosen,
@@ -268,12 +272,13 @@ fn json(trained: &Trained) -> Value {
 fn rows(trained: &Trained) -> Vec<Vec<String>> {
     let classes = &trained.run.classes;
     let row = |seen: &Seen| {
+        let if_known = |text: String| if seen.is_known { text } else { String::new() };
         vec![
             seen.path.clone(),
             classes[seen.label].clone(),
-            classes[seen.answer].clone(),
-            format!("{:.6}", seen.confidence),
-            format!("{:.6}", seen.label_probability),
+            if_known(classes[seen.answer].clone()),
+            if_known(format!("{:.6}", seen.confidence)),
+            if_known(format!("{:.6}", seen.label_probability)),
             seen.held_out.to_string(),
         ]
     };
