@@ -141,8 +141,7 @@ fn read_options(
         "gradient_accumulation_steps",
         &mut o.gradient_accumulation_steps,
     )?;
-    let mut loss_scale: Option<f64> = None;
-    reader.read("loss_scale_factor", &mut loss_scale)?;
+    reader.read("loss_scale_factor", &mut o.loss_scale_factor)?;
     // Keras 2 wrote these. `decay` changed the learning rate, so only its absence can be ignored.
     let mut decay = 0.0;
     reader.read("decay", &mut decay)?;
@@ -154,17 +153,9 @@ fn read_options(
     for ignored in ["jit_compile", "is_legacy_optimizer"] {
         settings.remove(ignored);
     }
-    for (name, set) in [
-        ("loss_scale_factor", loss_scale.is_some()),
-        ("decay", decay != 0.0),
-    ] {
-        if set {
-            return Err(Error::Config(Detail::new(
-                format!("{class}.{name}"),
-                "it unset",
-                "a number",
-            )));
-        }
+    if decay != 0.0 {
+        let at = format!("{class}.decay");
+        return Err(Error::Config(Detail::new(at, "it unset", "a number")));
     }
     Ok(options)
 }

@@ -61,7 +61,7 @@ fn a_configuration_that_is_not_understood_is_refused() {
         (adam(json!({"beta_1": "high"})), "Adam"),
         (adam(json!({"beta_1": 2.0})), "Adam.beta_1"),
         (adam(json!({"clipnorm": "1"})), "Adam.clipnorm"),
-        (adam(json!({"loss_scale_factor": 2.0})), "loss_scale_factor"),
+        (adam(json!({"loss_scale_factor": 0.0})), "loss_scale_factor"),
         (adam(json!({"decay": 0.1})), "Adam.decay"),
         (adam(json!({"learning_rate": []})), "Adam.learning_rate"),
         (
@@ -82,6 +82,9 @@ fn a_configuration_that_is_not_understood_is_refused() {
     // Settings of Keras 2 that change nothing.
     let old = json!({"decay": 0.0, "jit_compile": false, "is_legacy_optimizer": false});
     assert!(Optimizer::from_config(&adam(old)).is_ok());
+    // For files only: it is written again.
+    let scaled = Optimizer::from_config(&adam(json!({"loss_scale_factor": 8.0}))).unwrap();
+    assert_eq!(scaled.config()["config"]["loss_scale_factor"], 8.0);
     // As a file of Keras 2.2.4 has it.
     let old = json!({"lr": 0.25, "beta_1": 0.9, "beta_2": 0.999, "decay": 0.0, "epsilon": 1e-7});
     let optimizer = Optimizer::from_config(&adam(old)).unwrap();
