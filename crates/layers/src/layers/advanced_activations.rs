@@ -3,9 +3,9 @@
 use regraft_autograd::{Shape, Var};
 use regraft_tensor::Detail;
 
-use super::support::{OneAxis, axes_of, fixed_axes, single};
+use super::support::{axes_of, fixed_axes, single};
 use crate::activations::{Elu, LeakyRelu, Relu};
-use crate::settings::{require_finite, require_rate};
+use crate::settings::{axes, require_finite, require_rate};
 use crate::{ActivationFunction, Call, Configured, Flow, Layer, Weights};
 
 /// Defines a layer that applies an activation with the same settings.
@@ -105,19 +105,26 @@ settings! {
     /// Of a mask, which must go with the input as NumPy's broadcasting has it, elements that do not count
     /// are left out of the sum and are 0.
     /// Keras: <https://keras.io/api/layers/activation_layers/softmax/>.
-    #[derive(Clone, Copy, Debug)]
+    #[derive(Clone, Debug)]
     pub struct Softmax as "keras.layers.Softmax" {
         /// A layer for the last axis.
         new()
-        /// The axis summed over; negative ones count from the end.
-        axis: OneAxis = -1,
+        /// The axes summed over; negative ones count from the end.
+        axis: Vec<isize> = [-1],
+    }
+    writing |it, config| {
+        config["axis"] = axes(&it.axis);
     }
 }
 
 impl Softmax {
     fn softmax<'g>(&self, x: Var<'g>) -> Var<'g> {
         let last = x.shape().rank().saturating_sub(1);
-        let axis = axes_of(&[self.axis.0], x).first().copied().unwrap_or(last);
+        let axes = axes_of(&self.axis, x);
+        let &[axis] = axes.as_slice() else {
+            let shares = (x - x.max_keeping(&axes).stop_gradient()).exp();
+            return shares / shares.sum_keeping(&axes);
+        };
         if axis == last {
             return x.softmax();
         }
@@ -134,7 +141,7 @@ impl Layer for Softmax {
     }
 
     fn build(&self, inputs: &[Shape], _weights: &mut Weights) -> Result<(), Detail> {
-        fixed_axes(&[self.axis.0], single(inputs)?).map(|_| ())
+        fixed_axes(&self.axis, single(inputs)?).map(|_| ())
     }
 
     fn call<'g>(&self, call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {

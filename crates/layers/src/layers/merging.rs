@@ -18,13 +18,34 @@ pub(super) fn check(inputs: &[Shape], exactly: Option<usize>) -> Result<(), Deta
         None if count == 0 => return Err(Detail::new("", "at least 1 input", 0)),
         _ => {}
     }
-    let mut shape = inputs[0].clone();
+    let rank = inputs.iter().map(Shape::rank).max().unwrap_or(0);
+    let mut shape = of_rank(&inputs[0], rank);
     for input in inputs {
         shape = shape
-            .broadcast(input)
+            .broadcast(&of_rank(input, rank))
             .ok_or_else(|| Detail::new("", format!("an input that goes with {shape}"), input))?;
     }
     Ok(())
+}
+
+/// The shape with axes of size 1 behind the batch, so many that it has this rank.
+fn of_rank(shape: &Shape, rank: usize) -> Shape {
+    let (batch, sample) = shape.dims().split_at(shape.rank().min(1));
+    let more = rank.saturating_sub(shape.rank().max(1));
+    let more = std::iter::repeat_n(Dim::Fixed(1), more);
+    let front = batch.iter().copied();
+    front.chain(more).chain(sample.iter().copied()).collect()
+}
+
+/// The inputs with axes of size 1 behind the batch, so that all have the rank of the largest.
+fn aligned<'g>(inputs: &[Var<'g>]) -> Vec<Var<'g>> {
+    let ranks = inputs.iter().map(|input| input.shape().rank());
+    let rank = ranks.max().unwrap_or(0);
+    let align = |input: &Var<'g>| match input.shape() {
+        shape if shape.rank() == rank => *input,
+        shape => input.reshape(of_rank(&shape, rank)),
+    };
+    inputs.iter().map(align).collect()
 }
 
 /// Defines a layer that combines inputs element by element, from the left.
@@ -33,8 +54,8 @@ macro_rules! merging {
         settings! {
             $(#[$documentation])*
             ///
-            /// Input shapes are the same, or go together as NumPy's broadcasting has it. There are no
-            /// weights; being frozen changes nothing. If all inputs have masks, a step of the output counts
+            /// Input shapes are the same, or go together as NumPy's broadcasting has it; inputs of fewer axes
+            /// get axes of size 1 behind the batch. There are no weights; being frozen changes nothing. If all inputs have masks, a step of the output counts
             /// where it does in one of them.
             /// Keras: <https://keras.io/api/layers/merging_layers/>.
             #[derive(Clone, Copy, Debug, Default)]
@@ -50,7 +71,8 @@ macro_rules! merging {
                 check(inputs, $exactly)
             }
 
-            fn call<'g>(&self, $call: &Call<'g, '_>, $inputs: &[Var<'g>]) -> Var<'g> {
+            fn call<'g>(&self, $call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {
+                let $inputs = &aligned(inputs)[..];
                 $value
             }
 

@@ -361,7 +361,7 @@ fn settings_without_meaning_are_refused_with_the_layer_named() {
         super::Normalization::with([1.0, 2.0], [1.0, 1.0]),
         super::SpatialDropout1D::new(0.5),
         super::ReLU::new().max_value(-1.0),
-        super::Softmax::new().axis(0),
+        super::Softmax::new().axis([0]),
         super::Concatenate::new().axis(0),
         super::Embedding::new(0, 3),
         super::Dense::new(3).activation("reluu"),

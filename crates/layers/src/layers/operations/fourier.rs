@@ -2,7 +2,7 @@
 
 use std::f64::consts::TAU;
 
-use regraft_autograd::{Graph, Var};
+use regraft_autograd::{Dim, Graph, Var};
 use regraft_tensor::Detail;
 
 use super::arguments::Arguments;
@@ -57,6 +57,7 @@ pub(super) const TABLE: &[Declared] = &[
     })
     .within(MATH),
     Declared::new("STFT", X, short_time).within(MATH),
+    Declared::new("ISTFT", COMPLEX, of_short_time).within(MATH),
 ];
 
 fn parts<'g>((real, imaginary): (Typed<'g>, Typed<'g>)) -> Vec<Typed<'g>> {
@@ -160,14 +161,8 @@ fn to_real<'g>(real: Typed<'g>, imaginary: Typed<'g>, length: usize) -> Result<T
 /// The transform of each window over the last axis.
 fn short_time<'g>(a: &Arguments<'g, '_>) -> Results<'g> {
     let x = a.tensor("x")?.to_float();
-    let (size, stride, length) = (
-        a.settings.required::<usize>("sequence_length")?,
-        a.settings.required::<usize>("sequence_stride")?,
-        a.settings.required::<usize>("fft_length")?,
-    );
-    require_length(length)?;
-    let expected = format!("at least the sequence length, {size}");
-    require(length >= size, "fft_length", &expected, length)?;
+    let windows = Windows::read(a)?;
+    let (stride, length) = (windows.stride, windows.length);
     let last = x.axis(-1)?;
     let mut y = x.var;
     if a.settings.or::<bool>("center", true)? {
@@ -179,24 +174,123 @@ fn short_time<'g>(a: &Arguments<'g, '_>) -> Results<'g> {
         let behind = (1..=half).map(|at| cells - 1 - at);
         y = y.pick(last, super::indices(before.chain(0..cells).chain(behind)));
     }
-    let windows = frames(y, length, stride)?;
-    let (c0, c1) = match a.settings.text("window", "hann") {
-        _ if size == 1 || a.settings.is_null("window") => (1.0, 0.0),
-        Ok("hann") => (0.5, 0.5),
-        Ok("hamming") => (0.54, 0.46),
-        Ok(_) | Err(_) => {
-            let received = a.settings.value("window").cloned().unwrap_or_default();
-            let expected = "\"hann\", \"hamming\" or null";
-            return Err(a.settings.wrong("window", expected, &received));
-        }
+    let window = windows.window(a)?.into_iter().map(|weight| weight as f32);
+    let window = floats(x.graph(), vec![length], window.collect());
+    let cut = frames(y, length, stride)?;
+    of_real(x.with(cut * window), length).map(parts)
+}
+
+/// Frames of `length` numbers, `[…, frames, length]`, each `stride` behind the one before, added up.
+fn overlapped(x: Var<'_>, stride: usize) -> Result<Var<'_>, Detail> {
+    let shape = x.shape();
+    let [leading @ .., Dim::Fixed(frames), Dim::Fixed(length)] = shape.dims() else {
+        return Err(Detail::new("x", "frames, one behind another", &shape));
     };
-    // As TensorFlow has it: a window of an odd size ends as it begins.
-    let period = (size - size % 2).max(1);
-    let front = (length - size) / 2;
-    let weight = |at: usize| match at.checked_sub(front).filter(|at| *at < size) {
-        Some(at) => (c0 - c1 * (TAU * at as f64 / period as f64).cos()) as f32,
-        None => 0.0,
+    let (frames, length, last) = (*frames, *length, leading.len() + 1);
+    let mut sum: Option<Var<'_>> = None;
+    let parts = length.div_ceil(stride);
+    for part in 0..parts {
+        // The numbers of each frame that stand in the stride which is `part` behind the frame's first.
+        let from = part * stride;
+        let to = length.min(from + stride);
+        let mut padding = vec![(0, 0); last + 1];
+        padding[last] = (0, from + stride - to);
+        let mut dims = leading.to_vec();
+        dims.push(Dim::Fixed(frames * stride));
+        let row = x.slice(last, from..to).pad(&padding, 0.0).reshape(dims);
+        let mut padding = vec![(0, 0); last];
+        padding[last - 1] = (from, (parts - 1 - part) * stride);
+        let row = row.pad(&padding, 0.0);
+        sum = Some(sum.map_or(row, |sum| sum + row));
+    }
+    let sum = sum.ok_or_else(|| Detail::new("x", "frames of at least one number", &shape))?;
+    Ok(sum.slice(last - 1, 0..(frames - 1) * stride + length))
+}
+
+/// What `short_time` was made of, if no window is zero where it would be needed.
+fn of_short_time<'g>(a: &Arguments<'g, '_>) -> Results<'g> {
+    let (real, imaginary) = complex(a)?;
+    let windows = Windows::read(a)?;
+    let (length, stride) = (windows.length, windows.stride);
+    real.axis(-2)?;
+    let frames = real.size(real.rank() - 2);
+    require(frames > 0, "x", "at least one frame", frames)?;
+    let mut y = to_real(real, imaginary, length)?.var;
+    a.settings.ignore(&["window"]);
+    if !a.settings.is_null("window") {
+        // Divided by what all windows over a place add up to, as squares.
+        let window = windows.window(a)?;
+        let squares = |at: usize| {
+            let places = (at % stride..length).step_by(stride);
+            places.map(|place| window[place].powi(2)).sum::<f64>()
+        };
+        let share = |at: usize| match squares(at) {
+            0.0 => 0.0,
+            sum => (window[at] / sum) as f32,
+        };
+        let shares = (0..length).map(share).collect();
+        y = y * floats(real.graph(), vec![length], shares);
+    }
+    let all = length + stride * (frames - 1);
+    let y = overlapped(y, stride)?;
+    let center = a.settings.or::<bool>("center", true)?;
+    let start = if center { length / 2 } else { 0 };
+    let end = match a.settings.get::<usize>("length")? {
+        Some(length) => (start + length).min(all),
+        None if center => all - length / 2,
+        None => all,
     };
-    let window = floats(x.graph(), vec![length], (0..length).map(weight).collect());
-    of_real(x.with(windows * window), length).map(parts)
+    let expected = format!("something besides borders of {start}");
+    require(start < end, "x", &expected, all)?;
+    let last = y.shape().rank() - 1;
+    one(real.with(y.slice(last, start..end)))
+}
+
+/// What windows over a signal are told.
+struct Windows {
+    size: usize,
+    stride: usize,
+    length: usize,
+}
+
+impl Windows {
+    fn read(a: &Arguments<'_, '_>) -> Result<Self, Detail> {
+        let (size, stride, length) = (
+            a.settings.required::<usize>("sequence_length")?,
+            a.settings.required::<usize>("sequence_stride")?,
+            a.settings.required::<usize>("fft_length")?,
+        );
+        require_length(length)?;
+        let expected = format!("at least the sequence length, {size}");
+        require(length >= size, "fft_length", &expected, length)?;
+        require(stride > 0, "sequence_stride", "at least 1", stride)?;
+        Ok(Windows {
+            size,
+            stride,
+            length,
+        })
+    }
+
+    /// The numbers that the window multiplies with, zeros around them.
+    fn window(&self, a: &Arguments<'_, '_>) -> Result<Vec<f64>, Detail> {
+        let size = self.size;
+        let (c0, c1) = match a.settings.text("window", "hann") {
+            _ if size == 1 || a.settings.is_null("window") => (1.0, 0.0),
+            Ok("hann") => (0.5, 0.5),
+            Ok("hamming") => (0.54, 0.46),
+            Ok(_) | Err(_) => {
+                let received = a.settings.value("window").cloned().unwrap_or_default();
+                let expected = "\"hann\", \"hamming\" or null";
+                return Err(a.settings.wrong("window", expected, &received));
+            }
+        };
+        // As TensorFlow has it: a window of an odd size ends as it begins.
+        let period = (size - size % 2).max(1);
+        let front = (self.length - size) / 2;
+        let weight = |at: usize| match at.checked_sub(front).filter(|at| *at < size) {
+            Some(at) => c0 - c1 * (TAU * at as f64 / period as f64).cos(),
+            None => 0.0,
+        };
+        Ok((0..self.length).map(weight).collect())
+    }
 }

@@ -1,13 +1,14 @@
-//! Images of other sizes, shades and borders.
+//! Images of other sizes, colours and borders, and filtered ones.
 
-use regraft_autograd::Dim;
+use regraft_autograd::{Dim, Var};
 use regraft_tensor::Detail;
+use regraft_tensor::kernels::window::Window;
 use serde_json::Value;
 
 use super::arguments::Arguments;
 use super::declaration::{Declared, IMAGE, Takes, function, one};
 use super::neural::{channels_last, in_format};
-use super::typed::Typed;
+use super::typed::{Typed, floats};
 use crate::layers::Interpolation;
 use crate::settings::require;
 
@@ -34,7 +35,7 @@ pub(super) const TABLE: &[Declared] = &[
             let fits = x.shape().dims()[last] == Dim::Fixed(3);
             require(fits, "images", "3 channels", x.shape().to_string())?;
             let shares = vec![0.2989, 0.587, 0.114];
-            let shares = super::typed::floats(x.graph(), vec![3], shares);
+            let shares = floats(x.graph(), vec![3], shares);
             Ok((x * shares).sum_keeping(&[last]))
         })?;
         one(gray.to(of))
@@ -47,6 +48,73 @@ pub(super) const TABLE: &[Declared] = &[
     .within(IMAGE),
     Declared::new("CropImages", Takes::Values(&["images"]), |a| {
         bordered(a, false)
+    })
+    .within(IMAGE),
+    Declared::new("RGBToHSV", Takes::Values(&["images"]), |a| {
+        colours(a, |[r, g, b]| {
+            let value = r.maximum(g).maximum(b);
+            let range = value - r.minimum(g).minimum(b);
+            let some = range.greater(0.0);
+            let sixth = some.select(range, 1.0) * 6.0;
+            let from_red = (g - b) / sixth;
+            let from_green = (b - r) / sixth + 2.0 / 6.0;
+            let from_blue = (r - g) / sixth + 4.0 / 6.0;
+            let from_others = g.equal(value).select(from_green, from_blue);
+            let hue = r.equal(value).select(from_red, from_others);
+            let hue = some.select(hue, 0.0);
+            let lit = value.greater(0.0);
+            let saturation = lit.select(range / lit.select(value, 1.0), 0.0);
+            [hue.less(0.0).select(hue + 1.0, hue), saturation, value]
+        })
+    })
+    .within(IMAGE)
+    .like(&[function("image.rgb_to_hsv", "images")]),
+    Declared::new("HSVToRGB", Takes::Values(&["images"]), |a| {
+        colours(a, |[hue, saturation, value]| {
+            let sixth = hue * 6.0;
+            let shares = [
+                (sixth - 3.0).abs() - 1.0,
+                -(sixth - 2.0).abs() + 2.0,
+                -(sixth - 4.0).abs() + 2.0,
+            ];
+            shares.map(|share| (saturation * (share.clip(0.0, 1.0) - 1.0) + 1.0) * value)
+        })
+    })
+    .within(IMAGE)
+    .like(&[function("image.hsv_to_rgb", "images")]),
+    Declared::new("GaussianBlur", Takes::Values(&["images"]), |a| {
+        let read = |name, default: f64| -> Result<[f64; 2], Detail> {
+            let given = a
+                .settings
+                .get::<Vec<f64>>(name)?
+                .unwrap_or(vec![default; 2]);
+            let expected = "two numbers above 0";
+            let wrong = || Detail::new(name, expected, format!("{given:?}"));
+            let fits = given.iter().all(|&number| number > 0.0 && number < 4096.0);
+            let both = <[f64; 2]>::try_from(given.as_slice()).ok();
+            both.filter(|_| fits).ok_or_else(wrong)
+        };
+        let (size, sigma) = (read("kernel_size", 3.0)?, read("sigma", 1.0)?);
+        let bell = |axis: usize| -> Vec<f64> {
+            let middle = (size[axis] - 1.0) / 2.0;
+            let height = |at: usize| (-0.5 * ((at as f64 - middle) / sigma[axis]).powi(2)).exp();
+            let heights: Vec<f64> = (0..size[axis] as usize).map(height).collect();
+            let sum: f64 = heights.iter().sum();
+            heights.into_iter().map(|height| height / sum).collect()
+        };
+        // Keras writes the second axis' numbers in rows and reads them in columns.
+        let (inner, outer) = (bell(0), bell(1));
+        let numbers = outer
+            .iter()
+            .flat_map(|y| inner.iter().map(move |x| (x * y) as f32));
+        let numbers: Vec<f32> = numbers.collect();
+        filtered(a, [inner.len(), outer.len()], &[numbers])
+    })
+    .within(IMAGE),
+    Declared::new("SobelEdges", Takes::Values(&["images"]), |a| {
+        let down = [-1.0, -2.0, -1.0, 0.0, 0.0, 0.0, 1.0, 2.0, 1.0];
+        let right = [-1.0, 0.0, 1.0, -2.0, 0.0, 2.0, -1.0, 0.0, 1.0];
+        filtered(a, [3, 3], &[down.to_vec(), right.to_vec()])
     })
     .within(IMAGE),
 ];
@@ -140,4 +208,69 @@ fn bordered<'g>(a: &Arguments<'g, '_>, pad: bool) -> Results<'g> {
         true => x.var.pad(&borders, 0.0),
         false => x.var.crop(&borders),
     }))
+}
+
+/// Three numbers of each pixel made of its three.
+fn colours<'g>(
+    a: &Arguments<'g, '_>,
+    change: impl Fn([Var<'g>; 3]) -> [Var<'g>; 3],
+) -> Results<'g> {
+    let x = a.tensor("images")?;
+    let shape = x.shape().to_string();
+    let fits = x.rank() == 4 && x.of.is_float();
+    require(fits, "images", "floats (batch, rows, columns, 3)", shape)?;
+    let first = !channels_last(a)?;
+    one(in_format(x, first, |x| {
+        let fits = x.shape().dims()[3] == Dim::Fixed(3);
+        require(fits, "images", "3 channels", x.shape().to_string())?;
+        let parts = [0, 1, 2].map(|at| x.slice(3, at..at + 1));
+        Ok(x.graph().concatenate(&change(parts), 3))
+    })?)
+}
+
+/// Each channel filtered by each of the kernels, of `rows · columns` numbers. One gives images of the same
+/// shape, with zeros around them; several stand along a new last axis, with images that are mirrored at their
+/// borders.
+fn filtered<'g>(
+    a: &Arguments<'g, '_>,
+    [rows, columns]: [usize; 2],
+    kernels: &[Vec<f32>],
+) -> Results<'g> {
+    let x = a.tensor("images")?;
+    let shape = x.shape();
+    require(
+        x.rank() == 4 && rows * columns > 0,
+        "images",
+        "(batch, rows, columns, channels)",
+        shape.to_string(),
+    )?;
+    let (first, count) = (!channels_last(a)?, kernels.len());
+    let y = in_format(x.to_float(), first, |x| {
+        let [batch, height, width, channels] = [0, 1, 2, 3].map(|axis| x.shape().dims()[axis]);
+        let sizes = [height, width, channels].map(|dim| dim.size(0));
+        let cells = (0..rows * columns).flat_map(|cell| {
+            let of_cell = move |_| kernels.iter().map(move |kernel| kernel[cell]);
+            (0..sizes[2]).flat_map(of_cell)
+        });
+        let kernel = floats(
+            x.graph(),
+            vec![rows, columns, sizes[2], count],
+            cells.collect(),
+        );
+        let window = Window::new(&[rows, columns]);
+        if count == 1 {
+            let window = window.same_padding(&sizes[..2]);
+            return Ok(x.depthwise_convolution(kernel, window));
+        }
+        let mut wide = x;
+        for (axis, &size) in [1, 2].into_iter().zip(&sizes) {
+            let expected = "at least 2 rows and columns";
+            require(size > 1, "images", expected, x.shape().to_string())?;
+            let mirrored = std::iter::once(1).chain(0..size).chain([size - 2]);
+            wide = wide.pick(axis, super::indices(mirrored));
+        }
+        let y = wide.depthwise_convolution(kernel, window);
+        Ok(y.reshape(vec![batch, height, width, channels, Dim::Fixed(count)]))
+    });
+    one(y?.to(x.of))
 }

@@ -20,6 +20,7 @@ mod patches;
 mod reduction;
 mod shape;
 mod typed;
+mod warps;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -36,7 +37,7 @@ use declaration::{NN, X};
 use typed::Typed;
 
 /// The tables, one for each subject.
-const TABLES: [&[Declared]; 14] = [
+const TABLES: [&[Declared]; 15] = [
     elementwise::TABLE,
     comparison::TABLE,
     reduction::TABLE,
@@ -51,6 +52,7 @@ const TABLES: [&[Declared]; 14] = [
     crossentropy::TABLE,
     fourier::TABLE,
     patches::TABLE,
+    warps::TABLE,
 ];
 
 /// Activations that are operations of `keras.ops.nn`, with the functions of TensorFlow that are the
