@@ -35,11 +35,36 @@ use crate::{Error, LayerExt, Result, Sequential};
 pub type Functional = FunctionalBuilder<Model>;
 
 /// A [`Functional`] that gives models of type `M`: what [`Functional`] gives, with something around it.
-#[derive(Clone, Debug)]
+///
+/// What is refused is told at once, by the call that asked for it, and leaves the graph as it was: there are
+/// no outputs of a layer that was refused, so no later error can be the consequence of an earlier one.
+#[derive(Debug)]
 pub struct FunctionalBuilder<M> {
     model: Model,
     id: u64,
+    /// Graphs that this one is a copy of, each with how many calls it had then: their outputs are here, too.
+    copied: Vec<(u64, usize)>,
     gives: PhantomData<fn() -> M>,
+}
+
+/// The outputs so far are those of both; what is applied to one later is not there in the other.
+impl<M> Clone for FunctionalBuilder<M> {
+    fn clone(&self) -> Self {
+        let mut copied = self.copied.clone();
+        copied.push((self.id, self.model.topology.calls.len()));
+        FunctionalBuilder {
+            model: self.model.clone(),
+            id: next_id(),
+            copied,
+            gives: PhantomData,
+        }
+    }
+}
+
+/// The number of the next graph.
+fn next_id() -> u64 {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    COUNT.fetch_add(1, Ordering::Relaxed)
 }
 
 impl<M: From<Model>> Default for FunctionalBuilder<M> {
@@ -56,12 +81,12 @@ impl<M: From<Model>> FunctionalBuilder<M> {
 
     /// An empty graph whose layers draw their first weights from `seed`.
     pub fn with_seed(seed: u64) -> Self {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
         let mut model = Model::empty("functional", Container::Functional);
         model.seed = seed;
         FunctionalBuilder {
             model,
-            id: COUNT.fetch_add(1, Ordering::Relaxed),
+            id: next_id(),
+            copied: Vec::new(),
             gives: PhantomData,
         }
     }
@@ -76,14 +101,8 @@ impl<M: From<Model>> FunctionalBuilder<M> {
     pub fn input(&mut self, sample: impl AsRef<[usize]>) -> LayerOutput {
         let name = self.model.free_name("input_layer");
         let input = Input::new(sample).named(name);
-        // Inputs have neither weights nor inputs that could be wrong, and the name is free.
-        self.apply(input, &[]).unwrap_or(LayerOutput {
-            value: ValueId {
-                call: usize::MAX,
-                output: 0,
-            },
-            builder: self.id,
-        })
+        self.apply(input, &[])
+            .expect("an input has neither weights nor inputs, and its name is free")
     }
 
     /// Adds a layer and applies it to outputs of layers that are there.
@@ -95,15 +114,26 @@ impl<M: From<Model>> FunctionalBuilder<M> {
         layer: impl Into<LayerSpec>,
         inputs: &[LayerOutput],
     ) -> Result<LayerOutput> {
-        let inputs = self.values(inputs)?;
-        let (layers, weights) = (self.model.topology.layers.len(), self.model.store.len());
-        let position = self.model.insert(layer.into())?;
-        let connected = self.connect(position, &inputs);
-        if connected.is_err() {
+        let layer = layer.into();
+        self.or_as_it_was(|graph| {
+            let inputs = graph.values(inputs)?;
+            let position = graph.model.insert(layer)?;
+            let connected = graph.connect(position, &inputs)?;
+            graph.first(connected)
+        })
+    }
+
+    /// Does something that only adds, and takes back what it added if it fails.
+    fn or_as_it_was<T>(&mut self, add: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let (topology, weights) = (&self.model.topology, self.model.store.len());
+        let (layers, calls) = (topology.layers.len(), topology.calls.len());
+        let added = add(self);
+        if added.is_err() {
             self.model.topology.layers.truncate(layers);
+            self.model.topology.calls.truncate(calls);
             self.model.store.truncate(weights);
         }
-        self.first(connected?)
+        added
     }
 
     /// Applies a layer with masks that are given, as Keras' `layer(x, mask=…)`: for each input the value
@@ -120,7 +150,7 @@ impl<M: From<Model>> FunctionalBuilder<M> {
     /// ```
     ///
     /// # Errors
-    /// As [`apply`](Self::apply).
+    /// As [`apply`](Self::apply), and another number of masks than of inputs.
     pub fn apply_masked(
         &mut self,
         layer: impl Into<LayerSpec>,
@@ -132,6 +162,13 @@ impl<M: From<Model>> FunctionalBuilder<M> {
             .map(|mask| Ok(self.values(mask.as_slice())?.first().copied()))
             .collect();
         let masks = masks?;
+        if masks.len() != inputs.len() {
+            let expected = format!("{} masks, one for each input", inputs.len());
+            let detail = Detail::new(self.model.name(), expected, masks.len());
+            return Err(Error::Model(
+                detail.help("`None` is the mask that an input has"),
+            ));
+        }
         let output = self.apply(layer, inputs)?;
         self.mask_call(output.value.call, masks);
         Ok(output)
@@ -164,25 +201,24 @@ impl<M: From<Model>> FunctionalBuilder<M> {
     /// Applies layers one after the other, the first to `input`, and returns the output of the last.
     ///
     /// # Errors
-    /// As [`apply`](Self::apply); the layers before the refused one stay.
+    /// As [`apply`](Self::apply); none of the layers is there then.
     pub fn chain(
         &mut self,
         layers: impl IntoIterator<Item = LayerSpec>,
         input: LayerOutput,
     ) -> Result<LayerOutput> {
-        let mut output = input;
-        for layer in layers {
-            output = self.apply(layer, &[output])?;
-        }
-        Ok(output)
+        self.or_as_it_was(|graph| {
+            let mut layers = layers.into_iter();
+            layers.try_fold(input, |output, layer| graph.apply(layer, &[output]))
+        })
     }
 
     /// All outputs of the call that `output` comes from: of a nested model as many as it has, the
     /// first of which [`apply`](Self::apply) returned.
     pub fn outputs_of(&self, output: LayerOutput) -> Vec<LayerOutput> {
-        let here = output.builder == self.id;
-        let call = output.value.call;
-        let values = here.then(|| self.model.topology.outputs_of(call));
+        let values = self
+            .has(output)
+            .then(|| self.model.topology.outputs_of(output.value.call));
         let outputs = values.into_iter().flatten();
         outputs.map(|value| self.output(value)).collect()
     }
@@ -201,7 +237,7 @@ impl<M: From<Model>> FunctionalBuilder<M> {
     /// The shape of an output; `None` for one of another graph.
     pub fn shape(&self, output: LayerOutput) -> Option<Shape> {
         let value = self.model.topology.value(output.value);
-        let value = value.filter(|_| output.builder == self.id);
+        let value = value.filter(|_| self.has(output));
         value.map(|value| value.shape.clone())
     }
 
@@ -270,16 +306,20 @@ impl<M: From<Model>> FunctionalBuilder<M> {
         }
     }
 
+    /// Whether the output is one of this graph.
+    fn has(&self, output: LayerOutput) -> bool {
+        let own = (self.id, self.model.topology.calls.len());
+        let mut known = self.copied.iter().chain([&own]);
+        known.any(|&(id, calls)| output.builder == id && output.value.call < calls)
+    }
+
     fn values(&self, outputs: &[LayerOutput]) -> Result<Vec<ValueId>> {
-        let known = |output: &LayerOutput| {
-            let here = output.builder == self.id;
-            match here && output.value.call < self.model.topology.calls.len() {
-                true => Ok(output.value),
-                false => {
-                    let expected = "outputs of layers of this `Functional`";
-                    let detail = Detail::new(self.model.name(), expected, "one of another");
-                    Err(Error::Model(detail))
-                }
+        let known = |output: &LayerOutput| match self.has(*output) {
+            true => Ok(output.value),
+            false => {
+                let expected = "outputs of layers of this `Functional`";
+                let detail = Detail::new(self.model.name(), expected, "one of another");
+                Err(Error::Model(detail))
             }
         };
         outputs.iter().map(known).collect()
@@ -550,6 +590,41 @@ mod tests {
         assert!(Functional::new().apply(Dense::new(1), &[x]).is_err());
         let sum = f.apply(Add.named("sum"), &[y, x]).unwrap();
         assert_eq!(f.model(&[x], &[sum]).unwrap().weights().len(), 2);
+    }
+
+    #[test]
+    fn the_first_error_is_told_and_has_no_consequences() {
+        let mut f = Functional::new();
+        let x = f.input([4]);
+        let stack = || layers![Dense::new(3).named("a"), Dense::new(3).activation("rely")];
+        let refused = |error: Error| assert!(error.to_string().contains("rely"), "{error}");
+        // Twice: nothing of the first time is in the way of the second.
+        for _ in 0..2 {
+            refused(f.chain(stack(), x).unwrap_err());
+            refused(f.apply_stack("stack", stack(), x).unwrap_err());
+        }
+        let y = f.chain(layers![Dense::new(3).named("a")], x).unwrap();
+        assert_eq!(f.model(&[x], &[y]).unwrap().weights().len(), 2);
+        let masks = f.apply_masked(Dense::new(2), &[x], &[]).unwrap_err();
+        assert!(masks.to_string().contains("1 mask"), "{masks}");
+    }
+
+    #[test]
+    fn what_is_applied_to_a_copy_is_not_there_in_the_first() {
+        let mut f = Functional::new();
+        let x = f.input([4]);
+        let mut copy = f.clone();
+        let y = f.apply(Dense::new(2), &[x]).unwrap();
+        let z = copy.apply(Dense::new(3), &[x]).unwrap();
+        let error = |made: Result<Model>| made.unwrap_err().to_string();
+        assert!(error(f.model(&[x], &[z])).contains("one of another"));
+        assert!(error(copy.model(&[x], &[y])).contains("one of another"));
+        assert_eq!(
+            copy.model(&[x], &[z]).unwrap().output_shapes()[0].to_string(),
+            "(None, 3)"
+        );
+        let again = copy.clone();
+        assert!(again.model(&[x], &[z]).is_ok() && again.model(&[x], &[y]).is_err());
     }
 
     #[test]

@@ -70,8 +70,9 @@ impl Model {
     }
 
     /// Saves the weights that `selector` picks, without an optimizer's memory: what was trained of a large
-    /// network, say. [`Load::only`](crate::Load::only) loads them into the rest. Single weights of a layer go
-    /// into `.safetensors`, which names them; the other formats number the weights of a layer.
+    /// network, say. [`Load::only`](crate::Load::only) loads them into the rest. Whole layers go into every
+    /// kind of file (`.weights.h5`, `.weights.json`, `.h5`, `.safetensors`). Single weights of a layer go
+    /// into `.safetensors`, which names them; the other kinds number the weights of a layer.
     ///
     /// ```no_run
     /// # fn main() -> regraft::Result<()> {
