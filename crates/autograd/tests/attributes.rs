@@ -200,8 +200,11 @@ fn variants() -> Vec<Vec<Box<dyn Op>>> {
             }
             for bias in [false, true] {
                 for activation in [EpilogueActivation::None, EpilogueActivation::Gelu] {
-                    let op = FusedConvolution::new(window, groups, None, bias, activation);
-                    fused.push(Box::new(op));
+                    for residual in [false, true] {
+                        let with = (bias, residual);
+                        let op = FusedConvolution::new(window, groups, None, with, activation);
+                        fused.push(Box::new(op));
+                    }
                 }
             }
         }

@@ -9,7 +9,7 @@ use regraft_autograd::passes::{
     assign_slots, fold_constants, fold_scales, fuse, optimize, optimize_traced, prune, share,
     skip_broadcasts, skip_pads, split,
 };
-use regraft_autograd::{Feed, Nodes, Program, Run, VariableId};
+use regraft_autograd::{Feed, Nodes, Program, Run, Source, VariableId};
 
 fn bits(nodes: &Nodes, batch: usize) -> Vec<Vec<u32>> {
     run(&mut Program::from_nodes(nodes.clone()).workspace(), batch)
@@ -139,6 +139,124 @@ proptest! {
                 }
             }
         }
+    }
+}
+
+/// One block of a residual network: how the sum is made.
+#[derive(Clone, Copy, Debug)]
+struct Residual {
+    bias: bool,
+    /// The value that is added: 0 the input, 1 a convolution before, 2 one that is somebody else's, too.
+    other: u8,
+    swapped: bool,
+    activation: u8,
+    taps: usize,
+    channels: usize,
+}
+
+fn residuals() -> impl Strategy<Value = Vec<Residual>> {
+    let block = (any::<bool>(), 0u8..3, any::<bool>(), 0u8..5, 1usize..4);
+    let blocks = prop::collection::vec(block, 1..4);
+    (blocks, 1usize..40).prop_map(|(blocks, channels)| {
+        let block = |(bias, other, swapped, activation, taps)| Residual {
+            bias,
+            other,
+            swapped,
+            activation,
+            taps,
+            channels,
+        };
+        blocks.into_iter().map(block).collect()
+    })
+}
+
+fn residual_network(blocks: &[Residual], trained: bool) -> Nodes {
+    use regraft_autograd::{Graph, Tensor};
+    use regraft_tensor::kernels::window::Window;
+    let channels = blocks[0].channels;
+    let graph = Graph::new();
+    let mut x = graph.samples("x", &[5, 4, channels]);
+    let mut outputs = Vec::new();
+    let mut weight = 0;
+    let mut numbers = |shape: &[usize]| {
+        weight += 1;
+        let values = (0..shape.iter().product::<usize>()).map(|i| ((i * 7 + weight) as f32).sin());
+        let value = Tensor::new(shape, values.collect()).unwrap();
+        // Weights of other programs are read when they run.
+        match trained {
+            true => graph.variable(VariableId(weight), "w", shape),
+            false => graph.constant(value),
+        }
+    };
+    for block in blocks {
+        let window = Window::new(&[block.taps, block.taps]).same_padding(&[5, 4]);
+        let shape = [block.taps, block.taps, channels, channels];
+        let kernels = [numbers(&shape), numbers(&shape)];
+        let convolved = |number: usize| x.convolution(kernels[number], window, 1);
+        let other = match block.other {
+            0 => x,
+            _ => convolved(0),
+        };
+        if block.other == 2 {
+            outputs.push(other);
+        }
+        let mut y = convolved(1);
+        if block.bias {
+            y = y + numbers(&[channels]);
+        }
+        y = match block.swapped {
+            true => other + y,
+            false => y + other,
+        };
+        x = match block.activation {
+            0 => y,
+            1 => y.relu(),
+            2 => y.clip(0.0, 6.0),
+            3 => y.silu(),
+            _ => y.gelu(),
+        } * 0.1;
+    }
+    outputs.push(x);
+    prune(&graph.nodes_for(&outputs))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+    #[test]
+    fn a_residual_is_added_by_its_convolution_with_the_same_bits(
+        blocks in residuals(), batch in 1usize..4, trained: bool,
+    ) {
+        use regraft_autograd::Tensor;
+        let nodes = residual_network(&blocks, trained);
+        let fused = fuse(&nodes);
+        let channels = blocks[0].channels;
+        let x: Vec<f32> = (0..batch * 20 * channels).map(|i| (i as f32 * 0.37).cos()).collect();
+        let weights: Vec<Tensor> = {
+            let mut shapes: Vec<(usize, Vec<usize>)> = Vec::new();
+            for (_, node) in nodes.iter() {
+                if let Source::Variable(id) = node.source {
+                    shapes.push((id.0, node.shape.fixed().unwrap()));
+                }
+            }
+            let count = shapes.iter().map(|(id, _)| id + 1).max().unwrap_or(0);
+            let mut weights = vec![Tensor::zeros([1]); count];
+            for (id, shape) in shapes {
+                let values = (0..shape.iter().product::<usize>()).map(|i| ((i * 5 + id) as f32).sin());
+                weights[id] = Tensor::new(shape, values.collect()).unwrap();
+            }
+            weights
+        };
+        let run = |nodes: &Nodes| -> Vec<Vec<u32>> {
+            let mut program = Program::from_nodes(nodes.clone()).workspace();
+            program.run(batch, &[Feed::F32(&x)], &weights, Run::default()).unwrap();
+            let outputs = 0..nodes.outputs().len();
+            let bits = |output| program.output(output).iter().map(|x| x.to_bits()).collect();
+            outputs.map(bits).collect()
+        };
+        prop_assert_eq!(run(&fused), run(&nodes), "{}\n{}", nodes, fused);
+        // Nothing is added apart.
+        let apart = fused.iter().filter(|(_, node)| node.op().is_some_and(|op| op.name() == "add"));
+        prop_assert_eq!(apart.count(), 0, "{}", fused);
     }
 }
 

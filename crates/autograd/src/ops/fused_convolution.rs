@@ -1,4 +1,4 @@
-//! A convolution with the bias and the activation after it in one pass, its kernel possibly packed once
+//! A convolution with the bias, the sum with a residual and the activation after it in one pass, its kernel possibly packed once
 //! for all calls.
 
 use std::fmt;
@@ -14,7 +14,7 @@ use crate::ops::Convolution;
 use crate::origin::made_once;
 use crate::{Attribute, Attributes, Forward, Op, Origin, Output, Shape, attributes};
 
-/// y = activation([`Convolution`] + bias). Passes make it after differentiation; it has no gradient of
+/// y = activation([`Convolution`] + bias + residual). Passes make it after differentiation; it has no gradient of
 /// its own.
 #[derive(Clone)]
 pub struct FusedConvolution {
@@ -22,8 +22,10 @@ pub struct FusedConvolution {
     groups: usize,
     /// The kernel, if it is constant, with its number of filters; otherwise it is operand 1.
     packed: Option<(Arc<PackedKernel>, usize)>,
-    /// Whether there is a bias: the last operand.
+    /// Whether there is a bias: the operand after those.
     bias: bool,
+    /// Whether there is a residual, of the shape of the result: the last operand.
+    residual: bool,
     activation: EpilogueActivation,
 }
 
@@ -34,7 +36,7 @@ impl FusedConvolution {
         window: Window,
         groups: usize,
         kernel: Option<(&Tensor, Option<&Origin>)>,
-        bias: bool,
+        (bias, residual): (bool, bool),
         activation: EpilogueActivation,
     ) -> Self {
         let pack = |(kernel, origin): (&Tensor, Option<&Origin>)| {
@@ -57,6 +59,7 @@ impl FusedConvolution {
             groups,
             packed: kernel.map(pack),
             bias,
+            residual,
             activation,
         }
     }
@@ -73,6 +76,7 @@ impl fmt::Debug for FusedConvolution {
                 &self.packed.as_ref().map(|(it, _)| Arc::as_ptr(it)),
             )
             .field("bias", &self.bias)
+            .field("residual", &self.residual)
             .field("activation", &self.activation)
             .finish()
     }
@@ -99,12 +103,14 @@ impl Op for FusedConvolution {
             groups,
             packed,
             bias,
+            residual,
             activation,
         } = self;
         let settings = Attributes::none()
             .with("window", *window)
             .with("groups", *groups)
             .with("bias", *bias)
+            .with("residual", *residual)
             .with("activation", attributes::activation(*activation)?);
         if let Some((packed, _)) = packed {
             packed.arrays().for_each(held);
@@ -129,16 +135,22 @@ impl Op for FusedConvolution {
 
     fn forward(&self, operands: Forward<'_>, output: Output<'_>) -> Result<(), Detail> {
         let sizes = sizes(self.window, self.groups, operands.shape(0), output.shape);
+        let last = operands.len() - 1;
         let epilogue = Epilogue {
-            bias: self.bias.then(|| operands.f32(operands.len() - 1)),
+            bias: self
+                .bias
+                .then(|| operands.f32(last - usize::from(self.residual))),
             activation: self.activation,
         };
-        let x = operands.f32(0);
+        let residual = self.residual.then(|| operands.f32(last));
+        let fused = |kernel: &PackedKernel, y: &mut [f32]| {
+            convolution_fused(&sizes, operands.f32(0), kernel, y, &epilogue, residual);
+        };
         match &self.packed {
-            Some((kernel, _)) => convolution_fused(&sizes, x, kernel, output.f32(), &epilogue),
+            Some((kernel, _)) => fused(kernel, output.f32()),
             None => {
                 let kernel = PackedKernel::new(&sizes.kernel, operands.f32(1));
-                convolution_fused(&sizes, x, &kernel, output.f32(), &epilogue);
+                fused(&kernel, output.f32());
             }
         }
         Ok(())

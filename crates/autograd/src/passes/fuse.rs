@@ -1,5 +1,5 @@
-//! Fuses a matrix product or convolution with the bias and the activation after it, and packs constant weights
-//! once instead of at each call.
+//! Fuses a matrix product or convolution with the bias and the activation after it, a convolution also with the
+//! sum of a residual connection between both, and packs constant weights once instead of at each call.
 
 use std::sync::Arc;
 
@@ -11,8 +11,9 @@ use crate::ops::{Add, Convolution, FusedConvolution, FusedMatMul, MatMul, Zip};
 use crate::origin::made_once;
 use crate::{NodeId, Nodes, Op};
 
-/// Replaces `product`, `product + bias` and an activation of one of these by one op each, where nothing else
-/// needs the values in between.
+/// Replaces `product`, `product + bias`, for convolutions the sum of these with a value of the same shape, and an
+/// activation of one of these by one op each, where nothing else needs the values in between. The order of
+/// additions stays, and with it every bit.
 pub fn fuse(nodes: &Nodes) -> Nodes {
     let uses = nodes.uses();
     // From the last node on, so that each product is taken with all that follows it.
@@ -21,8 +22,8 @@ pub fn fuse(nodes: &Nodes) -> Nodes {
     for (id, _) in nodes.iter().rev() {
         let product = (!taken_in[id.0]).then(|| product_at(nodes, id, &uses));
         let product = product.flatten();
-        for inner in product.iter().flat_map(|product| product.inner) {
-            inner.into_iter().for_each(|id| taken_in[id.0] = true);
+        for inner in product.iter().flat_map(|product| &product.inner) {
+            taken_in[inner.0] = true;
         }
         products.push(product);
     }
@@ -42,35 +43,66 @@ pub fn fuse(nodes: &Nodes) -> Nodes {
 struct Product {
     id: NodeId,
     bias: Option<NodeId>,
+    residual: Option<NodeId>,
     activation: EpilogueActivation,
-    /// The nodes below the last one: the product and its sum with the bias.
-    inner: [Option<NodeId>; 2],
+    /// The nodes below the last one: the product and its sums.
+    inner: Vec<NodeId>,
 }
 
 /// The product of which node `id` is the end: its activation, its sum with a bias, or itself.
 fn product_at(nodes: &Nodes, id: NodeId, uses: &[usize]) -> Option<Product> {
     let node = nodes.node(id);
     let Some(activation) = node.op()?.epilogue() else {
-        return biased_at(nodes, id, uses);
+        return summed_at(nodes, id, uses);
     };
     let &[inner] = node.operands() else {
         return None;
     };
-    let product = biased_at(nodes, inner, uses).filter(|_| uses[inner.0] == 1)?;
+    let product = summed_at(nodes, inner, uses).filter(|_| uses[inner.0] == 1)?;
     Some(Product {
         activation,
-        inner: [product.inner[0], Some(inner)],
-        ..product
+        ..product.below(inner)
     })
 }
 
 /// As [`product_at`], without an activation.
+fn summed_at(nodes: &Nodes, id: NodeId, uses: &[usize]) -> Option<Product> {
+    biased_at(nodes, id, uses).or_else(|| residual_at(nodes, id, uses))
+}
+
+/// A convolution, perhaps with a bias, and its sum with a value of the same shape. Where both are convolutions,
+/// it is the later one: the other is there by then.
+fn residual_at(nodes: &Nodes, id: NodeId, uses: &[usize]) -> Option<Product> {
+    let node = nodes.node(id);
+    node.op_as::<Zip<Add>>()?;
+    let &[a, b] = node.operands() else {
+        return None;
+    };
+    let (first, last) = if a.0 < b.0 { (a, b) } else { (b, a) };
+    let same = |id: NodeId| {
+        let value = nodes.node(id);
+        value.shape == node.shape && value.data_type == node.data_type
+    };
+    let fits = first != last && same(first) && same(last);
+    let of = |sum: NodeId, residual: NodeId| {
+        let product = biased_at(nodes, sum, uses).filter(|_| uses[sum.0] == 1)?;
+        let convolution = nodes.node(product.id).op_as::<Convolution>()?;
+        (convolution.groups == 1).then(|| Product {
+            residual: Some(residual),
+            ..product.below(sum)
+        })
+    };
+    of(last, first).or_else(|| of(first, last)).filter(|_| fits)
+}
+
+/// A product or its sum with a bias.
 fn biased_at(nodes: &Nodes, id: NodeId, uses: &[usize]) -> Option<Product> {
     let of = |id: NodeId, bias: Option<NodeId>| Product {
         id,
         bias,
+        residual: None,
         activation: EpilogueActivation::None,
-        inner: [bias.map(|_| id), None],
+        inner: bias.map(|_| id).into_iter().collect(),
     };
     if is_product(nodes, id) {
         return Some(of(id, None));
@@ -93,6 +125,12 @@ fn is_product(nodes: &Nodes, id: NodeId) -> bool {
 }
 
 impl Product {
+    /// It, with `last` among the nodes below the last one.
+    fn below(mut self, last: NodeId) -> Self {
+        self.inner.push(last);
+        self
+    }
+
     /// The op that stands for the whole, and its operands.
     fn fused(&self, nodes: &Nodes) -> Source {
         let product = nodes.node(self.id);
@@ -107,11 +145,17 @@ impl Product {
             operands.push(b);
         }
         operands.extend(self.bias);
+        operands.extend(self.residual);
         let kernel = weight.map(|weight| (weight, origin));
-        let (bias, activation) = (self.bias.is_some(), self.activation);
+        let (bias, residual) = (self.bias.is_some(), self.residual.is_some());
+        let activation = self.activation;
         let op: Arc<dyn Op> = match (product.op_as(), product.op_as()) {
             (Some(&Convolution { window, groups }), _) => Arc::new(FusedConvolution::new(
-                window, groups, kernel, bias, activation,
+                window,
+                groups,
+                kernel,
+                (bias, residual),
+                activation,
             )),
             (_, Some(&MatMul { transposed })) => Arc::new(FusedMatMul {
                 packed: weight.map(|weight| {

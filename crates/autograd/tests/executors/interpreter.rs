@@ -797,8 +797,12 @@ fn product(name: &str, settings: &Settings, operands: &[Array], shape: &[usize])
                 true => operands[2].data[at[at.len() - 1]],
                 false => 0.0,
             };
+            let residual = match settings.0.get("residual") {
+                Some(_) if settings.flag("residual") => operands[operands.len() - 1].at(&at),
+                _ => 0.0,
+            };
             let y = y.at_mut(&at);
-            *y = activated(settings, *y + bias);
+            *y = activated(settings, *y + bias + residual);
         }
         return Some(y);
     }

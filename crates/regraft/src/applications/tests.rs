@@ -3,9 +3,13 @@
 use std::path::Path;
 
 use rayon::prelude::*;
+use regraft_autograd::{Attribute, Feed, Graph, NodeId, Nodes, Program, Run, passes};
+use regraft_layers::Mode;
+use regraft_tensor::Tensor;
 use serde_json::Value;
 
 use super::*;
+use crate::training::inputs::Inputs;
 
 /// The FNV-1a hash of lines, as the script has it.
 fn digest(lines: &[String]) -> String {
@@ -112,6 +116,71 @@ fn differences(case: &Value) -> Vec<String> {
         differences.push(format!("recognized {recognized:?} not {preprocessing:?}"));
     }
     differences
+}
+
+/// The nodes of a network of small pictures as they are before products are fused, and after.
+fn frozen_program(application: Application<dyn Architecture>) -> [Nodes; 2] {
+    let application = application.include_top(false);
+    let sizes = [32, 75];
+    let mut built = sizes
+        .iter()
+        .map(|&size| application.clone().input_shape([size, size, 3]).build());
+    let Backbone { model, .. } = built.find_map(Result::ok).unwrap();
+    let graph = Graph::new();
+    let inputs = Inputs::of(&model.network).unwrap().in_graph(&graph);
+    let (outputs, _) = model.network.emit(&graph, &inputs, Mode::Constant).unwrap();
+    let mut stages = Vec::new();
+    passes::optimize_traced(&graph.nodes_for(&outputs), |_, after| {
+        stages.push(after.clone());
+    });
+    let [.., before, after] = stages.as_slice() else {
+        panic!("two passes");
+    };
+    [before.clone(), after.clone()]
+}
+
+#[test]
+fn residuals_are_added_by_convolutions_with_the_same_bits_in_every_family() {
+    // Of each family the smallest, and how many of its convolutions end with a sum.
+    let expected = [
+        ("MobileNet", 0),
+        ("MobileNetV2", 10),
+        ("MobileNetV3Small", 6),
+        ("EfficientNetB0", 9),
+        ("EfficientNetV2B0", 15),
+        ("EfficientNetLite0", 9),
+        ("ResNet50", 16),
+        ("ResNet50V2", 16),
+        ("ConvNeXtTiny", 0),
+        ("DenseNet121", 0),
+        ("NASNetMobile", 52),
+        ("Xception", 12),
+        ("InceptionV3", 0),
+        // The others add a branch that was multiplied with a number.
+        ("InceptionResNetV2", 1),
+        ("VGG16", 0),
+    ];
+    let mut found = Vec::new();
+    for (name, _) in expected {
+        let [before, after] = frozen_program(application(name, &Value::Null));
+        let fused = after.iter().filter(|(_, node)| {
+            let op = node.op().and_then(|op| op.identity(&mut |_| ()));
+            op.is_some_and(|op| op.get("residual") == Some(&Attribute::Bool(true)))
+        });
+        found.push((name, fused.count()));
+        let x = (0..2 * before.node(NodeId(0)).shape.len(1)).map(|i| (i as f32 * 0.61).sin());
+        let x: Vec<f32> = x.collect();
+        let run = |nodes: Nodes| -> Vec<u32> {
+            let mut workspace = Program::from_nodes(nodes).workspace();
+            let none: [Tensor; 0] = [];
+            workspace
+                .run(2, &[Feed::F32(&x)], &none, Run::default())
+                .unwrap();
+            workspace.output(0).iter().map(|x| x.to_bits()).collect()
+        };
+        assert_eq!(run(after), run(before), "{name}");
+    }
+    assert_eq!(found, expected);
 }
 
 #[test]

@@ -38,6 +38,8 @@ pub(super) struct Direct<'a> {
     pub kernel: &'a PackedMatrix,
     pub layout: OutputLayout,
     pub epilogue: Epilogue<'a>,
+    /// Added between bias and activation: as long as the result, and laid out like it.
+    pub residual: Option<&'a [f32]>,
 }
 
 /// A strip of filters, and what ends their sums.
@@ -73,6 +75,10 @@ impl Direct<'_> {
         );
         let rows = taps.iter().product::<usize>() * self.channels;
         assert_eq!(self.kernel.rows(), rows, "direct: kernel");
+        let residual = self
+            .residual
+            .is_none_or(|residual| residual.len() == y.len());
+        assert!(residual, "direct: residual");
         let filters = self.kernel.columns();
         let outputs = samples * output.iter().product::<usize>();
         if outputs == 0 || filters == 0 {
@@ -337,8 +343,8 @@ impl Direct<'_> {
         };
         let first = [region.depth, region.rows.start, region.columns.start];
         let c_first = self.layout.at(region.sample, first) + strip.first;
-        let (epilogue, late) = match block.last {
-            true => (filters.epilogue, filters.late),
+        let (epilogue, late, residual) = match block.last {
+            true => (filters.epilogue, filters.late, self.residual),
             false => Default::default(),
         };
         let relu = epilogue.rectifier();
@@ -364,12 +370,13 @@ impl Direct<'_> {
                     last: strip.last,
                     resume: !block.first,
                     bias: epilogue.bias,
+                    residual: residual.map(|residual| &residual[c..]),
                     relu,
                 };
                 // SAFETY: for a and b, pixel + height ≤ pixels of the line, whose patches lie in the input
                 // (`in_place`, `copy`), and the last run's last value has a row < `rows` in each panel. For
                 // c, these pixels are at most the last of the region and strip.first + strip.columns ≤
-                // filters, which `check` compared to the length of y.
+                // filters, which `check` compared to the length of y, which is the residual's.
                 unsafe { kernels.compute(strip.width, height, &tile) };
                 if late.activation != EpilogueActivation::None {
                     for c in (0..height).map(|row| c + row * next.1) {

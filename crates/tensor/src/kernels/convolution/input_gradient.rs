@@ -48,6 +48,7 @@ pub fn input_gradient(sizes: &ConvolutionSizes, dy: &[f32], kernel: &[f32], dx: 
                     ..layout
                 },
                 epilogue: Epilogue::default(),
+                residual: None,
             };
             direct.run(dy, dx);
         }

@@ -179,26 +179,34 @@ impl ConvolutionSizes {
 /// If sizes and slices contradict each other; likewise for the gradients.
 pub fn convolution(sizes: &ConvolutionSizes, x: &[f32], kernel: &[f32], y: &mut [f32]) {
     let packed = PackedKernel::new(&sizes.kernel, kernel);
-    convolution_fused(sizes, x, &packed, y, &Epilogue::default());
+    convolution_fused(sizes, x, &packed, y, &Epilogue::default(), None);
 }
 
-/// `y = activation(convolution + bias)` with a kernel packed before; the same bits as
-/// [`convolution`] followed by both.
+/// `y = activation(convolution + bias + residual)` with a kernel packed before, where `residual` has the shape of
+/// `y`; the same bits as [`convolution`] followed by these one after the other.
 ///
 /// # Panics
-/// As [`convolution`], and if the kernel was packed in another shape, or the bias does not have one
-/// value per filter.
+/// As [`convolution`], and if the kernel was packed in another shape, the bias does not have one value per
+/// filter, or the residual not as many as `y`.
 pub fn convolution_fused(
     sizes: &ConvolutionSizes,
     x: &[f32],
     kernel: &PackedKernel,
     y: &mut [f32],
     epilogue: &Epilogue<'_>,
+    residual: Option<&[f32]>,
 ) {
     sizes.check(x.len(), sizes.kernel.len(), y.len());
     if let Some(bias) = epilogue.bias {
         let filters = sizes.kernel.filters;
         assert_eq!(bias.len(), filters, "convolution: length of the bias");
     }
-    kernel.apply(sizes, x, y, epilogue);
+    if let Some(residual) = residual {
+        assert_eq!(
+            residual.len(),
+            y.len(),
+            "convolution: length of the residual"
+        );
+    }
+    kernel.apply(sizes, x, y, epilogue, residual);
 }

@@ -73,11 +73,20 @@ impl PackedKernel {
         x: &[f32],
         y: &mut [f32],
         epilogue: &Epilogue<'_>,
+        residual: Option<&[f32]>,
     ) {
         let shape = &sizes.kernel;
         let groups = match &self.0 {
             Packed::Depthwise(kernel) => {
-                return depthwise::convolution(sizes, x, kernel, y, epilogue);
+                let Some(residual) = residual else {
+                    return depthwise::convolution(sizes, x, kernel, y, epilogue);
+                };
+                let (early, late) = epilogue.around_residual();
+                depthwise::convolution(sizes, x, kernel, y, &early);
+                for (y, residual) in y.iter_mut().zip(residual) {
+                    *y += residual;
+                }
+                return late.apply_row(y, 0);
             }
             Packed::Groups(groups) => groups,
         };
@@ -104,6 +113,7 @@ impl PackedKernel {
                         .map(|bias| &bias[group * filters..][..filters]),
                     ..*epilogue
                 },
+                residual,
             };
             direct.run(x, y);
         }

@@ -100,7 +100,7 @@ proptest! {
     }
 
     #[test]
-    fn a_fused_convolution_has_the_bits_of_its_parts(sizes in geometry(), six: bool) {
+    fn a_fused_convolution_has_the_bits_of_its_parts(sizes in geometry(), six: bool, residual: bool) {
         let x = numbers(sizes.input_len(), 0);
         let kernel = numbers(sizes.kernel.len(), 1);
         let bias = numbers(sizes.kernel.filters, 2);
@@ -108,12 +108,20 @@ proptest! {
         convolution(&sizes, &x, &kernel, &mut parts);
         let activation = if six { EpilogueActivation::Relu6 } else { EpilogueActivation::Silu };
         let epilogue = Epilogue { bias: Some(&bias), activation };
-        for row in parts.chunks_exact_mut(sizes.kernel.filters) {
-            epilogue.apply_row(row, 0);
+        let residual = residual.then(|| numbers(sizes.output_len(), 3));
+        for (first, row) in parts.chunks_exact_mut(sizes.kernel.filters).enumerate() {
+            let Some(residual) = &residual else {
+                epilogue.apply_row(row, 0);
+                continue;
+            };
+            let residual = &residual[first * sizes.kernel.filters..];
+            let sums = row.iter_mut().zip(&bias).zip(residual);
+            sums.for_each(|((y, bias), residual)| *y = (*y + bias) + residual);
+            Epilogue { bias: None, activation }.apply_row(row, 0);
         }
         let mut fused = vec![0.0; sizes.output_len()];
         let packed = PackedKernel::new(&sizes.kernel, &kernel);
-        convolution_fused(&sizes, &x, &packed, &mut fused, &epilogue);
+        convolution_fused(&sizes, &x, &packed, &mut fused, &epilogue, residual.as_deref());
         prop_assert_eq!(fused, parts);
     }
 }

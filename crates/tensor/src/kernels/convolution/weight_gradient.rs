@@ -387,6 +387,7 @@ impl<'a> Task<'a> {
                             last: strip.last,
                             resume: true,
                             bias: None,
+                            residual: None,
                             relu: None,
                         };
                         // SAFETY: for a and b, the pixels of the last run are at most the field's and the

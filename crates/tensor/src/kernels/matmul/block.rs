@@ -217,6 +217,7 @@ impl Block<'_> {
                     last: strip.last,
                     resume: self.resume,
                     bias,
+                    residual: None,
                     relu,
                 };
                 // SAFETY: row + height ≤ rows, column + strip.columns ≤ columns; the packed tile is as

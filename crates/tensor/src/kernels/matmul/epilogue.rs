@@ -55,6 +55,24 @@ vectorised! {
     }
 }
 
+impl<'a> Epilogue<'a> {
+    /// What comes before a residual is added, and what comes after.
+    pub(in crate::kernels) fn around_residual(&self) -> (Epilogue<'a>, Epilogue<'static>) {
+        let (bias, activation) = (self.bias, self.activation);
+        let early = Epilogue {
+            bias,
+            activation: EpilogueActivation::None,
+        };
+        (
+            early,
+            Epilogue {
+                bias: None,
+                activation,
+            },
+        )
+    }
+}
+
 impl Epilogue<'_> {
     /// The activation, if it is one that the tile kernel applies itself.
     pub(in crate::kernels) fn rectifier(&self) -> Option<Rectifier> {

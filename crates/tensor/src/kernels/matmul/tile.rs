@@ -36,6 +36,8 @@ pub(in crate::kernels) struct Tile<'a> {
     pub resume: bool,
     /// One value per column to add at the end.
     pub bias: Option<&'a [f32]>,
+    /// Values to add after that, which lie as the result does, from the tile's element `(0, 0)` on.
+    pub residual: Option<&'a [f32]>,
     /// Whether to end with a rectifier.
     pub relu: Option<Rectifier>,
 }
@@ -70,7 +72,8 @@ impl Tile<'_> {
         };
         let bias = self.bias.is_none_or(|bias| columns <= bias.len());
         let c = (height - 1) * self.c_row + columns;
-        reads && bias && c <= self.c.len() && (1..=lanes).contains(&self.last)
+        let residual = self.residual.is_none_or(|residual| c <= residual.len());
+        reads && bias && residual && c <= self.c.len() && (1..=lanes).contains(&self.last)
     }
 }
 
@@ -83,7 +86,8 @@ impl Tile<'_> {
 ///   `runs[last] + (depth − 1) · a_step + (HEIGHT − 1) · a_row < a.len()`,
 /// - likewise `(runs.len() − 1) · b_run + (depth − 1) · b_step + panels · (b_panel − 2 · lanes) +
 ///   columns ≤ b.len()`,
-/// - `(HEIGHT − 1) · c_row + columns ≤ c.len()`, and `columns ≤ bias.len()` if there is one.
+/// - `(HEIGHT − 1) · c_row + columns ≤ c.len()`, likewise of the residual, and `columns ≤ bias.len()`, if there
+///   are these.
 type TileKernel = unsafe fn(&Tile<'_>);
 
 /// Tile widths in vectors; index into [`Kernels::heights`].
@@ -294,6 +298,23 @@ unsafe fn tile<L: Lanes, const HEIGHT: usize, const WIDTH: usize, const COLUMN_M
             };
             for sums in &mut sums {
                 sums[vector] = lanes.add(sums[vector], bias);
+            }
+        }
+    }
+    if let Some(residual) = tile.residual {
+        let residual = residual.as_ptr();
+        for (row, sums) in sums.iter_mut().enumerate() {
+            for (vector, sum) in sums.iter_mut().enumerate() {
+                let from = residual.wrapping_add(row * tile.c_row + vector * L::COUNT);
+                // SAFETY: as for reading the result above.
+                let residual = unsafe {
+                    if vector == last {
+                        lanes.load_masked(from, mask)
+                    } else {
+                        lanes.load(from)
+                    }
+                };
+                *sum = lanes.add(*sum, residual);
             }
         }
     }
