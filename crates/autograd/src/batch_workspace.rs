@@ -8,19 +8,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rayon::prelude::*;
 use regraft_tensor::kernels::on_one_thread;
 
+use crate::division::{Because, Division, Together, bounds};
 use crate::idle::Idle;
-use crate::node::Source;
-use crate::passes::keeps_samples_apart;
 use crate::{DataType, Feed, NodeId, Nodes, Program, Result, Run, Variables, Workspace};
 
 /// The memory in which a [`Program`] runs for whole batches, and with it the results of its last run: those of a
 /// [`Workspace`], bit for bit, usually sooner.
 ///
 /// Samples are divided among the threads if none depends on another (no op mixes samples or draws random numbers),
-/// and if there are enough to keep all threads busy. How many a thread takes at a time is a matter of what it
-/// reads for them: all weights, and what the ops write for each sample. So many that weights are not the larger
-/// part of it; one sample of most convolutional networks, tens of a network of wide dense layers. And so many that
-/// a part is worth a thread's while.
+/// and if there are enough to keep all threads busy: one at a time of most convolutional networks, tens of a network
+/// of wide dense layers. [`Division`] has the rule, [`division`](Self::division) says what it gives for a batch.
 ///
 /// ```
 /// use regraft_autograd::{BatchWorkspace, Feed, Graph, Program, Run, Tensor};
@@ -38,8 +35,8 @@ use crate::{DataType, Feed, NodeId, Nodes, Program, Result, Run, Variables, Work
 pub struct BatchWorkspace {
     /// All samples at once, all threads in each op.
     whole: Workspace,
-    /// How many samples a thread takes at a time; `None` if samples cannot be told apart.
-    together: Option<usize>,
+    /// How many samples a thread takes at a time; `None` if samples depend on each other.
+    together: Option<Together>,
     idle: Arc<Idle<Worker>>,
     /// The rows of each output, if the last run was depth first.
     gathered: Option<Vec<Vec<f32>>>,
@@ -55,22 +52,12 @@ struct Worker {
     failed: bool,
 }
 
-/// A part of a batch is worth a thread's while from so many multiplications and additions on.
-const WORTHWHILE: u64 = 1 << 22;
-
-/// The most samples that a thread takes at a time.
-const MOST: usize = 256;
-
-/// The least share of all threads' time that may be used by dividing samples, in tenths; one op after the other
-/// on all threads is better below.
-const TENTHS_BUSY: usize = 8;
-
 impl BatchWorkspace {
     /// Memory to run `program` in. It gets its size at the first run.
     pub fn new(program: &Program) -> Self {
         BatchWorkspace {
             whole: program.workspace(),
-            together: samples_together(program),
+            together: Together::in_program(program),
             idle: Arc::new(Idle::new()),
             gathered: None,
         }
@@ -90,7 +77,10 @@ impl BatchWorkspace {
     /// At most so many samples at a time for each thread, whatever the rule says; all at once if samples depend on
     /// each other.
     pub fn with_samples_together(mut self, samples: usize) -> Self {
-        self.together = self.together.map(|_| samples.max(1));
+        self.together = self.together.map(|_| Together {
+            samples: samples.max(1),
+            because: Because::Told,
+        });
         self
     }
 
@@ -99,24 +89,30 @@ impl BatchWorkspace {
         self.whole.program()
     }
 
+    /// How a batch of so many samples is run on the threads at hand: what [`run`](Self::run) does.
+    pub fn division(&self, batch: usize) -> Division {
+        Division::of(batch, self.together, rayon::current_num_threads())
+    }
+
     /// How many samples are best run at once, if each goes its own way: enough that threads seldom wait for each
     /// other, few enough that what they are fed and what they give take little memory.
     pub fn samples_at_once(&self) -> Option<usize> {
         const ROUNDS: usize = 32;
         self.together
-            .map(|together| together * rayon::current_num_threads() * ROUNDS)
+            .map(|together| together.samples * rayon::current_num_threads() * ROUNDS)
     }
 
     /// Bytes of all buffers for `batch` samples.
     pub fn buffer_bytes(&self, batch: usize) -> usize {
-        let threads = rayon::current_num_threads();
-        let parts = self.together.and_then(|most| parts(batch, most, threads));
-        let Some(parts) = parts else {
+        let Division::DepthFirst {
+            samples, threads, ..
+        } = self.division(batch)
+        else {
             return self.program().buffer_bytes(batch);
         };
         let nodes = self.program().nodes();
         let rows = (0..nodes.outputs().len()).map(|output| 4 * row_length(nodes, output));
-        let workers = threads.min(parts) * self.program().buffer_bytes(batch.div_ceil(parts));
+        let workers = threads * self.program().buffer_bytes(samples);
         // Rows are gathered from the workers.
         workers + 2 * batch * rows.sum::<usize>()
     }
@@ -132,10 +128,11 @@ impl BatchWorkspace {
         variables: &V,
         run: Run,
     ) -> Result<()> {
-        let threads = rayon::current_num_threads();
-        match self.together.and_then(|most| parts(batch, most, threads)) {
-            Some(parts) => self.run_depth_first((batch, parts), feeds, variables, run),
-            None => {
+        match self.division(batch) {
+            Division::DepthFirst { parts, .. } => {
+                self.run_depth_first((batch, parts), feeds, variables, run)
+            }
+            Division::OpByOp { .. } => {
                 self.gathered = None;
                 self.whole.run(batch, feeds, variables, run)
             }
@@ -277,43 +274,6 @@ impl Worker {
     }
 }
 
-/// How many samples a thread takes at a time, if each can go its own way.
-fn samples_together(program: &Program) -> Option<usize> {
-    let nodes = program.nodes();
-    if !keeps_samples_apart(nodes) {
-        return None;
-    }
-    let (mut weights, mut values) = (0, 1);
-    for (_, node) in nodes.iter() {
-        match &node.source {
-            Source::Constant(_) | Source::Variable(_) => weights += node.shape.len(1),
-            Source::Op { op, .. } => {
-                weights += op.constant_elements();
-                values += node.shape.len(1);
-            }
-            Source::Input { .. } => {}
-        }
-    }
-    let worthwhile = WORTHWHILE.div_ceil(program.flops(1).max(1)) as usize;
-    Some(weights.div_ceil(values).max(worthwhile).clamp(1, MOST))
-}
-
-/// Into how many parts of at most `most` samples a batch is cut, about equal ones; `None` if some of the threads
-/// would wait for long.
-fn parts(batch: usize, most: usize, threads: usize) -> Option<usize> {
-    let rounds = batch.div_ceil(most * threads);
-    let parts = (rounds * threads).min(batch);
-    let longest = batch.div_ceil(parts.max(1));
-    // One thread gains as well: by the cache.
-    let busy = 10 * batch >= TENTHS_BUSY * rounds * threads * longest;
-    (parts > 1 && busy).then_some(parts)
-}
-
-/// The samples of a part: parts differ by one sample at most.
-fn bounds(batch: usize, parts: usize, part: usize) -> (usize, usize) {
-    (batch * part / parts, batch * (part + 1) / parts)
-}
-
 /// The elements that a sample has of an output.
 fn row_length(nodes: &Nodes, output: usize) -> usize {
     nodes.node(nodes.outputs()[output]).shape.len(1)
@@ -323,49 +283,6 @@ fn row_length(nodes: &Nodes, output: usize) -> usize {
 mod tests {
     use super::*;
     use crate::{Graph, Tensor};
-
-    #[test]
-    fn a_batch_is_divided_if_that_keeps_all_threads_busy() {
-        // One picture at a time, two threads.
-        assert_eq!(parts(32, 1, 2), Some(32));
-        assert_eq!(parts(1, 1, 2), None);
-        assert_eq!(parts(2, 1, 2), Some(2));
-        // One thread would wait for half the time.
-        assert_eq!(parts(3, 1, 2), None);
-        assert_eq!(parts(9, 1, 2), Some(9));
-        // Equal parts for both, rather than 256, 256 and 8.
-        assert_eq!(parts(520, 256, 2), Some(4));
-        assert_eq!(parts(8, 1, 16), None);
-        assert_eq!(parts(0, 1, 2), None);
-        for (batch, parts) in [(520, 4), (9, 9), (33, 2)] {
-            let bounds = (0..parts).map(|part| bounds(batch, parts, part));
-            let ends: Vec<_> = bounds.collect();
-            assert_eq!((ends[0].0, ends[parts - 1].1), (0, batch));
-            assert!(ends.windows(2).all(|pair| pair[0].1 == pair[1].0));
-        }
-    }
-
-    #[test]
-    fn as_many_samples_go_together_as_share_the_weights() {
-        let together = |inputs: usize, units: usize, pixels: usize| {
-            let graph = Graph::new();
-            let weights = graph.constant(Tensor::zeros([inputs, units]));
-            let x = graph.samples("x", &[pixels, inputs]);
-            let program = Program::compile(&graph, &[x.matmul(weights)]).unwrap();
-            samples_together(&program)
-        };
-        // Many pixels, few weights: as a convolution.
-        assert_eq!(together(64, 64, 56 * 56), Some(1));
-        // A wide dense layer: 16 million weights for 4,096 values.
-        assert_eq!(together(4096, 4096, 1), Some(MOST));
-        // A narrow one: many samples are worth a thread's while.
-        assert_eq!(together(16, 16, 1), Some(MOST));
-
-        let graph = Graph::new();
-        let mixed = graph.samples("x", &[2]).sum_all();
-        let program = Program::compile(&graph, &[mixed]).unwrap();
-        assert_eq!(samples_together(&program), None);
-    }
 
     fn ids_of(graph: &Graph) -> crate::Var<'_> {
         graph.input("ids", [crate::Dim::Batch], DataType::I32)

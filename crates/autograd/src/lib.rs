@@ -2,6 +2,7 @@
 
 mod attributes;
 mod batch_workspace;
+mod division;
 mod draw;
 mod error;
 mod executor;
@@ -24,6 +25,7 @@ mod workspace;
 
 pub use attributes::{Attribute, Attributes};
 pub use batch_workspace::BatchWorkspace;
+pub use division::{Because, Division};
 pub use error::{Error, Result};
 pub use executor::{Cpu, Executor, evaluate};
 pub use feed::{Feed, Variables};

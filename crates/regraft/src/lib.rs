@@ -24,6 +24,7 @@ pub use files::load_report::{LoadError, LoadReport, Loaded, Mismatched, Optimize
 pub use model::{Functional, Model};
 pub use predictor::Predictor;
 pub use registry::Registry;
+pub use regraft_autograd::{Because, Division};
 pub use regraft_features::FeatureStore;
 pub use sequential::Sequential;
 pub use training::callbacks::{Callback, Context};

@@ -40,11 +40,15 @@ impl<'s> Evaluation<'s> {
         };
         let mut steps = Steps::new(model, purpose, times > 1 || store.is_some())?;
         let features = keep_features(&mut steps, model, data, cache, times, store)?;
-        Ok(Evaluation {
+        Ok(Self::with(steps, features, data))
+    }
+
+    fn with(steps: Steps, features: Option<KeptFeatures<'s>>, data: &Samples<'_>) -> Self {
+        Evaluation {
             batches: ReadAhead::new(steps.feed_plan(features.is_some()), data),
             steps,
             features,
-        })
+        }
     }
 
     /// The loss and the metrics.
@@ -79,6 +83,10 @@ impl<'s> Evaluation<'s> {
 impl Model {
     /// The loss and the metrics on samples `x` with targets `y`: of a model of several inputs or
     /// outputs, a tuple or a list of arrays. With several outputs the scores have the loss of each.
+    ///
+    /// The first call compiles the model with its loss, later ones use what was compiled until something of it
+    /// changes. As in [`predict`](Self::predict), all weights are constants then: batch normalizations are folded
+    /// into the products before them, which rounds differently in the last bits from the validation in `fit`.
     ///
     /// The loss is the mean of those of batches, as in Keras, and where it depends on them (a sum, a mask, an
     /// ignored class, a loss of the whole batch or of one's own) they are Keras' of 32.
@@ -115,12 +123,153 @@ impl Model {
         const KERAS: usize = 32;
         let training = self.training.as_mut().ok_or_else(not_compiled)?;
         training.fit_to(&self.network)?;
-        let (network, cache) = (&self.network, FeatureCache::Off);
-        let mut evaluation = Evaluation::new(network, training, &data, cache, 1, None)?;
+        let (network, weighted) = (&self.network, data.is_weighted());
+        let made_of = (network.version(), training.number, weighted);
+        let steps = match self.kept.evaluation.take() {
+            Some((of, steps)) if of == made_of => steps,
+            _ => {
+                let objective = &training.objective;
+                let purpose = Purpose::EvaluateNow {
+                    objective,
+                    weighted,
+                };
+                // What asks nothing of the targets goes depth first.
+                Steps::new(network, purpose, true)?
+            }
+        };
+        let mut evaluation = Evaluation::with(steps, None, &data);
         let batch_size = match evaluation.steps.depends_on_batches {
             true => KERAS,
             false => BATCH.min(most_at_once(&data)),
         };
-        evaluation.run(&self.network, training, &data, batch_size)
+        let scores = evaluation.run(network, training, &data, batch_size)?;
+        self.kept.evaluation = Some((made_of, evaluation.steps));
+        Ok(scores)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layers::{Add, BatchNormalization, Conv2D, Dense, Flatten};
+    use crate::{Functional, Tensor};
+    use regraft_tensor::ndarray::{Array, Array1};
+
+    /// A network with states that were learnt, a residual and a head.
+    fn network() -> Model {
+        let mut f = Functional::with_seed(4);
+        let x = f.input([6, 6, 3]);
+        let block = |f: &mut Functional, x| {
+            let h = f.apply(Conv2D::new(8, 3).padding("same").use_bias(false), &[x])?;
+            f.apply(BatchNormalization::new(), &[h])
+        };
+        let a = block(&mut f, x).unwrap();
+        let b = block(&mut f, a).unwrap();
+        let sum = f.apply(Add, &[a, b]).unwrap();
+        let flat = f.apply(Flatten::new(), &[sum]).unwrap();
+        let y = f.apply(Dense::new(3).activation("softmax"), &[flat]);
+        let mut model = f.model(&[x], &[y.unwrap()]).unwrap();
+        let states: Vec<(String, Vec<usize>)> = model
+            .network
+            .weights()
+            .iter()
+            .filter(|weight| weight.path().contains("batch_normalization"))
+            .map(|weight| (weight.path().to_string(), weight.value().shape().to_vec()))
+            .collect();
+        for (number, (path, shape)) in states.into_iter().enumerate() {
+            let values = (0..shape[0]).map(|i| 1.2 + ((i * 5 + number * 3) as f32).sin());
+            let value = Tensor::new(shape, values.collect()).unwrap();
+            model.network.set_weight(&path, value).unwrap();
+        }
+        let loss = "sparse_categorical_crossentropy";
+        model.compile("adam", loss, ["accuracy"]).unwrap();
+        model
+    }
+
+    fn data() -> (Array<f32, regraft_tensor::ndarray::Ix4>, Array1<i32>) {
+        let x = Array::from_shape_fn((300, 6, 6, 3), |(n, i, j, c)| {
+            ((n * 108 + i * 18 + j * 3 + c) as f32 * 0.23).sin()
+        });
+        (x, Array1::from_shape_fn(300, |n| (n % 3) as i32))
+    }
+
+    /// The scores of the program that validates within training, where weights are read at each run.
+    fn unfolded(model: &mut Model) -> Scores {
+        let (x, y) = data();
+        let training = model.training.as_mut().unwrap();
+        let (inputs, targets) = ((&x).into_inputs().unwrap(), (&y).into_inputs().unwrap());
+        let (network, objective) = (&model.network, &training.objective);
+        let data = prepare::arrays("x", "y", network, objective, inputs, targets).unwrap();
+        let cache = FeatureCache::Off;
+        let mut evaluation = Evaluation::new(network, training, &data, cache, 1, None).unwrap();
+        evaluation.run(network, training, &data, 256).unwrap()
+    }
+
+    #[test]
+    fn states_are_folded_as_in_prediction_and_the_loss_is_near() {
+        let mut model = network();
+        let (x, y) = data();
+        let before = unfolded(&mut model);
+        let folded = model.evaluate(&x, &y).unwrap();
+        assert!(
+            (folded.loss - before.loss).abs() < 1e-5 * before.loss,
+            "{folded:?} {before:?}"
+        );
+        let (_, steps) = model.kept.evaluation.as_ref().unwrap();
+        let ops = |nodes: &regraft_autograd::Nodes| -> Vec<String> {
+            let ops = nodes.iter().filter_map(|(_, node)| node.op());
+            ops.map(|op| op.name().to_string()).collect()
+        };
+        let prefix = steps.prefix().unwrap().program().nodes();
+        let found = ops(prefix);
+        let convolution = "fused_convolution_packed".to_string();
+        assert_eq!(found[..2], [convolution.clone(), convolution], "{prefix}");
+        assert!(
+            !found.iter().any(|op| op == "multiply" || op == "add"),
+            "{prefix}"
+        );
+        assert!(steps.rest().nodes().flops(1) * 100 < prefix.flops(1));
+    }
+
+    #[test]
+    fn what_is_compiled_is_kept_until_something_changes() {
+        let mut model = network();
+        let (x, y) = data();
+        let first = model.evaluate(&x, &y).unwrap().loss;
+        let compiled = |model: &Model| {
+            let (_, steps) = model.kept.evaluation.as_ref().unwrap();
+            std::ptr::from_ref(steps.rest().nodes()) as usize
+        };
+        let program = compiled(&model);
+        assert_eq!(model.evaluate(&x, &y).unwrap().loss, first);
+        assert_eq!(compiled(&model), program);
+        // Another value, another loss, another state, training.
+        let head = Tensor::new([3], vec![0.5, -0.5, 0.0]).unwrap();
+        model.network.set_weight("dense/bias", head).unwrap();
+        let second = model.evaluate(&x, &y).unwrap().loss;
+        assert_ne!(second, first);
+        model
+            .compile("adam", "sparse_categorical_crossentropy", ())
+            .unwrap();
+        assert_eq!(model.evaluate(&x, &y).unwrap().loss, second);
+        let other = crate::losses::SparseCategoricalCrossentropy::default().ignore_class(0);
+        model.compile("adam", other, ()).unwrap();
+        assert_ne!(model.evaluate(&x, &y).unwrap().loss, second);
+        model
+            .compile("adam", "sparse_categorical_crossentropy", ())
+            .unwrap();
+        model
+            .fit(
+                &x,
+                &y,
+                crate::Fit::new()
+                    .epochs(1)
+                    .verbosity(crate::Verbosity::Silent),
+            )
+            .unwrap();
+        assert!(model.kept.evaluation.is_none());
+        let trained = model.evaluate(&x, &y).unwrap();
+        assert_ne!(trained.loss, second);
+        assert!((trained.loss - unfolded(&mut model).loss).abs() < 1e-5);
     }
 }

@@ -97,8 +97,12 @@ impl Compute for Prefix<'_> {
 
 /// How many samples may be in memory at once: of large ones fewer.
 pub(crate) fn most_at_once(data: &Samples<'_>) -> usize {
-    const BYTES: usize = 64 << 20;
     let inputs = data.source.data().inputs();
-    let elements: usize = inputs.iter().map(RowSpec::elements).sum();
+    most_of(inputs.iter().map(RowSpec::elements).sum())
+}
+
+/// As [`most_at_once`], of samples of so many elements.
+pub(crate) fn most_of(elements: usize) -> usize {
+    const BYTES: usize = 64 << 20;
     (BYTES / (4 * elements).max(1)).max(1)
 }

@@ -4,12 +4,12 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use regraft_autograd::Nodes;
+use regraft_autograd::{Division, Nodes, Shape};
 use regraft_layers::{Freezing, WeightKind};
 
 use crate::training::compiled::not_compiled;
-use crate::training::feature_cache::FeatureCache;
-use crate::training::steps::{Purpose, Steps};
+use crate::training::feature_cache::{FeatureCache, most_of};
+use crate::training::steps::{Purpose, Steps, batch_size as samples_at_once};
 use crate::{Model, Result};
 
 /// What training will run, keep and cost. It prints as a table.
@@ -25,6 +25,9 @@ pub struct TrainingPlan {
     pub features_per_sample: usize,
     /// Whether they are kept (they fit the cache's limit).
     pub features_kept: bool,
+    /// How the frozen prefix is run, if there is one: depth first or op by op, how many samples at a time, and
+    /// what decides that. Of a batch that is not full it may be another.
+    pub prefix: Option<Division>,
     /// Multiplications and additions of an epoch after the features are kept.
     pub operations_per_epoch: u64,
     /// The same without keeping them.
@@ -157,6 +160,15 @@ impl Model {
                 runs => next = runs,
             }
         }
+        // Kept features are computed in chunks of their own.
+        let inputs = model.input_shapes();
+        let most = most_of(inputs.iter().map(|shape: &Shape| shape.len(1)).sum());
+        let division = steps.prefix().map(|prefix| {
+            prefix.division(match features_kept {
+                true => samples_at_once(prefix, samples).min(most),
+                false => batch_size.min(samples),
+            })
+        });
         let prefix_buffers = steps
             .prefix()
             .map_or(0, |prefix| prefix.buffer_bytes(batch_size));
@@ -166,6 +178,7 @@ impl Model {
             layers,
             features_per_sample,
             features_kept,
+            prefix: division,
             operations_per_epoch: rest + if features_kept { 0 } else { prefix },
             operations_without_cache: rest + prefix,
             operations_if_all_trained: batches(all.rest().nodes())
@@ -286,6 +299,9 @@ impl fmt::Display for TrainingPlan {
         {
             writeln!(f, "  {name:<width$}  {parameters:>10}  {state:<17}  {runs}")?;
         }
+        if let Some(division) = self.prefix {
+            writeln!(f, "Frozen layers run {division}")?;
+        }
         if self.features_per_sample > 0 {
             let kept = if self.features_kept {
                 "kept"
@@ -353,9 +369,9 @@ mod tests {
         model.compile("adam", loss, ["accuracy"]).unwrap();
         let plan = model.plan(100, 32).unwrap();
         let (short, long) = (plan.to_string(), format!("{plan:#}"));
-        assert_eq!(long.lines().count(), plan.layers.len() + 4, "{long}");
+        assert_eq!(long.lines().count(), plan.layers.len() + 5, "{long}");
         // The base before the unfrozen layer, that layer, the base after it; three layers, four lines.
-        assert_eq!(short.lines().count(), 3 + 3 + 4, "{short}");
+        assert_eq!(short.lines().count(), 3 + 3 + 5, "{short}");
         let trained = short
             .lines()
             .find(|line| line.contains("base/block_16_project ("));

@@ -9,14 +9,19 @@ use regraft_tensor::Tensor;
 
 use crate::predictor::{Compiled, Predictor};
 use crate::training::input::IntoInputs;
+use crate::training::steps::Steps;
 use crate::{Extracted, Model, Result};
 
 /// A network's [`version`](regraft_layers::Model::version).
 type Version = (u64, u64);
 
-/// What prediction has compiled of a model, and of which version of it.
+/// What prediction and evaluation have compiled of a model, and of which version of it.
 #[derive(Debug, Default)]
-pub(crate) struct Kept(Mutex<Option<(Version, Arc<Compiled>)>>);
+pub(crate) struct Kept {
+    predictor: Mutex<Option<(Version, Arc<Compiled>)>>,
+    /// Of which training, too, and whether samples have weights.
+    pub evaluation: Option<((Version, u64, bool), Steps)>,
+}
 
 impl Kept {
     /// Lets it go, so that values that are trained now are not shared, and need not be copied.
@@ -34,7 +39,8 @@ impl Model {
     pub fn predictor(&self) -> Result<Predictor> {
         let version = self.network.version();
         // Whoever panicked while holding the lock has left what was there before.
-        let mut kept = self.kept.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = self.kept.predictor.lock();
+        let mut kept = kept.unwrap_or_else(PoisonError::into_inner);
         let compiled = match kept.take() {
             Some((of, compiled)) if of == version => compiled,
             _ => Arc::new(Compiled::of(&self.network)?),

@@ -44,7 +44,13 @@ pub(crate) enum Purpose<'a> {
         objective: &'a Objective,
         weighted: bool,
     },
+    /// Again and again, between the steps of training.
     Evaluate {
+        objective: &'a Objective,
+        weighted: bool,
+    },
+    /// As the model is now: all weights are constants, as for prediction, so that states fold.
+    EvaluateNow {
         objective: &'a Objective,
         weighted: bool,
     },
@@ -65,6 +71,7 @@ impl Steps {
         let mode = match purpose {
             Purpose::Train { .. } => Mode::Training,
             Purpose::Evaluate { .. } => Mode::Inference,
+            Purpose::EvaluateNow { .. } => Mode::Constant,
         };
         let (outputs, emission) = model.emit(&graph, &inputs, mode)?;
         let mut questions = Questions::default();
@@ -79,7 +86,12 @@ impl Steps {
         | Purpose::Evaluate {
             objective,
             weighted,
+        }
+        | Purpose::EvaluateNow {
+            objective,
+            weighted,
         }) = purpose;
+        let trains = matches!(purpose, Purpose::Train { .. });
         let mut targets = Vec::with_capacity(outputs.len());
         let mut depends_on_batches = emission.masks.iter().any(Option::is_some);
         let losses = objective.losses(model)?.into_iter().zip(&outputs);
@@ -87,7 +99,7 @@ impl Steps {
             let (shape, data_type) = targets_of(loss, model, &predictions.shape())?;
             targets.push(feed(Role::Target(index), "targets", shape, data_type));
             links.push(loss.get().ok().and_then(|loss| loss.link(*predictions)));
-            if let Purpose::Evaluate { .. } = purpose {
+            if !trains {
                 depends_on_batches |= !loss.is_mean_of_samples(targets[index], *predictions);
             }
         }
@@ -112,7 +124,7 @@ impl Steps {
                 questions.ask(Asked::Mask(index), *mask);
             }
         }
-        if let Purpose::Train { .. } = purpose {
+        if trains {
             questions.ask_training(total, &emission.trainable, &emission.updates)?;
         }
         let steps = Steps::compile(&graph, questions, roles, keep_features, emission.trained())?;
