@@ -11,7 +11,7 @@
 //! | a callback | [`Callback`] | in [`Fit::callback`](crate::Fit::callback) |
 //! | an update rule, a schedule | [`UpdateRule`], [`Schedule`] | by [`Optimizer::builder`]; a schedule where a learning rate is expected |
 //!
-//! Settings of a layer, a loss, an activation, … of your own are declared once with [`settings!`]: fields,
+//! Settings of a layer, a loss, a metric, an activation, … of your own are declared once with [`settings!`]: fields,
 //! setters, and both directions of the configuration in a file follow. The example `extend` has one of
 //! each in a single file.
 //!

@@ -49,7 +49,7 @@ fn built(class_name: &str, config: &Value) -> Result<Option<Box<dyn Metric>>> {
     macro_rules! cross_entropy {
         ($name:ident) => {{
             let metric = $name::new().from_logits(flag("from_logits"));
-            Box::new(metric.label_smoothing(number("label_smoothing").unwrap_or(0.0))?)
+            Box::new(metric.label_smoothing(number("label_smoothing").unwrap_or(0.0)))
         }};
     }
     if config.get("name").is_some() || config.get("axis").is_some() {
@@ -57,12 +57,15 @@ fn built(class_name: &str, config: &Value) -> Result<Option<Box<dyn Metric>>> {
     }
     Ok(Some(match class_name {
         "BinaryAccuracy" => match float("threshold") {
-            Some(threshold) => Box::new(BinaryAccuracy::with_threshold(threshold)),
+            Some(threshold) => Box::new(BinaryAccuracy::new().threshold(f64::from(threshold))),
             None => Box::new(BinaryAccuracy::new()),
         },
-        "TopKCategoricalAccuracy" => Box::new(TopKCategoricalAccuracy::with_k(index("k").unwrap())),
+        "TopKCategoricalAccuracy" => {
+            Box::new(TopKCategoricalAccuracy::new().k(index("k").unwrap()))
+        }
         "SparseTopKCategoricalAccuracy" => Box::new(
-            SparseTopKCategoricalAccuracy::with_k(index("k").unwrap())
+            SparseTopKCategoricalAccuracy::new()
+                .k(index("k").unwrap())
                 .from_sorted_ids(flag("from_sorted_ids")),
         ),
         "TruePositives" => Box::new(counts!(TruePositives)),

@@ -1,116 +1,62 @@
 //! The share of predictions that are right, for two classes, many, and one-hot targets.
 
 use regraft_layers::losses::Link;
+use regraft_layers::settings;
 use regraft_tensor::Detail;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::settings::{exact, settings};
-use super::{
-    Batch, Configured, Direction, Error, Metric, Result, Targets, WeightedMean, keras_class,
-};
+use super::{Batch, Direction, Error, Metric, Result, Targets, WeightedMean};
 
-/// What the string `"accuracy"` means in Keras: the accuracy that suits shapes and targets.
-///
-/// Rows of one prediction are binary ([`BinaryAccuracy`]); rows of several are sparse categorical
-/// with class numbers as targets ([`SparseCategoricalAccuracy`]) and categorical with one-hot rows
-/// ([`CategoricalAccuracy`]). (Keras' *class* `Accuracy` tests for equality instead, which predicted
-/// probabilities never pass.)
-#[derive(Clone, Debug, Default)]
-pub struct Accuracy {
-    mean: WeightedMean,
-}
-
-/// The share of predictions on the right side of a threshold: `(prediction > threshold) == target`,
-/// averaged over each row. Targets are 0 and 1.
-#[derive(Clone, Debug)]
-pub struct BinaryAccuracy {
-    mean: WeightedMean,
-    threshold: f64,
-}
-
-/// The share of rows whose largest prediction stands where the largest target stands. Targets are
-/// one-hot rows or probabilities; of equal values the first counts. Logits do as well as
-/// probabilities.
-#[derive(Clone, Debug, Default)]
-pub struct CategoricalAccuracy {
-    mean: WeightedMean,
-}
-
-/// The share of rows whose largest prediction stands at the target's class number. Of equal
-/// predictions the first counts, so a row without differences predicts class 0. Logits do as well as
-/// probabilities.
-#[derive(Clone, Debug, Default)]
-pub struct SparseCategoricalAccuracy {
-    mean: WeightedMean,
-}
-
-impl Accuracy {
-    /// The metric before its first batch.
-    pub fn new() -> Self {
-        Self::default()
+settings! {
+    /// What the string `"accuracy"` means in Keras: the accuracy that suits shapes and targets.
+    ///
+    /// Rows of one prediction are binary ([`BinaryAccuracy`]); rows of several are sparse categorical
+    /// with class numbers as targets ([`SparseCategoricalAccuracy`]) and categorical with one-hot rows
+    /// ([`CategoricalAccuracy`]). (Keras' *class* `Accuracy` tests for equality instead, which predicted
+    /// probabilities never pass.)
+    #[derive(Clone, Debug)]
+    pub struct Accuracy as "keras.metrics.Accuracy" {
+        /// The metric before its first batch.
+        new()
     }
+    state { mean: WeightedMean = WeightedMean::default() }
 }
 
-impl BinaryAccuracy {
-    /// With a threshold of 0.5; for logits, the matching threshold is 0.
-    pub fn new() -> Self {
-        Self::with_threshold(0.5)
+settings! {
+    /// The share of predictions on the right side of a threshold: `(prediction > threshold) == target`,
+    /// averaged over each row. Targets are 0 and 1.
+    #[derive(Clone, Debug)]
+    pub struct BinaryAccuracy as "keras.metrics.BinaryAccuracy" {
+        /// With a threshold of 0.5; for logits, the matching threshold is 0.
+        new()
+        /// From where on, but not including it, a prediction counts as 1. Default 0.5.
+        threshold: f64 = 0.5,
     }
-
-    /// With `threshold` for a prediction to count as 1.
-    pub fn with_threshold(threshold: f32) -> Self {
-        BinaryAccuracy {
-            mean: WeightedMean::default(),
-            threshold: exact(threshold),
-        }
-    }
+    state { mean: WeightedMean = WeightedMean::default() }
 }
 
-impl regraft_layers::FromSettings for BinaryAccuracy {
-    fn from_settings(
-        settings: &regraft_layers::settings::Settings<'_>,
-    ) -> Result<Self, regraft_tensor::Detail> {
-        Ok(BinaryAccuracy {
-            mean: WeightedMean::default(),
-            threshold: settings.get::<f64>("threshold")?.unwrap_or(0.5),
-        })
+settings! {
+    /// The share of rows whose largest prediction stands where the largest target stands. Targets are
+    /// one-hot rows or probabilities; of equal values the first counts. Logits do as well as
+    /// probabilities.
+    #[derive(Clone, Debug)]
+    pub struct CategoricalAccuracy as "keras.metrics.CategoricalAccuracy" {
+        /// The metric before its first batch.
+        new()
     }
+    state { mean: WeightedMean = WeightedMean::default() }
 }
 
-impl Default for BinaryAccuracy {
-    fn default() -> Self {
-        Self::new()
+settings! {
+    /// The share of rows whose largest prediction stands at the target's class number. Of equal
+    /// predictions the first counts, so a row without differences predicts class 0. Logits do as well as
+    /// probabilities.
+    #[derive(Clone, Debug)]
+    pub struct SparseCategoricalAccuracy as "keras.metrics.SparseCategoricalAccuracy" {
+        /// The metric before its first batch.
+        new()
     }
-}
-
-impl CategoricalAccuracy {
-    /// The metric before its first batch.
-    pub fn new() -> Self {
-        Self::default()
-    }
-}
-
-impl regraft_layers::FromSettings for CategoricalAccuracy {
-    fn from_settings(
-        _settings: &regraft_layers::settings::Settings<'_>,
-    ) -> Result<Self, regraft_tensor::Detail> {
-        Ok(Self::default())
-    }
-}
-
-impl SparseCategoricalAccuracy {
-    /// The metric before its first batch.
-    pub fn new() -> Self {
-        Self::default()
-    }
-}
-
-impl regraft_layers::FromSettings for SparseCategoricalAccuracy {
-    fn from_settings(
-        _settings: &regraft_layers::settings::Settings<'_>,
-    ) -> Result<Self, regraft_tensor::Detail> {
-        Ok(Self::default())
-    }
+    state { mean: WeightedMean = WeightedMean::default() }
 }
 
 /// The place of the largest value, the first of equals.
@@ -278,26 +224,6 @@ accuracy_metric!(
         link == Link::Softmax
     }
 );
-
-impl Configured for Accuracy {
-    keras_class!("Accuracy");
-}
-
-impl Configured for BinaryAccuracy {
-    keras_class!("BinaryAccuracy");
-
-    fn config(&self) -> Map<String, Value> {
-        settings([("threshold", self.threshold.into())])
-    }
-}
-
-impl Configured for CategoricalAccuracy {
-    keras_class!("CategoricalAccuracy");
-}
-
-impl Configured for SparseCategoricalAccuracy {
-    keras_class!("SparseCategoricalAccuracy");
-}
 
 #[cfg(test)]
 mod tests {

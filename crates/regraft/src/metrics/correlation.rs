@@ -1,10 +1,7 @@
 //! How predictions go with targets. After <https://keras.io/api/metrics/regression_metrics/>.
 
-use serde_json::{Map, Value};
-
 use super::along::Along;
 use super::regression::EPSILON;
-use super::settings::settings;
 use super::{Batch, Direction, Metric, Result, WeightedMean};
 
 /// Means and variances of a row of targets and of predictions, and their covariance.
@@ -40,46 +37,22 @@ impl Moments {
 
 macro_rules! correlation {
     ($(#[$documentation:meta])* $name:ident, $keras:literal, $class:literal, |$m:ident| $value:expr) => {
-        $(#[$documentation])*
-        ///
-        /// A row lies along the last axis unless [`axis`](Self::axis) says otherwise; the result is the
-        /// mean over rows.
-        #[derive(Clone, Debug)]
-        pub struct $name {
-            axis: i64,
-            mean: WeightedMean,
-            along: Along,
-        }
-
-        impl Default for $name {
-            fn default() -> Self {
-                $name {
-                    axis: -1,
-                    mean: WeightedMean::default(),
-                    along: Along::default(),
-                }
+        regraft_layers::settings! {
+            $(#[$documentation])*
+            ///
+            /// A row lies along the last axis unless [`axis`](Self::axis) says otherwise; the result is the
+            /// mean over rows.
+            #[derive(Clone, Debug)]
+            pub struct $name as $class {
+                /// Along the last axis.
+                new()
+                /// Along this axis of the predictions, samples first; negative ones count from the end.
+                /// Default −1.
+                axis: i64 = -1,
             }
-        }
-
-        impl $name {
-            /// Along the last axis.
-            pub fn new() -> Self {
-                Self::default()
-            }
-
-            /// Along this axis of the predictions, samples first; negative ones count from the end.
-            #[must_use]
-            pub fn axis(mut self, axis: i64) -> Self {
-                self.axis = axis;
-                self
-            }
-        }
-
-        impl regraft_layers::FromSettings for $name {
-            fn from_settings(
-                settings: &regraft_layers::settings::Settings<'_>,
-            ) -> Result<Self, regraft_tensor::Detail> {
-                Ok(Self::new().axis(settings.get::<i64>("axis")?.unwrap_or(-1)))
+            state {
+                mean: WeightedMean = WeightedMean::default(),
+                along: Along = Along::default(),
             }
         }
 
@@ -112,28 +85,20 @@ macro_rules! correlation {
                 Some(Direction::Up)
             }
         }
-
-        impl regraft_layers::Configured for $name {
-            $crate::metrics::keras_class!($class);
-
-            fn config(&self) -> Map<String, Value> {
-                settings([("axis", self.axis.into())])
-            }
-        }
     };
 }
 
 correlation! {
     /// Pearson's coefficient of each row, `cov(t, p) / (σ_t σ_p)`, from −1 to 1; not a number where a
     /// row's values are all equal, as in Keras.
-    PearsonCorrelation, "pearson_correlation", "PearsonCorrelation",
+    PearsonCorrelation, "pearson_correlation", "keras.metrics.PearsonCorrelation",
     |m| m.covariance / (m.target_variance.sqrt() * m.variance.sqrt())
 }
 
 correlation! {
     /// The concordance coefficient of each row as Keras computes it, `2 c / (σ_t² + σ_p² + (t̄ − p̄)² +
     /// 1e-7)` with `c` the mean of `(t − p̄)(p − p̄)`, from −1 to 1.
-    ConcordanceCorrelation, "concordance_correlation", "ConcordanceCorrelation",
+    ConcordanceCorrelation, "concordance_correlation", "keras.metrics.ConcordanceCorrelation",
     |m| {
         let difference = m.targets - m.predictions;
         let norm = m.target_variance + m.variance + difference * difference;

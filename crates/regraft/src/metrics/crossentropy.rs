@@ -3,53 +3,80 @@
 //! predicted probability, kept between `1e-7` and `1 − 1e-7`.
 
 use regraft_layers::losses::Link;
-use regraft_layers::settings::Settings;
+use regraft_layers::settings;
+use regraft_layers::settings::require;
 use regraft_tensor::Detail;
-use serde_json::{Map, Value, json};
 
 use super::along::Along;
 use super::regression::EPSILON;
-use super::settings::{last_axis, settings};
-use super::{Batch, Direction, Error, Metric, Result, Targets, WeightedMean, keras_class};
+use super::settings::{check, last_axis};
+use super::{Batch, Direction, Error, Metric, Result, Targets, WeightedMean};
 
-/// The mean of `−t ln p − (1 − t) ln (1 − p)` over each row.
-#[derive(Clone, Debug, Default)]
-pub struct BinaryCrossentropy {
-    mean: WeightedMean,
-    from_logits: bool,
-    label_smoothing: f64,
-}
-
-/// `−Σ t ln p` over each row, whose predictions are first scaled to sum to 1. Targets are one-hot
-/// rows or probabilities.
-#[derive(Clone, Debug)]
-pub struct CategoricalCrossentropy {
-    mean: WeightedMean,
-    from_logits: bool,
-    label_smoothing: f64,
-    axis: i64,
-    along: Along,
-}
-
-impl Default for CategoricalCrossentropy {
-    fn default() -> Self {
-        CategoricalCrossentropy {
-            mean: WeightedMean::default(),
-            from_logits: false,
-            label_smoothing: 0.0,
-            axis: -1,
-            along: Along::default(),
-        }
+settings! {
+    /// The mean of `−t ln p − (1 − t) ln (1 − p)` over each row.
+    #[derive(Clone, Debug)]
+    pub struct BinaryCrossentropy as "keras.metrics.BinaryCrossentropy" {
+        /// For probabilities, without label smoothing.
+        new()
+        /// Whether predictions are logits instead of probabilities. Default no.
+        from_logits: bool = false,
+        /// Takes `t (1 − s) + s / 2` for a target `t`; from 0 to 1. Default 0.
+        label_smoothing: f64 = 0.0 => smoothing,
+    }
+    state { mean: WeightedMean = WeightedMean::default() }
+    reading |settings, _metric| {
+        last_axis(settings)?;
     }
 }
 
-/// `−ln p` of the target class in each row, `p` being scaled so that the row sums to 1. Targets are
-/// class numbers.
-#[derive(Clone, Debug, Default)]
-pub struct SparseCategoricalCrossentropy {
-    mean: WeightedMean,
-    from_logits: bool,
-    ignore_class: Option<i32>,
+settings! {
+    /// `−Σ t ln p` over each row, whose predictions are first scaled to sum to 1. Targets are one-hot
+    /// rows or probabilities.
+    #[derive(Clone, Debug)]
+    pub struct CategoricalCrossentropy as "keras.metrics.CategoricalCrossentropy" {
+        /// For probabilities, without label smoothing.
+        new()
+        /// Whether predictions are logits instead of probabilities. Default no.
+        from_logits: bool = false,
+        /// Takes `t (1 − s) + s / classes` for a target `t`; from 0 to 1. Default 0.
+        label_smoothing: f64 = 0.0 => smoothing,
+        /// The axis of the classes, samples first; negative ones count from the end. Default −1.
+        axis: i64 = -1,
+    }
+    state {
+        mean: WeightedMean = WeightedMean::default(),
+        along: Along = Along::default(),
+    }
+}
+
+settings! {
+    /// `−ln p` of the target class in each row, `p` being scaled so that the row sums to 1. Targets are
+    /// class numbers.
+    #[derive(Clone, Debug)]
+    pub struct SparseCategoricalCrossentropy as "keras.metrics.SparseCategoricalCrossentropy" {
+        /// For probabilities.
+        new()
+        /// Whether predictions are logits instead of probabilities. Default no.
+        from_logits: bool = false,
+        /// Rows whose target is this class have no part in it: their value is 0, and where samples have
+        /// weights, so is theirs (as in Keras). Default: none.
+        ignore_class: Option<i32> = None,
+    }
+    state { mean: WeightedMean = WeightedMean::default() }
+    reading |settings, _metric| {
+        last_axis(settings)?;
+    }
+    writing |_metric, config| {
+        config.insert("axis".to_string(), (-1).into());
+    }
+}
+
+fn is_share(share: f64) -> bool {
+    (0.0..=1.0).contains(&share)
+}
+
+fn smoothing(at: &str, share: f64) -> Result<(), Detail> {
+    require(is_share(share), at, "a number from 0 to 1", share)
 }
 
 /// A predicted probability as Keras keeps it away from 0 and 1.
@@ -80,107 +107,7 @@ fn row_loss(from_logits: bool, class: usize, row: &[f32]) -> f64 {
     }
 }
 
-fn check_smoothing(name: &str, label_smoothing: f64) -> Result<()> {
-    if (0.0..=1.0).contains(&label_smoothing) {
-        return Ok(());
-    }
-    Err(Error::Argument(Detail::new(
-        name,
-        "a label_smoothing between 0 and 1",
-        label_smoothing,
-    )))
-}
-
-macro_rules! with_smoothing {
-    ($name:ident, $smoothed:literal) => {
-        impl $name {
-            /// For probabilities, without label smoothing.
-            pub fn new() -> Self {
-                Self::default()
-            }
-
-            /// Whether predictions are logits instead of probabilities.
-            #[must_use]
-            pub fn from_logits(mut self, from_logits: bool) -> Self {
-                self.from_logits = from_logits;
-                self
-            }
-
-            #[doc = $smoothed]
-            ///
-            /// # Errors
-            /// [`Error::Argument`] if `s` is not between 0 and 1.
-            pub fn label_smoothing(mut self, s: f64) -> Result<Self> {
-                check_smoothing(self.name(), s)?;
-                self.label_smoothing = s;
-                Ok(self)
-            }
-
-            fn of(settings: &Settings<'_>) -> Result<Self, Detail> {
-                let made = Self::new().from_logits(settings.or::<bool>("from_logits", false)?);
-                Ok(made.label_smoothing(settings.or("label_smoothing", 0.0)?)?)
-            }
-        }
-    };
-}
-with_smoothing!(
-    BinaryCrossentropy,
-    "Takes `t (1 − s) + s / 2` for a target `t`."
-);
-with_smoothing!(
-    CategoricalCrossentropy,
-    "Takes `t (1 − s) + s / classes` for a target `t`."
-);
-
-impl BinaryCrossentropy {}
-
-impl regraft_layers::FromSettings for BinaryCrossentropy {
-    fn from_settings(
-        settings: &regraft_layers::settings::Settings<'_>,
-    ) -> Result<Self, regraft_tensor::Detail> {
-        last_axis(settings)?;
-        Self::of(settings)
-    }
-}
-
-impl CategoricalCrossentropy {
-    /// The axis of the classes, samples first; negative ones count from the end. Default −1.
-    #[must_use]
-    pub fn axis(mut self, axis: i64) -> Self {
-        self.axis = axis;
-        self
-    }
-}
-
-impl regraft_layers::FromSettings for CategoricalCrossentropy {
-    fn from_settings(
-        settings: &regraft_layers::settings::Settings<'_>,
-    ) -> Result<Self, regraft_tensor::Detail> {
-        Ok(Self::of(settings)?.axis(settings.get::<i64>("axis")?.unwrap_or(-1)))
-    }
-}
-
 impl SparseCategoricalCrossentropy {
-    /// For probabilities.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Whether predictions are logits instead of probabilities.
-    #[must_use]
-    pub fn from_logits(mut self, from_logits: bool) -> Self {
-        self.from_logits = from_logits;
-        self
-    }
-
-    /// Rows whose target is this class have no part in it: their value is 0, and where samples have
-    /// weights, so is theirs (as in Keras).
-    #[must_use]
-    pub fn ignore_class(mut self, class: i32) -> Self {
-        self.ignore_class = Some(class);
-        self
-    }
-
     /// The batch with rows of the ignored class left out.
     fn update_counted(&mut self, name: &str, batch: &Batch<'_>, ignored: i32) -> Result<()> {
         let Targets::Classes(classes) = batch.targets else {
@@ -215,17 +142,6 @@ impl SparseCategoricalCrossentropy {
     }
 }
 
-impl regraft_layers::FromSettings for SparseCategoricalCrossentropy {
-    fn from_settings(
-        settings: &regraft_layers::settings::Settings<'_>,
-    ) -> Result<Self, regraft_tensor::Detail> {
-        last_axis(settings)?;
-        let mut made = Self::new().from_logits(settings.or::<bool>("from_logits", false)?);
-        made.ignore_class = settings.get("ignore_class")?;
-        Ok(made)
-    }
-}
-
 impl Metric for BinaryCrossentropy {
     fn name(&self) -> &str {
         "binary_crossentropy"
@@ -240,6 +156,9 @@ impl Metric for BinaryCrossentropy {
     }
 
     fn update(&mut self, batch: &Batch<'_>) -> Result<()> {
+        if !is_share(self.label_smoothing) {
+            check(self)?;
+        }
         let (from_logits, smoothing) = (self.from_logits, self.label_smoothing);
         let loss = |t: f32, p: f32| {
             let t = f64::from(t) * (1.0 - smoothing) + 0.5 * smoothing;
@@ -272,17 +191,6 @@ impl Metric for BinaryCrossentropy {
     }
 }
 
-impl regraft_layers::Configured for BinaryCrossentropy {
-    keras_class!("BinaryCrossentropy");
-
-    fn config(&self) -> Map<String, Value> {
-        settings([
-            ("from_logits", self.from_logits.into()),
-            ("label_smoothing", self.label_smoothing.into()),
-        ])
-    }
-}
-
 impl Metric for CategoricalCrossentropy {
     fn name(&self) -> &str {
         "categorical_crossentropy"
@@ -297,6 +205,9 @@ impl Metric for CategoricalCrossentropy {
     }
 
     fn update(&mut self, batch: &Batch<'_>) -> Result<()> {
+        if !is_share(self.label_smoothing) {
+            check(self)?;
+        }
         let (from_logits, smoothing) = (self.from_logits, self.label_smoothing);
         batch.values("categorical_crossentropy")?;
         let batch = self
@@ -337,18 +248,6 @@ impl Metric for CategoricalCrossentropy {
     fn takes_logits(&mut self, link: Link) -> bool {
         self.from_logits = link == Link::Softmax;
         self.from_logits
-    }
-}
-
-impl regraft_layers::Configured for CategoricalCrossentropy {
-    keras_class!("CategoricalCrossentropy");
-
-    fn config(&self) -> Map<String, Value> {
-        settings([
-            ("from_logits", self.from_logits.into()),
-            ("label_smoothing", self.label_smoothing.into()),
-            ("axis", self.axis.into()),
-        ])
     }
 }
 
@@ -400,18 +299,6 @@ impl Metric for SparseCategoricalCrossentropy {
     }
 }
 
-impl regraft_layers::Configured for SparseCategoricalCrossentropy {
-    keras_class!("SparseCategoricalCrossentropy");
-
-    fn config(&self) -> Map<String, Value> {
-        settings([
-            ("from_logits", self.from_logits.into()),
-            ("ignore_class", json!(self.ignore_class)),
-            ("axis", (-1).into()),
-        ])
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -431,12 +318,22 @@ mod tests {
 
     #[test]
     fn smoothing_outside_zero_to_one_is_an_error() {
-        assert!(BinaryCrossentropy::new().label_smoothing(1.5).is_err());
+        let batch = Batch {
+            targets: Targets::Values(&[0.0, 1.0]),
+            predictions: &[0.5, 0.5],
+            shape: &[1, 2],
+            sample_weights: None,
+        };
+        let wrong = BinaryCrossentropy::new()
+            .label_smoothing(1.5)
+            .update(&batch);
+        let text = wrong.unwrap_err().to_string();
         assert!(
-            CategoricalCrossentropy::new()
-                .label_smoothing(f64::NAN)
-                .is_err()
+            text.contains("binary_crossentropy/label_smoothing"),
+            "{text}"
         );
+        let mut wrong = CategoricalCrossentropy::new().label_smoothing(f64::NAN);
+        assert!(wrong.update(&batch).is_err());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::regression::EPSILON;
 
 mean_metric! {
     /// The mean over rows of `Σ t ln(t / p)`, both kept between `1e-7` and 1.
-    KLDivergence, "kl_divergence", "KLDivergence", Down,
+    KLDivergence, "kl_divergence", "keras.metrics.KLDivergence", Down,
     |targets, predictions| {
         let clip = |value: f32| f64::from(value.clamp(EPSILON, 1.0));
         let pairs = targets.iter().zip(predictions);
@@ -17,7 +17,7 @@ mean_metric! {
 mean_metric! {
     /// The mean of `p − t ln(p + 1e-7)`: the negative log-likelihood of counts `t` under Poisson
     /// rates `p`, up to a term of `t` alone.
-    Poisson, "poisson", "Poisson", Down,
+    Poisson, "poisson", "keras.metrics.Poisson", Down,
     |targets, predictions| {
         let pairs = targets.iter().zip(predictions);
         let sum: f64 = pairs

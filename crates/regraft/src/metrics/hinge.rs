@@ -3,24 +3,10 @@
 use super::mean::mean_metric;
 use super::{Batch, Direction, Metric, Result, Targets, WeightedMean};
 
-/// The mean of `max(1 − t p, 0)`. Targets are −1 and 1; if a batch has only 0 and 1, they are taken
-/// for −1 and 1.
-#[derive(Clone, Debug, Default)]
-pub struct Hinge {
-    mean: WeightedMean,
-}
-
-/// The mean of `max(1 − t p, 0)²`. Targets are −1 and 1; if a batch has only 0 and 1, they are taken
-/// for −1 and 1.
-#[derive(Clone, Debug, Default)]
-pub struct SquaredHinge {
-    mean: WeightedMean,
-}
-
 mean_metric! {
     /// The mean over rows of `max(max((1 − t) p) − Σ t p + 1, 0)`: how far the target class is from
     /// winning by 1. Targets are one-hot rows.
-    CategoricalHinge, "categorical_hinge", "CategoricalHinge", Down,
+    CategoricalHinge, "categorical_hinge", "keras.metrics.CategoricalHinge", Down,
     |targets, predictions| {
         let (mut positive, mut negative) = (0.0, f64::NEG_INFINITY);
         for (&t, &p) in targets.iter().zip(predictions) {
@@ -58,20 +44,15 @@ fn update(
 }
 
 macro_rules! hinge_metric {
-    ($name:ident, $keras:literal, $class:literal, $penalty:expr) => {
-        impl $name {
-            /// The metric before its first batch.
-            pub fn new() -> Self {
-                Self::default()
+    ($(#[$attribute:meta])* $name:ident, $keras:literal, $class:literal, $penalty:expr) => {
+        regraft_layers::settings! {
+            $(#[$attribute])*
+            #[derive(Clone, Debug)]
+            pub struct $name as $class {
+                /// The metric before its first batch.
+                new()
             }
-        }
-
-        impl regraft_layers::FromSettings for $name {
-            fn from_settings(
-                _settings: &regraft_layers::settings::Settings<'_>,
-            ) -> Result<Self, regraft_tensor::Detail> {
-                Ok(Self::default())
-            }
+            state { mean: WeightedMean = WeightedMean::default() }
         }
 
         impl Metric for $name {
@@ -99,19 +80,18 @@ macro_rules! hinge_metric {
                 Some(Direction::Down)
             }
         }
-
-        impl regraft_layers::Configured for $name {
-            $crate::metrics::keras_class!($class);
-        }
     };
 }
-hinge_metric!(Hinge, "hinge", "Hinge", |margin| margin);
-hinge_metric!(
-    SquaredHinge,
-    "squared_hinge",
-    "SquaredHinge",
-    |margin| margin * margin
-);
+hinge_metric! {
+    /// The mean of `max(1 − t p, 0)`. Targets are −1 and 1; if a batch has only 0 and 1, they are taken
+    /// for −1 and 1.
+    Hinge, "hinge", "keras.metrics.Hinge", |margin| margin
+}
+hinge_metric! {
+    /// The mean of `max(1 − t p, 0)²`. Targets are −1 and 1; if a batch has only 0 and 1, they are taken
+    /// for −1 and 1.
+    SquaredHinge, "squared_hinge", "keras.metrics.SquaredHinge", |margin| margin * margin
+}
 
 #[cfg(test)]
 mod tests {

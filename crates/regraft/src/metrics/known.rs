@@ -128,7 +128,8 @@ impl Known {
         let make = || {
             let metric = (self.make)(&settings)?;
             settings.finish()?;
-            metric.check()?;
+            let at = |detail: Detail| detail.within(self.class);
+            metric.check().map_err(at)?;
             Ok(metric)
         };
         make().map_err(Error::Argument)

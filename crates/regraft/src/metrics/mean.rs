@@ -1,6 +1,8 @@
 //! Means over samples: the sum that most metrics keep.
 
-use super::{Batch, Metric, Result, keras_class};
+use regraft_layers::settings;
+
+use super::{Batch, Metric, Result};
 
 /// A weighted mean, summed in `f64`: `Σ weight · value / Σ weight`, and 0 while the weights sum to 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -76,25 +78,14 @@ impl WeightedMean {
     }
 }
 
-/// The mean of the predictions over samples, whatever the targets; Keras' `Mean`.
-#[derive(Clone, Debug, Default)]
-pub struct Mean {
-    mean: WeightedMean,
-}
-
-impl Mean {
-    /// The mean of nothing yet.
-    pub fn new() -> Self {
-        Self::default()
+settings! {
+    /// The mean of the predictions over samples, whatever the targets; Keras' `Mean`.
+    #[derive(Clone, Debug)]
+    pub struct Mean as "keras.metrics.Mean" {
+        /// The mean of nothing yet.
+        new()
     }
-}
-
-impl regraft_layers::FromSettings for Mean {
-    fn from_settings(
-        _settings: &regraft_layers::settings::Settings<'_>,
-    ) -> Result<Self, regraft_tensor::Detail> {
-        Ok(Self::default())
-    }
+    state { mean: WeightedMean = WeightedMean::default() }
 }
 
 impl Metric for Mean {
@@ -125,29 +116,14 @@ impl Metric for Mean {
     }
 }
 
-impl regraft_layers::Configured for Mean {
-    keras_class!("Mean");
-}
-
-/// The sum of the predictions, each sample's weighted, whatever the targets; Keras' `Sum`.
-#[derive(Clone, Debug, Default)]
-pub struct Sum {
-    total: f64,
-}
-
-impl Sum {
-    /// The sum of nothing yet.
-    pub fn new() -> Self {
-        Self::default()
+settings! {
+    /// The sum of the predictions, each sample's weighted, whatever the targets; Keras' `Sum`.
+    #[derive(Clone, Debug)]
+    pub struct Sum as "keras.metrics.Sum" {
+        /// The sum of nothing yet.
+        new()
     }
-}
-
-impl regraft_layers::FromSettings for Sum {
-    fn from_settings(
-        _settings: &regraft_layers::settings::Settings<'_>,
-    ) -> Result<Self, regraft_tensor::Detail> {
-        Ok(Self::default())
-    }
+    state { total: f64 = 0.0 }
 }
 
 impl Metric for Sum {
@@ -174,35 +150,22 @@ impl Metric for Sum {
     }
 }
 
-impl regraft_layers::Configured for Sum {
-    keras_class!("Sum");
-}
-
 /// Defines a metric that is the mean over samples of one number per row.
 macro_rules! mean_metric {
     (
         $(#[$attribute:meta])*
         $name:ident, $keras:literal, $class:literal, $direction:ident, |$target:ident, $predicted:ident| $value:expr
     ) => {
-        $(#[$attribute])*
-        #[derive(Clone, Debug, Default)]
-        pub struct $name {
-            mean: $crate::metrics::WeightedMean,
-        }
-
-        impl $name {
-            /// The metric before its first batch.
-            pub fn new() -> Self {
-                Self::default()
+        regraft_layers::settings! {
+            $(#[$attribute])*
+            #[derive(Clone, Debug)]
+            pub struct $name as $class {
+                /// The metric before its first batch.
+                new()
             }
-        }
-
-        impl regraft_layers::FromSettings for $name {
-            fn from_settings(
-                settings: &regraft_layers::settings::Settings<'_>,
-            ) -> Result<Self, regraft_tensor::Detail> {
+            state { mean: $crate::metrics::WeightedMean = $crate::metrics::WeightedMean::default() }
+            reading |settings, _metric| {
                 $crate::metrics::settings::last_axis(settings)?;
-                Ok(Self::default())
             }
         }
 
@@ -233,10 +196,6 @@ macro_rules! mean_metric {
             fn direction(&self) -> Option<$crate::metrics::Direction> {
                 Some($crate::metrics::Direction::$direction)
             }
-        }
-
-        impl regraft_layers::Configured for $name {
-            $crate::metrics::keras_class!($class);
         }
     };
 }

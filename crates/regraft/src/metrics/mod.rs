@@ -4,32 +4,38 @@
 //! in `f64`, so the result does not depend on how the data were cut into batches, and an update
 //! allocates nothing once the first batch has been seen.
 //!
-//! A metric of your own is a type with four methods:
+//! A metric of your own is a type with four methods. Settings are declared as those here are: field, default,
+//! setter, and both directions of the configuration in a file.
 //!
 //! ```
-//! use regraft::extend::Configured;
+//! use regraft::Registry;
+//! use regraft::extend::{FromSettings, settings};
 //! use regraft::metrics::{Batch, Metric, Result};
 //!
-//! /// The share of predictions within `0.1` of their target.
-//! #[derive(Clone, Debug, Default)]
-//! struct Close {
-//!     close: f64,
-//!     all: f64,
+//! settings! {
+//!     /// The share of predictions near their target.
+//!     #[derive(Clone, Debug)]
+//!     pub struct Close as "Close" {
+//!         /// Within `0.1`.
+//!         new()
+//!         /// Within this distance. Default 0.1.
+//!         distance: f64 = 0.1,
+//!     }
+//!     state { close: f64 = 0.0, all: f64 = 0.0 }
 //! }
-//!
-//! impl Configured for Close {}
 //!
 //! impl Metric for Close {
 //!     fn name(&self) -> &str {
 //!         "close"
 //!     }
 //!     fn reset(&mut self) {
-//!         *self = Close::default();
+//!         (self.close, self.all) = (0.0, 0.0);
 //!     }
 //!     fn update(&mut self, batch: &Batch<'_>) -> Result<()> {
 //!         batch.check(self.name())?;
 //!         for (target, predicted) in batch.values(self.name())?.iter().zip(batch.predictions) {
-//!             self.close += f64::from((target - predicted).abs() <= 0.1);
+//!             let distance = f64::from((target - predicted).abs());
+//!             self.close += f64::from(distance <= self.distance);
 //!             self.all += 1.0;
 //!         }
 //!         Ok(())
@@ -38,6 +44,13 @@
 //!         self.close / self.all
 //!     }
 //! }
+//!
+//! let mut registry = Registry::new();
+//! registry.register_metric("Close", Close::from_settings);
+//! let saved = Close::new().distance(0.5).serialize();
+//! assert_eq!(saved["config"]["distance"], 0.5);
+//! assert_eq!(registry.metric(&saved)?.serialize(), saved);
+//! # Ok::<(), regraft::metrics::Error>(())
 //! ```
 
 mod accuracy;

@@ -1,11 +1,12 @@
 //! The share of the targets' variance that predictions explain. After
 //! <https://keras.io/api/metrics/regression_metrics/#r2score-class>.
 
+use regraft_layers::settings;
+use regraft_layers::settings::{Given, Setting};
 use regraft_tensor::Detail;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
-use super::settings::{one_of, settings};
-use super::{Batch, Direction, Error, Metric, Result, keras_class};
+use super::{Batch, Direction, Error, Metric, Result};
 
 /// How the scores of several outputs become one number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,27 +20,54 @@ pub enum Aggregation {
     VarianceWeightedAverage,
 }
 
-/// `R² = 1 − Σ (t − p)² / Σ (t − mean t)²` per output: 1 for perfect predictions, 0 for those no
-/// better than the mean, negative for worse. An output whose targets are all equal counts as 0, and
-/// as not a number if its predictions are perfect, as in Keras.
-///
-/// Sums are kept about the first target seen, so that targets far from zero lose no digits.
-#[derive(Clone, Debug, Default)]
-pub struct R2Score {
-    aggregation: Aggregation,
-    num_regressors: usize,
-    /// Targets seen, over all outputs, as Keras counts them.
-    count: usize,
-    outputs: Vec<Output>,
+impl Setting for Aggregation {
+    fn read(given: Given<'_>) -> Result<Self, Detail> {
+        let name = given.value.as_str().map(str::to_ascii_lowercase);
+        match name.as_deref() {
+            Some("uniform_average") => Ok(Aggregation::UniformAverage),
+            Some("variance_weighted_average") => Ok(Aggregation::VarianceWeightedAverage),
+            _ => Err(given.wrong("\"uniform_average\", \"variance_weighted_average\" or null")),
+        }
+    }
+
+    fn write(&self) -> Value {
+        match self {
+            Aggregation::None => Value::Null,
+            Aggregation::UniformAverage => "uniform_average".into(),
+            Aggregation::VarianceWeightedAverage => "variance_weighted_average".into(),
+        }
+    }
 }
 
-const AGGREGATIONS: [(Aggregation, &str); 2] = [
-    (Aggregation::UniformAverage, "uniform_average"),
-    (
-        Aggregation::VarianceWeightedAverage,
-        "variance_weighted_average",
-    ),
-];
+settings! {
+    /// `R² = 1 − Σ (t − p)² / Σ (t − mean t)²` per output: 1 for perfect predictions, 0 for those no
+    /// better than the mean, negative for worse. An output whose targets are all equal counts as 0, and
+    /// as not a number if its predictions are perfect, as in Keras.
+    ///
+    /// Sums are kept about the first target seen, so that targets far from zero lose no digits.
+    #[derive(Clone, Debug)]
+    pub struct R2Score as "keras.metrics.R2Score" {
+        /// The mean over outputs, not adjusted for the number of regressors.
+        new()
+        /// How several outputs become one number. Default: their mean.
+        aggregation as "class_aggregation": Aggregation = Aggregation::UniformAverage,
+        /// Adjusts the score for `p` independent regressors:
+        /// `1 − (1 − R²)(n − 1) / (n − p − 1)`, `n` being the number of targets seen. With too few
+        /// targets for that the score stays as it is. Default 0.
+        num_regressors: usize = 0,
+    }
+    state {
+        // Targets seen, over all outputs, as Keras counts them.
+        count: usize = 0,
+        outputs: Vec<Output> = Vec::new(),
+    }
+    reading |settings, metric| {
+        // Absent is not the same as null here.
+        if settings.is_null("class_aggregation") {
+            metric.aggregation = Aggregation::None;
+        }
+    }
+}
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Output {
@@ -51,49 +79,12 @@ struct Output {
 }
 
 impl R2Score {
-    /// The mean over outputs, not adjusted for the number of regressors.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// How several outputs become one number.
-    #[must_use]
-    pub fn aggregation(mut self, aggregation: Aggregation) -> Self {
-        self.aggregation = aggregation;
-        self
-    }
-
-    /// Adjusts the score for `p` independent regressors:
-    /// `1 − (1 − R²)(n − 1) / (n − p − 1)`, `n` being the number of targets seen. With too few
-    /// targets for that the score stays as it is.
-    #[must_use]
-    pub fn num_regressors(mut self, p: usize) -> Self {
-        self.num_regressors = p;
-        self
-    }
-
     fn adjusted(&self, score: f64) -> f64 {
         let (n, p) = (self.count as f64, self.num_regressors as f64);
         if self.num_regressors == 0 || p >= n - 1.0 {
             return score;
         }
         1.0 - (1.0 - score) * (n - 1.0) / (n - p - 1.0)
-    }
-}
-
-impl regraft_layers::FromSettings for R2Score {
-    fn from_settings(
-        settings: &regraft_layers::settings::Settings<'_>,
-    ) -> Result<Self, regraft_tensor::Detail> {
-        // Absent is not the same as null here.
-        let aggregation = match settings.is_null("class_aggregation") {
-            true => Aggregation::None,
-            false => one_of(settings, "class_aggregation", &AGGREGATIONS)?.unwrap_or_default(),
-        };
-        let regressors = settings.get::<usize>("num_regressors")?.unwrap_or(0);
-        Ok(R2Score::new()
-            .aggregation(aggregation)
-            .num_regressors(regressors))
     }
 }
 
@@ -188,20 +179,6 @@ impl Metric for R2Score {
 
     fn direction(&self) -> Option<Direction> {
         Some(Direction::Up)
-    }
-}
-
-impl regraft_layers::Configured for R2Score {
-    keras_class!("R2Score");
-
-    fn config(&self) -> Map<String, Value> {
-        let name = AGGREGATIONS
-            .iter()
-            .find(|(one, _)| *one == self.aggregation);
-        settings([
-            ("class_aggregation", json!(name.map(|(_, name)| name))),
-            ("num_regressors", self.num_regressors.into()),
-        ])
     }
 }
 

@@ -2,8 +2,10 @@
 //! `t` the target and `p` the prediction. After
 //! <https://keras.io/api/metrics/regression_metrics/>.
 
+use regraft_layers::settings;
+
 use super::mean::mean_metric;
-use super::{Batch, Direction, Metric, Result, WeightedMean, keras_class};
+use super::{Batch, Direction, Metric, Result, WeightedMean};
 
 /// Keras' `epsilon()`: what stands in for zero in divisors and logarithms.
 pub(super) const EPSILON: f32 = 1e-7;
@@ -19,19 +21,19 @@ fn row_mean(targets: &[f32], predictions: &[f32], error: impl Fn(f64, f64) -> f6
 
 mean_metric! {
     /// The mean of `|t − p|`; in the targets' unit.
-    MeanAbsoluteError, "mean_absolute_error", "MeanAbsoluteError", Down,
+    MeanAbsoluteError, "mean_absolute_error", "keras.metrics.MeanAbsoluteError", Down,
     |targets, predictions| row_mean(targets, predictions, |t, p| (t - p).abs())
 }
 
 mean_metric! {
     /// The mean of `(t − p)²`.
-    MeanSquaredError, "mean_squared_error", "MeanSquaredError", Down,
+    MeanSquaredError, "mean_squared_error", "keras.metrics.MeanSquaredError", Down,
     |targets, predictions| row_mean(targets, predictions, |t, p| (t - p) * (t - p))
 }
 
 mean_metric! {
     /// The mean of `100 · |t − p| / max(|t|, 1e-7)`; in percent.
-    MeanAbsolutePercentageError, "mean_absolute_percentage_error", "MeanAbsolutePercentageError", Down,
+    MeanAbsolutePercentageError, "mean_absolute_percentage_error", "keras.metrics.MeanAbsolutePercentageError", Down,
     |targets, predictions| row_mean(targets, predictions, |t, p| {
         100.0 * (t - p).abs() / t.abs().max(f64::from(EPSILON))
     })
@@ -39,7 +41,7 @@ mean_metric! {
 
 mean_metric! {
     /// The mean of `(ln(1 + t) − ln(1 + p))²`, values below `1e-7` counting as that.
-    MeanSquaredLogarithmicError, "mean_squared_logarithmic_error", "MeanSquaredLogarithmicError", Down,
+    MeanSquaredLogarithmicError, "mean_squared_logarithmic_error", "keras.metrics.MeanSquaredLogarithmicError", Down,
     |targets, predictions| row_mean(targets, predictions, |t, p| {
         let log = |value: f64| value.max(f64::from(EPSILON)).ln_1p();
         (log(t) - log(p)).powi(2)
@@ -48,7 +50,7 @@ mean_metric! {
 
 mean_metric! {
     /// The mean of `ln cosh(p − t)`: squared near zero, absolute far from it.
-    LogCoshError, "logcosh", "LogCoshError", Down,
+    LogCoshError, "logcosh", "keras.metrics.LogCoshError", Down,
     |targets, predictions| row_mean(targets, predictions, |t, p| {
         // ln cosh x = |x| + ln(1 + e^(−2|x|)) − ln 2, which cannot overflow.
         let x = (p - t).abs();
@@ -59,7 +61,7 @@ mean_metric! {
 mean_metric! {
     /// The mean of the cosine of the angle between target and prediction row,
     /// `t·p / (max(‖t‖, 1e-7) max(‖p‖, 1e-7))`: 1 for the same direction, −1 for the opposite.
-    CosineSimilarity, "cosine_similarity", "CosineSimilarity", Up,
+    CosineSimilarity, "cosine_similarity", "keras.metrics.CosineSimilarity", Up,
     |targets, predictions| {
         let (mut dot, mut target_square, mut square) = (0.0, 0.0, 0.0);
         for (&t, &p) in targets.iter().zip(predictions) {
@@ -73,25 +75,14 @@ mean_metric! {
     }
 }
 
-/// The square root of the mean of `(t − p)²` over all batches; in the targets' unit.
-#[derive(Clone, Debug, Default)]
-pub struct RootMeanSquaredError {
-    mean: WeightedMean,
-}
-
-impl RootMeanSquaredError {
-    /// The metric before its first batch.
-    pub fn new() -> Self {
-        Self::default()
+settings! {
+    /// The square root of the mean of `(t − p)²` over all batches; in the targets' unit.
+    #[derive(Clone, Debug)]
+    pub struct RootMeanSquaredError as "keras.metrics.RootMeanSquaredError" {
+        /// The metric before its first batch.
+        new()
     }
-}
-
-impl regraft_layers::FromSettings for RootMeanSquaredError {
-    fn from_settings(
-        _settings: &regraft_layers::settings::Settings<'_>,
-    ) -> Result<Self, regraft_tensor::Detail> {
-        Ok(Self::default())
-    }
+    state { mean: WeightedMean = WeightedMean::default() }
 }
 
 impl Metric for RootMeanSquaredError {
@@ -117,10 +108,6 @@ impl Metric for RootMeanSquaredError {
     fn direction(&self) -> Option<Direction> {
         Some(Direction::Down)
     }
-}
-
-impl regraft_layers::Configured for RootMeanSquaredError {
-    keras_class!("RootMeanSquaredError");
 }
 
 #[cfg(test)]

@@ -4,6 +4,14 @@ use regraft_layers::settings::Settings;
 use regraft_tensor::Detail;
 use serde_json::{Map, Value};
 
+use super::{Error, Metric, Result};
+
+/// Refuses settings that were given in code and make no sense.
+pub(super) fn check(metric: &impl Metric) -> Result<()> {
+    let at = |detail: Detail| Error::Argument(detail.within(metric.name()));
+    metric.check().map_err(at)
+}
+
 /// Refuses an axis other than the last, of which Keras 2 wrote what it was.
 pub(super) fn last_axis(settings: &Settings<'_>) -> Result<(), Detail> {
     match settings.or::<i64>("axis", -1)? {

@@ -1,31 +1,48 @@
 //! The share of rows whose class is among the `k` largest predictions.
 
+use regraft_layers::settings;
 use regraft_tensor::Detail;
-use serde_json::{Map, Value};
 
 use super::accuracy::argmax;
-use super::settings::settings;
-use super::{Batch, Direction, Error, Metric, Result, Targets, WeightedMean, keras_class};
+use super::{Batch, Direction, Error, Metric, Result, Targets, WeightedMean};
 
-/// The share of rows whose target class is among the `k` largest predictions. Targets are one-hot
-/// rows or probabilities.
-///
-/// A class ties in if fewer than `k` predictions are larger than its own, as in Keras.
-#[derive(Clone, Debug)]
-pub struct TopKCategoricalAccuracy {
-    mean: WeightedMean,
-    k: usize,
+settings! {
+    /// The share of rows whose target class is among the `k` largest predictions. Targets are one-hot
+    /// rows or probabilities.
+    ///
+    /// A class ties in if fewer than `k` predictions are larger than its own, as in Keras.
+    #[derive(Clone, Debug)]
+    pub struct TopKCategoricalAccuracy as "keras.metrics.TopKCategoricalAccuracy" {
+        /// Among the 5 largest.
+        new()
+        /// With so many classes to look at. Default 5.
+        k: usize = 5,
+    }
+    state { mean: WeightedMean = WeightedMean::default() }
 }
 
-/// The share of rows whose target class is among the `k` largest predictions. Targets are class
-/// numbers.
-///
-/// A class ties in if fewer than `k` predictions are larger than its own, as in Keras.
-#[derive(Clone, Debug)]
-pub struct SparseTopKCategoricalAccuracy {
-    mean: WeightedMean,
-    k: usize,
-    from_sorted_ids: bool,
+settings! {
+    /// The share of rows whose target class is among the `k` largest predictions. Targets are class
+    /// numbers.
+    ///
+    /// A class ties in if fewer than `k` predictions are larger than its own, as in Keras.
+    #[derive(Clone, Debug)]
+    pub struct SparseTopKCategoricalAccuracy as "keras.metrics.SparseTopKCategoricalAccuracy" {
+        /// Among the 5 largest.
+        new()
+        /// With so many classes to look at. Default 5.
+        k: usize = 5,
+        /// Whether the predictions are class numbers, the likeliest first, instead of a number for each
+        /// class. Default no.
+        from_sorted_ids: bool = false,
+    }
+    state { mean: WeightedMean = WeightedMean::default() }
+    writing |metric, config| {
+        // Older versions of Keras do not know it.
+        if !metric.from_sorted_ids {
+            config.remove("from_sorted_ids");
+        }
+    }
 }
 
 /// Whether `class` is among the `k` largest of `row`. NaN anywhere that matters makes it false.
@@ -47,62 +64,6 @@ fn check_k(name: &str, k: usize, batch: &Batch<'_>) -> Result<()> {
     Ok(())
 }
 
-impl TopKCategoricalAccuracy {
-    /// With `k` of Keras' default, 5.
-    pub fn new() -> Self {
-        Self::with_k(5)
-    }
-
-    /// With `k` classes to look at.
-    pub fn with_k(k: usize) -> Self {
-        TopKCategoricalAccuracy {
-            mean: WeightedMean::default(),
-            k,
-        }
-    }
-}
-
-impl regraft_layers::FromSettings for TopKCategoricalAccuracy {
-    fn from_settings(
-        settings: &regraft_layers::settings::Settings<'_>,
-    ) -> Result<Self, regraft_tensor::Detail> {
-        Ok(Self::with_k(settings.get::<usize>("k")?.unwrap_or(5)))
-    }
-}
-
-impl SparseTopKCategoricalAccuracy {
-    /// With `k` of Keras' default, 5.
-    pub fn new() -> Self {
-        Self::with_k(5)
-    }
-
-    /// With `k` classes to look at.
-    pub fn with_k(k: usize) -> Self {
-        SparseTopKCategoricalAccuracy {
-            mean: WeightedMean::default(),
-            k,
-            from_sorted_ids: false,
-        }
-    }
-
-    /// Whether the predictions are class numbers, the likeliest first, instead of a number for each
-    /// class.
-    #[must_use]
-    pub fn from_sorted_ids(mut self, from_sorted_ids: bool) -> Self {
-        self.from_sorted_ids = from_sorted_ids;
-        self
-    }
-}
-
-impl regraft_layers::FromSettings for SparseTopKCategoricalAccuracy {
-    fn from_settings(
-        settings: &regraft_layers::settings::Settings<'_>,
-    ) -> Result<Self, regraft_tensor::Detail> {
-        let metric = Self::with_k(settings.get::<usize>("k")?.unwrap_or(5));
-        Ok(metric.from_sorted_ids(settings.or::<bool>("from_sorted_ids", false)?))
-    }
-}
-
 impl SparseTopKCategoricalAccuracy {
     /// The classes are not those of the predictions' columns, so any number may be one.
     fn update_sorted(&mut self, name: &str, batch: &Batch<'_>) -> Result<()> {
@@ -118,18 +79,6 @@ impl SparseTopKCategoricalAccuracy {
         }
         self.mean.add_weights(batch);
         Ok(())
-    }
-}
-
-impl Default for TopKCategoricalAccuracy {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Default for SparseTopKCategoricalAccuracy {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -161,14 +110,6 @@ impl Metric for TopKCategoricalAccuracy {
 
     fn direction(&self) -> Option<Direction> {
         Some(Direction::Up)
-    }
-}
-
-impl regraft_layers::Configured for TopKCategoricalAccuracy {
-    keras_class!("TopKCategoricalAccuracy");
-
-    fn config(&self) -> Map<String, Value> {
-        settings([("k", self.k.into())])
     }
 }
 
@@ -205,19 +146,6 @@ impl Metric for SparseTopKCategoricalAccuracy {
     }
 }
 
-impl regraft_layers::Configured for SparseTopKCategoricalAccuracy {
-    keras_class!("SparseTopKCategoricalAccuracy");
-
-    fn config(&self) -> Map<String, Value> {
-        let mut config = settings([("k", self.k.into())]);
-        // Older versions of Keras do not know it.
-        if self.from_sorted_ids {
-            config.insert("from_sorted_ids".to_string(), true.into());
-        }
-        config
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -239,12 +167,14 @@ mod tests {
             sample_weights: None,
         };
         assert!(
-            SparseTopKCategoricalAccuracy::with_k(0)
+            SparseTopKCategoricalAccuracy::new()
+                .k(0_usize)
                 .update(&batch)
                 .is_err()
         );
         assert!(
-            SparseTopKCategoricalAccuracy::with_k(1)
+            SparseTopKCategoricalAccuracy::new()
+                .k(1_usize)
                 .update(&batch)
                 .is_ok()
         );

@@ -46,7 +46,10 @@ impl CompiledMetrics {
             let expected = format!("none, or 1 for each of the {outputs} outputs");
             return Err(Error::Setting(Detail::new(what, expected, in_order)));
         }
-        Ok(())
+        self.iter().try_for_each(|metric| {
+            let at = |detail: Detail| Error::Setting(detail.within(metric.name()).within(what));
+            metric.check().map_err(at)
+        })
     }
 
     /// The metrics.
