@@ -71,13 +71,19 @@ token!(
 );
 
 impl Isa {
-    /// The widest set that this machine runs; looked up once per process.
+    /// The widest set that this machine runs; looked up once per process. The variable `REGRAFT_ISA` of the
+    /// environment may hold it to a narrower one, `avx2` or `portable`, to compare them.
     #[inline]
     pub fn detect() -> Isa {
         static FOUND: OnceLock<Isa> = OnceLock::new();
         *FOUND.get_or_init(|| {
+            let most = std::env::var("REGRAFT_ISA").unwrap_or_default();
             let narrower = || Avx2::new().map_or(Isa::Portable, Isa::Avx2);
-            Avx512::new().map_or_else(narrower, Isa::Avx512)
+            match most.as_str() {
+                "portable" => Isa::Portable,
+                "avx2" => narrower(),
+                _ => Avx512::new().map_or_else(narrower, Isa::Avx512),
+            }
         })
     }
 
