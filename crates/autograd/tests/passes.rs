@@ -309,7 +309,8 @@ fn a_border_in_front_of_a_convolution_is_not_written() {
     };
     let window = |size: &[usize]| Window::new(size);
     // The sizes of a sample, its border, the window, channels and filters, groups.
-    let cases: [(&[usize], &[(usize, usize)], Window, [usize; 2], usize); 7] = [
+    type Case<'a> = (&'a [usize], &'a [(usize, usize)], Window, [usize; 2], usize);
+    let cases: [Case<'_>; 7] = [
         (&[9], &[(2, 1)], window(&[3]), [4, 6], 1),
         (
             &[8, 7],

@@ -75,7 +75,13 @@ fn a_member_that_unpacks_to_far_more_exceeds_a_limit() {
 
 #[test]
 fn every_truncation_is_an_error() {
-    for name in ["o.weights.h5", "small_k2_full.h5", "int8.keras"] {
+    for name in [
+        "o.weights.h5",
+        "small_k2_full.h5",
+        "int8.keras",
+        "names_few_full.h5",
+        "names_many.h5",
+    ] {
         let whole = keras_file(name);
         let step = if cfg!(debug_assertions) { 97 } else { 1 };
         for length in (0..whole.len()).step_by(step) {

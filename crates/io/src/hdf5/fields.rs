@@ -59,6 +59,12 @@ impl<'a> Fields<'a> {
         self.array().map(u64::from_le_bytes)
     }
 
+    /// A number of up to 8 bytes.
+    pub(super) fn number(&mut self, width: usize) -> Result<u64> {
+        let bytes = self.take(width)?.iter().rev();
+        Ok(bytes.fold(0, |high, &low| high << 8 | u64::from(low)))
+    }
+
     /// Checks a structure's signature or version.
     pub(super) fn expect(&mut self, expected: &[u8], what: &str) -> Result<()> {
         let place = self.place();

@@ -54,9 +54,6 @@ pub(super) fn read(file: &File, address: u64) -> Result<Vec<Message>> {
                     blocks.push((fields.u64()?, fields.u64()?));
                 }
                 _ if shared => return Err(newer("a message shared between objects")),
-                message::LINK | message::LINK_INFO => {
-                    return Err(newer("a group of HDF5 1.8, or with links out of the file"));
-                }
                 message::ATTRIBUTE_INFO => return Err(newer("attributes of HDF5 1.8")),
                 _ => messages.push(Message {
                     kind,

@@ -1,5 +1,5 @@
-//! The part of HDF5 that weight files use: symbol-table groups, contiguous datasets of numbers, and
-//! attributes of text. Written after the format specification, version 1.8 ("superblock version 0"),
+//! The part of HDF5 that weight files use: symbol-table groups, groups of links where names are not ASCII,
+//! contiguous datasets of numbers, and attributes of text. Written after the format specification, version 1.8 ("superblock version 0"),
 //! which is what h5py and so Keras write by default, in every version so far.
 //!
 //! Reading costs no more than the file's size warrants: every structure is checked against the
@@ -13,6 +13,8 @@ mod fields;
 mod file;
 mod group;
 mod header;
+mod heap;
+mod links;
 mod tree;
 mod write;
 

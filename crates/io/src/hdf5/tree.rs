@@ -7,7 +7,7 @@ use super::attribute::{self, Attribute};
 use super::datatype::{self, Datatype};
 use super::file::File;
 use super::header::{self, Message};
-use super::{UNDEFINED, group, join, message};
+use super::{UNDEFINED, group, join, links, message};
 use crate::input::Input;
 use crate::naming::natural_order;
 use crate::tensor_data::byte_length;
@@ -107,21 +107,7 @@ fn read_group(file: &Rc<File>, messages: &[Message], path: &str, depth: usize) -
             group.attributes.insert(name, value);
         }
     }
-    let Some(table) = find(messages, message::SYMBOL_TABLE) else {
-        return Err(here(Error::format(
-            "",
-            "a group or a dataset",
-            "another object",
-        )));
-    };
-    let mut fields = table.fields();
-    let (tree, heap) = (fields.u64().map_err(here)?, fields.u64().map_err(here)?);
-    let mut members = Vec::new();
-    group::members(file, tree, heap, &mut |name, address| {
-        members.push((name, address));
-        Ok(())
-    })
-    .map_err(here)?;
+    let members = members(file, messages).map_err(here)?;
     let mut names = HashSet::new();
     for (name, address) in members {
         let below = join(path, &name);
@@ -140,6 +126,26 @@ fn read_group(file: &Rc<File>, messages: &[Message], path: &str, depth: usize) -
     group.datasets.sort_by(|a, b| natural_order(&a.0, &b.0));
     group.groups.sort_by(|a, b| natural_order(&a.0, &b.0));
     Ok(group)
+}
+
+/// The names of a group's members and the addresses of their headers.
+fn members(file: &File, messages: &[Message]) -> Result<Vec<(String, u64)>> {
+    let mut members = Vec::new();
+    let mut member = |name, address| {
+        members.push((name, address));
+        Ok(())
+    };
+    if let Some(table) = find(messages, message::SYMBOL_TABLE) {
+        let mut fields = table.fields();
+        group::members(file, fields.u64()?, fields.u64()?, &mut member)?;
+    } else if let Some(info) = find(messages, message::LINK_INFO) {
+        let links = messages.iter().filter(|one| one.kind == message::LINK);
+        let links: Vec<&Message> = links.collect();
+        links::members(file, info, &links, &mut member)?;
+    } else {
+        return Err(Error::format("", "a group or a dataset", "another object"));
+    }
+    Ok(members)
 }
 
 fn find(messages: &[Message], kind: u16) -> Option<&Message> {
