@@ -141,7 +141,7 @@ fn tiles(report: &Report) -> Vec<Tile> {
     }
     let suspects = report.suspects.len();
     if suspects > 0 {
-        let tile = Tile::count(suspects, "suspicious label", "suspicious labels");
+        let tile = Tile::count(suspects, "label to look at", "labels to look at");
         tiles.push(tile.link("suspects").class("warning"));
     }
     let findings = report.findings.len();
