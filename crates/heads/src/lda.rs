@@ -208,8 +208,7 @@ impl Solution {
         let weights = factor.class_totals();
         let all = Discriminants::new(&left, &weights, gamma);
 
-        let residuals = factor.all_residuals(shift);
-        let errors = factor.errors_without(shift, blocks);
+        let (residuals, errors) = factor.residuals_and_errors(shift, blocks);
         let row = |of: &'_ [f64], i: usize| of[i * classes..][..classes].to_vec();
         let mut scores = vec![0.0; samples.len() * classes];
         blocks.write(1, &mut scores, classes, |members| {

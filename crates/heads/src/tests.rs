@@ -151,7 +151,10 @@ proptest! {
             prop_assert!(close(*ours, *theirs, 1e-9), "weights: {ours} {theirs}");
         }
         for blocks in [Blocks::groups(samples), Blocks::of_each_class(samples)] {
-            let scores = factor.scores(factor.errors_without(&shift, &blocks));
+            let errors = factor.errors_without(&shift, &blocks);
+            let both = (factor.all_residuals(&shift), errors.clone());
+            prop_assert_eq!(factor.residuals_and_errors(&shift, &blocks), both);
+            let scores = factor.scores(errors);
             for members in blocks.all.clone() {
                 let weights = problem.solve(samples, lambda, &members);
                 for &i in &members {

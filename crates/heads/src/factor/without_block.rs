@@ -16,9 +16,34 @@ impl Factor {
             false => vec![0.0; n * classes],
         };
         blocks.write(2, &mut errors, classes, |members| {
-            self.errors_of(shift, members)
+            self.errors_of(shift, members, |_| ())
         });
         errors
+    }
+
+    /// The residuals of every sample by the solution of all, and [`errors_without`](Self::errors_without).
+    pub fn residuals_and_errors(&self, shift: &Shift, blocks: &Blocks) -> (Vec<f64>, Vec<f64>) {
+        if blocks.all.iter().any(|block| block.len() == 1) {
+            let errors = self.errors_without(shift, blocks);
+            return (self.all_residuals(shift), errors);
+        }
+        // Solving a block has its residuals on the way.
+        let (n, classes) = (self.samples.len(), self.samples.classes());
+        let mut both = vec![0.0; 2 * n * classes];
+        blocks.write(2, &mut both, 2 * classes, |members| {
+            let mut residuals = Vec::new();
+            let errors = self.errors_of(shift, members, |of_block| residuals.extend(of_block));
+            let rows = residuals
+                .chunks_exact(classes)
+                .zip(errors.chunks_exact(classes));
+            rows.flat_map(|(r, e)| r.iter().chain(e)).copied().collect()
+        });
+        let (mut residuals, mut errors) = (Vec::new(), Vec::new());
+        for row in both.chunks_exact(2 * classes) {
+            residuals.extend_from_slice(&row[..classes]);
+            errors.extend_from_slice(&row[classes..]);
+        }
+        (residuals, errors)
     }
 
     /// The scores that go with such errors.
@@ -47,14 +72,21 @@ impl Factor {
     }
 
     /// e = (1 − H)⁻¹ r of samples that are left out together, times √w; one row of each. NaN where rounding has made
-    /// 1 − H singular: with λ > 0 and a sample outside it is positive definite.
-    fn errors_of(&self, shift: &Shift, members: &[usize]) -> Vec<f64> {
+    /// 1 − H singular: with λ > 0 and a sample outside it is positive definite. `residuals` is shown r.
+    fn errors_of(
+        &self,
+        shift: &Shift,
+        members: &[usize],
+        residuals: impl FnOnce(&[f64]),
+    ) -> Vec<f64> {
         let (size, classes) = (members.len(), self.samples.classes());
         if self.is_large(size) {
             let (rows, errors) = self.rows_and_residuals(shift, members);
+            residuals(&errors);
             return self.correct(&rows, errors);
         }
         let (mut rest, mut errors) = self.rest_and_residuals(shift, members);
+        residuals(&errors);
         cholesky::factorise_and_solve(&mut rest, size, &mut errors, classes);
         errors
     }
