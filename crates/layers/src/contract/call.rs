@@ -123,13 +123,18 @@ impl<'g, 'm> Call<'g, 'm> {
         };
         let before = inner.weight_var(id);
         let spec = &self.scene.store[id].spec;
-        if !inner.moves(id) || spec.kind != WeightKind::Parameter {
-            self.scene.emission.borrow_mut().vars.insert(id, value);
-            return;
-        }
-        let value = before.assign(value);
         let mut emission = self.scene.emission.borrow_mut();
-        emission.set(id, value);
+        let value = match inner.moves(id) && spec.kind == WeightKind::Parameter {
+            true => {
+                let value = before.assign(value);
+                emission.set(id, value);
+                value
+            }
+            false => {
+                emission.vars.insert(id, value);
+                value
+            }
+        };
         if let (Some(&at), Some(regularizer)) = (emission.penalized.get(&id), &spec.regularizer) {
             emission.penalties[at] = regularizer.penalty(value);
         }
@@ -240,6 +245,12 @@ impl<'g, 'm> Call<'g, 'm> {
         self.scene.graph.input(name, Shape::scalar(), DataType::F32)
     }
 
+    /// Whether it is a parameter that training moves, whatever the graph is for.
+    fn is_trained(&self, id: VariableId) -> bool {
+        let spec = &self.scene.store[id].spec;
+        spec.kind == WeightKind::Parameter && self.entry.moves(spec)
+    }
+
     /// Whether it is a variable: one that is trained, or that the layer updates.
     fn moves(&self, id: VariableId) -> bool {
         self.scene.mode != Mode::Constant && self.entry.moves(&self.scene.store[id].spec)
@@ -265,12 +276,14 @@ impl<'g, 'm> Call<'g, 'm> {
         if moves && weight.spec.kind == WeightKind::Parameter {
             emission.trainable.push((id, var));
             emission.moved.insert(id);
-            if let Some(regularizer) = &weight.spec.regularizer {
-                let penalty = regularizer.penalty(var);
-                let at = emission.penalties.len();
-                emission.penalized.insert(id, at);
-                emission.penalties.push(penalty);
-            }
+        }
+        // Also where the weights stay as they are: the loss is that of training.
+        if self.is_trained(id)
+            && let Some(regularizer) = &weight.spec.regularizer
+        {
+            let at = emission.penalties.len();
+            emission.penalized.insert(id, at);
+            emission.penalties.push(regularizer.penalty(var));
         }
         var
     }

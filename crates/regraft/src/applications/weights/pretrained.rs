@@ -14,8 +14,8 @@ use crate::{Error, Result};
 
 impl<A: Architecture + ?Sized> Application<A> {
     /// Builds the model with the weights that Keras publishes for it, learnt from ImageNet: those on this
-    /// machine or, with the feature `download`, Keras' own server. Where they are looked for, [`weights`](self)
-    /// says.
+    /// machine or, with the feature `download`, Keras' own server. Where they are looked for,
+    /// [`weights`](crate::applications::weights) says.
     ///
     /// An EfficientNet gets the scaling that belongs to Keras' weights
     /// ([`imagenet_scaling`](Application::imagenet_scaling)).
