@@ -11,7 +11,7 @@ for target in "$@"; do
     mkdir -p "corpus/$target"
     case $target in
         keras_weights) cp $seeds/*.weights.h5 ../fixtures/hostile/*.weights.h5 corpus/$target ;;
-        legacy_h5) cp $seeds/*_full.h5 $seeds/small_k?.h5 corpus/$target ;;
+        legacy_h5) cp $seeds/*_full.h5 $seeds/small_k?.h5 $seeds/names_many.h5 corpus/$target ;;
         keras_archive) cp $seeds/*.keras corpus/$target ;;
         sharded) cp $seeds/*.weights.json corpus/$target ;;
         idx) cp ../fixtures/fashion-mnist/*-labels-*.gz seeds/idx-* corpus/$target ;;
