@@ -1,7 +1,6 @@
 //! The Newton-Schulz iteration that brings a matrix close to an orthogonal one, for Muon.
 
-use regraft_tensor::ndarray::linalg::general_mat_mul;
-use regraft_tensor::ndarray::{ArrayView2, ArrayViewMut2};
+use regraft_tensor::kernels::matmul::{Matrix, matmul};
 
 use crate::elementwise::sum_of_squares;
 
@@ -51,34 +50,19 @@ impl<'a> Matrices<'a> {
         let norm = sum_of_squares(x).sqrt() as f32 + 1e-7;
         x.iter_mut().for_each(|x| *x /= norm);
         for _ in 0..steps {
-            let matrix = view(x, short, long);
-            let mut product = view_mut(square, short, short);
-            general_mat_mul(1.0, &matrix, &matrix.t(), 0.0, &mut product);
+            let matrix = Matrix::new(x, short, long);
+            matmul(matrix, matrix.transposed(), square);
+            let squared = Matrix::new(square, short, short);
+            matmul(squared, squared, polynomial);
             for (polynomial, square) in polynomial.iter_mut().zip(&*square) {
-                *polynomial = b * square;
+                *polynomial = b * square + c * *polynomial;
             }
-            let squared = view(square, short, short);
-            let mut product = view_mut(polynomial, short, short);
-            general_mat_mul(c, &squared, &squared, 1.0, &mut product);
-            next.copy_from_slice(x);
-            let mut product = view_mut(next, short, long);
-            general_mat_mul(
-                1.0,
-                &view(polynomial, short, short),
-                &matrix,
-                a,
-                &mut product,
-            );
+            matmul(Matrix::new(polynomial, short, short), matrix, next);
+            for (next, x) in next.iter_mut().zip(&*x) {
+                *next += a * x;
+            }
             std::mem::swap(&mut x, &mut next);
         }
         x
     }
-}
-
-fn view(values: &[f32], rows: usize, columns: usize) -> ArrayView2<'_, f32> {
-    ArrayView2::from_shape((rows, columns), values).expect("rows times columns values")
-}
-
-fn view_mut(values: &mut [f32], rows: usize, columns: usize) -> ArrayViewMut2<'_, f32> {
-    ArrayViewMut2::from_shape((rows, columns), values).expect("rows times columns values")
 }
