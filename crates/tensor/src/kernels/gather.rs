@@ -1,8 +1,8 @@
 //! Rows chosen by index, and back: gather, scatter-add, one-hot.
 
+use super::alone::available;
 use super::parallel::{self, parts};
 use crate::{Detail, Error, Result};
-use rayon::prelude::*;
 
 /// Checks that every index points into an axis of `size`.
 fn check(operation: &str, indices: &[i32], size: usize) -> Result<()> {
@@ -69,10 +69,8 @@ pub fn scatter_add_rows(x: &[f32], columns: usize, indices: &[i32], out: &mut [f
     };
     if parallel::worthwhile(x.len()) {
         // Every task owns a range of rows and passes all indices, so the order stays.
-        let share = rows.div_ceil(rayon::current_num_threads()).max(1);
-        out.par_chunks_mut(share * columns)
-            .enumerate()
-            .for_each(|(task, out)| add(task * share, out));
+        let share = rows.div_ceil(available()).max(1);
+        parallel::chunks(out, share * columns, |task, out| add(task * share, out));
     } else {
         add(0, out);
     }

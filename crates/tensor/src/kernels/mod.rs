@@ -13,6 +13,7 @@
 //! **Threads.** Large work is split with rayon, small work is not (a training step of a small head
 //! takes microseconds). On WebAssembly rayon runs on the one thread there is.
 
+mod alone;
 pub mod batch_normalization;
 pub mod broadcast;
 pub mod convolution;
@@ -37,5 +38,5 @@ mod team;
 pub mod update;
 pub mod window;
 
-pub use parallel::on_one_thread;
+pub use alone::on_one_thread;
 pub use team::standing_by;

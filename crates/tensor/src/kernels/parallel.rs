@@ -1,12 +1,12 @@
 //! When to use more than one thread, how to cut work so that the cut cannot change a result, and what
 //! threads write together.
 
-use std::cell::Cell;
 use std::marker::PhantomData;
 use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::alone::available;
 use super::team;
 
 /// Elements of cheap per-element work below which a second thread costs more than it saves.
@@ -20,33 +20,6 @@ const STANDING_BY: usize = 1 << 4;
 
 /// Elements that one task of a split loop takes.
 const TASK: usize = 1 << 16;
-
-thread_local! {
-    /// Whether this thread works alone just now.
-    static ALONE: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Does `work` with kernels that use this thread alone: for those who have divided the work themselves,
-/// samples among threads, say. Results are the same, bit for bit.
-pub fn on_one_thread<R>(work: impl FnOnce() -> R) -> R {
-    /// Puts back what was, also after a panic.
-    struct Before(bool);
-    impl Drop for Before {
-        fn drop(&mut self) {
-            ALONE.set(self.0);
-        }
-    }
-    let _before = Before(ALONE.replace(true));
-    work()
-}
-
-/// How many threads kernels may use here.
-pub(super) fn available() -> usize {
-    match ALONE.get() {
-        true => 1,
-        false => rayon::current_num_threads(),
-    }
-}
 
 /// Whether `elements` of cheap work should be split over threads.
 pub(crate) fn worthwhile(elements: usize) -> bool {
@@ -74,17 +47,26 @@ pub(crate) fn parts<T: Copy + Send>(
     let unit = unit.max(1);
     if worthwhile(out.len().saturating_mul(cost)) {
         let task = (TASK / ease() / cost.max(1) / unit).max(1) * unit;
-        let length = out.len();
-        let out = SharedMut::new(out);
-        let threads = available();
-        each(length.div_ceil(task), 1, threads, |part| {
-            let from = part * task;
-            // SAFETY: parts do not overlap, and end where `out` does.
-            work(from, unsafe { out.slice(from..length.min(from + task)) });
-        });
+        chunks(out, task, |part, out| work(part * task, out));
     } else {
         work(0, out);
     }
+}
+
+/// Calls `work(number, part)` for consecutive parts of `size` elements of `out`, the last of which may be shorter, on
+/// several threads.
+pub(crate) fn chunks<T: Copy + Send>(
+    out: &mut [T],
+    size: usize,
+    work: impl Fn(usize, &mut [T]) + Sync,
+) {
+    let (length, threads) = (out.len(), available());
+    let out = SharedMut::new(out);
+    each(length.div_ceil(size), 1, threads, |part| {
+        let from = part * size;
+        // SAFETY: parts do not overlap, and end where `out` does.
+        work(part, unsafe { out.slice(from..length.min(from + size)) });
+    });
 }
 
 /// How many threads `multiply_adds` are worth.

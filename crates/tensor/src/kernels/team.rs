@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use super::parallel::{self, on_one_thread};
+use super::alone::{available, on_one_thread};
 
 /// How often somebody who waits looks again before others may have the processor.
 const LOOKS: u32 = 1 << 12;
@@ -91,7 +91,7 @@ pub fn standing_by<R>(work: impl FnOnce() -> R) -> R {
             AT_WORK.fetch_sub(1, Ordering::Release);
         }
     }
-    let threads = parallel::available();
+    let threads = available();
     if threads == 1 || HAS_TEAM.get() {
         return work();
     }

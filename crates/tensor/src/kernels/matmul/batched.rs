@@ -4,7 +4,6 @@ use super::tile::Kernels;
 use super::{Epilogue, Matrix, Right, run};
 use crate::kernels::isa::Isa;
 use crate::kernels::parallel;
-use rayon::prelude::*;
 
 /// `c[i] = a[i] · b[i]` for `i` below `batch`: matrix `i` of an operand begins `i * stride` values
 /// after the first, which `a` and `b` describe (their `data` reach to the end of the stack). A
@@ -39,9 +38,7 @@ pub fn matmul_batched(
     };
     let work = c.len().saturating_mul(a.columns);
     if batch > 1 && parallel::threads(work) > 1 {
-        c.par_chunks_mut(size)
-            .enumerate()
-            .for_each(|(index, c)| one(index, c));
+        parallel::chunks(c, size, one);
     } else {
         c.chunks_mut(size)
             .enumerate()
