@@ -3,12 +3,11 @@
 use regraft_tensor::Tensor;
 
 use crate::Result;
-use crate::factorised::factor_of;
 use crate::lda::Lda;
 use crate::logistic::Logistic;
 use crate::nearest_mean::NearestMean;
+use crate::options::{Options, shared_settings};
 use crate::ridge::Ridge;
-use crate::samples::{Options, Samples, shared_settings};
 use crate::solved::Solved;
 
 /// Samples of each class up to which the nearest mean is tried.
@@ -54,8 +53,7 @@ impl BestHead {
     /// # Errors
     /// As [`Ridge::fit`].
     pub fn fit_all(&self, features: &Tensor, labels: &[i32]) -> Result<Vec<Solved>> {
-        let samples = Samples::new(features, labels, &self.options)?;
-        let factor = factor_of(features, samples, &self.options)?;
+        let factor = self.options.factor(features, labels)?;
         let samples = &factor.samples;
         // A head that has no solution is not compared: where nothing differs within a class there is no discriminant
         // analysis.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use regraft_tensor::{Detail, Tensor};
 
 use crate::factor::Factor;
-use crate::samples::{ClassWeight, Options, Samples};
+use crate::samples::{ClassWeight, Samples, Told};
 use crate::{Error, Result};
 
 /// Features that are factorised, which is most of the work of [`Ridge`](crate::Ridge) and [`Lda`](crate::Lda): any
@@ -65,7 +65,7 @@ impl Factorised {
     }
 
     /// The factorisation with the groups of `samples`, if it is of these.
-    fn of(&self, samples: Samples) -> Result<Arc<Factor>> {
+    pub(crate) fn of(&self, samples: Samples) -> Result<Arc<Factor>> {
         if !self.0.samples.is_same_but_for_groups(&samples) {
             let expected = "the features, labels, classes and class weights that were factorised";
             let detail = Detail::new("factorised", expected, "others");
@@ -77,52 +77,13 @@ impl Factorised {
     }
 }
 
-/// The factorisation of samples: as it was given, or a new one.
-pub(crate) fn factor_of(
-    features: &Tensor,
-    samples: Samples,
-    options: &Options,
-) -> Result<Arc<Factor>> {
-    match &options.factorised {
-        Some(factorised) => factorised.of(samples),
-        None => Ok(Arc::new(Factor::new(features, samples)?)),
-    }
-}
-
 fn samples(features: &Tensor, labels: &[i32], class_weight: ClassWeight) -> Result<Samples> {
-    let options = Options {
+    let told = Told {
         class_weight,
-        ..Options::default()
+        ..Told::default()
     };
-    Samples::new(features, labels, &options)
+    Samples::new(features, labels, &told)
 }
-
-/// Writes numbers.
-pub(crate) fn pour(to: &mut dyn Write, numbers: &[f64]) -> io::Result<()> {
-    let mut bytes = Vec::new();
-    for part in numbers.chunks(CHUNK) {
-        bytes.clear();
-        bytes.extend(part.iter().flat_map(|number| number.to_le_bytes()));
-        to.write_all(&bytes)?;
-    }
-    Ok(())
-}
-
-/// Reads so many numbers.
-pub(crate) fn fill(from: &mut dyn Read, count: usize) -> io::Result<Vec<f64>> {
-    let mut numbers = Vec::with_capacity(count);
-    let mut bytes = vec![0; 8 * CHUNK.min(count)];
-    while numbers.len() < count {
-        let bytes = &mut bytes[..8 * CHUNK.min(count - numbers.len())];
-        from.read_exact(bytes)?;
-        let (eights, _) = bytes.as_chunks::<8>();
-        numbers.extend(eights.iter().map(|eight| f64::from_le_bytes(*eight)));
-    }
-    Ok(numbers)
-}
-
-/// Numbers that are written at a time.
-const CHUNK: usize = 1 << 16;
 
 impl PartialEq for Factorised {
     /// Whether they are one.

@@ -9,12 +9,12 @@ use regraft_tensor::{Detail, Tensor};
 
 use crate::cholesky;
 use crate::factor::{Blocks, Factor, Shift};
-use crate::factorised::factor_of;
 use crate::known::Known;
 use crate::left_out::{LeftOut, best_scale, mean_log_loss};
 use crate::numbers::ln;
+use crate::options::{Options, shared_settings};
 use crate::product::identity;
-use crate::samples::{Options, Samples, shared_settings};
+use crate::samples::Samples;
 use crate::search::{Candidates, search};
 use crate::solved::{Choice, HeadKind, Solved};
 use crate::{Error, Result};
@@ -80,8 +80,7 @@ impl Lda {
                 ));
             }
         }
-        let samples = Samples::new(features, labels, &self.options)?;
-        let factor = factor_of(features, samples, &self.options)?;
+        let factor = self.options.factor(features, labels)?;
         self.solve(&factor, features)
     }
 

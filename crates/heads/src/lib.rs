@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod best;
+mod bytes;
 mod cholesky;
 mod conformal;
 mod error;
@@ -15,6 +16,7 @@ mod left_out;
 mod logistic;
 mod nearest_mean;
 mod numbers;
+mod options;
 mod product;
 mod ridge;
 mod samples;

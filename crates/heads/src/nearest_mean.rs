@@ -6,8 +6,9 @@ use crate::Result;
 use crate::factor::Blocks;
 use crate::known::Known;
 use crate::left_out::LeftOut;
+use crate::options::{Options, shared_settings};
 use crate::product::dot;
-use crate::samples::{Options, Samples, shared_settings};
+use crate::samples::Samples;
 use crate::solved::{Choice, HeadKind, Solved};
 
 /// The nearest class mean by angle: features less their mean, each of length 1 (CL2N: Wang et al. 2019), a mean of
@@ -33,7 +34,7 @@ impl NearestMean {
     /// # Errors
     /// As [`Ridge::fit`](crate::Ridge::fit), but for features that are all alike.
     pub fn fit(&self, features: &Tensor, labels: &[i32]) -> Result<Solved> {
-        let samples = Samples::new(features, labels, &self.options)?;
+        let samples = Samples::new(features, labels, &self.options.told)?;
         self.solve(&samples, features)
     }
 

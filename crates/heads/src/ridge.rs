@@ -6,10 +6,9 @@ use regraft_tensor::Tensor;
 
 use crate::Result;
 use crate::factor::{Blocks, Factor, Shift};
-use crate::factorised::factor_of;
 use crate::known::Known;
 use crate::left_out::LeftOut;
-use crate::samples::{Options, Samples, shared_settings};
+use crate::options::{Options, shared_settings};
 use crate::search::{Candidates, check_positive, search};
 use crate::solved::{Choice, HeadKind, Solved};
 
@@ -20,7 +19,8 @@ const SCALES: (f64, f64) = (0.5, 200.0);
 ///
 /// λ is the one of 25, from 10⁻⁴ to 10⁴ times the mean squared singular value of the centred features, for which the
 /// squared error on left-out groups is least, those of a group counting one together: e_G = (1 − H_GG)⁻¹ (y − ŷ)_G,
-/// which is what solving without the group would give, exactly. Scores become logits by a factor that is found on left-out samples and kept in the weights.
+/// which is what solving without the group would give, exactly. Scores become logits by a factor that is found on
+/// left-out samples and kept in the weights.
 ///
 /// ```
 /// use regraft_heads::Ridge;
@@ -66,8 +66,7 @@ impl Ridge {
         if let Some(lambdas) = &self.lambdas {
             check_positive("Ridge::lambdas", lambdas)?;
         }
-        let samples = Samples::new(features, labels, &self.options)?;
-        let factor = factor_of(features, samples, &self.options)?;
+        let factor = self.options.factor(features, labels)?;
         self.solve(factor)
     }
 

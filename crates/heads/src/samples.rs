@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use rayon::prelude::*;
 use regraft_tensor::{Detail, Tensor};
 
-use crate::factorised::Factorised;
 use crate::{Error, Result};
 
 /// How much a sample of a class counts.
@@ -19,51 +18,13 @@ pub enum ClassWeight {
     Balanced(f64),
 }
 
-/// What all heads are told about the samples beside features and labels.
+/// What is told about samples beside features and labels.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Options {
+pub(crate) struct Told {
     pub groups: Option<Vec<usize>>,
     pub class_weight: ClassWeight,
     pub classes: Option<usize>,
-    pub factorised: Option<Factorised>,
 }
-
-/// Setters that all heads have.
-macro_rules! shared_settings {
-    () => {
-        /// Which samples belong together, by number: duplicates, crops of one picture, pictures of one scene. What is
-        /// left out is a group as a whole, so that an estimate never knows one half of what it is tested on.
-        /// Default: each sample alone.
-        #[must_use]
-        pub fn groups(mut self, groups: impl Into<Vec<usize>>) -> Self {
-            self.options.groups = Some(groups.into());
-            self
-        }
-
-        /// How much a sample of a class counts. Default: [`ClassWeight::Equal`](crate::ClassWeight).
-        #[must_use]
-        pub fn class_weight(mut self, weight: crate::ClassWeight) -> Self {
-            self.options.class_weight = weight;
-            self
-        }
-
-        /// The number of classes; labels lie below it. Default: one more than the largest label.
-        #[must_use]
-        pub fn classes(mut self, classes: usize) -> Self {
-            self.options.classes = Some(classes);
-            self
-        }
-
-        /// What the features that will be given were factorised to, with the same labels and class weights; with
-        /// others [`Error::Setting`](crate::Error::Setting) says so. Default: they are factorised.
-        #[must_use]
-        pub fn factorised(mut self, factorised: &crate::Factorised) -> Self {
-            self.options.factorised = Some(factorised.clone());
-            self
-        }
-    };
-}
-pub(crate) use shared_settings;
 
 /// Checked samples. What is said of a sample by its position is in an order of their own: by class, then by a hash of
 /// the features. So no sum and no division into blocks depends on the order in which samples came.
@@ -90,10 +51,10 @@ pub(crate) struct Samples {
 }
 
 impl Samples {
-    pub fn new(features: &Tensor, labels: &[i32], options: &Options) -> Result<Self> {
+    pub fn new(features: &Tensor, labels: &[i32], told: &Told) -> Result<Self> {
         let (samples, width) = check_features(features)?;
-        let counts = check_labels(labels, samples, options.classes)?;
-        let groups = match &options.groups {
+        let counts = check_labels(labels, samples, told.classes)?;
+        let groups = match &told.groups {
             None => None,
             Some(groups) if groups.len() == samples => Some(groups),
             Some(groups) => {
@@ -101,7 +62,7 @@ impl Samples {
                 return Err(Error::Groups(Detail::new("groups", what, groups.len())));
             }
         };
-        let class_weights = class_weights(&counts, samples, options.class_weight)?;
+        let class_weights = class_weights(&counts, samples, told.class_weight)?;
 
         let values = features.as_slice();
         let hashes: Vec<u64> = (0..samples)

@@ -6,7 +6,7 @@ use regraft_tensor::Tensor;
 use crate::factor::{Blocks, Factor};
 use crate::known::Known;
 use crate::left_out::LeftOut;
-use crate::samples::{Options, Samples};
+use crate::samples::{Samples, Told};
 use crate::{ClassWeight, Error, Estimate, Logistic, Ridge, Unknown};
 
 /// A problem by its sizes, with numbers that follow from a seed.
@@ -66,12 +66,12 @@ pub(crate) fn problem(
 
 impl Problem {
     pub fn samples(&self) -> Samples {
-        let options = Options {
+        let told = Told {
             groups: Some(self.groups.clone()),
             class_weight: self.weight,
-            ..Options::default()
+            ..Told::default()
         };
-        Samples::new(&self.features, &self.labels, &options).unwrap()
+        Samples::new(&self.features, &self.labels, &told).unwrap()
     }
 
     fn row(&self, samples: &Samples, i: usize) -> Vec<f64> {
@@ -465,12 +465,12 @@ fn a_share_has_as_many_trials_as_its_groups_are_worth() {
 fn left_out(groups: &[usize], margins: &[f32], seed: u64) -> LeftOut {
     let n = groups.len();
     let labels: Vec<i32> = groups.iter().map(|group| (group % 2) as i32).collect();
-    let options = Options {
+    let told = Told {
         groups: Some(groups.to_vec()),
-        ..Options::default()
+        ..Told::default()
     };
     let features = Tensor::new([n, 1], numbers(seed, n)).unwrap();
-    let samples = Samples::new(&features, &labels, &options).unwrap();
+    let samples = Samples::new(&features, &labels, &told).unwrap();
     let mut scores = vec![0.0; 2 * n];
     for position in 0..n {
         let group = groups[samples.order[position]];
@@ -549,8 +549,8 @@ proptest! {
         let mut group: Vec<usize> = luck[n..].iter().map(|&x| part(x, groups)).collect();
         (group[0], group[1]) = (0, 1);
         let features = Tensor::new([n, 2], numbers(seed ^ 1, 2 * n)).unwrap();
-        let options = Options { groups: Some(group.clone()), ..Options::default() };
-        let samples = Samples::new(&features, &labels, &options).unwrap();
+        let told = Told { groups: Some(group.clone()), ..Told::default() };
+        let samples = Samples::new(&features, &labels, &told).unwrap();
         let rest = |block: &[usize], i: usize| {
             (0..n).any(|j| !block.contains(&j) && samples.labels[j] == samples.labels[i])
         };

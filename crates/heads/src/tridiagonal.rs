@@ -9,7 +9,7 @@ use std::io::{self, Read, Write};
 use rayon::prelude::*;
 use regraft_tensor::kernels::isa::Isa;
 
-use crate::factorised::{fill, pour};
+use crate::bytes::{fill, pour};
 use crate::product::{Part, ROWS, View, add_lanes, add_product, add_rows, add_scaled, dot, pack};
 
 /// Columns that are reduced before the rest of the matrix is brought up to date.

@@ -30,7 +30,7 @@ use std::sync::Arc;
 use regraft_tensor::Tensor;
 
 use crate::Result;
-use crate::factorised::{fill, pour};
+use crate::bytes::{fill, pour};
 use crate::product::{Part, View, add_product};
 use crate::samples::Samples;
 use crate::tridiagonal::Tridiagonal;

@@ -14,10 +14,9 @@ pub(crate) use folds::folds;
 use problem::Problem;
 
 use crate::factor::Factor;
-use crate::factorised::factor_of;
 use crate::known::Known;
 use crate::left_out::{LeftOut, mean_log_loss};
-use crate::samples::{Options, Samples, shared_settings};
+use crate::options::{Options, shared_settings};
 use crate::search::check_positive;
 use crate::solved::{Choice, HeadKind, Solved};
 use crate::{Error, Result};
@@ -91,8 +90,7 @@ impl Logistic {
             let detail = Detail::new("Logistic::folds", "2 or more", self.folds);
             return Err(Error::Setting(detail));
         }
-        let samples = Samples::new(features, labels, &self.options)?;
-        let factor = factor_of(features, samples, &self.options)?;
+        let factor = self.options.factor(features, labels)?;
         self.solve(&factor)
     }
 
