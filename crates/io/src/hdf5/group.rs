@@ -26,6 +26,20 @@ pub(super) fn members(
     walk.node(tree, None)
 }
 
+/// Checks that a member of a group can have this name.
+pub(super) fn check_name(name: &str, place: String) -> Result<()> {
+    match name.is_empty() || name == "." || name.contains('/') {
+        true => Err(Error::format(place, "a member's name", format!("{name:?}"))),
+        false => Ok(()),
+    }
+}
+
+/// The error for a member that is elsewhere.
+pub(super) fn no_link(name: String, received: &str) -> Error {
+    Error::unsupported(name, "the object itself", received)
+        .help("Keras does not write links; load and save the file without them")
+}
+
 struct Walk<'a> {
     file: &'a File,
     names: Vec<u8>,
@@ -80,17 +94,9 @@ impl Walk<'_> {
                 Some(name) => name?,
                 None => String::new(),
             };
-            if name.is_empty() || name == "." || name.contains('/') {
-                let received = format!("{name:?}");
-                return Err(Error::format(
-                    format!("byte {start}"),
-                    "a member's name",
-                    received,
-                ));
-            }
+            check_name(&name, format!("byte {start}"))?;
             if cache == 2 {
-                return Err(Error::unsupported(name, "the object itself", "a soft link")
-                    .help("Keras does not write links; load and save the file without them"));
+                return Err(no_link(name, "a soft link"));
             }
             (self.member)(name, header)?;
         }

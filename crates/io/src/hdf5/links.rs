@@ -4,6 +4,7 @@
 use super::UNDEFINED;
 use super::fields::Fields;
 use super::file::{File, text};
+use super::group::{check_name, no_link};
 use super::header::Message;
 use super::heap::Heap;
 use crate::{Error, Result};
@@ -66,9 +67,7 @@ fn link(bytes: &[u8], at: u64) -> Result<(String, u64)> {
         Some(name) => text(name?)?,
         None => String::new(),
     };
-    if name.is_empty() || name == "." || name.contains('/') {
-        return Err(Error::format(place, "a member's name", format!("{name:?}")));
-    }
+    check_name(&name, place)?;
     match kind {
         0 => Ok((name, fields.u64()?)),
         kind => {
@@ -77,8 +76,7 @@ fn link(bytes: &[u8], at: u64) -> Result<(String, u64)> {
                 64 => "a link out of the file",
                 _ => "a link of another kind",
             };
-            Err(Error::unsupported(name, "the object itself", received)
-                .help("Keras does not write links; load and save the file without them"))
+            Err(no_link(name, received))
         }
     }
 }
