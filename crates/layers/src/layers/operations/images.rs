@@ -119,8 +119,16 @@ pub(super) const TABLE: &[Declared] = &[
     .within(IMAGE),
 ];
 
-fn resize<'g>(a: &Arguments<'g, '_>) -> Results<'g> {
+/// The operand with images.
+pub(super) fn images<'g>(a: &Arguments<'g, '_>) -> Result<Typed<'g>, Detail> {
     let x = a.tensor("images")?;
+    let expected = "(batch, rows, columns, channels)";
+    require(x.rank() == 4, "images", expected, x.shape().to_string())?;
+    Ok(x)
+}
+
+fn resize<'g>(a: &Arguments<'g, '_>) -> Results<'g> {
+    let x = images(a)?;
     let off = [
         "crop_to_aspect_ratio",
         "pad_to_aspect_ratio",
@@ -144,12 +152,6 @@ fn resize<'g>(a: &Arguments<'g, '_>) -> Results<'g> {
         "at least 1 row and column",
         &size,
     )?;
-    require(
-        x.rank() == 4,
-        "images",
-        "(batch, rows, columns, channels)",
-        x.shape().to_string(),
-    )?;
     let antialias = a.settings.or::<bool>("antialias", false)?;
     let method = Interpolation::from(a.settings.text("interpolation", "bilinear")?);
     method.check()?;
@@ -166,13 +168,7 @@ fn resize<'g>(a: &Arguments<'g, '_>) -> Results<'g> {
 
 /// Images with borders of zeros, or without their borders, as far as sizes are told.
 fn bordered<'g>(a: &Arguments<'g, '_>, pad: bool) -> Results<'g> {
-    let x = a.tensor("images")?;
-    require(
-        x.rank() == 4,
-        "images",
-        "(batch, rows, columns, channels)",
-        x.shape().to_string(),
-    )?;
+    let x = images(a)?;
     let first = !channels_last(a)?;
     let names: [[&'static str; 3]; 2] = match pad {
         true => [
@@ -236,13 +232,12 @@ fn filtered<'g>(
     [rows, columns]: [usize; 2],
     kernels: &[Vec<f32>],
 ) -> Results<'g> {
-    let x = a.tensor("images")?;
-    let shape = x.shape();
+    let x = images(a)?;
     require(
-        x.rank() == 4 && rows * columns > 0,
-        "images",
-        "(batch, rows, columns, channels)",
-        shape.to_string(),
+        rows * columns > 0,
+        "kernel_size",
+        "at least 1 by 1",
+        rows.min(columns),
     )?;
     let (first, count) = (!channels_last(a)?, kernels.len());
     let y = in_format(x.to_float(), first, |x| {

@@ -5,6 +5,7 @@ use regraft_tensor::Detail;
 
 use super::arguments::Arguments;
 use super::declaration::{Declared, IMAGE, Takes, one};
+use super::images::images;
 use super::neural::{channels_last, in_format};
 use super::typed::{Typed, floats};
 use crate::settings::require;
@@ -66,9 +67,7 @@ fn homography<'g>(from: Var<'g>, to: Var<'g>) -> Var<'g> {
 /// The images seen through `map`, `[a0, a1, a2, b0, b1, b2, c0, c1]`: column x and row y show what is at
 /// column (a0 x + a1 y + a2) / k and row (b0 x + b1 y + b2) / k, with k = c0 x + c1 y + 1.
 fn warped<'g>(a: &Arguments<'g, '_>, map: Var<'g>, mode: &str) -> Results<'g> {
-    let x = a.tensor("images")?;
-    let expected = "(batch, rows, columns, channels)";
-    require(x.rank() == 4, "images", expected, x.shape().to_string())?;
+    let x = images(a)?;
     let (first, of) = (!channels_last(a)?, x.of);
     let fill = match mode {
         "constant" => a.settings.or::<f32>("fill_value", 0.0)?,
