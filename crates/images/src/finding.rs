@@ -57,6 +57,16 @@ pub struct Finding {
     pub sentence: String,
 }
 
+impl Finding {
+    /// The pictures as they are shown together: duplicates with each other, others alone.
+    pub fn together(&self) -> Vec<Vec<usize>> {
+        match self.sets.is_empty() {
+            true => self.pictures.iter().map(|picture| vec![*picture]).collect(),
+            false => self.sets.clone(),
+        }
+    }
+}
+
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.sentence)

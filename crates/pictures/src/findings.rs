@@ -7,14 +7,6 @@ use crate::text::sentence;
 
 /// A finding as the report has it.
 pub(crate) fn finding(finding: &Finding) -> report::Finding {
-    let groups = match finding.sets.is_empty() {
-        true => finding
-            .pictures
-            .iter()
-            .map(|picture| vec![*picture])
-            .collect(),
-        false => finding.sets.clone(),
-    };
     let (title, text) = match finding.sentence.split_once(": ") {
         Some((title, text)) => (title.to_string(), sentence(text)),
         None => (finding.sentence.clone(), advice(finding.kind).to_string()),
@@ -23,7 +15,7 @@ pub(crate) fn finding(finding: &Finding) -> report::Finding {
         level: level(finding.kind),
         title: sentence(&title),
         text,
-        groups,
+        groups: finding.together(),
     }
 }
 

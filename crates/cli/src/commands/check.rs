@@ -55,14 +55,7 @@ impl Check {
         let mut rows = Vec::new();
         for finding in &found.findings {
             text += &format!("{finding}\n");
-            let sets: Vec<Vec<usize>> = match finding.sets.is_empty() {
-                true => finding
-                    .pictures
-                    .iter()
-                    .map(|picture| vec![*picture])
-                    .collect(),
-                false => finding.sets.clone(),
-            };
+            let sets = finding.together();
             for (number, set) in sets.iter().enumerate() {
                 if number < shown {
                     text += &format!(
