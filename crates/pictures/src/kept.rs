@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use regraft::applications::weights;
 use regraft_features::FeatureStore;
 
 use crate::inspections::Inspections;
@@ -49,10 +50,6 @@ fn elsewhere(error: regraft_features::Error) -> Error {
 /// Where features and measures are kept unless told otherwise: the folder `cache` in `$REGRAFT_HOME`, or in
 /// `~/.regraft` where that is not set.
 pub fn cache_folder() -> PathBuf {
-    let set = std::env::var_os("REGRAFT_HOME").filter(|value| !value.is_empty());
-    let home = set
-        .map(PathBuf::from)
-        .or_else(|| Some(std::env::home_dir()?.join(".regraft")));
-    home.unwrap_or_else(|| std::env::temp_dir().join("regraft"))
-        .join("cache")
+    let nowhere = || std::env::temp_dir().join("regraft");
+    weights::home().unwrap_or_else(nowhere).join("cache")
 }

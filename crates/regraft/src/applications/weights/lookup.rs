@@ -32,6 +32,18 @@ pub struct Lookup {
     pub(super) on_wait: Option<Arc<OnWait>>,
 }
 
+/// The folder in which this library keeps weights and what else may be of use again: `$REGRAFT_HOME`, or `.regraft` in
+/// the user's folder; `None` where there is neither.
+pub fn home() -> Option<PathBuf> {
+    folder("REGRAFT_HOME", ".regraft")
+}
+
+fn folder(variable: &str, otherwise: &str) -> Option<PathBuf> {
+    let set = env::var_os(variable).filter(|value| !value.is_empty());
+    let in_home = || Some(env::home_dir()?.join(otherwise));
+    set.map(PathBuf::from).or_else(in_home)
+}
+
 impl Default for Lookup {
     fn default() -> Self {
         Lookup::new()
@@ -41,13 +53,8 @@ impl Default for Lookup {
 impl Lookup {
     /// As the environment says, and with downloads if the feature `download` is on.
     pub fn new() -> Self {
-        let folder = |variable: &str, otherwise: &str| {
-            let set = env::var_os(variable).filter(|value| !value.is_empty());
-            let in_home = || Some(env::home_dir()?.join(otherwise));
-            set.map(PathBuf::from).or_else(in_home)
-        };
         Lookup {
-            home: folder("REGRAFT_HOME", ".regraft"),
+            home: home(),
             keras_home: folder("KERAS_HOME", ".keras"),
             base_url: env::var("REGRAFT_WEIGHTS_URL")
                 .ok()

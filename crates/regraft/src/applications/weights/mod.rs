@@ -37,4 +37,4 @@ mod tests;
 
 pub use file::WeightsFile;
 pub use hash::Hash;
-pub use lookup::{Lookup, OnProgress};
+pub use lookup::{Lookup, OnProgress, home};
