@@ -9,6 +9,7 @@ use regraft_images::{Brightness, Color, Format, Inspection, Source};
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
+use crate::hex::{from_hex, hex};
 use crate::lines;
 
 /// Changes when the same picture is decoded or measured to something else.
@@ -103,14 +104,6 @@ const COLORS: [Color; 6] = [
     Color::Cmyk,
 ];
 
-fn hex(hash: &[u8; 32]) -> String {
-    blake3::Hash::from_bytes(*hash).to_hex().to_string()
-}
-
-fn bytes(hex: &str) -> Option<[u8; 32]> {
-    Some(*blake3::Hash::from_hex(hex).ok()?.as_bytes())
-}
-
 impl Line {
     fn of(content: &[u8; 32], known: &Known) -> Self {
         let mut line = Line {
@@ -151,7 +144,7 @@ impl Line {
     }
 
     fn known(self) -> Option<([u8; 32], Known)> {
-        let content = bytes(&self.content)?;
+        let content = from_hex(&self.content)?;
         if let Some(reason) = self.unreadable {
             return Some((content, Known::Unreadable(reason)));
         }
@@ -159,7 +152,7 @@ impl Line {
         let [p1, p5, p50, p95, p99] = measured.brightness.map(f32::from_bits);
         let inspection = Inspection {
             content,
-            pixels: bytes(&measured.pixels)?,
+            pixels: from_hex(&measured.pixels)?,
             perceptual: measured.perceptual,
             width: measured.width,
             height: measured.height,

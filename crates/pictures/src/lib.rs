@@ -10,6 +10,7 @@ mod extractor;
 mod factorisations;
 mod findings;
 mod forecast;
+mod hex;
 mod improve;
 mod inspections;
 mod kept;

@@ -11,6 +11,7 @@ use regraft_report as report;
 use regraft_report::{Report, Wanted};
 
 use crate::Result;
+use crate::hex::hex;
 use crate::set::Set;
 
 /// The longer side of a picture on the page.
@@ -51,10 +52,8 @@ fn thumbnail(set: &Set, picture: usize, folder: &Path) -> Option<report::Picture
     let longer = inspection.width.max(inspection.height).max(1);
     let scaled = |side: usize| (side * SIDE.min(longer)).div_ceil(longer).max(1);
     let (width, height) = (scaled(inspection.width), scaled(inspection.height));
-    let hash = blake3::Hash::from_bytes(inspection.content).to_hex();
-    let path = folder
-        .join(&hash.as_str()[..2])
-        .join(format!("{hash}-{SIDE}.jpg"));
+    let hash = hex(&inspection.content);
+    let path = folder.join(&hash[..2]).join(format!("{hash}-{SIDE}.jpg"));
     let show = |bytes: &[u8]| report::Picture::new(width as u32, height as u32, bytes).ok();
     // A file that was cut has no end.
     let kept = fs::read(&path)

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::Result;
+use crate::hex::{from_hex, hex};
 use crate::lines;
 
 /// Changes when the same file gets another stamp.
@@ -35,7 +36,7 @@ impl Stamps {
         let path = folder.join(format!("files-{VERSION}"));
         let known = lines::read(&path, |line| {
             let (stamp, content) = line.split_at_checked(64)?;
-            Some((hash(stamp)?, hash(content)?))
+            Some((from_hex(stamp)?, from_hex(content)?))
         })?;
         let known = known.into_iter().collect();
         Ok(Stamps { path, known })
@@ -53,7 +54,6 @@ impl Stamps {
 
     /// Adds what was read.
     pub fn add(&mut self, found: Vec<(Stamp, [u8; 32])>) -> Result<()> {
-        let hex = |hash: &[u8; 32]| blake3::Hash::from_bytes(*hash).to_hex();
         let line = |(stamp, content): &(Stamp, [u8; 32])| {
             [hex(stamp).as_bytes(), hex(content).as_bytes()].concat()
         };
@@ -98,10 +98,6 @@ fn told(metadata: &Metadata) -> Option<([i64; 7], SystemTime)> {
 #[cfg(not(unix))]
 fn told(_: &Metadata) -> Option<([i64; 7], SystemTime)> {
     None
-}
-
-fn hash(hex: &[u8]) -> Option<[u8; 32]> {
-    Some(*blake3::Hash::from_hex(hex).ok()?.as_bytes())
 }
 
 #[cfg(all(test, unix))]
