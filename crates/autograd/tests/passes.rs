@@ -9,10 +9,17 @@ use regraft_autograd::passes::{
     assign_slots, fold_constants, fold_scales, fuse, optimize, optimize_traced, prune, share,
     skip_broadcasts, skip_pads, split,
 };
-use regraft_autograd::{Feed, Nodes, Program, Run, Source, VariableId};
+use regraft_autograd::{Feed, Graph, Nodes, Origin, Program, Run, Source, Tensor, VariableId};
+use regraft_tensor::kernels::window::Window;
 
 fn bits(nodes: &Nodes, batch: usize) -> Vec<Vec<u32>> {
     run(&mut Program::from_nodes(nodes.clone()).workspace(), batch)
+}
+
+/// Numbers that follow no simple pattern.
+fn numbers(shape: &[usize], step: f32) -> Tensor {
+    let values = (0..shape.iter().product::<usize>()).map(|i| (i as f32 * step).sin());
+    Tensor::new(shape, values.collect()).unwrap()
 }
 
 /// That a pass, which is not larger, keeps every bit. Folding a factor or an offset into constant weights
@@ -171,8 +178,6 @@ fn residuals() -> impl Strategy<Value = Vec<Residual>> {
 }
 
 fn residual_network(blocks: &[Residual], trained: bool) -> Nodes {
-    use regraft_autograd::{Graph, Tensor};
-    use regraft_tensor::kernels::window::Window;
     let channels = blocks[0].channels;
     let graph = Graph::new();
     let mut x = graph.samples("x", &[5, 4, channels]);
@@ -226,7 +231,6 @@ proptest! {
     fn a_residual_is_added_by_its_convolution_with_the_same_bits(
         blocks in residuals(), batch in 1usize..4, trained: bool,
     ) {
-        use regraft_autograd::Tensor;
         let nodes = residual_network(&blocks, trained);
         let fused = fuse(&nodes);
         let channels = blocks[0].channels;
@@ -263,12 +267,6 @@ proptest! {
 /// A convolution, a bias, a frozen batch normalization and an activation become one op.
 #[test]
 fn a_frozen_normalization_folds_into_the_convolution_before_it() {
-    use regraft_autograd::{Graph, Tensor};
-    use regraft_tensor::kernels::window::Window;
-    let numbers = |shape: &[usize], step: f32| {
-        let values = (0..shape.iter().product::<usize>()).map(|i| (i as f32 * step).sin());
-        Tensor::new(shape, values.collect()).unwrap()
-    };
     let graph = Graph::new();
     let x = graph.samples("x", &[5, 6, 3]);
     let window = Window::new(&[3, 3]).same_padding(&[5, 6]);
@@ -301,12 +299,6 @@ fn a_frozen_normalization_folds_into_the_convolution_before_it() {
 /// A border of zeros in front of convolutions of all kinds, and in front of their weights' gradients.
 #[test]
 fn a_border_in_front_of_a_convolution_is_not_written() {
-    use regraft_autograd::{Graph, Tensor};
-    use regraft_tensor::kernels::window::Window;
-    let numbers = |shape: &[usize], step: f32| {
-        let values = (0..shape.iter().product::<usize>()).map(|i| (i as f32 * step).sin());
-        Tensor::new(shape, values.collect()).unwrap()
-    };
     let window = |size: &[usize]| Window::new(size);
     // The sizes of a sample, its border, the window, channels and filters, groups.
     type Case<'a> = (&'a [usize], &'a [(usize, usize)], Window, [usize; 2], usize);
@@ -408,7 +400,6 @@ fn a_border_in_front_of_a_convolution_is_not_written() {
 /// last would have 4¹⁵ leaves.
 #[test]
 fn the_origin_of_a_constant_is_no_larger_than_its_computation() {
-    use regraft_autograd::{Graph, Origin, Tensor};
     let origin = |number: u64, steps: usize| {
         let graph = Graph::new();
         let value = Tensor::new([2, 2], vec![0.9, 0.1, -0.2, 0.7]).unwrap();
@@ -430,9 +421,8 @@ fn the_origin_of_a_constant_is_no_larger_than_its_computation() {
 
 #[test]
 fn a_long_chain_of_constants_needs_no_deep_stack() {
-    use regraft_autograd::{Graph, Origin};
     let graph = Graph::new();
-    let value = regraft_autograd::Tensor::new([1], vec![0.5]).unwrap();
+    let value = Tensor::new([1], vec![0.5]).unwrap();
     let mut x = graph.constant_from(Origin::of_value(Origin::unique_number()), "w", value);
     for _ in 0..30_000 {
         x = x.sqrt();

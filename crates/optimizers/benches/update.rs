@@ -1,26 +1,13 @@
 //! One step of each rule on parameters of three sizes: the head and the whole of the tutorial's
 //! network (784-32-32-32-10), and a large matrix.
 
+#[path = "../tests/common/mod.rs"]
+mod common;
+
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use regraft_optimizers::{Adam, Optimizer, ParameterInfo, ParameterUpdate};
-
-const RULES: [&str; 13] = [
-    "sgd",
-    "rmsprop",
-    "adam",
-    "adamw",
-    "nadam",
-    "adamax",
-    "adagrad",
-    "adadelta",
-    "ftrl",
-    "lion",
-    "lamb",
-    "adafactor",
-    "muon",
-];
 
 fn networks() -> [(&'static str, Vec<Vec<usize>>); 3] {
     [
@@ -84,7 +71,7 @@ fn measure(criterion: &mut Criterion, group: &str, name: &str, mut optimizer: Op
 }
 
 fn rules(criterion: &mut Criterion) {
-    for name in RULES {
+    for name in common::RULES {
         let optimizer = Optimizer::from_name(name).expect("a known name");
         measure(criterion, "step", name, optimizer);
     }

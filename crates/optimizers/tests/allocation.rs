@@ -1,5 +1,7 @@
 //! A step allocates nothing once the optimizer is warm.
 
+mod common;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
@@ -59,20 +61,7 @@ fn allocations(mut optimizer: Optimizer) -> usize {
 #[test]
 fn a_warm_step_allocates_nothing() {
     // Muon's matrix products may pack their operands.
-    for name in [
-        "sgd",
-        "rmsprop",
-        "adam",
-        "adamw",
-        "nadam",
-        "adamax",
-        "adagrad",
-        "adadelta",
-        "ftrl",
-        "lion",
-        "lamb",
-        "adafactor",
-    ] {
+    for name in common::RULES.into_iter().filter(|&name| name != "muon") {
         assert_eq!(
             allocations(Optimizer::from_name(name).unwrap()),
             0,
