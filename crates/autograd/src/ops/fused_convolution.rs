@@ -1,5 +1,5 @@
-//! A convolution with the bias, the sum with a residual and the activation after it in one pass, its kernel possibly packed once
-//! for all calls.
+//! A convolution with the bias, the sum with a residual and the activation after it in one pass, its kernel possibly
+//! packed once for all calls.
 
 use std::fmt;
 use std::sync::Arc;

@@ -55,8 +55,8 @@ macro_rules! merging {
             $(#[$documentation])*
             ///
             /// Input shapes are the same, or go together as NumPy's broadcasting has it; inputs of fewer axes
-            /// get axes of size 1 behind the batch. There are no weights; being frozen changes nothing. If all inputs have masks, a step of the output counts
-            /// where it does in one of them.
+            /// get axes of size 1 behind the batch. There are no weights; being frozen changes nothing. If all
+            /// inputs have masks, a step of the output counts where it does in one of them.
             /// Keras: <https://keras.io/api/layers/merging_layers/>.
             #[derive(Clone, Copy, Debug, Default)]
             pub struct $name as $class;
