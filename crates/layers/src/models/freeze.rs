@@ -70,7 +70,7 @@ impl Model {
     /// Unfreezes the picked layers. Parameters are trained again; layers with statistics (batch
     /// normalization) go on using them as they are, since a few small batches would spoil what was
     /// learnt from many. [`set_freezing`](Self::set_freezing) with [`Freezing::Trainable`] lets them
-    /// move too.
+    /// move too. What follows a kernel, in a spectral normalization, moves with it again.
     ///
     /// A weight that is picked alone is trained although its layer stays frozen, and goes on behaving as
     /// in inference. Only biases, say, as BitFit does it:

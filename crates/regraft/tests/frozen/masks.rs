@@ -126,10 +126,11 @@ impl Mask {
             }
             None => model.unfreeze(target).unwrap(),
         }
+        // What follows a kernel, in a spectral normalization, is no statistic: no sample has taught it.
         let states = self
             .weights
             .iter()
-            .filter(|(_, kind)| **kind == WeightKind::State);
+            .filter(|(path, kind)| **kind == WeightKind::State && !path.ends_with("/vector_u"));
         let with_state: Vec<String> = states.map(|(path, _)| layer_of(path).to_string()).collect();
         self.within(target, |(path, now)| match with_state.contains(path) {
             true if now != Freezing::Trainable => Freezing::FrozenStatistics,
