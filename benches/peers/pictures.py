@@ -249,7 +249,7 @@ else:
     x = keras.Input((*size, 3))
     model = keras.Model(x, keras.layers.Dense(classes)(base(scale(x), training=False)))
     fit = dict(x=train, validation_data=test)
-model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), ["accuracy"])
+model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
 marks = []
 history = model.fit(epochs=epochs, verbose=0, callbacks=[
     keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: marks.append(time.monotonic()))], **fit)

@@ -26,7 +26,15 @@ pub struct Namespace<'s> {
     files: Vec<Mapped>,
     places: HashMap<Digest, Place>,
     pending: Pending,
+    /// How much of the mapped files may have come into memory since it was last given back.
+    touched: AtomicU64,
 }
+
+/// Of larger files together so much stays in memory.
+const RESIDENT: u64 = 64 << 20;
+
+/// So much comes into memory with a page that is read.
+const AROUND: u64 = 64 << 10;
 
 /// A file of rows in memory.
 #[derive(Debug)]
@@ -91,6 +99,7 @@ impl<'s> Namespace<'s> {
             files: Vec::new(),
             places: HashMap::new(),
             pending: Pending::default(),
+            touched: AtomicU64::new(0),
         };
         let mut paths = entries(&namespace.folder)?;
         paths.retain(|path| path.extension().is_some_and(|it| it == ROWS));
@@ -318,7 +327,20 @@ impl<'s> Namespace<'s> {
         if !mapped.is_used.swap(true, Ordering::Relaxed) {
             touch(&mapped.path);
         }
+        let bytes = AROUND.max(4 * self.width as u64);
+        if self.touched.fetch_add(bytes, Ordering::Relaxed) > RESIDENT {
+            self.touched.store(0, Ordering::Relaxed);
+            self.give_back();
+        }
         true
+    }
+
+    /// Gives back the memory of mapped files, if they are large: it is read again where it is needed.
+    fn give_back(&self) {
+        let mapped: u64 = self.files.iter().map(|file| file.bytes).sum();
+        if mapped > RESIDENT {
+            self.files.iter().for_each(|file| file.segment.give_back());
+        }
     }
 
     /// Whether a row is in a file that is not believed.

@@ -56,6 +56,18 @@ impl fmt::Display for Fault {
     }
 }
 
+impl Segment<memmap2::Mmap> {
+    /// Lets the system take back the memory of what has been read.
+    pub(crate) fn give_back(&self) {
+        #[cfg(unix)]
+        // SAFETY: the mapping is of a file and never written to, so that what is read again are the file's bytes.
+        let _ = unsafe {
+            self.bytes
+                .unchecked_advise(memmap2::UncheckedAdvice::DontNeed)
+        };
+    }
+}
+
 impl<B: AsRef<[u8]>> Segment<B> {
     /// Checks the length, the header and the index. Nothing is allocated.
     ///

@@ -1,14 +1,15 @@
 //! The head that says most about samples that it has not seen.
 
-use regraft_tensor::Tensor;
+use regraft_tensor::Detail;
 
-use crate::Result;
+use crate::features::Features;
 use crate::lda::Lda;
 use crate::logistic::Logistic;
 use crate::nearest_mean::NearestMean;
 use crate::options::{Options, shared_settings};
 use crate::ridge::Ridge;
-use crate::solved::Solved;
+use crate::solved::{HeadKind, Solved};
+use crate::{Error, Result};
 
 /// Samples of each class up to which the nearest mean is tried.
 const FEW: usize = 10;
@@ -43,7 +44,7 @@ impl BestHead {
     ///
     /// # Errors
     /// As [`Ridge::fit`].
-    pub fn fit(&self, features: &Tensor, labels: &[i32]) -> Result<Solved> {
+    pub fn fit(&self, features: &dyn Features, labels: &[i32]) -> Result<Solved> {
         Ok(self.fit_all(features, labels)?.swap_remove(0))
     }
 
@@ -52,20 +53,36 @@ impl BestHead {
     ///
     /// # Errors
     /// As [`Ridge::fit`].
-    pub fn fit_all(&self, features: &Tensor, labels: &[i32]) -> Result<Vec<Solved>> {
+    pub fn fit_all(&self, features: &dyn Features, labels: &[i32]) -> Result<Vec<Solved>> {
         let factor = self.options.factor(features, labels)?;
         let samples = &factor.samples;
-        // A head that has no solution is not compared: where nothing differs within a class there is no discriminant
-        // analysis.
-        let ridge = Ridge::new().solve(factor.clone());
-        let lda = Lda::new().solve(&factor, features);
-        let mut results = vec![ridge, lda];
+        let solve = |kind: HeadKind| match kind {
+            HeadKind::Ridge => Ridge::new().solve(factor.clone()),
+            HeadKind::Lda => Lda::new().solve(&factor, features),
+            HeadKind::Logistic => Logistic::new().solve(&factor),
+            HeadKind::NearestMean => NearestMean::new().solve(samples, features),
+        };
+        BestHead::compare(self.kinds(&samples.counts).into_iter().map(solve))
+    }
+
+    /// The heads that are tried on classes of so many samples.
+    pub fn kinds(&self, counts: &[usize]) -> Vec<HeadKind> {
+        let mut kinds = vec![HeadKind::Ridge, HeadKind::Lda];
         if !self.quick {
-            results.push(Logistic::new().solve(&factor));
+            kinds.push(HeadKind::Logistic);
         }
-        if samples.counts.iter().any(|&count| count <= FEW) {
-            results.push(NearestMean::new().solve(samples, features));
+        if counts.iter().any(|&count| count <= FEW) {
+            kinds.push(HeadKind::NearestMean);
         }
+        kinds
+    }
+
+    /// Heads of the same samples, the best first, each with what all of them were compared by. One that has no solution is
+    /// not compared: where nothing differs within a class there is no discriminant analysis.
+    ///
+    /// # Errors
+    /// The first, if none has a solution.
+    pub fn compare(results: impl IntoIterator<Item = Result<Solved>>) -> Result<Vec<Solved>> {
         let (mut heads, mut errors) = (Vec::new(), Vec::new());
         for result in results {
             match result {
@@ -76,7 +93,10 @@ impl BestHead {
             }
         }
         if heads.is_empty() {
-            return Err(errors.swap_remove(0));
+            return Err(match errors.is_empty() {
+                false => errors.swap_remove(0),
+                true => Error::Setting(Detail::new("heads to compare", "one or more", "none")),
+            });
         }
         heads.sort_by(|(a, _), (b, _)| a.total_cmp(b));
         let compared: Vec<_> = heads

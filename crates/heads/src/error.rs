@@ -24,6 +24,9 @@ pub enum Error {
     /// More memory would be needed than is taken without asking.
     #[error("too large: {0}")]
     Memory(Detail),
+    /// A file that cannot be written.
+    #[error("cannot write: {0}")]
+    File(Detail),
 }
 
 regraft_tensor::debug_prints_the_message!(Error);
@@ -37,7 +40,8 @@ impl Error {
             | Error::Groups(detail)
             | Error::Setting(detail)
             | Error::Rounding(detail)
-            | Error::Memory(detail) => detail,
+            | Error::Memory(detail)
+            | Error::File(detail) => detail,
         }
     }
 

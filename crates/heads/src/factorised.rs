@@ -1,11 +1,13 @@
 //! Features that are factorised once, for several heads, groupings and runs.
 
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
-use regraft_tensor::{Detail, Tensor};
+use regraft_tensor::Detail;
 
 use crate::factor::Factor;
+use crate::features::Features;
 use crate::samples::{ClassWeight, Samples, Told};
 use crate::{Error, Result};
 
@@ -34,9 +36,27 @@ impl Factorised {
     ///
     /// # Errors
     /// As [`Ridge::fit`](crate::Ridge::fit).
-    pub fn new(features: &Tensor, labels: &[i32], class_weight: ClassWeight) -> Result<Self> {
+    pub fn new(features: &dyn Features, labels: &[i32], class_weight: ClassWeight) -> Result<Self> {
         let samples = samples(features, labels, class_weight)?;
         Ok(Factorised(Arc::new(Factor::new(features, samples)?)))
+    }
+
+    /// The same in every bit, for more samples than fit into memory: what is made of them, 8 bytes for each feature of
+    /// each, lies in `file`, which is empty, can be read and written, and belongs to nobody else. In memory are some 16 MB
+    /// of it at a time and two matrices of features × features. ([`Logistic`](crate::Logistic) has all of it in memory.)
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), and [`Error::File`] if the file cannot be written.
+    pub fn in_file(
+        features: &dyn Features,
+        labels: &[i32],
+        class_weight: ClassWeight,
+        file: File,
+    ) -> Result<Self> {
+        let samples = samples(features, labels, class_weight)?;
+        Ok(Factorised(Arc::new(Factor::in_file(
+            features, samples, file,
+        )?)))
     }
 
     /// Writes it down, as numbers without a header: some 8 bytes for each feature of each sample.
@@ -54,7 +74,7 @@ impl Factorised {
     /// # Errors
     /// As [`new`](Self::new).
     pub fn read(
-        features: &Tensor,
+        features: &dyn Features,
         labels: &[i32],
         class_weight: ClassWeight,
         from: &mut dyn Read,
@@ -77,7 +97,7 @@ impl Factorised {
     }
 }
 
-fn samples(features: &Tensor, labels: &[i32], class_weight: ClassWeight) -> Result<Samples> {
+fn samples(features: &dyn Features, labels: &[i32], class_weight: ClassWeight) -> Result<Samples> {
     let told = Told {
         class_weight,
         ..Told::default()
@@ -103,6 +123,8 @@ impl std::fmt::Debug for Factorised {
 
 #[cfg(test)]
 mod tests {
+    use regraft_tensor::Tensor;
+
     use super::*;
     use crate::tests::problem;
     use crate::{BestHead, Lda, Logistic, Ridge, Solved};
@@ -120,7 +142,12 @@ mod tests {
     #[test]
     fn heads_of_what_was_factorised_before_are_the_same_in_every_bit() {
         // More samples than features, and fewer.
-        for (n, width, balanced) in [(150, 20, false), (150, 20, true), (30, 45, true)] {
+        for (n, width, balanced) in [
+            (150, 20, false),
+            (150, 20, true),
+            (30, 45, true),
+            (701, 9, true),
+        ] {
             let problem = problem(n, width, 3, 2, balanced, 5);
             let (features, labels, weight) = (&problem.features, &problem.labels, problem.weight);
             let new = Factorised::new(features, labels, weight).unwrap();
@@ -133,6 +160,12 @@ mod tests {
                 assert!(read.is_none() || from.is_empty());
                 read
             };
+            // The rows in a file, too.
+            let file = tempfile::tempfile().unwrap();
+            let in_file = Factorised::in_file(features, labels, weight, file).unwrap();
+            let mut same = Vec::new();
+            in_file.write(&mut same).unwrap();
+            assert!(same == bytes, "{n} {width}");
             assert_eq!(read(&bytes[..bytes.len() - 1]), None);
             assert_eq!(read(&[]), None);
             let kept = read(&bytes).unwrap();
@@ -146,7 +179,7 @@ mod tests {
                             head = head.groups(groups.clone());
                         }
                         let expected = bits(&head.clone().fit(features, labels).unwrap());
-                        for factorised in [&new, &kept] {
+                        for factorised in [&new, &kept, &in_file] {
                             let head = head.clone().factorised(factorised);
                             let found = head.fit(features, labels).unwrap();
                             assert!(bits(&found) == expected, "{n} {width} {head:?}");

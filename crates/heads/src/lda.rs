@@ -4,11 +4,14 @@
 //! J = Yᵀ(1 − H)Y + N1 1ᵀN / Σw gives (S + λ)⁻¹ M = W J⁻¹ (M the class means, W the ridge kernel), by Woodbury's
 //! formula. Leaving a block out takes r ᵀe of its residuals and errors from J. So all of it needs K × K matrices only.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use rayon::prelude::*;
-use regraft_tensor::{Detail, Tensor};
+use regraft_tensor::Detail;
 
 use crate::cholesky;
 use crate::factor::{Blocks, Factor, Shift};
+use crate::features::{Features, if_there};
 use crate::known::Known;
 use crate::left_out::{LeftOut, best_scale, mean_log_loss};
 use crate::numbers::ln;
@@ -69,7 +72,7 @@ impl Lda {
     /// # Errors
     /// As [`Ridge::fit`](crate::Ridge::fit); [`Error::Setting`] if a γ does not lie between 0 and 1. [`Error::Features`]
     /// if no feature differs within a class.
-    pub fn fit(&self, features: &Tensor, labels: &[i32]) -> Result<Solved> {
+    pub fn fit(&self, features: &dyn Features, labels: &[i32]) -> Result<Solved> {
         if let Shrinkage::Of(shrinkages) = &self.shrinkage {
             let inside = |gamma: &f64| *gamma > 0.0 && *gamma < 1.0;
             if shrinkages.is_empty() || !shrinkages.iter().all(inside) {
@@ -84,7 +87,7 @@ impl Lda {
         self.solve(&factor, features)
     }
 
-    pub(crate) fn solve(&self, factor: &Factor, features: &Tensor) -> Result<Solved> {
+    pub(crate) fn solve(&self, factor: &Factor, features: &dyn Features) -> Result<Solved> {
         let samples = &factor.samples;
         let within = Within::new(factor)?;
         let blocks = Blocks::of_each_class(samples);
@@ -98,7 +101,7 @@ impl Lda {
                     .collect(),
             ),
             Shrinkage::LedoitWolf => {
-                let gamma = ledoit_wolf(features, samples, factor, &within);
+                let gamma = ledoit_wolf(features, samples, factor, &within)?;
                 Some(vec![within.ratio(factor, gamma)])
             }
         };
@@ -335,33 +338,50 @@ impl Discriminants {
 }
 
 /// γ by Ledoit and Wolf's formula, of features less their class means, which have a mean of 0.
-fn ledoit_wolf(features: &Tensor, samples: &Samples, factor: &Factor, within: &Within) -> f64 {
+fn ledoit_wolf(
+    features: &dyn Features,
+    samples: &Samples,
+    factor: &Factor,
+    within: &Within,
+) -> Result<f64> {
     let (n, width) = (samples.len() as f64, within.width);
     let unit = factor.unit();
     // Σ |x − m|⁴, in the factorisation's units.
     let columns = samples.width;
-    let rows = |i: usize| &features.as_slice()[samples.order[i] * columns..][..columns];
+    let all_there = AtomicBool::new(true);
+    let read = |i: usize, row: &mut [f32]| {
+        if !features.read(samples.order[i], row) {
+            all_there.store(false, Ordering::Relaxed);
+        }
+    };
+    let mut row = vec![0.0; columns];
     let mut means = vec![vec![0.0; columns]; samples.classes()];
     for i in 0..samples.len() {
         let label = samples.labels[i];
         let share = 1.0 / samples.counts[label] as f64;
+        read(i, &mut row);
         means[label]
             .iter_mut()
-            .zip(rows(i))
+            .zip(&row)
             .for_each(|(mean, x)| *mean += share * f64::from(*x));
     }
     let squares: Vec<f64> = (0..samples.len())
         .into_par_iter()
-        .map(|i| {
-            let mean = &means[samples.labels[i]];
-            let square: f64 = rows(i)
-                .iter()
-                .zip(mean)
-                .map(|(x, mean)| (f64::from(*x) - mean) * (f64::from(*x) - mean))
-                .sum();
-            square * unit * unit * samples.weight(i)
-        })
+        .map_init(
+            || vec![0.0; columns],
+            |row, i| {
+                let mean = &means[samples.labels[i]];
+                read(i, row);
+                let square: f64 = row
+                    .iter()
+                    .zip(mean)
+                    .map(|(x, mean)| (f64::from(*x) - mean) * (f64::from(*x) - mean))
+                    .sum();
+                square * unit * unit * samples.weight(i)
+            },
+        )
         .collect();
+    if_there(all_there)?;
     let fourth: f64 = squares.iter().map(|square| square * square).sum();
     let square_of_s = factor.square_within() / (n * n);
     let mu = within.trace / n / width;
@@ -372,5 +392,5 @@ fn ledoit_wolf(features: &Tensor, samples: &Samples, factor: &Factor, within: &W
     } else {
         1.0
     };
-    gamma.clamp(1e-6, 1.0 - 1e-6)
+    Ok(gamma.clamp(1e-6, 1.0 - 1e-6))
 }

@@ -8,6 +8,7 @@ use crate::estimate::Estimate;
 use crate::known::Known;
 use crate::numbers::{argmax, exp, ln, softmax};
 use crate::samples::Samples;
+use crate::words::{Reader, Words};
 
 /// The probabilities of each sample from the head without its group and without one group of every other class.
 ///
@@ -84,6 +85,41 @@ pub struct Suspect {
 }
 
 impl LeftOut {
+    pub(crate) fn write(&self, words: &mut Words) {
+        words.numbers(&self.labels);
+        words.numbers(&self.groups);
+        words.numbers(&self.class_groups);
+        words.floats(self.probabilities.iter().copied());
+        words.floats(self.shares.iter().copied());
+        words.floats(self.largest.iter().copied());
+        words.float(self.temperature);
+        words.float(self.uncalibrated_log_loss);
+    }
+
+    /// `None` if it is not of one row of `classes` for each sample.
+    pub(crate) fn read(words: &mut Reader<'_>, classes: usize) -> Option<Self> {
+        let [labels, groups, class_groups] = [words.numbers()?, words.numbers()?, words.numbers()?];
+        let [probabilities, shares, largest] = [words.floats()?, words.floats()?, words.floats()?];
+        let samples = labels.len();
+        let whole = groups.len() == samples
+            && class_groups.len() == classes
+            && shares.len() == samples
+            && largest.len() == samples
+            && labels.iter().all(|label| *label < classes);
+        let probabilities = Array2::from_shape_vec((samples, classes), probabilities).ok()?;
+        whole.then_some(())?;
+        Some(LeftOut {
+            probabilities,
+            labels,
+            groups,
+            shares,
+            class_groups,
+            temperature: words.float()?,
+            uncalibrated_log_loss: words.float()?,
+            largest,
+        })
+    }
+
     /// From scores by position. The factor between scores and logits is looked for in `range`.
     pub(crate) fn new(
         samples: &Samples,

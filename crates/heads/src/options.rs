@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use regraft_tensor::Tensor;
-
 use crate::Result;
 use crate::factor::Factor;
 use crate::factorised::Factorised;
+use crate::features::Features;
 use crate::samples::{Samples, Told};
 
 /// What all heads are told beside features and labels.
@@ -18,7 +17,7 @@ pub(crate) struct Options {
 
 impl Options {
     /// The features factorised: as it was given, or anew.
-    pub fn factor(&self, features: &Tensor, labels: &[i32]) -> Result<Arc<Factor>> {
+    pub fn factor(&self, features: &dyn Features, labels: &[i32]) -> Result<Arc<Factor>> {
         let samples = Samples::new(features, labels, &self.told)?;
         match &self.factorised {
             Some(factorised) => factorised.of(samples),

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use regraft_tensor::Tensor;
-
 use crate::Result;
 use crate::factor::{Blocks, Factor, Shift};
+use crate::features::Features;
 use crate::known::Known;
 use crate::left_out::LeftOut;
 use crate::options::{Options, shared_settings};
@@ -62,7 +61,7 @@ impl Ridge {
     /// the classes, all of one class, or if a class has none. [`Error::Groups`](crate::Error::Groups) if they are of
     /// another number or all samples are in one. [`Error::Setting`](crate::Error::Setting) if a λ is not positive, or
     /// there is none to choose from. [`Error::Rounding`](crate::Error::Rounding) if no λ gives finite numbers.
-    pub fn fit(&self, features: &Tensor, labels: &[i32]) -> Result<Solved> {
+    pub fn fit(&self, features: &dyn Features, labels: &[i32]) -> Result<Solved> {
         if let Some(lambdas) = &self.lambdas {
             check_positive("Ridge::lambdas", lambdas)?;
         }

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use rayon::prelude::*;
-use regraft_tensor::{Detail, Tensor};
+use regraft_tensor::Detail;
 
+use crate::features::{Features, of_each};
 use crate::{Error, Result};
 
 /// How much a sample of a class counts.
@@ -51,8 +51,9 @@ pub(crate) struct Samples {
 }
 
 impl Samples {
-    pub fn new(features: &Tensor, labels: &[i32], told: &Told) -> Result<Self> {
-        let (samples, width) = check_features(features)?;
+    pub fn new(features: &dyn Features, labels: &[i32], told: &Told) -> Result<Self> {
+        let (samples, width) = check_shape(features)?;
+        let hashes = hashes(features, samples, width)?;
         let counts = check_labels(labels, samples, told.classes)?;
         let groups = match &told.groups {
             None => None,
@@ -64,11 +65,6 @@ impl Samples {
         };
         let class_weights = class_weights(&counts, samples, told.class_weight)?;
 
-        let values = features.as_slice();
-        let hashes: Vec<u64> = (0..samples)
-            .into_par_iter()
-            .map(|i| hash(&values[i * width..][..width]))
-            .collect();
         let mut order: Vec<usize> = (0..samples).collect();
         order.sort_by_key(|&i| (labels[i], hashes[i]));
         let hashes = order.iter().map(|&i| hashes[i]).collect();
@@ -178,10 +174,11 @@ fn classes_of(members: &[usize], labels: &[usize]) -> Vec<usize> {
     classes
 }
 
-fn check_features(features: &Tensor) -> Result<(usize, usize)> {
+fn check_shape(features: &dyn Features) -> Result<(usize, usize)> {
     let expected = "[samples, features], none of them 0";
-    let &[samples, width] = features.shape() else {
-        let received = format!("{:?}", features.shape());
+    let shape = features.shape();
+    let &[samples, width] = shape.as_slice() else {
+        let received = format!("{shape:?}");
         return Err(Error::Features(
             Detail::new("features", format!("shape {expected}"), received)
                 .help("pool or flatten what a network gives to one row of each sample"),
@@ -195,27 +192,39 @@ fn check_features(features: &Tensor) -> Result<(usize, usize)> {
             received,
         )));
     }
-    check_finite(features.as_slice(), width)?;
     Ok((samples, width))
+}
+
+/// A hash of each row. An error if a number is none.
+fn hashes(features: &dyn Features, samples: usize, width: usize) -> Result<Vec<u64>> {
+    let hashes = of_each(features, samples, width, |row| {
+        row.iter().all(|value| value.is_finite()).then(|| hash(row))
+    })?;
+    let mut row = vec![0.0; width];
+    let hash = |(sample, found): (usize, Option<u64>)| match found {
+        Some(hash) => Ok(hash),
+        None => {
+            features.read(sample, &mut row);
+            let place = row.iter().position(|value| !value.is_finite());
+            let place = place.unwrap_or_default();
+            Err(no_number(sample, place, row[place]))
+        }
+    };
+    hashes.into_iter().enumerate().map(hash).collect()
 }
 
 /// Names the first number that is none.
 pub(crate) fn check_finite(values: &[f32], width: usize) -> Result<()> {
     match values.iter().position(|value| !value.is_finite()) {
         None => Ok(()),
-        Some(place) => Err(Error::Features(
-            Detail::new(
-                format!(
-                    "features, sample {}, feature {}",
-                    place / width,
-                    place % width
-                ),
-                "a finite number",
-                values[place],
-            )
-            .help("look at what the network was given for this sample"),
-        )),
+        Some(place) => Err(no_number(place / width, place % width, values[place])),
     }
+}
+
+fn no_number(sample: usize, feature: usize, value: f32) -> Error {
+    let place = format!("features, sample {sample}, feature {feature}");
+    let detail = Detail::new(place, "a finite number", value);
+    Error::Features(detail.help("look at what the network was given for this sample"))
 }
 
 /// The number of samples of each class.

@@ -1,6 +1,6 @@
 //! A head that was solved: its weights, how they were chosen, and what they are worth.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use regraft_tensor::{Detail, Tensor};
 
@@ -8,6 +8,7 @@ use crate::factor::{Factor, Shift};
 use crate::left_out::LeftOut;
 use crate::samples::check_finite;
 use crate::unknown::Unknown;
+use crate::words::{Reader, Words};
 use crate::{Error, Result};
 
 /// A dense layer for features: softmax(x · kernel + bias) are calibrated probabilities.
@@ -22,6 +23,8 @@ pub struct Solved {
     converged: bool,
     /// What it was solved with, of ridge solutions.
     solution: Option<Arc<(Arc<Factor>, Shift)>>,
+    /// What was found by leaving out classes, once somebody has asked.
+    unknown: OnceLock<Unknown>,
 }
 
 /// Which head it is.
@@ -91,6 +94,7 @@ impl Solved {
             compared: Vec::new(),
             converged: true,
             solution: None,
+            unknown: OnceLock::new(),
         })
     }
 
@@ -157,12 +161,16 @@ impl Solved {
     ///
     /// None of a head that is no ridge regression, since only that is solved anew without a class at no cost.
     pub fn unknown(&self) -> Option<Unknown> {
+        if let Some(known) = self.unknown.get() {
+            return Some(known.clone());
+        }
         let (factor, shift) = self.solution()?;
-        Some(Unknown::test(factor, shift, &self.left_out))
+        let test = || Unknown::test(factor, shift, &self.left_out);
+        Some(self.unknown.get_or_init(test).clone())
     }
 
-    /// Lets go of the factorisation, which is as large as the features: [`unknown`](Self::unknown) and
-    /// [`learner`](Self::learner) give nothing any more.
+    /// Lets go of the factorisation, which is as large as the features: [`learner`](Self::learner) gives nothing any
+    /// more, nor does [`unknown`](Self::unknown) if it was not asked before.
     pub fn forget(&mut self) {
         self.solution = None;
     }
@@ -205,6 +213,93 @@ impl Solved {
     /// As [`logits`](Self::logits).
     pub fn predict(&self, features: &Tensor) -> Result<Tensor> {
         Ok(self.logits(features)?.softmax().expect("it has an axis"))
+    }
+}
+
+/// The names of what is chosen.
+const CHOSEN: [&str; 4] = ["lambda", "gamma", "C", "nothing"];
+
+const KINDS: [HeadKind; 4] = [
+    HeadKind::Ridge,
+    HeadKind::Lda,
+    HeadKind::Logistic,
+    HeadKind::NearestMean,
+];
+
+impl Solved {
+    /// All that is known of it but for its factorisation, as bytes, to be kept: with [`unknown`](Self::unknown), if it was
+    /// asked.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut words = Words::default();
+        let place = |kind: &HeadKind| KINDS.iter().position(|known| known == kind);
+        let kind = |kind: &HeadKind| place(kind).expect("all are listed");
+        let name = CHOSEN.iter().position(|name| *name == self.choice.name);
+        words.number(kind(&self.kind));
+        words.number(usize::from(self.converged));
+        words.number(name.expect("all are listed"));
+        words.float(self.choice.value);
+        words.pairs(self.choice.tried.iter().copied());
+        words.number(self.compared.len());
+        for (compared, loss) in &self.compared {
+            words.number(kind(compared));
+            words.float(*loss);
+        }
+        words.number(self.classes());
+        for weights in [&self.kernel, &self.bias] {
+            words.floats(weights.as_slice().iter().map(|value| f64::from(*value)));
+        }
+        match self.unknown.get() {
+            None => words.number(0),
+            Some(unknown) => {
+                words.number(1);
+                unknown.write(&mut words);
+            }
+        }
+        self.left_out.write(&mut words);
+        words.into_bytes()
+    }
+
+    /// The head of which [`to_bytes`](Self::to_bytes) made these; `None` of others. Keep them with a checksum: other
+    /// numbers are another head.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let mut words = Reader::new(bytes)?;
+        let kind = *KINDS.get(words.number()?)?;
+        let converged = words.flag()?;
+        let choice = Choice {
+            name: CHOSEN.get(words.number()?)?,
+            value: words.float()?,
+            tried: words.pairs()?,
+        };
+        let mut compared = Vec::new();
+        for _ in 0..words.number()? {
+            compared.push((*KINDS.get(words.number()?)?, words.float()?));
+        }
+        let classes = words.number()?;
+        let mut weights = || -> Option<Vec<f32>> {
+            let values = words.floats()?;
+            Some(values.into_iter().map(|value| value as f32).collect())
+        };
+        let (kernel, bias) = (weights()?, weights()?);
+        if classes == 0 || bias.len() != classes || !kernel.len().is_multiple_of(classes) {
+            return None;
+        }
+        let unknown = OnceLock::new();
+        if words.flag()? {
+            let _ = unknown.set(Unknown::read(&mut words)?);
+        }
+        let left_out = LeftOut::read(&mut words, classes)?;
+        words.is_empty().then_some(())?;
+        Some(Solved {
+            kernel: Tensor::new([kernel.len() / classes, classes], kernel).ok()?,
+            bias: Tensor::new([classes], bias).ok()?,
+            kind,
+            choice,
+            left_out,
+            compared,
+            converged,
+            solution: None,
+            unknown,
+        })
     }
 }
 

@@ -4,6 +4,7 @@ use crate::factor::{Factor, Shift};
 use crate::known::shares;
 use crate::left_out::LeftOut;
 use crate::numbers::softmax;
+use crate::words::{Reader, Words};
 
 /// Groups of the other classes that each test takes.
 const TESTED: usize = 200;
@@ -37,6 +38,27 @@ pub enum UnknownScore {
 }
 
 impl Unknown {
+    pub(crate) fn write(&self, words: &mut Words) {
+        words.number(usize::from(self.score == UnknownScore::Probability));
+        words.float(self.auroc);
+        words.floats(self.per_class.iter().copied());
+        words.float(self.threshold);
+        words.number(usize::from(self.can_tell));
+    }
+
+    pub(crate) fn read(words: &mut Reader<'_>) -> Option<Self> {
+        Some(Unknown {
+            score: match words.flag()? {
+                true => UnknownScore::Probability,
+                false => UnknownScore::Logit,
+            },
+            auroc: words.float()?,
+            per_class: words.floats()?,
+            threshold: words.float()?,
+            can_tell: words.flag()?,
+        })
+    }
+
     pub(crate) fn test(factor: &Factor, shift: &Shift, left_out: &LeftOut) -> Self {
         let samples = &factor.samples;
         let classes = samples.classes();

@@ -613,3 +613,34 @@ fn much_takes_little_memory_or_is_said() {
         "{error}"
     );
 }
+
+#[test]
+fn a_head_comes_back_from_its_bytes_and_other_bytes_are_none() {
+    let case = &cases()[0];
+    let (features, labels) = (&case.features, &case.labels);
+    for solved in each_head!(features, labels) {
+        let unknown = solved.unknown();
+        let bytes = solved.to_bytes();
+        let kept = Solved::from_bytes(&bytes).unwrap();
+        assert_eq!(kept.kind(), solved.kind());
+        assert_eq!(kept.choice(), solved.choice());
+        assert_eq!(kept.kernel(), solved.kernel());
+        assert_eq!(kept.bias(), solved.bias());
+        assert_eq!(kept.left_out(), solved.left_out());
+        assert_eq!(kept.converged(), solved.converged());
+        assert_eq!(kept.unknown().is_some(), unknown.is_some());
+        assert_eq!(kept.to_bytes(), bytes);
+        for length in 0..bytes.len() {
+            assert!(Solved::from_bytes(&bytes[..length]).is_none(), "{length}");
+        }
+        assert!(Solved::from_bytes(&[&bytes[..], &[0; 8]].concat()).is_none());
+        // Sizes that promise anything.
+        for word in 0..bytes.len() / 8 {
+            for value in [0, 1, 1 << 40, u64::MAX / 2, u64::MAX] {
+                let mut changed = bytes.clone();
+                changed[8 * word..][..8].copy_from_slice(&u64::to_le_bytes(value));
+                let _ = Solved::from_bytes(&changed);
+            }
+        }
+    }
+}

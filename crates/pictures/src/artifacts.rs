@@ -73,7 +73,10 @@ impl Work<'_> {
         // One writes and hashes, the others decode and compute.
         let (files, pictures) = std::thread::scope(|scope| {
             let files = scope.spawn(|| self.write_model(&destination));
-            let pictures = pictures(&report, self.set, self.model, stretched, self.cache);
+            let unchanged = self.improved.is_none();
+            let pictures = pictures(
+                &report, self.set, self.model, stretched, unchanged, self.cache,
+            );
             let files = files.join();
             (
                 files.unwrap_or_else(|panic| std::panic::resume_unwind(panic)),

@@ -1,85 +1,104 @@
 //! Factorisations of features, kept on disk by what they are of: another head, other groups or another temperature
-//! start from there, to the same bits.
-//!
-//! A file has the factorisation's numbers and their checksum; one that is not what was written is removed.
+//! start from there, to the same bits. Those that do not fit into memory are in a file of their own for as long as they
+//! are needed.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rayon::prelude::*;
-use regraft::Tensor;
-use regraft_heads::{ClassWeight, Factorised};
+use regraft_heads::{ClassWeight, Factorised, Result};
 
-use crate::{Error, Result};
+use crate::checked::{CHECK, is_whole, keep, used};
+use crate::features::Part;
 
 /// Changes when the same features are factorised to other bits.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
-/// Bytes of a checksum.
-const CHECK: usize = 32;
+/// Bytes of a factorisation up to which it is in memory, and kept.
+const IN_MEMORY: usize = 128 << 20;
 
-/// The bytes of all of them. What has not been used for longest goes first.
-const BUDGET: u64 = 1 << 30;
+/// Whether the factorisation of so many features is in memory.
+pub(crate) fn fits_into_memory(pictures: usize, width: usize) -> bool {
+    pictures <= width || 8 * pictures * width <= IN_MEMORY
+}
 
 /// The factorisation of `features`: as it is kept in a folder, or a new one.
 pub(crate) fn factorised(
-    features: &Tensor,
+    features: &Part<'_>,
     labels: &[i32],
     class_weight: ClassWeight,
     folder: &Path,
 ) -> Result<Factorised> {
-    let folder = folder.join("factorisations");
-    let path = folder.join(format!("{}.{VERSION}", key(features, labels, class_weight)));
+    if !fits_into_memory(features.len(), features.width())
+        && let Some(file) = nameless(folder)
+    {
+        match Factorised::in_file(features, labels, class_weight, file) {
+            // Without room on the disk there may be some in memory.
+            Err(regraft_heads::Error::File(_)) => {}
+            result => return result,
+        }
+    }
+    let key = key(features, labels, class_weight).finalize();
+    let path = folder.join(format!("{key}.{VERSION}"));
     if let Some(kept) = kept(&path, features, labels, class_weight)? {
         return Ok(kept);
     }
     let new = Factorised::new(features, labels, class_weight)?;
     // That it cannot be kept costs the next run time, and nothing else.
-    let _ = keep(&new, &folder, &path);
+    let _ = keep(&path, |to| new.write(to));
     Ok(new)
 }
 
 /// A hash of all that a factorisation depends on.
-fn key(features: &Tensor, labels: &[i32], class_weight: ClassWeight) -> blake3::Hash {
-    let parts: Vec<blake3::Hash> = features
-        .as_slice()
-        .par_chunks(1 << 18)
-        .map(|part| {
-            let bytes: Vec<u8> = part.iter().flat_map(|x| x.to_le_bytes()).collect();
-            blake3::hash(&bytes)
-        })
-        .collect();
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(format!("{:?} {class_weight:?}", features.shape()).as_bytes());
-    for part in parts {
-        hasher.update(part.as_bytes());
-    }
+pub(crate) fn key(
+    features: &Part<'_>,
+    labels: &[i32],
+    class_weight: ClassWeight,
+) -> blake3::Hasher {
+    let mut hasher = features.hash();
+    hasher.update(format!("{class_weight:?}").as_bytes());
     for label in labels {
         hasher.update(&label.to_le_bytes());
     }
-    hasher.finalize()
+    hasher
+}
+
+/// A file in a folder that nobody else finds, and that goes when it is closed.
+fn nameless(folder: &Path) -> Option<File> {
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    fs::create_dir_all(folder).ok()?;
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let path = folder.join(format!("rows-{}-{number}.tmp", std::process::id()));
+    let mut options = File::options();
+    let file = options
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(&path)
+        .ok()?;
+    fs::remove_file(&path).ok()?;
+    Some(file)
 }
 
 fn kept(
     path: &Path,
-    features: &Tensor,
+    features: &Part<'_>,
     labels: &[i32],
     class_weight: ClassWeight,
 ) -> Result<Option<Factorised>> {
     let (Ok(mut file), Ok(other)) = (File::open(path), File::open(path)) else {
         return Ok(None);
     };
-    // What was used last goes last.
-    let _ = file.set_modified(SystemTime::now());
+    used(path);
     // One thread reads what is there while another looks whether it is what was written.
     let (read, is_whole) = rayon::join(
         || {
             let read = Factorised::read(features, labels, class_weight, &mut file)?;
             let mut check = Vec::new();
             let ended = file.read_to_end(&mut check).is_ok() && check.len() == CHECK;
-            Ok::<_, Error>(read.filter(|_| ended))
+            Ok(read.filter(|_| ended))
         },
         || is_whole(other).unwrap_or(false),
     );
@@ -92,102 +111,35 @@ fn kept(
     }
 }
 
-/// Whether a file ends with the checksum of what stands before it.
-fn is_whole(mut file: File) -> io::Result<bool> {
-    let mut left = file.metadata()?.len().saturating_sub(CHECK as u64);
-    let mut hasher = blake3::Hasher::new();
-    let mut bytes = vec![0; 1 << 18];
-    while left > 0 {
-        let count = left.min(bytes.len() as u64) as usize;
-        file.read_exact(&mut bytes[..count])?;
-        hasher.update(&bytes[..count]);
-        left -= count as u64;
-    }
-    let mut check = Vec::new();
-    file.read_to_end(&mut check)?;
-    Ok(check == hasher.finalize().as_bytes())
-}
-
-/// Writes it under another name first, and makes room.
-fn keep(new: &Factorised, folder: &Path, path: &Path) -> io::Result<()> {
-    fs::create_dir_all(folder)?;
-    let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
-    let written = File::create(&temporary).and_then(|file| {
-        let mut to = Checked::new(file);
-        new.write(&mut to)?;
-        let check = to.hasher.finalize();
-        to.inner.write_all(check.as_bytes())
-    });
-    let written = written.and_then(|()| make_room(folder, &temporary));
-    let written = written.and_then(|()| fs::rename(&temporary, path));
-    if written.is_err() {
-        let _ = fs::remove_file(&temporary);
-    }
-    written
-}
-
-/// Removes others until all are within the budget, and what was not finished long ago.
-fn make_room(folder: &Path, new: &Path) -> io::Result<()> {
-    let mut others: Vec<(SystemTime, u64, PathBuf)> = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if let (true, Ok(metadata)) = (path != new, path.metadata()) {
-            others.push((metadata.modified()?, metadata.len(), path));
-        }
-    }
-    others.sort();
-    let mut bytes = new.metadata()?.len();
-    if bytes > BUDGET {
-        return Err(io::Error::other("larger than all that is kept"));
-    }
-    // From the one that was used last.
-    for (_, size, path) in others.into_iter().rev() {
-        bytes += size;
-        if bytes > BUDGET {
-            let _ = fs::remove_file(path);
-        }
-    }
-    Ok(())
-}
-
-/// Writes, and hashes what goes through.
-struct Checked {
-    inner: File,
-    hasher: blake3::Hasher,
-}
-
-impl Checked {
-    fn new(inner: File) -> Self {
-        Checked {
-            inner,
-            hasher: blake3::Hasher::new(),
-        }
-    }
-}
-
-impl Write for Checked {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.inner.write(bytes)?;
-        self.hasher.update(&bytes[..count]);
-        Ok(count)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use regraft::Tensor;
     use regraft_heads::Ridge;
 
     use super::*;
+    use crate::features::{Features, Rows};
+
+    /// Features of one network, each row by itself.
+    fn features(rows: usize, values: Vec<f32>) -> Features {
+        let width = values.len() / rows;
+        let keys = values.chunks(width).map(|row| {
+            let bytes: Vec<u8> = row.iter().flat_map(|x| x.to_le_bytes()).collect();
+            *blake3::hash(&bytes).as_bytes()
+        });
+        Features {
+            network: [7; 32],
+            keys: keys.collect(),
+            width,
+            rows: Rows::Memory(Tensor::new([rows, width], values).unwrap()),
+        }
+    }
 
     #[test]
     fn what_was_factorised_comes_back_and_what_was_changed_does_not() {
         let folder = tempfile::tempdir().unwrap();
         let number = |at: usize| ((at * 7919 + at * at * 31) % 1013) as f32 / 500.0;
-        let features = Tensor::new([60, 7], (0..420).map(number).collect()).unwrap();
+        let all = features(60, (0..420).map(number).collect());
+        let features = all.all().unwrap();
         let labels: Vec<i32> = (0..60).map(|at| at % 3).collect();
         let solve = || {
             let of = factorised(&features, &labels, ClassWeight::Equal, folder.path()).unwrap();
@@ -198,7 +150,7 @@ mod tests {
             solved.kernel().clone()
         };
         let files = || -> Vec<PathBuf> {
-            let entries = fs::read_dir(folder.path().join("factorisations")).unwrap();
+            let entries = fs::read_dir(folder.path()).unwrap();
             entries.map(|entry| entry.unwrap().path()).collect()
         };
         let first = solve();
@@ -225,8 +177,8 @@ mod tests {
         // Others have a file of their own.
         let balanced = ClassWeight::Balanced(1.0);
         factorised(&features, &labels, balanced, folder.path()).unwrap();
-        let other = Tensor::new([60, 7], (1..421).map(number).collect()).unwrap();
-        factorised(&other, &labels, balanced, folder.path()).unwrap();
+        let other = self::features(60, (1..421).map(number).collect());
+        factorised(&other.all().unwrap(), &labels, balanced, folder.path()).unwrap();
         assert_eq!(files().len(), 3);
     }
 }

@@ -10,6 +10,7 @@ use regraft_images::Images;
 use crate::Result;
 use crate::config::Config;
 use crate::extractor::Extractor;
+use crate::features::fit_into_memory;
 use crate::opened::opened;
 use crate::speed::{Speed, factorised_bytes, solving_memory};
 use crate::spent::{peak_memory, used_memory};
@@ -71,7 +72,11 @@ pub fn forecast(config: &Config) -> Result<Forecast> {
     let (width, kinds) = (extractor.width(), classes.len());
     let each = decode_seconds + network_seconds;
     let features = 4 * (count * width) as u64;
-    let solving = before.map(|before| before + features + solving_memory(count, width, kinds));
+    let solving = before.map(|before| before + solving_memory(count, width, kinds));
+    let in_memory = match fit_into_memory(count, width) {
+        true => features,
+        false => 0,
+    };
     Ok(Forecast {
         files: count,
         bytes,
@@ -84,7 +89,7 @@ pub fn forecast(config: &Config) -> Result<Forecast> {
             + speed.solve(count, width, kinds)
             + speed.write(count, each),
         memory: solving
-            .max(peak_memory().map(|peak| peak + features))
+            .max(peak_memory().map(|peak| peak + in_memory))
             .unwrap_or(0),
         disk: features + 500 * count as u64 + factorised_bytes(count, width),
         classes,

@@ -47,14 +47,14 @@ impl Inspections {
         self.known.get(content)
     }
 
-    /// Adds what was found.
+    /// Adds what was found; it is known then, though it cannot be kept.
     pub fn add(&mut self, found: Vec<([u8; 32], Known)>) -> Result<()> {
         let line = |(content, known): &([u8; 32], Known)| {
             serde_json::to_vec(&Line::of(content, known)).expect("strings and numbers are JSON")
         };
-        lines::add(&self.path, found.iter().map(line))?;
+        let added = lines::add(&self.path, found.iter().map(line));
         self.known.extend(found);
-        Ok(())
+        added
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is known of pictures, as it is kept from run to run.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use regraft::applications::weights;
 use regraft_features::FeatureStore;
@@ -14,7 +15,7 @@ use crate::{Error, Result};
 pub(crate) struct Kept {
     pub stamps: Stamps,
     pub inspections: Inspections,
-    pub features: FeatureStore,
+    pub features: Arc<FeatureStore>,
 }
 
 impl Kept {
@@ -24,7 +25,7 @@ impl Kept {
         Ok(Kept {
             stamps: Stamps::open(folder)?,
             inspections: Inspections::open(folder)?,
-            features,
+            features: Arc::new(features),
         })
     }
 

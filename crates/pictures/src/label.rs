@@ -3,16 +3,16 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use regraft::Tensor;
 use regraft_heads::{Learner, Lesson};
 use regraft_tensor::Detail;
 
 use crate::extractor::Extractor;
+use crate::features::Features;
 use crate::kept::{Kept, cache_folder};
 use crate::observer::Observer;
 use crate::opened::{opened, opened_unlabeled};
 use crate::run_file::RunFile;
-use crate::set::{Set, rows_of};
+use crate::set::Set;
 use crate::solution::ridge;
 use crate::survey::survey;
 use crate::{Error, Result};
@@ -23,7 +23,7 @@ pub struct Labelling {
     classes: Vec<String>,
     paths: Vec<PathBuf>,
     /// Of the pictures without labels, (pictures, features).
-    features: Tensor,
+    features: Features,
     answers: Vec<Option<usize>>,
     learner: Learner,
     /// Names of files that could not be read, and why.
@@ -85,7 +85,7 @@ impl Labelling {
             );
             return Err(Error::Pictures(detail));
         }
-        let learner = ridge(&set.features, &set.labels, &set.groups, config)?.learner()?;
+        let learner = ridge(&set.features.all()?, &set.labels, &set.groups, config)?.learner()?;
         Ok(Labelling {
             classes: run.classes,
             paths: found.images.paths().to_vec(),
@@ -113,7 +113,7 @@ impl Labelling {
         if open.is_empty() {
             return Ok(Vec::new());
         }
-        let rows = rows_of(&self.features, &open);
+        let rows = self.features.of(&open)?.tensor(0, open.len())?;
         let question = |lesson: Lesson| Question {
             picture: open[lesson.row],
             path: self.paths[open[lesson.row]].clone(),
@@ -147,9 +147,8 @@ impl Labelling {
             let detail = Detail::new("an answer", "the number of a picture without one", picture);
             return Err(Error::Setting(detail));
         }
-        let width = self.features.shape()[1];
-        self.learner
-            .learn(&self.features.as_slice()[picture * width..][..width], class)?;
+        let row = self.features.of(&[picture])?.tensor(0, 1)?;
+        self.learner.learn(row.as_slice(), class)?;
         self.answers[picture] = Some(class);
         Ok(())
     }

@@ -2,12 +2,14 @@
 
 mod artifacts;
 mod check;
+mod checked;
 mod classifier;
 mod config;
 mod destination;
 mod error;
 mod extractor;
 mod factorisations;
+mod features;
 mod findings;
 mod forecast;
 mod hex;

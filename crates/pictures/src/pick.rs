@@ -69,7 +69,7 @@ pub fn pick(
         )?;
         let numbers = set.numbers(false);
         let solution = solve(
-            &set.rows(&numbers),
+            &set.rows(&numbers)?,
             &set.labels_of(&numbers),
             &set.groups_of(&numbers),
             &config,

@@ -1,15 +1,14 @@
 //! Pictures ready to learn from: classes that have some, labels, groups, and what is held out.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 
-use regraft::Tensor;
 use regraft::data::{self, Dataset, RowSpec, Rows};
 use regraft::extend::Key;
 use regraft_images::{Finding, Images, Inspection, findings, groups};
 use regraft_tensor::Detail;
 
 use crate::config::Config;
+use crate::features::{Features, Part as FeaturesPart};
 use crate::split::held_out;
 use crate::survey::Survey;
 use crate::{Error, Result};
@@ -24,7 +23,7 @@ pub(crate) struct Set {
     pub labels: Vec<usize>,
     pub inspections: Vec<Inspection>,
     /// A row for each picture.
-    pub features: Tensor,
+    pub features: Features,
     pub unreadable: Vec<(String, String)>,
     /// Pictures of one number belong together.
     pub groups: Vec<usize>,
@@ -131,12 +130,9 @@ impl Set {
             .collect()
     }
 
-    /// The features of some pictures, ascending.
-    pub fn rows(&self, pictures: &[usize]) -> Cow<'_, Tensor> {
-        match pictures.len() == self.len() {
-            true => Cow::Borrowed(&self.features),
-            false => Cow::Owned(rows_of(&self.features, pictures)),
-        }
+    /// The features of some pictures.
+    pub fn rows(&self, pictures: &[usize]) -> Result<FeaturesPart<'_>> {
+        self.features.of(pictures)
     }
 
     /// The labels of some pictures.
@@ -264,15 +260,6 @@ impl Seen<'_> {
         }
         Ok(notes)
     }
-}
-
-/// Some rows of features.
-pub(crate) fn rows_of(features: &Tensor, pictures: &[usize]) -> Tensor {
-    let width = features.shape()[1];
-    let rows = pictures
-        .iter()
-        .flat_map(|picture| &features.as_slice()[picture * width..][..width]);
-    Tensor::new([pictures.len(), width], rows.copied().collect()).expect("a row for each")
 }
 
 /// Some pictures of a set, with the numbers of their classes there.

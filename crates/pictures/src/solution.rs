@@ -1,17 +1,19 @@
 //! The head, and all that is told from the factorisation that it was solved with.
 
+use std::cell::OnceCell;
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use regraft::Tensor;
 use regraft_heads::{
     AnswerSet, BestHead, ClassWeight, Factorised, HeadKind, Lda, Logistic, NearestMean, Ridge,
     Solved, Suspect, Unknown, UnknownScore,
 };
 use regraft_tensor::Detail;
 
+use crate::checked;
 use crate::config::Config;
-use crate::factorisations::factorised;
+use crate::factorisations::{factorised, key};
+use crate::features::Part;
 use crate::told::Told;
 use crate::{Error, Result};
 
@@ -31,9 +33,15 @@ pub(crate) struct Solution {
     pub mean_set: f64,
 }
 
-/// Solves the head, from a factorisation that is kept in a folder.
+/// Changes when the same head is solved to other bits.
+const VERSION: u32 = 1;
+
+/// So many pictures are told of at a time.
+const TOGETHER: usize = 8192;
+
+/// Solves the head, from what is kept in a folder: of the same pictures and groups it is not solved again.
 pub(crate) fn solve(
-    features: &Tensor,
+    features: &Part<'_>,
     labels: &[usize],
     groups: &[usize],
     config: &Config,
@@ -41,12 +49,12 @@ pub(crate) fn solve(
 ) -> Result<Solution> {
     let given = numbers(labels);
     let weight = class_weight(config);
-    let factorised = factorised(features, &given, weight, cache)?;
     let solver = Solver {
         features,
         labels: &given,
         weight,
-        factorised: &factorised,
+        folder: cache.join("factorisations"),
+        factorised: OnceCell::new(),
     };
     let mut heads = solver.heads(&config.head, groups)?.into_iter();
     let solved = heads.next().expect("the best of them");
@@ -100,7 +108,7 @@ fn class_weight(config: &Config) -> ClassWeight {
 
 /// A ridge solution of all pictures, which learns further ones.
 pub(crate) fn ridge(
-    features: &Tensor,
+    features: &Part<'_>,
     labels: &[usize],
     groups: &[usize],
     config: &Config,
@@ -113,10 +121,12 @@ pub(crate) fn ridge(
 
 /// What heads are solved from.
 struct Solver<'a> {
-    features: &'a Tensor,
+    features: &'a Part<'a>,
     labels: &'a [i32],
     weight: ClassWeight,
-    factorised: &'a Factorised,
+    folder: PathBuf,
+    /// Made when it is needed first.
+    factorised: OnceCell<Factorised>,
 }
 
 impl Solver<'_> {
@@ -125,9 +135,15 @@ impl Solver<'_> {
         let kind = match name {
             "auto" => {
                 // Those of one factorisation: steps to the minimum of logistic regression take a minute.
-                let best = BestHead::new().quick().class_weight(self.weight);
-                let best = best.factorised(self.factorised).groups(groups);
-                return Ok(best.fit_all(self.features, self.labels)?);
+                let best = BestHead::new().quick();
+                let largest = self.labels.iter().max().map_or(0, |label| *label as usize);
+                let mut counts = vec![0; largest + 1];
+                self.labels
+                    .iter()
+                    .for_each(|label| counts[*label as usize] += 1);
+                let kinds = best.kinds(&counts).into_iter();
+                let heads = kinds.map(|kind| self.head(kind, Some(groups)));
+                return Ok(BestHead::compare(heads)?);
             }
             "ridge" => HeadKind::Ridge,
             "lda" => HeadKind::Lda,
@@ -145,22 +161,53 @@ impl Solver<'_> {
         Ok(vec![self.head(kind, Some(groups))?])
     }
 
-    fn head(&self, kind: HeadKind, groups: Option<&[usize]>) -> Result<Solved> {
+    /// A head: as it is kept, or solved.
+    fn head(&self, kind: HeadKind, groups: Option<&[usize]>) -> regraft_heads::Result<Solved> {
+        let mut hasher = key(self.features, self.labels, self.weight);
+        hasher.update(format!("{kind:?} {}", groups.is_some()).as_bytes());
+        for group in groups.unwrap_or_default() {
+            hasher.update(&(*group as u64).to_le_bytes());
+        }
+        let name = format!("{}.head-{VERSION}", hasher.finalize());
+        let path = self.folder.join(name);
+        let kept = checked::read(&path).and_then(|bytes| Solved::from_bytes(&bytes));
+        if let Some(kept) = kept {
+            return Ok(kept);
+        }
+        let solved = self.solved(kind, groups)?;
+        if groups.is_some() {
+            // Kept with it.
+            let _ = solved.unknown();
+        }
+        // That it cannot be kept costs the next run time, and nothing else.
+        let _ = checked::keep(&path, |to| to.write_all(&solved.to_bytes()));
+        Ok(solved)
+    }
+
+    fn solved(&self, kind: HeadKind, groups: Option<&[usize]>) -> regraft_heads::Result<Solved> {
         macro_rules! fit {
             ($head:expr) => {{
-                let head = $head.class_weight(self.weight).factorised(self.factorised);
+                let head = $head.class_weight(self.weight);
                 match groups {
-                    Some(groups) => head.groups(groups).fit(self.features, self.labels)?,
-                    None => head.fit(self.features, self.labels)?,
+                    Some(groups) => head.groups(groups).fit(self.features, self.labels),
+                    None => head.fit(self.features, self.labels),
                 }
             }};
         }
-        Ok(match kind {
-            HeadKind::Lda => fit!(Lda::new()),
-            HeadKind::Logistic => fit!(Logistic::new()),
+        match kind {
+            HeadKind::Lda => fit!(Lda::new().factorised(self.factorised()?)),
+            HeadKind::Logistic => fit!(Logistic::new().factorised(self.factorised()?)),
             HeadKind::NearestMean => fit!(NearestMean::new()),
-            _ => fit!(Ridge::new()),
-        })
+            _ => fit!(Ridge::new().factorised(self.factorised()?)),
+        }
+    }
+
+    fn factorised(&self) -> regraft_heads::Result<&Factorised> {
+        if self.factorised.get().is_none() {
+            let made = factorised(self.features, self.labels, self.weight, &self.folder)?;
+            let _ = self.factorised.set(made);
+        }
+        Ok(self.factorised.get().expect("made above"))
     }
 }
 
@@ -228,20 +275,15 @@ impl Solution {
     /// What it says of pictures that it was not solved with.
     pub fn told_of(
         &self,
-        features: &Tensor,
+        features: &Part<'_>,
         labels: Vec<usize>,
         groups: Vec<usize>,
     ) -> Result<Told> {
-        let probabilities = match labels.is_empty() {
-            true => Vec::new(),
-            false => self
-                .solved
-                .predict(features)?
-                .as_slice()
-                .iter()
-                .map(|p| f64::from(*p))
-                .collect(),
-        };
+        let mut probabilities = Vec::with_capacity(labels.len() * self.solved.classes());
+        for from in (0..labels.len()).step_by(TOGETHER) {
+            let some = self.solved.predict(&features.tensor(from, TOGETHER)?)?;
+            probabilities.extend(some.as_slice().iter().map(|p| f64::from(*p)));
+        }
         Ok(Told {
             classes: self.solved.classes(),
             probabilities,

@@ -7,6 +7,9 @@ use rayon::prelude::*;
 use regraft::Tensor;
 use regraft_heads::{ClassWeight, Factorised};
 
+use crate::factorisations::fits_into_memory;
+use crate::features::fit_into_memory;
+
 /// How fast this machine is just now, on all cores.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Speed {
@@ -73,11 +76,22 @@ fn products(pictures: usize, features: usize) -> f64 {
     less * less * more / 2.0 + 2.0 / 3.0 * less.powi(3) + pictures as f64 * less * less
 }
 
-/// Bytes that solving needs besides the features: as they are solved with, the matrix that is factorised, what is
-/// worked on, and the answers.
+/// Bytes that solving needs: the features, what is made of them, the matrix that is factorised, what is worked on, and
+/// the answers. What does not fit into memory is there in parts.
 pub(crate) fn solving_memory(pictures: usize, features: usize, classes: usize) -> u64 {
+    /// Of what is on a disk.
+    const PARTS: u64 = 64 << 20;
     let least = pictures.min(features) as u64;
-    factorised_bytes(pictures, features) + 8 * (least * least + 6 * (pictures * classes) as u64)
+    // What is kept of features is mapped besides.
+    let rows = match fit_into_memory(pictures, features) {
+        true => 8 * (pictures * features) as u64,
+        false => PARTS,
+    };
+    let factorised = match fits_into_memory(pictures, features) {
+        true => factorised_bytes(pictures, features),
+        false => 8 * least * least + PARTS,
+    };
+    rows + factorised + 8 * (least * least + 6 * (pictures * classes) as u64)
 }
 
 /// Bytes of a factorisation.

@@ -2,6 +2,7 @@
 //! not known yet.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::Instant;
 
 use rayon::prelude::*;
@@ -12,6 +13,7 @@ use regraft_images::{Images, Inspection, Picture};
 use regraft_tensor::Detail;
 
 use crate::extractor::Extractor;
+use crate::features::{self, Features, fit_into_memory};
 use crate::inspections::Known;
 use crate::kept::Kept;
 use crate::observer::{Observer, Stage};
@@ -36,7 +38,7 @@ pub(crate) struct Survey {
     pub images: Images,
     pub inspections: Vec<Inspection>,
     /// A row for each; no columns without a backbone.
-    pub features: Tensor,
+    pub features: Features,
     /// Names and reasons of the others.
     pub unreadable: Vec<(String, String)>,
     /// How many were decoded, because something of them was not known yet.
@@ -52,6 +54,25 @@ pub(crate) fn survey(
     kept: &mut Kept,
     observer: &mut dyn Observer,
 ) -> Result<Survey> {
+    let width = extractor.map_or(0, Extractor::width);
+    if !fit_into_memory(images.paths().len(), width) {
+        match look(images, extractor, kept, false, observer) {
+            // Where they cannot be kept there is memory: what was kept is not computed again.
+            Err(Error::Features(error)) => kept.features.note(error.to_string()),
+            result => return result,
+        }
+    }
+    look(images, extractor, kept, true, observer)
+}
+
+/// Looks at all pictures. Features are in memory too, or only where they are kept.
+fn look(
+    images: &Images,
+    extractor: Option<&Extractor>,
+    kept: &mut Kept,
+    in_memory: bool,
+    observer: &mut dyn Observer,
+) -> Result<Survey> {
     let mut unreadable: Vec<Option<String>> = vec![None; images.paths().len()];
     let mut spent = Spent::begin();
     let (before, speed) = (used_memory(), Speed::measure());
@@ -64,7 +85,8 @@ pub(crate) fn survey(
         features,
         ..
     } = kept;
-    let mut rows = Rows::new(images, extractor, features, &contents)?;
+    let features = &*features;
+    let mut rows = Rows::new(images, extractor, features, &contents, in_memory)?;
     for (picture, content) in contents.iter().enumerate() {
         if let Some(Known::Unreadable(reason)) = content
             .as_ref()
@@ -89,10 +111,9 @@ pub(crate) fn survey(
         spent.predict(Stage::Solve, speed.solve(count, width, classes));
         spent.predict(Stage::Write, speed.write(count, each));
         let features = 4 * (count * width) as u64;
-        // What is kept of features is mapped besides.
-        let solving =
-            before.map(|before| before + 2 * features + solving_memory(count, width, classes));
-        let now = peak_memory().map(|peak| peak + features);
+        let solving = before.map(|before| before + solving_memory(count, width, classes));
+        let in_memory = if in_memory { features } else { 0 };
+        let now = peak_memory().map(|peak| peak + in_memory);
         spent.predicted_memory = solving.max(now);
     };
     if new.is_empty() {
@@ -145,7 +166,10 @@ pub(crate) fn survey(
             }
             unreadable[picture] = Some(reason);
         }
-        inspections.add(found)?;
+        // Not kept, they are measured again the next time.
+        if let Err(error) = inspections.add(found) {
+            features.note(error.to_string());
+        }
     }
     let decoded = new.len();
     observer.end(Stage::Features, &rows.told(decoded));
@@ -268,10 +292,12 @@ pub(crate) fn reason(error: &regraft_images::Error) -> String {
 
 /// The features: those that are kept, and those that are computed.
 struct Rows<'a> {
-    network: Option<(&'a Extractor, regraft::Predictor)>,
+    extractor: Option<&'a Extractor>,
+    /// Made for the first picture that goes through it.
+    predictor: Option<regraft::Predictor>,
     kept: Option<Namespace<'a>>,
     keys: Vec<[u8; 32]>,
-    /// A row for each picture.
+    /// A row for each picture, if they are in memory.
     rows: Vec<f32>,
     width: usize,
     /// Whether the row of a picture was found or computed.
@@ -279,26 +305,31 @@ struct Rows<'a> {
     /// What waits to be computed.
     waiting: Vec<usize>,
     pixels: Vec<f32>,
-    store: &'a FeatureStore,
+    store: &'a Arc<FeatureStore>,
+    /// The hash of the network.
+    digest: [u8; 32],
 }
 
 impl<'a> Rows<'a> {
     fn new(
         images: &Images,
         extractor: Option<&'a Extractor>,
-        store: &'a FeatureStore,
+        store: &'a Arc<FeatureStore>,
         contents: &[Option<[u8; 32]>],
+        in_memory: bool,
     ) -> Result<Self> {
         let mut all = Rows {
-            network: None,
+            extractor: None,
+            predictor: None,
             kept: None,
-            keys: Vec::new(),
+            keys: vec![[0; 32]; contents.len()],
             rows: Vec::new(),
             width: 0,
             known: vec![false; contents.len()],
             waiting: Vec::new(),
             pixels: Vec::new(),
             store,
+            digest: [0; 32],
         };
         let Some(extractor) = extractor else {
             return Ok(all);
@@ -311,22 +342,30 @@ impl<'a> Rows<'a> {
         let keys = contents.par_iter().enumerate().map(key);
         all.keys = keys.collect::<Result<_, Detail>>().map_err(Error::File)?;
         all.width = extractor.width();
-        all.rows = vec![0.0; contents.len() * all.width];
-        let kept = store.namespace(&extractor.digest(), &[vec![all.width]])?;
-        all.known = all
-            .keys
-            .par_iter()
-            .zip(all.rows.par_chunks_exact_mut(all.width.max(1)))
-            .map(|(key, row)| kept.get(key, row))
-            .collect();
+        all.digest = extractor.digest();
+        let kept = store.namespace(&all.digest, &[vec![all.width]])?;
+        let keys = all.keys.par_iter();
+        all.known = match in_memory {
+            true => {
+                all.rows = vec![0.0; contents.len() * all.width];
+                let rows = all.rows.par_chunks_exact_mut(all.width.max(1));
+                keys.zip(rows)
+                    .map(|(key, row)| kept.get(key, row))
+                    .collect()
+            }
+            // Read once, to see whether they are what was written.
+            false => keys
+                .map_init(|| vec![0.0; all.width], |row, key| kept.get(key, row))
+                .collect(),
+        };
         all.kept = Some(kept);
-        all.network = Some((extractor, extractor.model.predictor()?));
+        all.extractor = Some(extractor);
         Ok(all)
     }
 
     /// Whether nothing of a picture has to be computed.
     fn has(&self, picture: usize) -> bool {
-        self.network.is_none() || self.known[picture]
+        self.extractor.is_none() || self.known[picture]
     }
 
     fn push(&mut self, number: usize, picture: &Picture) -> Result<()> {
@@ -344,24 +383,35 @@ impl<'a> Rows<'a> {
 
     /// Computes what waits.
     fn compute(&mut self) -> Result<()> {
-        let (Some((extractor, predictor)), false) = (&self.network, self.waiting.is_empty()) else {
+        let (Some(extractor), false) = (self.extractor, self.waiting.is_empty()) else {
             return Ok(());
+        };
+        let predictor = match self.predictor.take() {
+            Some(predictor) => predictor,
+            None => extractor.model.predictor()?,
         };
         let [rows, columns] = extractor.size;
         let pixels = std::mem::take(&mut self.pixels);
         let batch = Tensor::new([self.waiting.len(), rows, columns, 3], pixels)
             .map_err(|error| Error::Backbone(error.into()))?;
         let features = predictor.predict(&batch)?;
+        self.predictor = Some(predictor);
+        let in_memory = !self.rows.is_empty();
         for (row, picture) in features
             .as_slice()
             .chunks_exact(self.width)
             .zip(self.waiting.drain(..))
         {
-            self.rows[picture * self.width..][..self.width].copy_from_slice(row);
+            if in_memory {
+                self.rows[picture * self.width..][..self.width].copy_from_slice(row);
+            }
             self.known[picture] = true;
             if let Some(kept) = &mut self.kept {
                 // Without a place to keep them everything goes on, and the next run computes them again.
                 if let Err(error) = kept.put(&self.keys[picture], row) {
+                    if !in_memory {
+                        return Err(error.into());
+                    }
                     self.store.note(error.to_string());
                     self.kept = None;
                 }
@@ -371,28 +421,124 @@ impl<'a> Rows<'a> {
     }
 
     fn told(&self, decoded: usize) -> String {
-        match &self.network {
+        match self.extractor {
             None => format!("{decoded} pictures measured"),
-            Some((extractor, _)) => {
+            Some(extractor) => {
                 let known = self.known.len() - decoded.min(self.known.len());
                 format!("{decoded} through {}, {known} known before", extractor.name)
             }
         }
     }
 
-    fn finish(mut self, readable: &[usize]) -> Result<Tensor> {
+    fn finish(mut self, readable: &[usize]) -> Result<Features> {
         self.compute()?;
+        let in_memory = self.extractor.is_none() || !self.rows.is_empty();
         if let Some(mut kept) = self.kept.take()
             && let Err(error) = kept.flush()
         {
+            if !in_memory {
+                return Err(error.into());
+            }
             self.store.note(error.to_string());
         }
-        // Together, without those that cannot be read.
         let (width, mut rows) = (self.width, self.rows);
-        for (place, picture) in readable.iter().enumerate() {
-            rows.copy_within(picture * width..(picture + 1) * width, place * width);
+        let rows = match in_memory {
+            false => features::Rows::Kept(self.store.clone()),
+            true => {
+                // Together, without those that cannot be read.
+                for (place, picture) in readable.iter().enumerate() {
+                    rows.copy_within(picture * width..(picture + 1) * width, place * width);
+                }
+                rows.truncate(readable.len() * width);
+                let rows = Tensor::new([readable.len(), width], rows);
+                features::Rows::Memory(rows.map_err(|error| Error::Backbone(error.into()))?)
+            }
+        };
+        Ok(Features {
+            network: self.digest,
+            keys: readable.iter().map(|picture| self.keys[*picture]).collect(),
+            width,
+            rows,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use regraft::Sequential;
+    use regraft::layers::{Conv2D, GlobalAveragePooling2D, Input, layers};
+
+    use super::*;
+    use crate::config::Config;
+    use crate::opened::opened;
+
+    /// A folder with a network and pictures of two classes, one of which is none.
+    fn place(folder: &Path) -> Config {
+        for (class, name) in ["dark", "light"].iter().enumerate() {
+            let class_folder = folder.join("photos").join(name);
+            fs::create_dir_all(&class_folder).unwrap();
+            for number in 0..9 {
+                let pixels = (0..300).map(|at| (at * (number + 3) % 97 + class * 90) as u8);
+                let picture = Picture::new(10, 10, pixels.collect()).unwrap();
+                let path = class_folder.join(format!("{number}.png"));
+                fs::write(path, picture.to_png().unwrap()).unwrap();
+            }
         }
-        rows.truncate(readable.len() * width);
-        Tensor::new([readable.len(), width], rows).map_err(|error| Error::Backbone(error.into()))
+        fs::write(folder.join("photos/dark/4.png"), "no picture").unwrap();
+        let layers = layers![
+            Input::new([8, 8, 3]),
+            Conv2D::new(5, 3).activation("relu"),
+            GlobalAveragePooling2D::new(),
+        ];
+        let network = folder.join("network.keras");
+        Sequential::with_seed(layers, 1)
+            .unwrap()
+            .save(&network)
+            .unwrap();
+        Config {
+            photos: folder.join("photos"),
+            backbone: network.display().to_string(),
+            preprocessing: Some("scaled".into()),
+            ..Config::default()
+        }
+    }
+
+    #[test]
+    fn features_are_the_same_in_memory_and_where_they_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = place(folder.path());
+        let extractor = Extractor::open(&config).unwrap();
+        let resize = config.resize(extractor.size).unwrap();
+        let images = opened(&config.photos).unwrap().resize(resize);
+        let look = |cache: &str, in_memory: bool| {
+            let mut kept = Kept::open(&folder.path().join(cache)).unwrap();
+            super::look(&images, Some(&extractor), &mut kept, in_memory, &mut ()).unwrap()
+        };
+        let (memory, kept, again) = (look("a", true), look("b", false), look("b", false));
+        assert!(matches!(memory.features.rows, features::Rows::Memory(_)));
+        assert!(matches!(kept.features.rows, features::Rows::Kept(_)));
+        assert_eq!([memory.decoded, kept.decoded, again.decoded], [18, 18, 0]);
+        let some = [16, 3, 8];
+        let of = |survey: &Survey| survey.features.of(&some).unwrap().tensor(0, 9).unwrap();
+        for other in [&kept, &again] {
+            assert_eq!(other.features.keys, memory.features.keys);
+            assert_eq!(other.unreadable, memory.unreadable);
+            assert_eq!(of(other), of(&memory));
+        }
+        let first = of(&memory).as_slice()[..5].to_vec();
+        assert!(first.iter().any(|value| *value > 0.0));
+
+        // Without room they are not taken for kept.
+        let mut full = Kept::open(&folder.path().join("c")).unwrap();
+        let store = FeatureStore::open(folder.path().join("c")).unwrap();
+        full.features = Arc::new(store.budget(1));
+        let failed = super::look(&images, Some(&extractor), &mut full, false, &mut ());
+        assert!(matches!(failed, Err(Error::Features(_))));
+        let found = super::look(&images, Some(&extractor), &mut full, true, &mut ()).unwrap();
+        assert_eq!(of(&found), of(&memory));
+        assert!(full.problem().is_some());
     }
 }

@@ -199,7 +199,7 @@ impl Train {
         let mut survey = survey(&images, Some(&extractor), &mut kept, observer)?;
         spent.append(std::mem::replace(&mut survey.spent, Spent::begin()));
         if let Some(problem) = kept.problem() {
-            observer.note(&format!("features were not kept: {problem}"));
+            observer.note(&format!("not all was kept for the next run: {problem}"));
         }
 
         let began = Instant::now();
@@ -221,7 +221,7 @@ impl Train {
             return Err(nothing_to_judge_by(&config, set.len()));
         }
         let mut solution = solve(
-            &set.rows(&trained),
+            &set.rows(&trained)?,
             &set.labels_of(&trained),
             &set.groups_of(&trained),
             &config,
@@ -230,8 +230,11 @@ impl Train {
         let head = &solution.solved;
         let mut model =
             extractor.with_head(head.kernel().clone(), head.bias().clone(), &set.classes)?;
-        let mut of_held_out =
-            solution.told_of(&set.rows(&held), set.labels_of(&held), set.groups_of(&held))?;
+        let mut of_held_out = solution.told_of(
+            &set.rows(&held)?,
+            set.labels_of(&held),
+            set.groups_of(&held),
+        )?;
         observer.end(Stage::Solve, &solution.chosen());
         spent.add(Stage::Solve, began);
         go_on(observer)?;

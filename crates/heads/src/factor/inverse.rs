@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{Factor, Shift, Side};
+use super::{Factor, LANES, Shift, Side};
 use crate::product::{Part, View, add_product, identity};
 
 impl Factor {
@@ -43,7 +43,15 @@ impl Factor {
             }
             Side::Samples => {
                 // (1 − Xᵀ (X Xᵀ + λ)⁻¹ X) / λ
-                let mut rows: Vec<f64> = (0..n).flat_map(|i| self.coordinates(i)).collect();
+                let mut rows = Vec::with_capacity(n.next_multiple_of(LANES) * rank);
+                let mut room = Vec::new();
+                for panel in 0..n.div_ceil(LANES) {
+                    let panel = self.panel(panel, &mut room);
+                    for lane in 0..LANES {
+                        rows.extend(panel.iter().skip(lane).step_by(LANES));
+                    }
+                }
+                rows.truncate(n * rank);
                 let scaled = solve(&mut rows);
                 let x = View::new(&self.centred, n, width, width);
                 let (mut left, mut right) = (vec![0.0; rank * width], vec![0.0; rank * width]);

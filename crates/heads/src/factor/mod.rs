@@ -24,22 +24,29 @@ mod without_block;
 mod without_class;
 mod woodbury;
 
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
-use regraft_tensor::Tensor;
+use rayon::prelude::*;
+use regraft_tensor::Detail;
 
-use crate::Result;
 use crate::bytes::{fill, pour};
+use crate::features::Features;
 use crate::product::{Part, View, add_product};
 use crate::samples::Samples;
 use crate::tridiagonal::Tridiagonal;
+use crate::{Error, Result};
 
 pub(crate) use blocks::Blocks;
-use centre::{centre, unit};
+pub(crate) use centre::Centred;
+use centre::Squares;
 pub(crate) use panels::LANES;
-use panels::interleave;
+use panels::{CHUNK, Panels, interleave};
 pub(crate) use shift::{Shift, below, factorise};
+
+/// Bytes of rows that are in memory together where they are not all.
+const BLOCK: usize = 16 << 20;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Side {
@@ -56,8 +63,8 @@ pub(crate) struct Factor {
     /// T, where it matters.
     diagonal: Vec<f64>,
     beside: Vec<f64>,
-    /// The samples' rows in Q's coordinates: panels of [`LANES`] samples, coordinate by coordinate.
-    panels: Arc<Vec<f64>>,
+    /// The samples' rows in Q's coordinates.
+    panels: Panels,
     /// Zᵀ Y, a row of each coordinate; Y has centred one-hot rows times √w.
     targets: Vec<f64>,
     /// √w, by position.
@@ -72,6 +79,12 @@ pub(crate) struct Factor {
     unit: f64,
     /// The centred, scaled features, where they are needed once more.
     centred: Arc<Vec<f64>>,
+}
+
+/// A file that cannot be written.
+fn unwritten(error: &io::Error) -> Error {
+    let detail = Detail::new("the file for rows of samples", "to write it", error);
+    Error::File(detail.help("make room, or give a file on another disk"))
 }
 
 /// √w and √(w / Σ w) of each sample, and the share of each class.
@@ -99,11 +112,19 @@ impl Side {
 }
 
 impl Factor {
-    pub fn new(features: &Tensor, samples: Samples) -> Result<Self> {
-        let (n, width, classes) = (samples.len(), samples.width, samples.classes());
+    pub fn new(features: &dyn Features, samples: Samples) -> Result<Self> {
+        let (n, width) = (samples.len(), samples.width);
         let [roots, shares, priors] = weights_of(&samples);
-        let (mut centred, means) = centre(features.as_slice(), &samples, &roots, samples.total());
-        let unit = unit(&mut centred, n)?;
+        let total = samples.total();
+        let rows = Centred::new(features, &samples, |i| roots[i] * roots[i] / total)?;
+        // With rows of zeros to whole panels.
+        let mut centred = vec![0.0; n.next_multiple_of(LANES) * width];
+        rows.rows(0..n, &mut centred[..n * width], |i| roots[i])?;
+        let means = rows.means();
+        let mut squares = Squares::default();
+        squares.add(&centred);
+        let unit = squares.unit(centred.len(), n)?;
+        centred.par_iter_mut().for_each(|x| *x *= unit);
 
         let side = Side::of(&samples);
         let (tridiagonal, skip, panels, centred) = match side {
@@ -147,13 +168,13 @@ impl Factor {
         };
         let diagonal = tridiagonal.diagonal[skip..].to_vec();
         let beside = tridiagonal.beside[skip..].to_vec();
-        let mut factor = Factor {
+        let factor = Factor {
             samples,
             side,
             tridiagonal: Arc::new(tridiagonal),
             diagonal,
             beside,
-            panels: Arc::new(panels),
+            panels: Panels::Memory(Arc::new(panels)),
             targets: Vec::new(),
             roots,
             shares,
@@ -162,12 +183,82 @@ impl Factor {
             unit,
             centred: Arc::new(centred),
         };
+        Ok(factor.with_targets())
+    }
+
+    /// The same to the bit, with the samples' rows in a file that is empty and nobody else has. In memory are some of
+    /// them at a time, and a matrix of features × features. Where there are fewer samples than features, the file is not
+    /// needed.
+    pub fn in_file(features: &dyn Features, samples: Samples, mut file: File) -> Result<Self> {
+        let side = Side::of(&samples);
+        if side == Side::Samples {
+            return Factor::new(features, samples);
+        }
+        let (n, width) = (samples.len(), samples.width);
+        let [roots, shares, priors] = weights_of(&samples);
+        let total = samples.total();
+        let rows = Centred::new(features, &samples, |i| roots[i] * roots[i] / total)?;
+        // Sums of products are of whole runs, so that they are those of all rows together.
+        let step = CHUNK * (BLOCK / (8 * CHUNK * width)).max(1);
+        let blocks = || (0..n).step_by(step).map(|first| first..n.min(first + step));
+        let mut block = Vec::new();
+        let padded = n.next_multiple_of(LANES) * width;
+
+        let mut squares = Squares::default();
+        for places in blocks() {
+            block.clear();
+            block.resize(places.len() * width, 0.0);
+            rows.rows(places.clone(), &mut block, |i| roots[i])?;
+            if places.end == n {
+                block.resize(padded - places.start * width, 0.0);
+            }
+            squares.add(&block);
+        }
+        let unit = squares.unit(padded, n)?;
+
+        let mut gram = vec![0.0; width * width];
+        for places in blocks() {
+            block.resize(places.len() * width, 0.0);
+            rows.rows(places.clone(), &mut block, |i| roots[i])?;
+            block.par_iter_mut().for_each(|x| *x *= unit);
+            let x = View::new(&block, places.len(), width, width);
+            add_product(&mut gram, width, 1.0, x.transposed(), x, Part::Upper);
+        }
+        let tridiagonal = Tridiagonal::new(gram, width);
+        for places in blocks() {
+            block.resize(places.len() * width, 0.0);
+            rows.rows(places, &mut block, |i| roots[i])?;
+            block.par_iter_mut().for_each(|x| *x *= unit);
+            tridiagonal.rotate(&mut block);
+            pour(&mut file, &block).map_err(|error| unwritten(&error))?;
+        }
+        let means = rows.means();
+        let factor = Factor {
+            samples,
+            side,
+            diagonal: tridiagonal.diagonal.clone(),
+            beside: tridiagonal.beside.clone(),
+            tridiagonal: Arc::new(tridiagonal),
+            panels: Panels::File(Arc::new(file)),
+            targets: Vec::new(),
+            roots,
+            shares,
+            means,
+            priors,
+            unit,
+            centred: Arc::default(),
+        };
+        Ok(factor.with_targets())
+    }
+
+    fn with_targets(mut self) -> Self {
+        let (n, classes) = (self.samples.len(), self.samples.classes());
         let y: Vec<f64> = (0..n)
             .flat_map(|i| (0..classes).map(move |k| (i, k)))
-            .map(|(i, k)| factor.target(i, k))
+            .map(|(i, k)| self.target(i, k))
             .collect();
-        factor.targets = factor.transposed_product(&y, classes);
-        Ok(factor)
+        self.targets = self.transposed_product(&y, classes);
+        self
     }
 
     /// The same features with other groups.
@@ -181,16 +272,14 @@ impl Factor {
     /// Writes all that is not soon told from the samples.
     pub fn write(&self, to: &mut dyn Write) -> io::Result<()> {
         self.tridiagonal.write(to)?;
-        for part in [
-            &self.means,
-            &vec![self.unit],
-            &self.targets,
-            &*self.panels,
-            &*self.centred,
-        ] {
+        for part in [&self.means, &vec![self.unit], &self.targets] {
             pour(to, part)?;
         }
-        Ok(())
+        let mut room = Vec::new();
+        for panel in 0..self.samples.len().div_ceil(LANES) {
+            pour(to, self.panel(panel, &mut room))?;
+        }
+        pour(to, &self.centred)
     }
 
     /// What [`write`](Self::write) has written of the same samples.
@@ -207,7 +296,7 @@ impl Factor {
         let means = fill(from, width)?;
         let unit = fill(from, 1)?[0];
         let targets = fill(from, rank * samples.classes())?;
-        let panels = Arc::new(fill(from, padded * rank)?);
+        let panels = Panels::Memory(Arc::new(fill(from, padded * rank)?));
         let centred = Arc::new(fill(from, centred)?);
         let [roots, shares, priors] = weights_of(&samples);
         Ok(Factor {
@@ -286,11 +375,6 @@ impl Factor {
     /// T
     pub fn tridiagonal(&self) -> (&[f64], &[f64]) {
         (&self.diagonal, &self.beside)
-    }
-
-    /// The samples' rows in Q's coordinates: panels of [`LANES`] samples.
-    pub fn panels(&self) -> &[f64] {
-        &self.panels
     }
 
     /// The centred target, times √w.

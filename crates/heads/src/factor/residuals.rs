@@ -23,11 +23,11 @@ impl Factor {
         let mut residuals = vec![0.0; n * classes];
         residuals
             .par_chunks_mut(LANES * classes)
-            .zip(self.panels.par_chunks_exact(rank * LANES))
             .enumerate()
             .for_each_init(
-                || vec![0.0; rank * LANES],
-                |y, (panel, (residuals, z))| {
+                || (vec![0.0; rank * LANES], Vec::new()),
+                |(y, room), (panel, residuals)| {
+                    let z = self.panel(panel, room);
                     let (first, count) = (panel * LANES, residuals.len() / classes);
                     let squares = isa.run(
                         #[inline(always)]
@@ -114,9 +114,7 @@ impl Factor {
     ) {
         z.fill(0.0);
         for (lane, &i) in members.iter().enumerate() {
-            for (z, own) in z.chunks_exact_mut(LANES).zip(self.coordinates(i)) {
-                z[lane] = own;
-            }
+            self.coordinates(i, z, lane);
         }
         Isa::detect().run(
             #[inline(always)]

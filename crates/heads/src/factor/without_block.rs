@@ -81,9 +81,13 @@ impl Factor {
     ) -> Vec<f64> {
         let (size, classes) = (members.len(), self.samples.classes());
         if self.is_large(size) {
-            let (rows, errors) = self.rows_and_residuals(shift, members);
+            let (correction, mut errors) = self.correction(shift, members);
             residuals(&errors);
-            return self.correct(&rows, errors);
+            match correction {
+                Some((_, by)) => self.add(shift, members, &mut errors, &by),
+                None => errors.fill(f64::NAN),
+            }
+            return errors;
         }
         let (mut rest, mut errors) = self.rest_and_residuals(shift, members);
         residuals(&errors);

@@ -42,21 +42,21 @@ impl Factor {
         tested: &[Vec<usize>],
     ) -> Option<(Vec<f64>, Vec<f64>)> {
         let size = self.rank() + 1;
-        let (rows, mut errors) = self.rows_and_residuals(shift, out);
-        let (factor, by) = self.correction(&rows, &errors)?;
-        self.add(&mut errors, &rows, &by);
+        let (correction, mut errors) = self.correction(shift, out);
+        let (factor, by) = correction?;
+        self.add(shift, out, &mut errors, &by);
         let of_tested: Vec<Vec<f64>> = tested
             .par_iter()
             .map(|group| {
                 let (mut rows, mut errors) = self.rows_and_residuals(shift, group);
-                self.add(&mut errors, &rows, &by);
+                self.add_rows(&mut errors, &rows, &by);
                 let count = group.len();
                 // V = U_g L⁻ᵀ with C = L Lᵀ, so that 1 − V Vᵀ is 1 − H of the group.
                 for row in rows.chunks_exact_mut(size) {
                     cholesky::forward(&factor, size, row, 1);
                 }
                 if count > size {
-                    return self.correct(&rows, errors);
+                    return self.correct_rows(&rows, errors);
                 }
                 let one = |a: usize, b: usize| if a == b { 1.0 } else { 0.0 };
                 solve_complement(count, one, &rows, errors)

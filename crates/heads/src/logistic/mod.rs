@@ -8,12 +8,13 @@ mod folds;
 mod minimise;
 mod problem;
 
-use regraft_tensor::{Detail, Tensor};
+use regraft_tensor::Detail;
 
 pub(crate) use folds::folds;
 use problem::Problem;
 
 use crate::factor::Factor;
+use crate::features::Features;
 use crate::known::Known;
 use crate::left_out::{LeftOut, mean_log_loss};
 use crate::options::{Options, shared_settings};
@@ -82,7 +83,7 @@ impl Logistic {
     /// # Errors
     /// As [`Ridge::fit`](crate::Ridge::fit); [`Error::Setting`] if a C is not positive, or there are fewer than two
     /// folds; [`Error::Memory`] if the solutions of all folds would be larger than 1 GiB.
-    pub fn fit(&self, features: &Tensor, labels: &[i32]) -> Result<Solved> {
+    pub fn fit(&self, features: &dyn Features, labels: &[i32]) -> Result<Solved> {
         if let Some(cs) = &self.penalties {
             check_positive("Logistic::cs", cs)?;
         }

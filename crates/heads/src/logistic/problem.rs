@@ -28,7 +28,7 @@ impl<'a> Problem<'a> {
     pub(super) fn new(factor: &'a Factor) -> Self {
         let (diagonal, beside) = factor.tridiagonal();
         let rank = diagonal.len();
-        let mut panels = factor.panels().to_vec();
+        let mut panels = factor.all_panels();
         let (mut diagonal, mut beside) = (diagonal.to_vec(), beside.to_vec());
         let mut change = None;
         if !factor.by_features() {
