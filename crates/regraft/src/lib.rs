@@ -5,6 +5,7 @@ mod error;
 pub mod explain;
 pub mod extend;
 mod files;
+pub mod fine_tuning;
 #[cfg(feature = "heads")]
 pub mod heads;
 pub mod metrics;

@@ -293,6 +293,8 @@ impl Model {
     of_network! {
         /// A model that ends at the output of a layer: `model.cut_at("out_relu")`.
         fn cut_at(&self, layer: impl Into<LayerKey>) -> Result<Model>;
+        /// A model that ends where a layer begins: `model.cut_before("head")` gives what the head takes.
+        fn cut_before(&self, layer: impl Into<LayerKey>) -> Result<Model>;
         /// A model whose outputs are those of several layers, to be run with
         /// [`predict_all`](Self::predict_all).
         fn features(&self, layers: impl IntoIterator<Item = impl Into<LayerKey>>) -> Result<Model>;

@@ -77,6 +77,25 @@ impl Model {
         Ok(())
     }
 
+    /// Gives these weights other regularizers and returns those that they had, for the time of a training: the
+    /// settings that files say stay what they were.
+    pub fn exchange_regularizers(
+        &mut self,
+        regularizers: Vec<(VariableId, Option<Regularizer>)>,
+    ) -> Vec<(VariableId, Option<Regularizer>)> {
+        let mut before = Vec::new();
+        for (id, regularizer) in regularizers {
+            if let Some(weight) = self.store.get_mut(id) {
+                before.push((
+                    id,
+                    std::mem::replace(&mut weight.spec.regularizer, regularizer),
+                ));
+            }
+        }
+        self.revision.renew();
+        before
+    }
+
     /// Gives the picked parameters a constraint in the place of the one they had:
     /// `model.set_constraint("**/kernel", MaxNorm::default())`; otherwise as
     /// [`set_regularizer`](Self::set_regularizer).

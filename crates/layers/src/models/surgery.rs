@@ -40,6 +40,28 @@ impl Model {
         self.features([layer])
     }
 
+    /// A new model that ends where the layer begins: its outputs are what the layer takes. As
+    /// [`cut_at`](Self::cut_at) otherwise.
+    ///
+    /// ```
+    /// use regraft_layers::{Dense, Input, LayerExt, Sequential, layers};
+    ///
+    /// let layers = layers![Input::new([8]), Dense::new(4), Dense::new(10).named("head")];
+    /// let backbone = Sequential::new(layers)?.cut_before("head")?;
+    /// assert_eq!(backbone.output_shapes()[0].to_string(), "(None, 4)");
+    /// # Ok::<(), regraft_layers::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`cut_at`](Self::cut_at).
+    pub fn cut_before(&self, layer: impl Into<LayerKey>) -> Result<Model> {
+        self.require_built()?;
+        let mut model = self.clone();
+        let outputs = model.reveal(self.get_layer(layer)?.path(), Topology::inputs_of)?;
+        model.end_at(&outputs);
+        Ok(model)
+    }
+
     /// A new model whose outputs are those of several layers, in this order; as
     /// [`cut_at`](Self::cut_at) otherwise. All are computed in one pass.
     ///
@@ -54,13 +76,10 @@ impl Model {
         let mut outputs = Vec::new();
         for layer in layers {
             let layer = self.get_layer(layer)?;
-            let path = layer.path().to_string();
             // Of a nested model those that it had; what was revealed of it comes after them.
             let count = layer.output_shapes().len();
-            let parts: Vec<&str> = path.split('/').collect();
-            let found = reveal(&mut model.topology, &parts);
-            let found = found.map_err(|detail| Error::Model(detail.within(&self.name)));
-            outputs.extend(found?.into_iter().take(count));
+            let found = model.reveal(layer.path(), Topology::outputs_of)?;
+            outputs.extend(found.into_iter().take(count));
         }
         if outputs.is_empty() {
             let detail = Detail::new(&self.name, "the name of at least 1 layer", "none");
@@ -127,6 +146,13 @@ impl Model {
         layers
     }
 
+    /// See [`reveal`].
+    fn reveal(&mut self, path: &str, side: Side) -> Result<Vec<ValueId>> {
+        let parts: Vec<&str> = path.split('/').collect();
+        let found = reveal(&mut self.topology, &parts, side);
+        found.map_err(|detail| Error::Model(detail.within(&self.name)))
+    }
+
     /// Makes these values the outputs and drops what they do not need.
     fn end_at(&mut self, outputs: &[ValueId]) {
         self.topology = ending_at(&self.topology, outputs, true);
@@ -137,9 +163,12 @@ impl Model {
     }
 }
 
-/// The outputs of the layer at `path` as values of `topology`; nested models on the way get them as
-/// further outputs.
-fn reveal(topology: &mut Topology, path: &[&str]) -> Result<Vec<ValueId>, Detail> {
+/// Values of a call: what it takes, or what it gives.
+type Side = fn(&Topology, usize) -> Vec<ValueId>;
+
+/// What the layer at `path` takes or gives, as values of `topology`; nested models on the way get what is
+/// within them as further outputs.
+fn reveal(topology: &mut Topology, path: &[&str], side: Side) -> Result<Vec<ValueId>, Detail> {
     let Some((&name, inner)) = path.split_first() else {
         return Ok(Vec::new());
     };
@@ -165,10 +194,14 @@ fn reveal(topology: &mut Topology, path: &[&str]) -> Result<Vec<ValueId>, Detail
         return Err(detail.help("a wrapper calls its layer as it likes: cut at the wrapper"));
     }
     let (Body::Nested(nested), false) = (&mut entry.body, inner.is_empty()) else {
-        return Ok(topology.outputs_of(call));
+        return Ok(side(topology, call));
     };
     let mut values = Vec::new();
-    for value in reveal(nested, inner).map_err(|detail| detail.within(name))? {
+    for value in reveal(nested, inner, side).map_err(|detail| detail.within(name))? {
+        if let Some(input) = nested.inputs.iter().position(|input| *input == value) {
+            values.push(topology.calls[call].inputs[input]);
+            continue;
+        }
         let known = nested.outputs.iter().position(|output| *output == value);
         let output = known.unwrap_or(nested.outputs.len());
         if let (None, Some(spec)) = (known, nested.value(value).cloned()) {

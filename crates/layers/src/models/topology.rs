@@ -328,6 +328,12 @@ impl Topology {
         self.calls.get(id.call)?.values.get(id.output)
     }
 
+    /// What a call takes, but for masks.
+    pub fn inputs_of(&self, call: usize) -> Vec<ValueId> {
+        let call = self.calls.get(call);
+        call.map_or(Vec::new(), |call| call.inputs.clone())
+    }
+
     /// The outputs of a call.
     pub fn outputs_of(&self, call: usize) -> Vec<ValueId> {
         let count = self.calls.get(call).map_or(0, |call| call.values.len());

@@ -43,7 +43,10 @@ impl L2SP {
     }
 
     /// The regularizer of the weight at `path`.
-    pub(crate) fn of(&self, path: &str) -> Result<Regularizer, Detail> {
+    ///
+    /// # Errors
+    /// A weight that the model had not.
+    pub fn of(&self, path: &str) -> Result<Regularizer, Detail> {
         match self.start.get(path) {
             Some(start) => Ok(Regularizer::new(TowardsStart {
                 strength: self.strength,

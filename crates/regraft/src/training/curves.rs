@@ -1,11 +1,13 @@
 //! Learning curves as a picture: loss and metrics over epochs, of one run or of several to compare.
 
 mod draw;
+mod over_rates;
 
 use std::path::Path;
 
 use regraft_tensor::Detail;
 
+pub(crate) use self::over_rates::over_rates;
 use crate::training::history::History;
 
 /// Why there is no picture.

@@ -2,6 +2,7 @@
 
 pub(crate) mod arrays;
 pub(crate) mod batches;
+pub(crate) mod blocks;
 pub mod callbacks;
 mod classification;
 mod clock;

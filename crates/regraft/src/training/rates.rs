@@ -4,10 +4,11 @@
 use std::collections::HashMap;
 
 use regraft_autograd::VariableId;
-use regraft_layers::{Model, Selector, Weight, WeightKind};
+use regraft_layers::{Model, Selector, Weight};
 use regraft_optimizers::ParameterInfo;
 use regraft_tensor::Detail;
 
+use crate::training::blocks::blocks;
 use crate::training::parameters::parameter;
 use crate::{Error, Result};
 
@@ -79,80 +80,10 @@ impl Rates {
 /// A factor for each weight: 1 in the last block of layers, and `decay` times that of the next in each
 /// before it.
 fn by_depth(model: &Model, decay: f32) -> HashMap<VariableId, f32> {
-    let mut blocks: Vec<(String, Vec<VariableId>)> = Vec::new();
-    for place in model
-        .places()
-        .into_iter()
-        .filter(|place| !place.is_repeated)
-    {
-        let weights = place
-            .weights
-            .iter()
-            .filter_map(|&id| model.weights().get(id));
-        let parameters = weights.filter(|weight| weight.kind() == WeightKind::Parameter);
-        let ids: Vec<VariableId> = parameters.map(Weight::id).collect();
-        if ids.is_empty() {
-            continue;
-        }
-        let block = block_of(&place.path);
-        let belongs = block.is_none() && place.class_name.ends_with("Normalization");
-        let name = block.unwrap_or(&place.path);
-        match blocks
-            .last_mut()
-            .filter(|(last, _)| belongs || last == name)
-        {
-            Some((_, block)) => block.extend(ids),
-            None => blocks.push((name.to_string(), ids)),
-        }
-    }
     let mut scales = HashMap::new();
-    for (depth, (_, ids)) in blocks.into_iter().rev().enumerate() {
+    for (depth, block) in blocks(model).into_iter().rev().enumerate() {
         let scale = f64::from(decay).powi(i32::try_from(depth).unwrap_or(i32::MAX)) as f32;
-        scales.extend(ids.into_iter().map(|id| (id, scale)));
+        scales.extend(block.parameters.into_iter().map(|id| (id, scale)));
     }
     scales
-}
-
-/// The beginning of a path that names a block: `base/conv2_block1` of `base/conv2_block1_1_conv`,
-/// `block2a` of `block2a_expand_conv`; the first word "block" that a number follows.
-fn block_of(path: &str) -> Option<&str> {
-    path.match_indices("block").find_map(|(at, word)| {
-        let start = at + word.len();
-        let number = start + usize::from(path[start..].starts_with('_'));
-        let digits = path[number..]
-            .chars()
-            .take_while(char::is_ascii_digit)
-            .count();
-        let end = number + digits;
-        // The copies of a block of an EfficientNet have letters.
-        let rest = &path.as_bytes()[end..];
-        let letter = rest.first().is_some_and(u8::is_ascii_lowercase)
-            && rest.get(1).is_none_or(|next| matches!(next, b'_' | b'/'));
-        (digits > 0).then(|| &path[..end + usize::from(letter)])
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn blocks_are_those_of_kerass_names() {
-        for (path, block) in [
-            ("conv2_block1_1_conv", Some("conv2_block1")),
-            ("base/block_12_expand_BN", Some("base/block_12")),
-            ("block2a_expand_conv", Some("block2a")),
-            ("block1_conv2", Some("block1")),
-            ("net_stage_0_block_10_gamma", Some("net_stage_0_block_10")),
-            ("block_3/attention/query", Some("block_3")),
-            ("blocks/block_3_expand", Some("blocks/block_3")),
-            ("block_net/block2a_expand", Some("block_net/block2a")),
-            ("blocky/blocks", None),
-            ("blocks", None),
-            ("block_add", None),
-            ("expanded_conv_project", None),
-        ] {
-            assert_eq!(block_of(path), block, "{path}");
-        }
-    }
 }

@@ -49,6 +49,7 @@ pub use learning_rate_scheduler::LearningRateScheduler;
 pub use model_checkpoint::{ModelCheckpoint, SaveFrequency};
 pub use monitor::Mode;
 pub use reduce_lr_on_plateau::ReduceLROnPlateau;
+pub(crate) use snapshot::Snapshot;
 pub use state::CallbackState;
 pub(crate) use telling::{Callbacks, Moment};
 pub use tensor_board::{TensorBoard, UpdateFrequency};

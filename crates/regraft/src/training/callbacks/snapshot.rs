@@ -54,6 +54,16 @@ impl Snapshot {
         Ok(Some(Snapshot(weights.collect::<Result<_>>()?)))
     }
 
+    /// The weights that are others in `later`, of the same model: as they were, and as they are then.
+    pub fn moved_to(&self, later: &Snapshot) -> Vec<(VariableId, Tensor, Tensor)> {
+        let pairs = self.0.iter().zip(&later.0);
+        let moved = pairs.filter(|((_, then), (_, now))| {
+            !std::ptr::eq(then.as_slice(), now.as_slice()) && bits(then) != bits(now)
+        });
+        let moved = moved.map(|((id, then), (_, now))| (*id, then.clone(), now.clone()));
+        moved.collect()
+    }
+
     /// Puts back the weights that have changed since, of those that the model still has.
     pub fn restore(&self, model: &mut Network) -> Result<()> {
         let changed = self.0.iter().filter(|(id, then)| {

@@ -9,7 +9,7 @@ use crate::training::history::History;
 
 /// Okabe and Ito's colours, told apart with any kind of colour vision; brown stands in for their
 /// yellow, which white paper swallows.
-const COLOURS: [RGBColor; 8] = [
+pub(super) const COLOURS: [RGBColor; 8] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
     RGBColor(0, 158, 115),
@@ -19,17 +19,18 @@ const COLOURS: [RGBColor; 8] = [
     RGBColor(120, 80, 20),
     RGBColor(60, 60, 60),
 ];
-const GREY: RGBColor = RGBColor(90, 90, 90);
-const GRID: RGBColor = RGBColor(225, 225, 225);
+pub(super) const GREY: RGBColor = RGBColor(90, 90, 90);
+pub(super) const GRID: RGBColor = RGBColor(225, 225, 225);
 
-const PANEL: (u32, u32) = (640, 420);
+pub(super) const PANEL: (u32, u32) = (640, 420);
 const TITLE: u32 = 48;
 const LEGEND_LINE: i32 = 26;
 const LEGEND_MARGIN: u32 = 10;
-const FONT: &str = "Helvetica, Arial, DejaVu Sans, sans-serif";
+pub(super) const FONT: &str = "Helvetica, Arial, DejaVu Sans, sans-serif";
 
 type Area<'a, 'b> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
-type Drawn<'a> = Result<(), DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>>;
+pub(super) type Drawn<'a> =
+    Result<(), DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>>;
 
 /// One line of the legend's key.
 struct Key {
@@ -152,7 +153,7 @@ fn panel<'s>(area: &Area<'s, '_>, name: &str, runs: &[(String, &History)]) -> Dr
 }
 
 /// A range that holds all values with a little room, and is never empty.
-fn value_range(values: impl Iterator<Item = f64>) -> (f64, f64) {
+pub(super) fn value_range(values: impl Iterator<Item = f64>) -> (f64, f64) {
     // Halved against overflow: the picture is of no use at such numbers, but must not be broken.
     let limit = f64::MAX / 8.0;
     let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
@@ -175,7 +176,7 @@ fn value_range(values: impl Iterator<Item = f64>) -> (f64, f64) {
 
 /// The label of a tick on an axis from `low` to `high`: as many digits as tell it from the next one,
 /// and an exponent if the numbers are large or small.
-fn tick(value: f64, low: f64, high: f64) -> String {
+pub(super) fn tick(value: f64, low: f64, high: f64) -> String {
     let (span, largest) = (high - low, low.abs().max(high.abs()));
     if (1e-2..1e5).contains(&largest) {
         let decimals = (1.0 - span.log10()).ceil().clamp(0.0, 9.0) as usize;

@@ -1,0 +1,163 @@
+//! Which blocks are worth unfreezing: where gradients are large beside the weights.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use regraft_autograd::VariableId;
+use regraft_data::Dataset;
+use regraft_layers::{Freezing, IntoSelector, Selector};
+
+use crate::optimizers::SGD;
+use crate::training::blocks::blocks;
+use crate::training::compiled::not_compiled;
+use crate::{Callback, Context, Fit, Model, Result, Verbosity};
+
+/// How many samples tell it.
+const SAMPLES: usize = 512;
+
+/// The gradient of the loss beside the weights, block by block, from
+/// [`Model::unfreeze_suggestion`](crate::Model::unfreeze_suggestion). It prints as a table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UnfreezeSuggestion {
+    /// In the order of the layers.
+    pub blocks: Vec<BlockGradient>,
+}
+
+/// The gradient of one block.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BlockGradient {
+    /// What the paths of its layers have in common.
+    pub name: String,
+    /// The paths.
+    pub layers: Vec<String>,
+    /// ‖gradient‖ / ‖weights‖, of all its parameters together.
+    pub ratio: f64,
+}
+
+impl UnfreezeSuggestion {
+    /// The name of the first block, the head aside, that has at least half of the largest ratio: unfreeze from there on, so
+    /// that what is before it stays the frozen prefix.
+    pub fn first(&self) -> Option<&str> {
+        let (_, base) = self.blocks.split_last()?;
+        let largest = base.iter().map(|block| block.ratio).fold(0.0, f64::max);
+        let found = base.iter().find(|block| block.ratio >= largest / 2.0);
+        found
+            .filter(|_| largest > 0.0)
+            .map(|block| block.name.as_str())
+    }
+
+    /// The layers from the [first](Self::first) block on.
+    pub fn selector(&self) -> Option<Selector> {
+        let first = self.first()?;
+        let suffix = self.blocks.iter().skip_while(|block| block.name != first);
+        let layers: Vec<String> = suffix.flat_map(|block| block.layers.clone()).collect();
+        Some(layers.into_selector())
+    }
+}
+
+impl fmt::Display for UnfreezeSuggestion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let width = self
+            .blocks
+            .iter()
+            .map(|block| block.name.len())
+            .max()
+            .unwrap_or(0);
+        for block in &self.blocks {
+            let mark = match Some(block.name.as_str()) == self.first() {
+                true => "  ← from here",
+                false => "",
+            };
+            writeln!(f, "{:width$}  {:.3e}{mark}", block.name, block.ratio)?;
+        }
+        Ok(())
+    }
+}
+
+impl Model {
+    /// How large the gradient of the loss is beside the weights in each block of layers (the ratio that Auto-RGN goes by:
+    /// Lee et al. 2023, <https://arxiv.org/abs/2210.11466>), as the mean over up to 512 samples drawn from the data, with
+    /// all layers behaving as in inference. The model, which must be [compiled](Self::compile) and should have a head that
+    /// is good already, stays as it is.
+    ///
+    /// # Errors
+    /// As [`fit_dataset`](Self::fit_dataset).
+    pub fn unfreeze_suggestion(&self, data: &dyn Dataset) -> Result<UnfreezeSuggestion> {
+        let mut model = self.clone();
+        model.training.as_ref().ok_or_else(not_compiled)?;
+        model.set_freezing(.., Freezing::FrozenStatistics)?;
+        model.set_optimizer(SGD::new(0.0))?;
+        let samples = data.shuffle(0)?.take(SAMPLES);
+        let mut gradients = Gradients::default();
+        let options = Fit::new()
+            .shuffle(false)
+            .verbosity(Verbosity::Silent)
+            .callback(&mut gradients);
+        model.fit_dataset(&samples, options)?;
+        let norm = |values: &[f32]| {
+            values
+                .iter()
+                .map(|value| f64::from(*value).powi(2))
+                .sum::<f64>()
+        };
+        let blocks = blocks(&model.network).into_iter().map(|block| {
+            let (mut of_gradient, mut of_weights) = (0.0, 0.0);
+            for id in &block.parameters {
+                of_gradient += gradients.sums.get(id).map_or(0.0, |sum| norm(sum));
+                of_weights += model
+                    .weights()
+                    .get(*id)
+                    .map_or(0.0, |weight| norm(weight.value().as_slice()));
+            }
+            let mean = of_gradient.sqrt() / gradients.batches.max(1.0);
+            BlockGradient {
+                name: block.name,
+                layers: block.layers,
+                ratio: match of_weights > 0.0 {
+                    true => mean / of_weights.sqrt(),
+                    false => 0.0,
+                },
+            }
+        });
+        Ok(UnfreezeSuggestion {
+            blocks: blocks.collect(),
+        })
+    }
+}
+
+/// Adds up the gradients of the batches.
+#[derive(Debug, Default)]
+struct Gradients {
+    sums: HashMap<VariableId, Vec<f32>>,
+    batches: f64,
+}
+
+impl Callback for Gradients {
+    fn wants_batches(&self) -> bool {
+        true
+    }
+
+    fn on_batch_end(
+        &mut self,
+        _epoch: usize,
+        _step: usize,
+        context: &mut Context<'_>,
+    ) -> Result<()> {
+        for (path, gradient) in context.gradients() {
+            let Some(weight) = context.model.weight(path) else {
+                continue;
+            };
+            match self.sums.get_mut(&weight.id()) {
+                Some(sum) => sum
+                    .iter_mut()
+                    .zip(gradient)
+                    .for_each(|(sum, it)| *sum += it),
+                None => {
+                    self.sums.insert(weight.id(), gradient.to_vec());
+                }
+            }
+        }
+        self.batches += 1.0;
+        Ok(())
+    }
+}
