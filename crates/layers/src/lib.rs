@@ -18,13 +18,12 @@ mod models;
 pub mod regularizers;
 
 pub use contract::call::Call;
-pub use contract::class::Class;
 pub use contract::element_type::ElementType;
 pub use contract::emission::{Emission, Mode};
 pub use contract::flow::Flow;
 pub use contract::freezing::Freezing;
 pub use contract::handle::{
-    Activation, ActivationFunction, Configured, Constraint, ConstraintFunction, Initializer,
+    Activation, ActivationFunction, Constraint, ConstraintFunction, Initializer,
     InitializerFunction, Regularizer, RegularizerFunction,
 };
 pub use contract::layer::{Layer, LayerExt, LayerSpec};
@@ -46,4 +45,7 @@ pub use models::selector::Selector;
 pub use models::sequential::Sequential;
 pub use models::summary::Summary;
 pub use models::trained_weights::{Trained, TrainedWeights};
+pub use regraft_settings::{Class, Configured};
+#[doc(hidden)]
+pub use settings::declare_settings;
 pub use settings::{FromSettings, IntoSetting, Setting};

@@ -3,7 +3,8 @@
 //! `cargo run -p regraft-optimizers --example own_rule`
 
 use regraft_optimizers::{
-    Error, Optimizer, ParameterInfo, ParameterUpdate, Slot, Step, UpdateRule, elementwise,
+    Configured, Error, Optimizer, ParameterInfo, ParameterUpdate, Slot, Step, UpdateRule,
+    elementwise,
 };
 
 /// w ← w − η sign(m), where m ← μ m + g.
@@ -12,11 +13,9 @@ struct SignDescent {
     momentum: f32,
 }
 
-impl UpdateRule for SignDescent {
-    fn class_name(&self) -> &str {
-        "SignDescent"
-    }
+impl Configured for SignDescent {}
 
+impl UpdateRule for SignDescent {
     fn slots(&self, parameter: &ParameterInfo) -> Vec<Slot> {
         vec![Slot::like(parameter, "momentum")]
     }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use regraft_tensor::Detail;
-use serde_json::{Map, Value, json};
+use regraft_settings::{Configured, Detail, FromSettings, Map, Settings};
+use serde_json::{Value, json};
 
 use crate::names::near;
 use crate::options::Options;
@@ -12,8 +12,7 @@ use crate::schedules::{CustomSchedule, InverseTimeDecay};
 use crate::{Error, LearningRate, Optimizer, Result, UpdateRule, schedules};
 
 /// What a class of one's own makes of its configuration; see [`Optimizer::from_config_with`].
-pub type CustomRule<'a> =
-    &'a dyn Fn(&str, &Map<String, Value>) -> Option<Result<Arc<dyn UpdateRule>>>;
+pub type CustomRule<'a> = &'a dyn Fn(&str, &Map) -> Option<Result<Arc<dyn UpdateRule>>>;
 
 impl Optimizer {
     /// The optimizer of this name (`"adam"`, `"rmsprop"`; case and `_` do not matter) with Keras'
@@ -22,7 +21,7 @@ impl Optimizer {
     /// # Errors
     /// [`Error::UnknownName`], with the names that come near.
     pub fn from_name(name: &str) -> Result<Self> {
-        Self::from_class(name, Map::new(), &|_, _| None, &|_, _| None)
+        Self::from_class(name, &Map::new(), &|_, _| None, &|_, _| None)
     }
 
     /// The optimizer that a Keras configuration describes: the object with `class_name` and
@@ -48,7 +47,7 @@ impl Optimizer {
         schedule: CustomSchedule<'_>,
     ) -> Result<Self> {
         if let Value::String(name) = config {
-            return Self::from_class(name, Map::new(), rule, schedule);
+            return Self::from_class(name, &Map::new(), rule, schedule);
         }
         let class = config.get("class_name").and_then(Value::as_str);
         let Some(class) = class else {
@@ -58,23 +57,19 @@ impl Optimizer {
                 config,
             )));
         };
-        let settings = match config.get("config") {
-            Some(Value::Object(settings)) => settings.clone(),
-            None | Some(Value::Null) => Map::new(),
+        match config.get("config") {
+            Some(Value::Object(settings)) => Self::from_class(class, settings, rule, schedule),
+            None | Some(Value::Null) => Self::from_class(class, &Map::new(), rule, schedule),
             Some(other) => {
-                return Err(Error::Config(Detail::new(
-                    class,
-                    "an object `config`",
-                    other,
-                )));
+                let detail = Detail::new(class, "an object `config`", other);
+                Err(Error::Config(detail))
             }
-        };
-        Self::from_class(class, settings, rule, schedule)
+        }
     }
 
     fn from_class(
         class: &str,
-        mut settings: Map<String, Value>,
+        settings: &Map,
         custom: CustomRule<'_>,
         schedule: CustomSchedule<'_>,
     ) -> Result<Self> {
@@ -82,25 +77,27 @@ impl Optimizer {
         let built_in = class.strip_prefix("Custom>");
         let built_in = built_in.filter(|class| rules::find(class).is_some());
         let class = built_in.unwrap_or(class);
-        let own = Options::new(0.001.into());
-        let mut options = |base| read_options(class, base, &mut settings, schedule);
-        let (rule, options) = match rules::find(class) {
-            Some(built_in) => {
-                let options = options(built_in.options())?;
-                (built_in.rule(class, settings)?, options)
-            }
-            None => {
-                let options = options(own)?;
-                let rule = custom(class, &settings).ok_or_else(|| unknown(class))?;
-                (rule?, options)
-            }
+        let base = Options::new(0.001.into());
+        let rule = rules::find(class);
+        let base = rule.map_or(base, |rule| rule.options());
+        // What all optimizers have, and what is the rule's own.
+        let common = base.config();
+        let is_common = |key: &str| common.contains_key(key) || OF_KERAS_2.contains(&key);
+        let settings = settings
+            .iter()
+            .map(|(key, value)| (key.clone(), value.clone()));
+        let (common, own): (Map, Map) = settings.partition(|(key, _)| is_common(key));
+        let options = read_options(class, base, &common, schedule)?;
+        let rule = match rule {
+            Some(built_in) => built_in.rule(class, &own)?,
+            None => custom(class, &own).ok_or_else(|| unknown(class))??,
         };
         Self::assemble(rule, options)
     }
 
     /// The configuration as Keras stores it, with `class_name` and `config`.
     pub fn config(&self) -> Value {
-        let mut config = self.options.config(self.name());
+        let mut config = self.options.config();
         config.extend(self.rule.config());
         let built_in = rules::find(self.class_name()).is_some();
         json!({
@@ -112,50 +109,38 @@ impl Optimizer {
     }
 }
 
-/// Takes the common settings out of `settings`, starting from `options`.
+/// What only Keras 2 wrote.
+const OF_KERAS_2: [&str; 4] = ["lr", "decay", "jit_compile", "is_legacy_optimizer"];
+
+/// The common settings; those left out are as in `base`.
 fn read_options(
     class: &str,
-    mut options: Options,
-    settings: &mut Map<String, Value>,
+    base: Options,
+    config: &Map,
     schedule: CustomSchedule<'_>,
 ) -> Result<Options> {
-    let o = &mut options;
-    if let Some(value) = settings.remove("learning_rate") {
-        o.learning_rate = read_learning_rate(class, &value, schedule)?;
+    let settings = Settings::new(class, config);
+    settings.ignore(&["learning_rate"]);
+    settings.ignore(&OF_KERAS_2);
+    let mut options = Options::from_settings(&settings).map_err(Error::Config)?;
+    options.learning_rate = base.learning_rate;
+    if !config.contains_key("weight_decay") {
+        options.weight_decay = base.weight_decay;
     }
     // So Keras had it until 2.2, with a decay that every optimizer knew.
-    let old_rate = settings.remove("lr");
-    if let Some(rate) = &old_rate {
-        o.learning_rate = read_learning_rate(class, rate, schedule)?;
+    let old_rate = settings.value("lr");
+    if let Some(rate) = old_rate.or(settings.value("learning_rate")) {
+        options.learning_rate = read_learning_rate(class, rate, schedule)?;
     }
-    let mut reader = Reader { class, settings };
-    reader.read("name", &mut o.name)?;
-    reader.read("weight_decay", &mut o.weight_decay)?;
-    reader.read("clipnorm", &mut o.clipnorm)?;
-    reader.read("global_clipnorm", &mut o.global_clipnorm)?;
-    reader.read("clipvalue", &mut o.clipvalue)?;
-    reader.read("use_ema", &mut o.use_ema)?;
-    reader.read("ema_momentum", &mut o.ema_momentum)?;
-    reader.read("ema_overwrite_frequency", &mut o.ema_overwrite_frequency)?;
-    reader.read(
-        "gradient_accumulation_steps",
-        &mut o.gradient_accumulation_steps,
-    )?;
-    reader.read("loss_scale_factor", &mut o.loss_scale_factor)?;
-    // Keras 2 wrote these. `decay` changed the learning rate, so only its absence can be ignored.
-    let mut decay = 0.0;
-    reader.read("decay", &mut decay)?;
-    if let (Some(Value::Number(rate)), true) = (old_rate, decay != 0.0) {
-        let rate = rate.as_f64().unwrap_or(f64::NAN);
-        o.learning_rate = InverseTimeDecay::new(rate, 1, decay).into();
-        decay = 0.0;
-    }
-    for ignored in ["jit_compile", "is_legacy_optimizer"] {
-        settings.remove(ignored);
-    }
-    if decay != 0.0 {
-        let at = format!("{class}.decay");
-        return Err(Error::Config(Detail::new(at, "it unset", "a number")));
+    // `decay` changed the learning rate, so only its absence can be ignored.
+    let decay = settings.or::<f64>("decay", 0.0).map_err(Error::Config)?;
+    match old_rate.and_then(Value::as_f64) {
+        _ if decay == 0.0 => {}
+        Some(rate) => options.learning_rate = InverseTimeDecay::new(rate, 1, decay).into(),
+        None => {
+            let at = format!("{class}.decay");
+            return Err(Error::Config(Detail::new(at, "it unset", "a number")));
+        }
     }
     Ok(options)
 }
@@ -176,24 +161,6 @@ fn read_learning_rate(
             "a number or a schedule",
             other,
         ))),
-    }
-}
-
-/// Takes settings out of a map by name and type.
-struct Reader<'a> {
-    class: &'a str,
-    settings: &'a mut Map<String, Value>,
-}
-
-impl Reader<'_> {
-    fn read<T: serde::de::DeserializeOwned>(&mut self, name: &str, target: &mut T) -> Result<()> {
-        let Some(value) = self.settings.remove(name) else {
-            return Ok(());
-        };
-        *target = T::deserialize(&value).map_err(|error| {
-            Error::Config(Detail::new(format!("{}.{name}", self.class), error, value))
-        })?;
-        Ok(())
     }
 }
 

@@ -1,6 +1,6 @@
 //! What can go wrong with an optimizer, each with where, expected, received and what to do.
 
-use regraft_tensor::Detail;
+use regraft_settings::{Configured, Detail, place};
 
 /// The errors of this crate.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,42 +41,16 @@ impl Error {
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Refuses a hyperparameter unless `valid`.
-pub(crate) fn require(
-    valid: bool,
-    owner: &str,
-    name: &str,
-    expected: &str,
-    received: impl std::fmt::Display,
-) -> Result<()> {
-    if valid {
-        return Ok(());
-    }
-    Err(Error::Hyperparameter(Detail::new(
-        format!("{owner}.{name}"),
-        expected,
-        received,
-    )))
+/// Refuses settings that have no meaning.
+pub(crate) fn check<T: Configured + ?Sized>(it: &T) -> Result<()> {
+    it.check().map_err(|detail| named(it.class_name(), detail))
 }
 
-/// Refuses a decay rate outside `[0, 1)`.
-pub(crate) fn require_rate(owner: &str, name: &str, value: f64) -> Result<()> {
-    require(
-        (0.0..1.0).contains(&value),
-        owner,
-        name,
-        "a number in [0, 1)",
-        value,
-    )
-}
-
-/// Refuses a number that is negative, infinite or not a number.
-pub(crate) fn require_non_negative(owner: &str, name: &str, value: f64) -> Result<()> {
-    require(
-        value.is_finite() && value >= 0.0,
-        owner,
-        name,
-        "a finite number, zero or more",
-        value,
-    )
+/// What is wrong with a setting of `owner`.
+pub(crate) fn named(owner: &str, mut detail: Detail) -> Error {
+    detail.at = match detail.at.is_empty() {
+        true => owner.to_string(),
+        false => place(owner, &detail.at),
+    };
+    Error::Hyperparameter(detail)
 }

@@ -1,19 +1,19 @@
 //! The learning rate: a number, or a schedule of the optimizer's steps.
 
-use std::fmt;
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use regraft_settings::{Configured, place, require_rate};
+use serde_json::{Value, json};
 
-use crate::error::{Result, require_non_negative};
+use crate::error::{self, Error, Result};
 
-/// A learning rate that depends on the step.
+/// A learning rate that depends on the step. Its class and its settings are those of [`Configured`].
 ///
 /// Steps are counted as Keras does, from 0, one per call of
 /// [`Optimizer::apply`](crate::Optimizer::apply), also for the calls that only accumulate.
 ///
 /// ```
-/// use regraft_optimizers::{Adam, Schedule};
+/// use regraft_optimizers::{Adam, Configured, Schedule};
 ///
 /// #[derive(Debug)]
 /// struct HalfEvery(u64);
@@ -22,10 +22,9 @@ use crate::error::{Result, require_non_negative};
 ///     fn learning_rate(&self, step: u64) -> f32 {
 ///         1e-3 * 0.5f32.powi((step / self.0) as i32)
 ///     }
-///     fn class_name(&self) -> &str {
-///         "HalfEvery"
-///     }
 /// }
+///
+/// impl Configured for HalfEvery {}
 ///
 /// let optimizer = Adam::new(HalfEvery(100)).build()?;
 /// assert_eq!(optimizer.learning_rate(), 1e-3);
@@ -33,27 +32,11 @@ use crate::error::{Result, require_non_negative};
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a learning-rate schedule",
-    note = "implement `Schedule`, or use a number or one of `regraft_optimizers::schedules`"
+    note = "implement `Schedule` and `Configured`, or use a number or one of `regraft_optimizers::schedules`"
 )]
-pub trait Schedule: fmt::Debug + Send + Sync + 'static {
+pub trait Schedule: Configured {
     /// The learning rate of step number `step`, from 0.
     fn learning_rate(&self, step: u64) -> f32;
-
-    /// The name of the class as a Keras configuration has it, such as `CosineDecay`.
-    fn class_name(&self) -> &str;
-
-    /// The settings under the names that Keras' `get_config` gives them.
-    fn config(&self) -> Map<String, Value> {
-        Map::new()
-    }
-
-    /// Whether the settings are in range.
-    ///
-    /// # Errors
-    /// [`Error::Hyperparameter`](crate::Error::Hyperparameter) if one is not.
-    fn validate(&self) -> Result<()> {
-        Ok(())
-    }
 }
 
 /// A learning rate: constant or scheduled. Made from a number or any [`Schedule`] by `into`.
@@ -91,9 +74,9 @@ impl LearningRate {
     pub(crate) fn validate(&self, owner: &str) -> Result<()> {
         match self {
             LearningRate::Constant(rate) => {
-                require_non_negative(owner, "learning_rate", f64::from(*rate))
+                require_rate(&place(owner, "learning_rate"), *rate).map_err(Error::Hyperparameter)
             }
-            LearningRate::Schedule(schedule) => schedule.validate(),
+            LearningRate::Schedule(schedule) => error::check(&**schedule),
         }
     }
 }

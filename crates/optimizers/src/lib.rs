@@ -53,6 +53,7 @@ pub use learning_rate::{LearningRate, Schedule};
 pub use optimizer::Optimizer;
 pub use parameter::{ParameterInfo, ParameterSource, ParameterUpdate};
 pub use plan::Plan;
+pub use regraft_settings::Configured;
 pub use rule::{MAX_SLOTS, Slot, Step, UpdateRule};
 pub use rules::{
     Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, Muon, Nadam, RMSprop, SGD,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use regraft_tensor::{Detail, snake_case};
 
 use crate::builder::Builder;
+use crate::error;
 use crate::options::Options;
 use crate::plan::{Identity, Memory};
 use crate::{Error, LearningRate, ParameterInfo, Result, UpdateRule};
@@ -55,7 +56,7 @@ impl Optimizer {
 
     pub(crate) fn assemble(rule: Arc<dyn UpdateRule>, mut options: Options) -> Result<Self> {
         options.validate(rule.class_name())?;
-        rule.validate()?;
+        error::check(&*rule)?;
         if options.name.is_none() {
             options.name = Some(snake_case(rule.class_name()));
         }

@@ -7,8 +7,6 @@
 
 use regraft_tensor::Detail;
 
-use crate::{Error, Result};
-
 /// A pattern that may occur anywhere in a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Pattern {
@@ -17,7 +15,7 @@ pub(crate) struct Pattern {
 
 impl Pattern {
     /// Reads `text`; `at` is named in the error.
-    pub(crate) fn new(at: &str, text: &str) -> Result<Self> {
+    pub(crate) fn new(at: &str, text: &str) -> Result<Self, Detail> {
         let alternatives: Vec<Vec<char>> =
             text.split('|').map(|part| part.chars().collect()).collect();
         let refused = text.contains(['\\', '[', ']', '(', ')', '{', '}', '+', '?'])
@@ -29,14 +27,10 @@ impl Pattern {
                 }
             });
         if refused {
-            return Err(Error::Hyperparameter(
-                Detail::new(
-                    at,
-                    "a part of a name, in which only `.`, `*`, `^`, `$` and `|` have a meaning",
-                    format!("{text:?}"),
-                )
-                .help("write a plain part of the name, or use a predicate for anything richer"),
-            ));
+            let expected =
+                "a part of a name, in which only `.`, `*`, `^`, `$` and `|` have a meaning";
+            let help = "write a plain part of the name, or use a predicate for anything richer";
+            return Err(Detail::new(at, expected, format!("{text:?}")).help(help));
         }
         Ok(Pattern { alternatives })
     }

@@ -1,10 +1,8 @@
 //! The update rule: how one parameter moves, given its gradient and what the rule remembers.
 
-use std::fmt;
+use regraft_settings::Configured;
 
-use serde_json::{Map, Value};
-
-use crate::{ParameterInfo, Result};
+use crate::ParameterInfo;
 
 /// The most slots a rule may keep per parameter.
 pub const MAX_SLOTS: usize = 8;
@@ -13,15 +11,13 @@ pub const MAX_SLOTS: usize = 8;
 ///
 /// The rest (learning rate, weight decay, clipping, moving averages, accumulation, where the slots
 /// live) is [`Optimizer`](crate::Optimizer)'s and works for every rule, also for one from another
-/// crate. See `examples/own_rule.rs` for a whole one.
+/// crate. Its class and its hyperparameters are those of [`Configured`], declared by
+/// [`settings!`](regraft_settings::settings!). See `examples/own_rule.rs` for a whole one.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an update rule",
-    note = "implement `UpdateRule` (two methods), or start from a built-in one such as `Adam::new(1e-3)`"
+    note = "implement `UpdateRule` (one method) and `Configured`, or start from a built-in one such as `Adam::new(1e-3)`"
 )]
-pub trait UpdateRule: fmt::Debug + Send + Sync + 'static {
-    /// The name of the class as a Keras configuration has it, such as `Adam`.
-    fn class_name(&self) -> &str;
-
+pub trait UpdateRule: Configured {
     /// What the rule remembers per parameter, in the order in which `update` receives it. At most
     /// [`MAX_SLOTS`].
     fn slots(&self, parameter: &ParameterInfo) -> Vec<Slot> {
@@ -55,19 +51,6 @@ pub trait UpdateRule: fmt::Debug + Send + Sync + 'static {
     fn weight_decay(&self, parameter: &ParameterInfo, weight_decay: Option<f64>) -> Option<f64> {
         let _ = parameter;
         weight_decay
-    }
-
-    /// Whether the hyperparameters are in range.
-    ///
-    /// # Errors
-    /// [`Error::Hyperparameter`](crate::Error::Hyperparameter) if one is not.
-    fn validate(&self) -> Result<()> {
-        Ok(())
-    }
-
-    /// The rule's own hyperparameters under the names that Keras' `get_config` gives them.
-    fn config(&self) -> Map<String, Value> {
-        Map::new()
     }
 
     /// A number that Keras stores once per optimizer, after all slots, when `count` updates are

@@ -1,8 +1,8 @@
 //! Names, configurations, exclusions and saved states: what is accepted, and what is refused how.
 
 use regraft_optimizers::{
-    Adam, AdamW, Error, Muon, Optimizer, ParameterInfo, ParameterUpdate, SGD, UpdateRule,
-    schedules::CosineDecay,
+    Adam, AdamW, Configured, Error, Muon, Optimizer, ParameterInfo, ParameterUpdate, SGD,
+    UpdateRule, schedules::CosineDecay,
 };
 use serde_json::json;
 
@@ -209,11 +209,13 @@ fn a_keras_file_knows_only_numbers() {
 #[derive(Debug)]
 struct Still(f64);
 
-impl UpdateRule for Still {
-    fn class_name(&self) -> &str {
-        "Still"
+impl Configured for Still {
+    fn config(&self) -> serde_json::Map<String, serde_json::Value> {
+        serde_json::Map::from_iter([("calm".to_string(), json!(self.0))])
     }
+}
 
+impl UpdateRule for Still {
     fn update(
         &self,
         _: &regraft_optimizers::Step<'_>,
@@ -221,10 +223,6 @@ impl UpdateRule for Still {
         _: &[f32],
         _: &mut [&mut [f32]],
     ) {
-    }
-
-    fn config(&self) -> serde_json::Map<String, serde_json::Value> {
-        serde_json::Map::from_iter([("calm".to_string(), json!(self.0))])
     }
 }
 

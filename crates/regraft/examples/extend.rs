@@ -158,11 +158,9 @@ impl Callback for GoodEnough {
 #[derive(Debug)]
 struct Momentum;
 
-impl UpdateRule for Momentum {
-    fn class_name(&self) -> &str {
-        "Momentum"
-    }
+impl Configured for Momentum {}
 
+impl UpdateRule for Momentum {
     fn slots(&self, parameter: &ParameterInfo) -> Vec<Slot> {
         vec![Slot::like(parameter, "velocity")]
     }
@@ -183,11 +181,9 @@ impl Schedule for HalfEvery {
     fn learning_rate(&self, step: u64) -> f32 {
         0.02 * 0.5_f32.powi((step / self.0) as i32)
     }
-
-    fn class_name(&self) -> &str {
-        "HalfEvery"
-    }
 }
+
+impl Configured for HalfEvery {}
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let point = Tensor::new([3], vec![-1.0, 0.5, 2.0])?;

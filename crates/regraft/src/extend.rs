@@ -9,10 +9,9 @@
 //! | an activation, initializer, regularizer, constraint | [`Configured`] and [`ActivationFunction`], [`InitializerFunction`], [`RegularizerFunction`], [`ConstraintFunction`] | by [`Activation::new`], [`Initializer::new`], … |
 //! | a metric | [`Configured`] and [`Metric`] | in `compile`; as all of these opened from files once it is in a [`Registry`] |
 //! | a callback | [`Callback`] | in [`Fit::callback`](crate::Fit::callback) |
-//! | an update rule, a schedule | [`UpdateRule`], [`Schedule`] | by [`Optimizer::builder`]; a schedule where a learning rate is expected |
+//! | an update rule, a schedule | [`Configured`] and [`UpdateRule`], [`Schedule`] | by [`Optimizer::builder`]; a schedule where a learning rate is expected |
 //!
-//! Settings of a layer, a loss, a metric, an activation, … of your own are declared once with [`settings!`]: fields,
-//! setters, and both directions of the configuration in a file follow. The example `extend` has one of
+//! Settings of any of these are declared once with [`settings!`]: fields, setters, and both directions of the configuration in a file follow. The example `extend` has one of
 //! each in a single file.
 //!
 //! ```

@@ -1,7 +1,6 @@
 //! Settings that are functions: [`Activation`], [`Initializer`], [`Regularizer`], [`Constraint`].
 //! Each is given by its Keras name or as a value of its own type, and shared where it is used.
 
-use std::fmt;
 use std::sync::Arc;
 
 use regraft_autograd::Var;
@@ -9,39 +8,8 @@ use regraft_tensor::kernels::random::Key;
 use regraft_tensor::{Detail, Tensor};
 use serde_json::Value;
 
-use crate::Class;
+use crate::Configured;
 use crate::settings::{FromSettings, Map, Settings};
-
-/// What all kinds have in common, layers, activations, initializers, regularizers, constraints and
-/// losses: a class under which files know them, and settings. [`settings!`](crate::settings!) implements
-/// it from a declaration; a type of your own without settings needs no more than `impl Configured for
-/// Mine {}`.
-pub trait Configured: fmt::Debug + Send + Sync + 'static {
-    /// The class: unless stated otherwise one that Keras does not have, of the name of the type.
-    fn class(&self) -> Class<'_> {
-        Class::of::<Self>()
-    }
-
-    /// The name of the class: `Dense`, `GlorotUniform`, `relu`.
-    fn class_name(&self) -> &str {
-        self.class().name
-    }
-
-    /// The settings, with Keras' names, as files have them. What all of a kind have (`name`,
-    /// `trainable`, `dtype`, `reduction`) is added by whoever has the object.
-    fn config(&self) -> Map {
-        Map::new()
-    }
-
-    /// Whether the settings have a meaning. A handle asks when it takes the value over, and whoever
-    /// uses the handle is told; a model asks before it builds a layer.
-    ///
-    /// # Errors
-    /// The setting that has none.
-    fn check(&self) -> Result<(), Detail> {
-        Ok(())
-    }
-}
 
 /// A function from activations to activations.
 pub trait ActivationFunction: Configured {

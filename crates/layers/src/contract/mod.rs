@@ -3,7 +3,6 @@
 
 pub(crate) mod axis;
 pub(crate) mod call;
-pub(crate) mod class;
 pub(crate) mod element_type;
 pub(crate) mod emission;
 pub(crate) mod flow;

@@ -1,5 +1,6 @@
-//! Names: Keras' automatic layer names, and the nearest known names for an error message.
+//! Names: Keras' automatic layer names, and which of several is meant.
 
+pub use regraft_settings::{is_meant_by, near};
 pub use regraft_tensor::snake_case;
 
 /// `base`, or `base_1`, `base_2`, … if that is taken.
@@ -15,12 +16,6 @@ pub(crate) fn unique_name(base: &str, taken: impl Fn(&str) -> bool) -> String {
         }
         number += 1;
     }
-}
-
-/// Whether `path` is `name`, or ends with it: `base/conv1` is meant by `conv1`, too.
-pub(crate) fn is_meant_by(path: &str, name: &str) -> bool {
-    let rest = path.strip_suffix(name);
-    rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('/'))
 }
 
 /// Which of `paths` is meant by `name`: the one that is equal to it, or the only one that ends with it.
@@ -47,29 +42,6 @@ pub(crate) fn meant<'p>(name: &str, paths: &[&'p str]) -> Result<&'p str, String
                 "{count} of this name are there; say which: {first}{more}"
             ))
         }
-    }
-}
-
-/// A sentence with the known names most like `name`, for an error's help. Paths that end with it come
-/// first.
-pub fn near<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
-    let likeness = |known: &str| match is_meant_by(known, name) {
-        true => 2.0,
-        false => strsim::jaro_winkler(name, known),
-    };
-    let mut known: Vec<(f64, &str)> = known
-        .into_iter()
-        .map(|known| (likeness(known), known))
-        .collect();
-    known.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let nearest: Vec<String> = known
-        .iter()
-        .take(3)
-        .map(|(_, known)| format!("{known:?}"))
-        .collect();
-    match nearest.as_slice() {
-        [] => "there are none".to_string(),
-        _ => format!("the nearest are {}", nearest.join(", ")),
     }
 }
 
@@ -107,12 +79,6 @@ mod tests {
         ] {
             assert_eq!(snake_case(class_name), name);
         }
-    }
-
-    #[test]
-    fn near_names_come_first() {
-        let help = near("dens_1", ["conv", "dense_1", "dropout", "dense"]);
-        assert!(help.starts_with("the nearest are \"dense_1\""), "{help}");
     }
 
     #[test]

@@ -106,8 +106,12 @@ impl FromSettings for Input {
     fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
         settings.unsupported(&["sparse", "ragged", "optional", "type_spec", "input_tensor"])?;
         // Keras 2 says `batch_input_shape`; its batch may be of a fixed size, which here is free.
-        let shape = settings.sample_shape("batch_input_shape")?;
-        let shape = settings.sample_shape("batch_shape")?.or(shape);
+        let given = |key| {
+            let value = settings.value(key);
+            value.map(|value| sample_shape(key, value)).transpose()
+        };
+        let shape = given("batch_input_shape")?;
+        let shape = given("batch_shape")?.or(shape);
         let Some(shape) = shape else {
             return Err(Detail::new("batch_shape", "the shape of a batch", "none"));
         };
@@ -121,15 +125,6 @@ impl FromSettings for Input {
                 Err(detail.help(near(dtype, ElementType::names())))
             }
         }
-    }
-}
-
-impl Settings<'_> {
-    /// The shape of a sample in a list that has the batch first.
-    fn sample_shape(&self, key: &'static str) -> Result<Option<Vec<usize>>, Detail> {
-        self.value(key)
-            .map(|value| sample_shape(key, value))
-            .transpose()
     }
 }
 

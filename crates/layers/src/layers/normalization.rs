@@ -237,7 +237,7 @@ impl Layer for Normalization {
 
 impl FromSettings for Normalization {
     fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        let given = match (settings.nested("mean")?, settings.nested("variance")?) {
+        let given = match (read_nested(settings, "mean")?, read_nested(settings, "variance")?) {
             (Some(mean), Some(variance)) => Some((mean, variance)),
             (None, None) => None,
             _ => {
@@ -298,19 +298,17 @@ fn unnest(value: &Value, depth: usize, elements: &mut Vec<f32>) -> Option<Vec<us
     Some(all)
 }
 
-impl Settings<'_> {
-    /// A number or lists in lists, also as Keras writes an array: `{"config": {"value": [...]}}`.
-    fn nested(&self, key: &'static str) -> Result<Option<Tensor>, Detail> {
-        let Some(value) = self.value(key) else {
-            return Ok(None);
-        };
-        let inner = value.get("config").and_then(|config| config.get("value"));
-        let mut elements = Vec::new();
-        let sizes = unnest(inner.unwrap_or(value), 0, &mut elements);
-        let expected = "a number, or lists of numbers of the same lengths";
-        let sizes = sizes.ok_or_else(|| self.wrong(key, expected, value))?;
-        Ok(Some(Tensor::new(&sizes, elements).map_err(Detail::from)?))
-    }
+/// A number or lists in lists, also as Keras writes an array: `{"config": {"value": [...]}}`.
+fn read_nested(settings: &Settings<'_>, key: &str) -> Result<Option<Tensor>, Detail> {
+    let Some(value) = settings.value(key) else {
+        return Ok(None);
+    };
+    let inner = value.get("config").and_then(|config| config.get("value"));
+    let mut elements = Vec::new();
+    let sizes = unnest(inner.unwrap_or(value), 0, &mut elements);
+    let expected = "a number, or lists of numbers of the same lengths";
+    let sizes = sizes.ok_or_else(|| settings.wrong(key, expected, value))?;
+    Ok(Some(Tensor::new(&sizes, elements).map_err(Detail::from)?))
 }
 
 /// Statistics that `adapt` found, as the first values of a weight.

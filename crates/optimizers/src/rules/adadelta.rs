@@ -1,56 +1,36 @@
 //! Adadelta: steps in proportion to the steps made lately.
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use regraft_settings::{require_decay, require_rate};
 
-use super::fields;
 use crate::builder::BuiltIn;
-use crate::error::{Result, require_non_negative, require_rate};
 use crate::{ParameterInfo, Slot, Step, UpdateRule, elementwise};
 
-/// Adadelta. With learning rate η and gradient g:
-///
-/// ```text
-/// a ← ρ a + (1 − ρ) g²
-/// δ = −√(d + ε) · g / √(a + ε)
-/// d ← ρ d + (1 − ρ) δ²
-/// w ← w + η δ
-/// ```
-///
-/// Slots: `accumulated_grad` a and `accumulated_delta_var` d.
-///
-/// Sources: Zeiler, [*ADADELTA*](https://arxiv.org/abs/1212.5701) (2012), whose form is that of
-/// learning rate 1; [Keras](https://keras.io/api/optimizers/adadelta/).
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct AdadeltaRule {
-    rho: f64,
-    epsilon: f64,
-}
-
-impl Default for AdadeltaRule {
-    fn default() -> Self {
-        AdadeltaRule {
-            rho: 0.95,
-            epsilon: 1e-7,
-        }
+rule! {
+    /// Adadelta. With learning rate η and gradient g:
+    ///
+    /// ```text
+    /// a ← ρ a + (1 − ρ) g²
+    /// δ = −√(d + ε) · g / √(a + ε)
+    /// d ← ρ d + (1 − ρ) δ²
+    /// w ← w + η δ
+    /// ```
+    ///
+    /// Slots: `accumulated_grad` a and `accumulated_delta_var` d.
+    ///
+    /// Sources: Zeiler, [*ADADELTA*](https://arxiv.org/abs/1212.5701) (2012), whose form is that of
+    /// learning rate 1; [Keras](https://keras.io/api/optimizers/adadelta/).
+    #[derive(Clone, Debug)]
+    pub struct AdadeltaRule as "keras.optimizers.Adadelta" of Adadelta {
+        /// How much of the old means stays, ρ, in `[0, 1)`. Default 0.95.
+        rho: f64 = 0.95 => require_decay,
+        /// Keeps both roots from zero, ε ≥ 0. Default 1e-7.
+        epsilon: f64 = 1e-7 => require_rate,
     }
 }
 
 impl BuiltIn for AdadeltaRule {}
 
-setters! { Adadelta;
-    /// How much of the old means stays, ρ, in `[0, 1)`. Default 0.95.
-    rho: f64;
-    /// Keeps both roots from zero, ε ≥ 0. Default 1e-7.
-    epsilon: f64;
-}
-
 impl UpdateRule for AdadeltaRule {
-    fn class_name(&self) -> &str {
-        "Adadelta"
-    }
-
     fn slots(&self, parameter: &ParameterInfo) -> Vec<Slot> {
         vec![
             Slot::like(parameter, "accumulated_grad"),
@@ -77,15 +57,6 @@ impl UpdateRule for AdadeltaRule {
 
     fn elementwise(&self, _: &ParameterInfo) -> bool {
         true
-    }
-
-    fn validate(&self) -> Result<()> {
-        require_rate("Adadelta", "rho", self.rho)?;
-        require_non_negative("Adadelta", "epsilon", self.epsilon)
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        fields(self)
     }
 }
 

@@ -1,71 +1,50 @@
 //! Adafactor: keeps the squared gradients of a matrix as one number per row and one per column.
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use regraft_settings::{require_positive, require_rate};
 
-use super::fields;
+use super::require_not_above_zero;
 use crate::builder::BuiltIn;
 use crate::elementwise::{self, sum_of, sum_of_squares};
-use crate::error::{Result, require, require_non_negative};
 use crate::{ParameterInfo, Slot, Step, UpdateRule};
 
-/// Adafactor. With learning rate η, gradient g, step number t and β = 1 − t^`beta_2_decay`:
-///
-/// ```text
-/// s = g² + ε₁
-/// r ← β r + (1 − β) · mean of s over columns       (rank 2 and more: the last two axes are
-/// c ← β c + (1 − β) · mean of s over rows           rows and columns, the others a batch)
-/// v ← r / mean(r) · c
-/// v ← β v + (1 − β) s                              (rank below 2)
-/// u = g / √v
-/// û = u / max(1, rms(u) / clip_threshold)
-/// w ← w − max(ε₂, rms(w)) · min(η, 1 / √t) · û
-/// ```
-///
-/// Slots: r, c and `velocity` v. (In the paper v is not kept; in Keras it is, so that Adafactor
-/// saves no memory. For a rank below 2, Keras stores two zeros in place of r and c.)
-/// `relative_step` changes nothing in Keras 3 either, since the learning rate is limited by 1 / √t
-/// in any case. Where v underflows to zero, which makes Keras' step 0 / 0, the element does not
-/// move here.
-///
-/// Sources: Shazeer & Stern, [*Adafactor*](https://arxiv.org/abs/1804.04235) (2018);
-/// [Keras](https://keras.io/api/optimizers/adafactor/).
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct AdafactorRule {
-    beta_2_decay: f64,
-    epsilon_1: f64,
-    epsilon_2: f64,
-    clip_threshold: f64,
-    relative_step: bool,
-}
-
-impl Default for AdafactorRule {
-    fn default() -> Self {
-        AdafactorRule {
-            beta_2_decay: -0.8,
-            epsilon_1: 1e-30,
-            epsilon_2: 1e-3,
-            clip_threshold: 1.0,
-            relative_step: true,
-        }
+rule! {
+    /// Adafactor. With learning rate η, gradient g, step number t and β = 1 − t^`beta_2_decay`:
+    ///
+    /// ```text
+    /// s = g² + ε₁
+    /// r ← β r + (1 − β) · mean of s over columns       (rank 2 and more: the last two axes are
+    /// c ← β c + (1 − β) · mean of s over rows           rows and columns, the others a batch)
+    /// v ← r / mean(r) · c
+    /// v ← β v + (1 − β) s                              (rank below 2)
+    /// u = g / √v
+    /// û = u / max(1, rms(u) / clip_threshold)
+    /// w ← w − max(ε₂, rms(w)) · min(η, 1 / √t) · û
+    /// ```
+    ///
+    /// Slots: r, c and `velocity` v. (In the paper v is not kept; in Keras it is, so that Adafactor
+    /// saves no memory. For a rank below 2, Keras stores two zeros in place of r and c.)
+    /// `relative_step` changes nothing in Keras 3 either, since the learning rate is limited by 1 / √t
+    /// in any case. Where v underflows to zero, which makes Keras' step 0 / 0, the element does not
+    /// move here.
+    ///
+    /// Sources: Shazeer & Stern, [*Adafactor*](https://arxiv.org/abs/1804.04235) (2018);
+    /// [Keras](https://keras.io/api/optimizers/adafactor/).
+    #[derive(Clone, Debug)]
+    pub struct AdafactorRule as "keras.optimizers.Adafactor" of Adafactor {
+        /// The power of t in β, zero or less. Default -0.8.
+        beta_2_decay: f64 = -0.8 => require_not_above_zero,
+        /// Keeps the squared gradient from zero, ε₁ ≥ 0. Default 1e-30.
+        epsilon_1: f64 = 1e-30 => require_rate,
+        /// The least size a parameter is taken to have, ε₂ ≥ 0. Default 1e-3.
+        epsilon_2: f64 = 1e-3 => require_rate,
+        /// The largest root mean square of a step, above zero. Default 1.
+        clip_threshold: f64 = 1.0 => require_positive,
+        /// Kept for Keras' sake; it changes nothing. Default yes.
+        relative_step: bool = true,
     }
 }
 
 impl BuiltIn for AdafactorRule {}
-
-setters! { Adafactor;
-    /// The power of t in β, zero or less. Default -0.8.
-    beta_2_decay: f64;
-    /// Keeps the squared gradient from zero, ε₁ ≥ 0. Default 1e-30.
-    epsilon_1: f64;
-    /// The least size a parameter is taken to have, ε₂ ≥ 0. Default 1e-3.
-    epsilon_2: f64;
-    /// The largest root mean square of a step, above zero. Default 1.
-    clip_threshold: f64;
-    /// Kept for Keras' sake; it changes nothing. Default yes.
-    relative_step: bool;
-}
 
 /// Columns that are summed up at a time.
 const TILE: usize = 64;
@@ -107,10 +86,6 @@ impl AdafactorRule {
 }
 
 impl UpdateRule for AdafactorRule {
-    fn class_name(&self) -> &str {
-        "Adafactor"
-    }
-
     fn slots(&self, parameter: &ParameterInfo) -> Vec<Slot> {
         let (r, c) = match parameter.shape.as_slice() {
             [batch @ .., rows, columns] => {
@@ -163,23 +138,6 @@ impl UpdateRule for AdafactorRule {
         elementwise::one_slot(value, gradient, &mut [&mut **v], |w, g, v| {
             (w - rate * (direction(g, v) / over), v)
         });
-    }
-
-    fn validate(&self) -> Result<()> {
-        let decay = self.beta_2_decay;
-        let valid = decay.is_finite() && decay <= 0.0;
-        let expected = "a finite number, zero or less";
-        require(valid, "Adafactor", "beta_2_decay", expected, decay)?;
-        require_non_negative("Adafactor", "epsilon_1", self.epsilon_1)?;
-        require_non_negative("Adafactor", "epsilon_2", self.epsilon_2)?;
-        let threshold = self.clip_threshold;
-        let valid = threshold.is_finite() && threshold > 0.0;
-        let expected = "a finite number above zero";
-        require(valid, "Adafactor", "clip_threshold", expected, threshold)
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        fields(self)
     }
 }
 

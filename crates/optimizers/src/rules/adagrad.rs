@@ -1,55 +1,35 @@
 //! Adagrad: steps divided by the root of all squared gradients so far.
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use regraft_settings::require_rate;
 
-use super::fields;
 use crate::builder::BuiltIn;
-use crate::error::{Result, require_non_negative};
 use crate::{ParameterInfo, Slot, Step, UpdateRule, elementwise};
 
-/// Adagrad. With learning rate η and gradient g:
-///
-/// ```text
-/// a ← a + g²
-/// w ← w − η g / √(a + ε)
-/// ```
-///
-/// Slot: `accumulator` a, which starts at `initial_accumulator_value`.
-///
-/// Sources: Duchi et al., [*Adaptive Subgradient
-/// Methods*](https://www.jmlr.org/papers/volume12/duchi11a/duchi11a.pdf) (2011), whose form is that
-/// of learning rate 1; [Keras](https://keras.io/api/optimizers/adagrad/).
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct AdagradRule {
-    initial_accumulator_value: f64,
-    epsilon: f64,
-}
-
-impl Default for AdagradRule {
-    fn default() -> Self {
-        AdagradRule {
-            initial_accumulator_value: 0.1,
-            epsilon: 1e-7,
-        }
+rule! {
+    /// Adagrad. With learning rate η and gradient g:
+    ///
+    /// ```text
+    /// a ← a + g²
+    /// w ← w − η g / √(a + ε)
+    /// ```
+    ///
+    /// Slot: `accumulator` a, which starts at `initial_accumulator_value`.
+    ///
+    /// Sources: Duchi et al., [*Adaptive Subgradient
+    /// Methods*](https://www.jmlr.org/papers/volume12/duchi11a/duchi11a.pdf) (2011), whose form is that
+    /// of learning rate 1; [Keras](https://keras.io/api/optimizers/adagrad/).
+    #[derive(Clone, Debug)]
+    pub struct AdagradRule as "keras.optimizers.Adagrad" of Adagrad {
+        /// What the accumulator starts with, zero or more. Default 0.1.
+        initial_accumulator_value: f64 = 0.1 => require_rate,
+        /// Keeps the denominator from zero, ε ≥ 0. Default 1e-7.
+        epsilon: f64 = 1e-7 => require_rate,
     }
 }
 
 impl BuiltIn for AdagradRule {}
 
-setters! { Adagrad;
-    /// What the accumulator starts with, zero or more. Default 0.1.
-    initial_accumulator_value: f64;
-    /// Keeps the denominator from zero, ε ≥ 0. Default 1e-7.
-    epsilon: f64;
-}
-
 impl UpdateRule for AdagradRule {
-    fn class_name(&self) -> &str {
-        "Adagrad"
-    }
-
     fn slots(&self, parameter: &ParameterInfo) -> Vec<Slot> {
         let initial = self.initial_accumulator_value as f32;
         vec![Slot::like(parameter, "accumulator").initial(initial)]
@@ -71,16 +51,6 @@ impl UpdateRule for AdagradRule {
 
     fn elementwise(&self, _: &ParameterInfo) -> bool {
         true
-    }
-
-    fn validate(&self) -> Result<()> {
-        let initial = self.initial_accumulator_value;
-        require_non_negative("Adagrad", "initial_accumulator_value", initial)?;
-        require_non_negative("Adagrad", "epsilon", self.epsilon)
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        fields(self)
     }
 }
 

@@ -1,59 +1,51 @@
 //! Adam: steps scaled by running estimates of the gradient's mean and square.
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use regraft_settings::{require_decay, require_rate};
 
 use crate::builder::BuiltIn;
-use crate::error::{Result, require_non_negative, require_rate};
-use crate::rules::fields;
 use crate::{ParameterInfo, Slot, Step, UpdateRule, elementwise};
 
-/// Adam. With learning rate η, gradient g and step number t:
-///
-/// ```text
-/// m ← m + (1 − β₁)(g − m)
-/// v ← v + (1 − β₂)(g² − v)
-/// w ← w − η √(1 − β₂ᵗ) / (1 − β₁ᵗ) · m / (√v + ε)
-/// ```
-///
-/// With AMSGrad, `v̂ ← max(v̂, v)` takes v's place in the last line.
-///
-/// ε is the paper's ε̂ (before its section 2.1), not that of its algorithm 1. Slots: `momentum` m,
-/// `velocity` v, and `velocity_hat` v̂ with AMSGrad.
-///
-/// Sources: Kingma & Ba, [*Adam*](https://arxiv.org/abs/1412.6980) (2014); Reddi et al., *On the
-/// Convergence of Adam and Beyond* (2018); [Keras](https://keras.io/api/optimizers/adam/).
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct AdamRule {
-    pub(crate) beta_1: f64,
-    pub(crate) beta_2: f64,
-    pub(crate) epsilon: f64,
-    pub(crate) amsgrad: bool,
-}
-
-impl Default for AdamRule {
-    fn default() -> Self {
-        AdamRule {
-            beta_1: 0.9,
-            beta_2: 0.999,
-            epsilon: 1e-7,
-            amsgrad: false,
-        }
+rule! {
+    /// Adam. With learning rate η, gradient g and step number t:
+    ///
+    /// ```text
+    /// m ← m + (1 − β₁)(g − m)
+    /// v ← v + (1 − β₂)(g² − v)
+    /// w ← w − η √(1 − β₂ᵗ) / (1 − β₁ᵗ) · m / (√v + ε)
+    /// ```
+    ///
+    /// With AMSGrad, `v̂ ← max(v̂, v)` takes v's place in the last line.
+    ///
+    /// ε is the paper's ε̂ (before its section 2.1), not that of its algorithm 1. Slots: `momentum` m,
+    /// `velocity` v, and `velocity_hat` v̂ with AMSGrad.
+    ///
+    /// Sources: Kingma & Ba, [*Adam*](https://arxiv.org/abs/1412.6980) (2014); Reddi et al., *On the
+    /// Convergence of Adam and Beyond* (2018); [Keras](https://keras.io/api/optimizers/adam/).
+    #[derive(Clone, Debug)]
+    pub struct AdamRule as "keras.optimizers.Adam" of Adam {
+        /// How much of the old mean of the gradient stays, β₁, in `[0, 1)`. Default 0.9.
+        beta_1: f64 = 0.9 => require_decay,
+        /// How much of the old mean of the squared gradient stays, β₂, in `[0, 1)`. Default 0.999.
+        beta_2: f64 = 0.999 => require_decay,
+        /// Keeps the denominator from zero, ε ≥ 0. Default 1e-7 (PyTorch: 1e-8).
+        epsilon: f64 = 1e-7 => require_rate,
+        /// Whether to divide by the largest v so far. Default no.
+        amsgrad: bool = false,
     }
 }
 
 impl BuiltIn for AdamRule {}
 
-setters! { Adam;
-    /// How much of the old mean of the gradient stays, β₁, in `[0, 1)`. Default 0.9.
-    beta_1: f64;
-    /// How much of the old mean of the squared gradient stays, β₂, in `[0, 1)`. Default 0.999.
-    beta_2: f64;
-    /// Keeps the denominator from zero, ε ≥ 0. Default 1e-7 (PyTorch: 1e-8).
-    epsilon: f64;
-    /// Whether to divide by the largest v so far. Default no.
-    amsgrad: bool;
+impl AdamRule {
+    /// For rules that are Adam in part.
+    pub(super) fn with(beta_1: f64, beta_2: f64, epsilon: f64, amsgrad: bool) -> Self {
+        AdamRule {
+            beta_1,
+            beta_2,
+            epsilon,
+            amsgrad,
+        }
+    }
 }
 
 /// Adam's learning rate with the correction for moments that started at zero, `η √(1 − β₂ᵗ) / (1 −
@@ -66,10 +58,6 @@ pub(crate) fn corrected_rate(step: &Step<'_>, beta_1: f64, beta_2: f64) -> f32 {
 }
 
 impl UpdateRule for AdamRule {
-    fn class_name(&self) -> &str {
-        "Adam"
-    }
-
     fn slots(&self, parameter: &ParameterInfo) -> Vec<Slot> {
         let mut slots = vec![
             Slot::like(parameter, "momentum"),
@@ -109,16 +97,6 @@ impl UpdateRule for AdamRule {
 
     fn elementwise(&self, _: &ParameterInfo) -> bool {
         true
-    }
-
-    fn validate(&self) -> Result<()> {
-        require_rate("Adam", "beta_1", self.beta_1)?;
-        require_rate("Adam", "beta_2", self.beta_2)?;
-        require_non_negative("Adam", "epsilon", self.epsilon)
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        fields(self)
     }
 }
 

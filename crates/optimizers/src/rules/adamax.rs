@@ -1,59 +1,37 @@
 //! Adamax: Adam with the largest gradient in place of the root mean square.
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use regraft_settings::{require_decay, require_rate};
 
-use super::fields;
 use crate::builder::BuiltIn;
-use crate::error::{Result, require_non_negative, require_rate};
 use crate::{ParameterInfo, Slot, Step, UpdateRule, elementwise};
 
-/// Adamax. With learning rate η, gradient g and step number t:
-///
-/// ```text
-/// m ← m + (1 − β₁)(g − m)
-/// u ← max(β₂ u, |g|)
-/// w ← w − η m / ((1 − β₁ᵗ)(u + ε))
-/// ```
-///
-/// Slots: `momentum` m and `norm` u.
-///
-/// Sources: Kingma & Ba, [*Adam*](https://arxiv.org/abs/1412.6980) (2014), section 7.1;
-/// [Keras](https://keras.io/api/optimizers/adamax/).
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct AdamaxRule {
-    beta_1: f64,
-    beta_2: f64,
-    epsilon: f64,
-}
-
-impl Default for AdamaxRule {
-    fn default() -> Self {
-        AdamaxRule {
-            beta_1: 0.9,
-            beta_2: 0.999,
-            epsilon: 1e-7,
-        }
+rule! {
+    /// Adamax. With learning rate η, gradient g and step number t:
+    ///
+    /// ```text
+    /// m ← m + (1 − β₁)(g − m)
+    /// u ← max(β₂ u, |g|)
+    /// w ← w − η m / ((1 − β₁ᵗ)(u + ε))
+    /// ```
+    ///
+    /// Slots: `momentum` m and `norm` u.
+    ///
+    /// Sources: Kingma & Ba, [*Adam*](https://arxiv.org/abs/1412.6980) (2014), section 7.1;
+    /// [Keras](https://keras.io/api/optimizers/adamax/).
+    #[derive(Clone, Debug)]
+    pub struct AdamaxRule as "keras.optimizers.Adamax" of Adamax {
+        /// How much of the old mean of the gradient stays, β₁, in `[0, 1)`. Default 0.9.
+        beta_1: f64 = 0.9 => require_decay,
+        /// How much of the largest gradient stays from step to step, β₂, in `[0, 1)`. Default 0.999.
+        beta_2: f64 = 0.999 => require_decay,
+        /// Keeps the denominator from zero, ε ≥ 0. Default 1e-7.
+        epsilon: f64 = 1e-7 => require_rate,
     }
 }
 
 impl BuiltIn for AdamaxRule {}
 
-setters! { Adamax;
-    /// How much of the old mean of the gradient stays, β₁, in `[0, 1)`. Default 0.9.
-    beta_1: f64;
-    /// How much of the largest gradient stays from step to step, β₂, in `[0, 1)`. Default 0.999.
-    beta_2: f64;
-    /// Keeps the denominator from zero, ε ≥ 0. Default 1e-7.
-    epsilon: f64;
-}
-
 impl UpdateRule for AdamaxRule {
-    fn class_name(&self) -> &str {
-        "Adamax"
-    }
-
     fn slots(&self, parameter: &ParameterInfo) -> Vec<Slot> {
         vec![
             Slot::like(parameter, "momentum"),
@@ -85,16 +63,6 @@ impl UpdateRule for AdamaxRule {
 
     fn elementwise(&self, _: &ParameterInfo) -> bool {
         true
-    }
-
-    fn validate(&self) -> Result<()> {
-        require_rate("Adamax", "beta_1", self.beta_1)?;
-        require_rate("Adamax", "beta_2", self.beta_2)?;
-        require_non_negative("Adamax", "epsilon", self.epsilon)
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        fields(self)
     }
 }
 

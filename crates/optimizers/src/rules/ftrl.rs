@@ -1,71 +1,48 @@
 //! Ftrl, "follow the regularized leader": for shallow models of many sparse features.
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use regraft_settings::require_rate;
 
-use super::fields;
+use super::require_not_above_zero;
 use crate::builder::BuiltIn;
-use crate::error::{Result, require, require_non_negative};
 use crate::{ParameterInfo, Slot, Step, UpdateRule, elementwise};
 
-/// Ftrl. With learning rate η, gradient g, power p (`learning_rate_power`, zero or less), the
-/// regularization strengths λ₁, λ₂ and s (`l2_shrinkage_regularization_strength`):
-///
-/// ```text
-/// n' = n + g²
-/// z ← z + g + 2 s w − (n'⁻ᵖ − n⁻ᵖ) / η · w
-/// w ← (clip(z, −λ₁, λ₁) − z) / (n'⁻ᵖ / η + 2 (λ₂ + β / (2 η)))
-/// n ← n'
-/// ```
-///
-/// Slots: `accumulator` n, which starts at `initial_accumulator_value`, and `linear` z.
-///
-/// The new weight follows from z alone, which starts at zero: the first steps *forget the weights
-/// that a parameter came with*, as in Keras. It is no rule for fine-tuning. Where Keras divides by
-/// zero (learning rate 0; no gradient yet and an accumulator of 0), the weight stays here.
-///
-/// Sources: McMahan et al., [*Ad Click Prediction*](https://research.google/pubs/pub41159/)
-/// (2013); [Keras](https://keras.io/api/optimizers/ftrl/).
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct FtrlRule {
-    learning_rate_power: f64,
-    initial_accumulator_value: f64,
-    l1_regularization_strength: f64,
-    l2_regularization_strength: f64,
-    l2_shrinkage_regularization_strength: f64,
-    beta: f64,
-}
-
-impl Default for FtrlRule {
-    fn default() -> Self {
-        FtrlRule {
-            learning_rate_power: -0.5,
-            initial_accumulator_value: 0.1,
-            l1_regularization_strength: 0.0,
-            l2_regularization_strength: 0.0,
-            l2_shrinkage_regularization_strength: 0.0,
-            beta: 0.0,
-        }
+rule! {
+    /// Ftrl. With learning rate η, gradient g, power p (`learning_rate_power`, zero or less), the
+    /// regularization strengths λ₁, λ₂ and s (`l2_shrinkage_regularization_strength`):
+    ///
+    /// ```text
+    /// n' = n + g²
+    /// z ← z + g + 2 s w − (n'⁻ᵖ − n⁻ᵖ) / η · w
+    /// w ← (clip(z, −λ₁, λ₁) − z) / (n'⁻ᵖ / η + 2 (λ₂ + β / (2 η)))
+    /// n ← n'
+    /// ```
+    ///
+    /// Slots: `accumulator` n, which starts at `initial_accumulator_value`, and `linear` z.
+    ///
+    /// The new weight follows from z alone, which starts at zero: the first steps *forget the weights
+    /// that a parameter came with*, as in Keras. It is no rule for fine-tuning. Where Keras divides by
+    /// zero (learning rate 0; no gradient yet and an accumulator of 0), the weight stays here.
+    ///
+    /// Sources: McMahan et al., [*Ad Click Prediction*](https://research.google/pubs/pub41159/)
+    /// (2013); [Keras](https://keras.io/api/optimizers/ftrl/).
+    #[derive(Clone, Debug)]
+    pub struct FtrlRule as "keras.optimizers.Ftrl" of Ftrl {
+        /// How the learning rate falls with the squared gradients, zero or less. Default -0.5.
+        learning_rate_power: f64 = -0.5 => require_not_above_zero,
+        /// What the accumulator starts with, zero or more. Default 0.1.
+        initial_accumulator_value: f64 = 0.1 => require_rate,
+        /// λ₁, which makes weights exactly zero, zero or more. Default 0.
+        l1_regularization_strength: f64 = 0.0 => require_rate,
+        /// λ₂, a stabilization penalty, zero or more. Default 0.
+        l2_regularization_strength: f64 = 0.0 => require_rate,
+        /// A penalty on the size of the weights, zero or more. Default 0.
+        l2_shrinkage_regularization_strength: f64 = 0.0 => require_rate,
+        /// The β of the paper, zero or more. Default 0.
+        beta: f64 = 0.0 => require_rate,
     }
 }
 
 impl BuiltIn for FtrlRule {}
-
-setters! { Ftrl;
-    /// How the learning rate falls with the squared gradients, zero or less. Default -0.5.
-    learning_rate_power: f64;
-    /// What the accumulator starts with, zero or more. Default 0.1.
-    initial_accumulator_value: f64;
-    /// λ₁, which makes weights exactly zero, zero or more. Default 0.
-    l1_regularization_strength: f64;
-    /// λ₂, a stabilization penalty, zero or more. Default 0.
-    l2_regularization_strength: f64;
-    /// A penalty on the size of the weights, zero or more. Default 0.
-    l2_shrinkage_regularization_strength: f64;
-    /// The β of the paper, zero or more. Default 0.
-    beta: f64;
-}
 
 impl FtrlRule {
     fn update_with(
@@ -92,10 +69,6 @@ impl FtrlRule {
 }
 
 impl UpdateRule for FtrlRule {
-    fn class_name(&self) -> &str {
-        "Ftrl"
-    }
-
     fn slots(&self, parameter: &ParameterInfo) -> Vec<Slot> {
         let initial = self.initial_accumulator_value as f32;
         vec![
@@ -124,36 +97,6 @@ impl UpdateRule for FtrlRule {
 
     fn elementwise(&self, _: &ParameterInfo) -> bool {
         true
-    }
-
-    fn validate(&self) -> Result<()> {
-        let power = self.learning_rate_power;
-        let valid = power.is_finite() && power <= 0.0;
-        let expected = "a finite number, zero or less";
-        require(valid, "Ftrl", "learning_rate_power", expected, power)?;
-        for (name, value) in [
-            ("initial_accumulator_value", self.initial_accumulator_value),
-            (
-                "l1_regularization_strength",
-                self.l1_regularization_strength,
-            ),
-            (
-                "l2_regularization_strength",
-                self.l2_regularization_strength,
-            ),
-            (
-                "l2_shrinkage_regularization_strength",
-                self.l2_shrinkage_regularization_strength,
-            ),
-            ("beta", self.beta),
-        ] {
-            require_non_negative("Ftrl", name, value)?;
-        }
-        Ok(())
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        fields(self)
     }
 }
 

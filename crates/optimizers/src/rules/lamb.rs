@@ -1,63 +1,41 @@
 //! Lamb: Adam's steps, each parameter's scaled to its own size.
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use regraft_settings::{require_decay, require_rate};
 
-use super::fields;
 use crate::builder::BuiltIn;
 use crate::elementwise::{self, sum_of, sum_of_squares};
-use crate::error::{Result, require_non_negative, require_rate};
 use crate::{ParameterInfo, Slot, Step, UpdateRule};
 
-/// Lamb. With learning rate η, gradient g and step number t:
-///
-/// ```text
-/// m ← m + (1 − β₁)(g − m)
-/// v ← v + (1 − β₂)(g² − v)
-/// u = m / (1 − β₁ᵗ) / (√(v / (1 − β₂ᵗ)) + ε)
-/// w ← w − η ‖w‖ / ‖u‖ · u
-/// ```
-///
-/// where the norms are over the whole parameter, and their ratio is 1 if one of them is zero.
-/// Slots: `momentum` m and `velocity` v.
-///
-/// Sources: You et al., [*Large Batch Optimization for Deep
-/// Learning*](https://arxiv.org/abs/1904.00962) (2019);
-/// [Keras](https://keras.io/api/optimizers/lamb/).
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct LambRule {
-    beta_1: f64,
-    beta_2: f64,
-    epsilon: f64,
-}
-
-impl Default for LambRule {
-    fn default() -> Self {
-        LambRule {
-            beta_1: 0.9,
-            beta_2: 0.999,
-            epsilon: 1e-7,
-        }
+rule! {
+    /// Lamb. With learning rate η, gradient g and step number t:
+    ///
+    /// ```text
+    /// m ← m + (1 − β₁)(g − m)
+    /// v ← v + (1 − β₂)(g² − v)
+    /// u = m / (1 − β₁ᵗ) / (√(v / (1 − β₂ᵗ)) + ε)
+    /// w ← w − η ‖w‖ / ‖u‖ · u
+    /// ```
+    ///
+    /// where the norms are over the whole parameter, and their ratio is 1 if one of them is zero.
+    /// Slots: `momentum` m and `velocity` v.
+    ///
+    /// Sources: You et al., [*Large Batch Optimization for Deep
+    /// Learning*](https://arxiv.org/abs/1904.00962) (2019);
+    /// [Keras](https://keras.io/api/optimizers/lamb/).
+    #[derive(Clone, Debug)]
+    pub struct LambRule as "keras.optimizers.Lamb" of Lamb {
+        /// How much of the old mean of the gradient stays, β₁, in `[0, 1)`. Default 0.9.
+        beta_1: f64 = 0.9 => require_decay,
+        /// How much of the old mean of the squared gradient stays, β₂, in `[0, 1)`. Default 0.999.
+        beta_2: f64 = 0.999 => require_decay,
+        /// Keeps the denominator from zero, ε ≥ 0. Default 1e-7.
+        epsilon: f64 = 1e-7 => require_rate,
     }
 }
 
 impl BuiltIn for LambRule {}
 
-setters! { Lamb;
-    /// How much of the old mean of the gradient stays, β₁, in `[0, 1)`. Default 0.9.
-    beta_1: f64;
-    /// How much of the old mean of the squared gradient stays, β₂, in `[0, 1)`. Default 0.999.
-    beta_2: f64;
-    /// Keeps the denominator from zero, ε ≥ 0. Default 1e-7.
-    epsilon: f64;
-}
-
 impl UpdateRule for LambRule {
-    fn class_name(&self) -> &str {
-        "Lamb"
-    }
-
     fn slots(&self, parameter: &ParameterInfo) -> Vec<Slot> {
         vec![
             Slot::like(parameter, "momentum"),
@@ -92,16 +70,6 @@ impl UpdateRule for LambRule {
         elementwise::two_slots(value, gradient, slots, |w, _, m, v| {
             (w - rate * direction(m, v), m, v)
         });
-    }
-
-    fn validate(&self) -> Result<()> {
-        require_rate("Lamb", "beta_1", self.beta_1)?;
-        require_rate("Lamb", "beta_2", self.beta_2)?;
-        require_non_negative("Lamb", "epsilon", self.epsilon)
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        fields(self)
     }
 }
 

@@ -1,57 +1,42 @@
 //! Lion: steps of one size, in the direction of the sign of a momentum.
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use regraft_settings::{Detail, require, require_decay};
 
-use super::fields;
 use crate::builder::BuiltIn;
-use crate::error::{Result, require, require_rate};
 use crate::{ParameterInfo, Slot, Step, UpdateRule, elementwise};
 
-/// Lion. With learning rate η and gradient g:
-///
-/// ```text
-/// w ← w − η sign(β₁ m + (1 − β₁) g)
-/// m ← β₂ m + (1 − β₂) g
-/// ```
-///
-/// Slot: `momentum` m. Its authors advise a learning rate three to ten times smaller than AdamW's,
-/// and a weight decay as many times larger.
-///
-/// Sources: Chen et al., [*Symbolic Discovery of Optimization
-/// Algorithms*](https://arxiv.org/abs/2302.06675) (2023);
-/// [Keras](https://keras.io/api/optimizers/lion/).
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct LionRule {
-    beta_1: f64,
-    beta_2: f64,
-}
-
-impl Default for LionRule {
-    fn default() -> Self {
-        LionRule {
-            beta_1: 0.9,
-            beta_2: 0.99,
-        }
+rule! {
+    /// Lion. With learning rate η and gradient g:
+    ///
+    /// ```text
+    /// w ← w − η sign(β₁ m + (1 − β₁) g)
+    /// m ← β₂ m + (1 − β₂) g
+    /// ```
+    ///
+    /// Slot: `momentum` m. Its authors advise a learning rate three to ten times smaller than AdamW's,
+    /// and a weight decay as many times larger.
+    ///
+    /// Sources: Chen et al., [*Symbolic Discovery of Optimization
+    /// Algorithms*](https://arxiv.org/abs/2302.06675) (2023);
+    /// [Keras](https://keras.io/api/optimizers/lion/).
+    #[derive(Clone, Debug)]
+    pub struct LionRule as "keras.optimizers.Lion" of Lion {
+        /// How much of the direction is momentum rather than gradient, β₁, above 0 and at most 1.
+        /// Default 0.9.
+        beta_1: f64 = 0.9 => above_zero_to_one,
+        /// How much of the old momentum stays, β₂, in `[0, 1)`. Default 0.99.
+        beta_2: f64 = 0.99 => require_decay,
     }
 }
 
 impl BuiltIn for LionRule {}
 
-setters! { Lion;
-    /// How much of the direction is momentum rather than gradient, β₁, above 0 and at most 1.
-    /// Default 0.9.
-    beta_1: f64;
-    /// How much of the old momentum stays, β₂, in `[0, 1)`. Default 0.99.
-    beta_2: f64;
+fn above_zero_to_one(at: &str, value: f64) -> Result<(), Detail> {
+    let expected = "a number above 0 and at most 1";
+    require(value > 0.0 && value <= 1.0, at, expected, value)
 }
 
 impl UpdateRule for LionRule {
-    fn class_name(&self) -> &str {
-        "Lion"
-    }
-
     fn slots(&self, parameter: &ParameterInfo) -> Vec<Slot> {
         vec![Slot::like(parameter, "momentum")]
     }
@@ -81,17 +66,6 @@ impl UpdateRule for LionRule {
 
     fn elementwise(&self, _: &ParameterInfo) -> bool {
         true
-    }
-
-    fn validate(&self) -> Result<()> {
-        let valid = self.beta_1 > 0.0 && self.beta_1 <= 1.0;
-        let expected = "a number above 0 and at most 1";
-        require(valid, "Lion", "beta_1", expected, self.beta_1)?;
-        require_rate("Lion", "beta_2", self.beta_2)
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        fields(self)
     }
 }
 

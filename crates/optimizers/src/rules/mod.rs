@@ -7,26 +7,47 @@ mod newton_schulz;
 
 use std::sync::Arc;
 
-use regraft_tensor::Detail;
-use serde_json::{Map, Value};
+use regraft_settings::{Detail, FromSettings, Map, Settings, require};
 
 use crate::builder::{Builder, BuiltIn};
 use crate::options::Options;
 use crate::{Error, Result, UpdateRule};
 
-/// Writes the setters of a rule's hyperparameters, one per field of the same name.
-macro_rules! setters {
-    ($builder:ident; $($(#[$doc:meta])* $name:ident: $number:ty;)*) => {
-        impl crate::rules::$builder {$(
-            $(#[$doc])*
-            pub fn $name(mut self, $name: $number) -> Self {
-                self.rule.$name = $name;
-                self
+/// Declares a rule with its hyperparameters, each once, as [`settings!`] does: what is documented has a
+/// setter, which is that of the rule's builder.
+macro_rules! rule {
+    (
+        $(#[$meta:meta])*
+        pub struct $rule:ident as $class:literal of $builder:ident {
+            $(
+                $(#[$doc:meta])*
+                $name:ident: $type:ty = $default:expr $(=> $check:expr)?,
+            )*
+        }
+        $($behind:tt)*
+    ) => {
+        regraft_settings::settings! {
+            $(#[$meta])*
+            pub struct $rule as $class {
+                new()
+                $($name: $type = $default $(=> $check)?,)*
             }
-        )*}
+            $($behind)*
+        }
+
+        impl crate::rules::$builder {
+            $(rule!(@setter [$(#[$doc])*] $name $type);)*
+        }
+    };
+    (@setter [] $name:ident $type:ty) => {};
+    (@setter [$(#[$doc:meta])+] $name:ident $type:ty) => {
+        $(#[$doc])+
+        pub fn $name(mut self, $name: impl regraft_settings::IntoSetting<$type>) -> Self {
+            self.rule.$name = $name.into_setting();
+            self
+        }
     };
 }
-
 /// Declares the rules: file, rule, builder, class name.
 macro_rules! rules {
     ($($(#[$doc:meta])* $file:ident, $rule:ident, $builder:ident;)*) => {
@@ -78,7 +99,7 @@ rules! {
 }
 
 /// Makes a rule from its own settings.
-type ReadRule = fn(&str, Map<String, Value>) -> Result<Arc<dyn UpdateRule>>;
+type ReadRule = fn(&str, &Map) -> Result<Arc<dyn UpdateRule>>;
 
 /// How to make a built-in rule from a configuration.
 #[derive(Clone, Copy)]
@@ -94,11 +115,7 @@ impl RuleType {
     }
 
     /// The rule with these settings.
-    pub(crate) fn rule(
-        self,
-        class: &str,
-        settings: Map<String, Value>,
-    ) -> Result<Arc<dyn UpdateRule>> {
+    pub(crate) fn rule(self, class: &str, settings: &Map) -> Result<Arc<dyn UpdateRule>> {
         (self.rule)(class, settings)
     }
 }
@@ -111,19 +128,12 @@ pub(crate) fn find(name: &str) -> Option<RuleType> {
 }
 
 /// A rule from its own settings; those left out have their defaults.
-fn read<R: BuiltIn + serde::de::DeserializeOwned>(
-    class: &str,
-    settings: Map<String, Value>,
-) -> Result<Arc<dyn UpdateRule>> {
-    let rule: R = serde_json::from_value(Value::Object(settings))
-        .map_err(|error| Error::Config(Detail::new(class, error, "")))?;
+fn read<R: BuiltIn + FromSettings>(class: &str, settings: &Map) -> Result<Arc<dyn UpdateRule>> {
+    let rule = R::from_settings(&Settings::new(class, settings)).map_err(Error::Config)?;
     Ok(Arc::new(rule))
 }
 
-/// A rule's fields as its configuration.
-pub(crate) fn fields<R: serde::Serialize>(rule: &R) -> Map<String, Value> {
-    match serde_json::to_value(rule) {
-        Ok(Value::Object(map)) => map,
-        _ => Map::new(),
-    }
+fn require_not_above_zero(at: &str, value: f64) -> Result<(), Detail> {
+    let expected = "a finite number, zero or less";
+    require(value.is_finite() && value <= 0.0, at, expected, value)
 }

@@ -2,57 +2,71 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use regraft_settings::{require_decay, require_finite, require_rate};
+use regraft_tensor::Detail;
 
 use super::newton_schulz::Matrices;
-use super::{AdamRule, fields};
+use super::AdamRule;
 use crate::builder::BuiltIn;
 use crate::elementwise;
-use crate::error::{Result, require, require_non_negative, require_rate};
 use crate::pattern::Pattern;
 use crate::{ParameterInfo, Slot, Step, UpdateRule};
 
-/// Muon. With learning rate η, gradient g and momentum μ, for a matrix:
-///
-/// ```text
-/// m ← μ m + g
-/// x = g + μ m   (or m, if not nesterov), over its Frobenius norm
-/// ns_steps times:  A = x xᵀ,  x ← a x + (b A + c A²) x
-/// w ← w − η √max(rows, columns) · rms_rate · x
-/// ```
-///
-/// The iteration brings all singular values of x close to 1 (x is transposed if it has more rows
-/// than columns). Without `rms_rate`, the last line is `w ← w − η x`.
-///
-/// Parameters that are not of rank 2, embeddings (paths with `embedding` in them, unless
-/// `exclude_embeddings(false)`) and those whose path matches one of `exclude_layers` get Adam's
-/// step at `adam_lr_ratio` times the learning rate, and `adam_weight_decay` in place of
-/// `weight_decay`. Name the output layer in `exclude_layers`. Slots: `momentum`, and `velocity`
-/// where Adam is used. Memory for the iteration is allocated on the first step.
-///
-/// Sources: [Jordan et al.](https://kellerjordan.github.io/posts/muon/) (2024); Liu et al., [*Muon
-/// is Scalable for LLM Training*](https://arxiv.org/abs/2502.16982) (2025);
-/// [Keras](https://keras.io/api/optimizers/muon/).
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct MuonRule {
-    adam_beta_1: f64,
-    adam_beta_2: f64,
-    epsilon: f64,
-    exclude_layers: Vec<String>,
-    muon_a: f64,
-    muon_b: f64,
-    muon_c: f64,
-    adam_lr_ratio: f64,
-    momentum: f64,
-    ns_steps: u32,
-    nesterov: bool,
-    exclude_embeddings: bool,
-    adam_weight_decay: Option<f64>,
-    rms_rate: Option<f64>,
-    #[serde(skip)]
-    scratch: Scratch,
+rule! {
+    /// Muon. With learning rate η, gradient g and momentum μ, for a matrix:
+    ///
+    /// ```text
+    /// m ← μ m + g
+    /// x = g + μ m   (or m, if not nesterov), over its Frobenius norm
+    /// ns_steps times:  A = x xᵀ,  x ← a x + (b A + c A²) x
+    /// w ← w − η √max(rows, columns) · rms_rate · x
+    /// ```
+    ///
+    /// The iteration brings all singular values of x close to 1 (x is transposed if it has more rows
+    /// than columns). Without `rms_rate`, the last line is `w ← w − η x`.
+    ///
+    /// Parameters that are not of rank 2, embeddings (paths with `embedding` in them, unless
+    /// `exclude_embeddings(false)`) and those whose path matches one of `exclude_layers` get Adam's
+    /// step at `adam_lr_ratio` times the learning rate, and `adam_weight_decay` in place of
+    /// `weight_decay`. Name the output layer in `exclude_layers`. Slots: `momentum`, and `velocity`
+    /// where Adam is used. Memory for the iteration is allocated on the first step.
+    ///
+    /// Sources: [Jordan et al.](https://kellerjordan.github.io/posts/muon/) (2024); Liu et al., [*Muon
+    /// is Scalable for LLM Training*](https://arxiv.org/abs/2502.16982) (2025);
+    /// [Keras](https://keras.io/api/optimizers/muon/).
+    #[derive(Clone, Debug)]
+    pub struct MuonRule as "keras.optimizers.Muon" of Muon {
+        /// β₁ where Adam is used, in `[0, 1)`. Default 0.9.
+        adam_beta_1: f64 = 0.9 => require_decay,
+        /// β₂ where Adam is used, in `[0, 1)`. Default 0.999.
+        adam_beta_2: f64 = 0.999 => require_decay,
+        /// ε where Adam is used, zero or more. Default 1e-7.
+        epsilon: f64 = 1e-7 => require_rate,
+        exclude_layers: Vec<String> = Vec::new(),
+        /// The a of the iteration. Default 3.4445.
+        muon_a: f64 = 3.4445 => require_finite,
+        /// The b of the iteration. Default -4.775.
+        muon_b: f64 = -4.7750 => require_finite,
+        /// The c of the iteration. Default 2.0315.
+        muon_c: f64 = 2.0315 => require_finite,
+        /// The learning rate where Adam is used, over the other, zero or more. Default 1.
+        adam_lr_ratio: f64 = 1.0 => require_rate,
+        /// The momentum μ, in `[0, 1)`. Default 0.95.
+        momentum: f64 = 0.95 => require_decay,
+        /// The number of iterations. Default 5.
+        ns_steps: u32 = 5,
+        /// Whether the momentum is Nesterov's. Default yes.
+        nesterov: bool = true,
+        /// Whether embeddings get Adam. Default yes.
+        exclude_embeddings: bool = true,
+        /// The weight decay where Adam is used. Default 0.004.
+        adam_weight_decay: Option<f64> = Some(0.004) => require_rate,
+        /// The root mean square of a step at learning rate 1, or `None` for steps of spectral norm
+        /// about 1. Default 0.2.
+        rms_rate: Option<f64> = Some(0.2) => require_rate,
+    }
+    state { scratch: Scratch = Scratch::default() }
+    checking |rule| { rule.patterns().map(drop) }
 }
 
 /// Memory that steps reuse. It holds nothing from one step to the next, so a clone gets its own.
@@ -65,60 +79,8 @@ impl Clone for Scratch {
     }
 }
 
-impl Default for MuonRule {
-    fn default() -> Self {
-        MuonRule {
-            adam_beta_1: 0.9,
-            adam_beta_2: 0.999,
-            epsilon: 1e-7,
-            exclude_layers: Vec::new(),
-            muon_a: 3.4445,
-            muon_b: -4.7750,
-            muon_c: 2.0315,
-            adam_lr_ratio: 1.0,
-            momentum: 0.95,
-            ns_steps: 5,
-            nesterov: true,
-            exclude_embeddings: true,
-            adam_weight_decay: Some(0.004),
-            rms_rate: Some(0.2),
-            scratch: Scratch::default(),
-        }
-    }
-}
-
 impl BuiltIn for MuonRule {
     const WEIGHT_DECAY: Option<f64> = Some(0.004);
-}
-
-setters! { Muon;
-    /// β₁ where Adam is used, in `[0, 1)`. Default 0.9.
-    adam_beta_1: f64;
-    /// β₂ where Adam is used, in `[0, 1)`. Default 0.999.
-    adam_beta_2: f64;
-    /// ε where Adam is used, zero or more. Default 1e-7.
-    epsilon: f64;
-    /// The a of the iteration. Default 3.4445.
-    muon_a: f64;
-    /// The b of the iteration. Default -4.775.
-    muon_b: f64;
-    /// The c of the iteration. Default 2.0315.
-    muon_c: f64;
-    /// The learning rate where Adam is used, over the other, zero or more. Default 1.
-    adam_lr_ratio: f64;
-    /// The momentum μ, in `[0, 1)`. Default 0.95.
-    momentum: f64;
-    /// The number of iterations. Default 5.
-    ns_steps: u32;
-    /// Whether the momentum is Nesterov's. Default yes.
-    nesterov: bool;
-    /// Whether embeddings get Adam. Default yes.
-    exclude_embeddings: bool;
-    /// The weight decay where Adam is used. Default 0.004.
-    adam_weight_decay: Option<f64>;
-    /// The root mean square of a step at learning rate 1, or `None` for steps of spectral norm
-    /// about 1. Default 0.2.
-    rms_rate: Option<f64>;
 }
 
 impl crate::rules::Muon {
@@ -140,28 +102,19 @@ impl MuonRule {
                 .is_ok_and(|patterns| patterns.iter().any(|pattern| pattern.matches(path)))
     }
 
-    fn patterns(&self) -> Result<Vec<Pattern>> {
+    fn patterns(&self) -> Result<Vec<Pattern>, Detail> {
         let layers = self.exclude_layers.iter();
         layers
-            .map(|layer| Pattern::new("Muon.exclude_layers", layer))
+            .map(|layer| Pattern::new("exclude_layers", layer))
             .collect()
     }
 
     fn adam(&self) -> AdamRule {
-        AdamRule {
-            beta_1: self.adam_beta_1,
-            beta_2: self.adam_beta_2,
-            epsilon: self.epsilon,
-            amsgrad: false,
-        }
+        AdamRule::with(self.adam_beta_1, self.adam_beta_2, self.epsilon, false)
     }
 }
 
 impl UpdateRule for MuonRule {
-    fn class_name(&self) -> &str {
-        "Muon"
-    }
-
     fn slots(&self, parameter: &ParameterInfo) -> Vec<Slot> {
         let mut slots = vec![Slot::like(parameter, "momentum")];
         if self.uses_adam(parameter) {
@@ -237,32 +190,6 @@ impl UpdateRule for MuonRule {
         } else {
             weight_decay
         }
-    }
-
-    fn validate(&self) -> Result<()> {
-        self.adam_weight_decay.map_or(Ok(()), |decay| {
-            require_non_negative("Muon", "adam_weight_decay", decay)
-        })?;
-        self.rms_rate.map_or(Ok(()), |rate| {
-            require_non_negative("Muon", "rms_rate", rate)
-        })?;
-        require_rate("Muon", "adam_beta_1", self.adam_beta_1)?;
-        require_rate("Muon", "adam_beta_2", self.adam_beta_2)?;
-        require_rate("Muon", "momentum", self.momentum)?;
-        require_non_negative("Muon", "epsilon", self.epsilon)?;
-        require_non_negative("Muon", "adam_lr_ratio", self.adam_lr_ratio)?;
-        for (name, number) in [
-            ("muon_a", self.muon_a),
-            ("muon_b", self.muon_b),
-            ("muon_c", self.muon_c),
-        ] {
-            require(number.is_finite(), "Muon", name, "a finite number", number)?;
-        }
-        self.patterns().map(drop)
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        fields(self)
     }
 }
 

@@ -1,59 +1,41 @@
 //! Nadam: Adam with Nesterov's momentum.
 
+use regraft_settings::{require_decay, require_rate};
+
 use std::sync::OnceLock;
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
-
-use super::fields;
 use crate::builder::BuiltIn;
-use crate::error::{Result, require_non_negative, require_rate};
 use crate::{ParameterInfo, Slot, Step, UpdateRule, elementwise};
 
-/// Nadam. With learning rate η, gradient g, step number t, `uₜ = β₁ (1 − ½ · 0.96ᵗ)` and `Uₜ` the
-/// product of all u up to t:
-///
-/// ```text
-/// m ← m + (1 − β₁)(g − m)
-/// v ← v + (1 − β₂)(g² − v)
-/// m̂ = uₜ₊₁ m / (1 − Uₜ₊₁) + (1 − uₜ) g / (1 − Uₜ)
-/// w ← w − η m̂ / (√(v / (1 − β₂ᵗ)) + ε)
-/// ```
-///
-/// Slots: `momentum` m and `velocity` v. Keras also stores U, once per optimizer; here it follows
-/// from the number of steps.
-///
-/// Sources: Dozat, [*Incorporating Nesterov Momentum into
-/// Adam*](http://cs229.stanford.edu/proj2015/054_report.pdf) (2015);
-/// [Keras](https://keras.io/api/optimizers/Nadam/).
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct NadamRule {
-    beta_1: f64,
-    beta_2: f64,
-    epsilon: f64,
-}
-
-impl Default for NadamRule {
-    fn default() -> Self {
-        NadamRule {
-            beta_1: 0.9,
-            beta_2: 0.999,
-            epsilon: 1e-7,
-        }
+rule! {
+    /// Nadam. With learning rate η, gradient g, step number t, `uₜ = β₁ (1 − ½ · 0.96ᵗ)` and `Uₜ` the
+    /// product of all u up to t:
+    ///
+    /// ```text
+    /// m ← m + (1 − β₁)(g − m)
+    /// v ← v + (1 − β₂)(g² − v)
+    /// m̂ = uₜ₊₁ m / (1 − Uₜ₊₁) + (1 − uₜ) g / (1 − Uₜ)
+    /// w ← w − η m̂ / (√(v / (1 − β₂ᵗ)) + ε)
+    /// ```
+    ///
+    /// Slots: `momentum` m and `velocity` v. Keras also stores U, once per optimizer; here it follows
+    /// from the number of steps.
+    ///
+    /// Sources: Dozat, [*Incorporating Nesterov Momentum into
+    /// Adam*](http://cs229.stanford.edu/proj2015/054_report.pdf) (2015);
+    /// [Keras](https://keras.io/api/optimizers/Nadam/).
+    #[derive(Clone, Debug)]
+    pub struct NadamRule as "keras.optimizers.Nadam" of Nadam {
+        /// How much of the old mean of the gradient stays, β₁, in `[0, 1)`. Default 0.9.
+        beta_1: f64 = 0.9 => require_decay,
+        /// How much of the old mean of the squared gradient stays, β₂, in `[0, 1)`. Default 0.999.
+        beta_2: f64 = 0.999 => require_decay,
+        /// Keeps the denominator from zero, ε ≥ 0. Default 1e-7.
+        epsilon: f64 = 1e-7 => require_rate,
     }
 }
 
 impl BuiltIn for NadamRule {}
-
-setters! { Nadam;
-    /// How much of the old mean of the gradient stays, β₁, in `[0, 1)`. Default 0.9.
-    beta_1: f64;
-    /// How much of the old mean of the squared gradient stays, β₂, in `[0, 1)`. Default 0.999.
-    beta_2: f64;
-    /// Keeps the denominator from zero, ε ≥ 0. Default 1e-7.
-    epsilon: f64;
-}
 
 /// The products of `1 − ½ · 0.96ᵗ` up to each t. From the last on they do not change any more:
 /// `0.96¹⁰²³` is 7e-19.
@@ -82,10 +64,6 @@ impl NadamRule {
 }
 
 impl UpdateRule for NadamRule {
-    fn class_name(&self) -> &str {
-        "Nadam"
-    }
-
     fn slots(&self, parameter: &ParameterInfo) -> Vec<Slot> {
         vec![
             Slot::like(parameter, "momentum"),
@@ -118,16 +96,6 @@ impl UpdateRule for NadamRule {
 
     fn elementwise(&self, _: &ParameterInfo) -> bool {
         true
-    }
-
-    fn validate(&self) -> Result<()> {
-        require_rate("Nadam", "beta_1", self.beta_1)?;
-        require_rate("Nadam", "beta_2", self.beta_2)?;
-        require_non_negative("Nadam", "epsilon", self.epsilon)
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        fields(self)
     }
 
     fn shared_variable(&self, count: u64) -> Option<f32> {

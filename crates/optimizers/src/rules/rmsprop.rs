@@ -1,67 +1,43 @@
 //! RMSprop: steps divided by a running root mean square of the gradient.
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use regraft_settings::{require_decay, require_rate};
 
-use super::fields;
 use crate::builder::BuiltIn;
-use crate::error::{Result, require_non_negative, require_rate};
 use crate::{ParameterInfo, Slot, Step, UpdateRule, elementwise};
 
-/// RMSprop. With learning rate η and gradient g:
-///
-/// ```text
-/// v ← ρ v + (1 − ρ) g²
-/// u = η g / √(v + ε)
-/// w ← w − u
-/// ```
-///
-/// Centered, `a ← ρ a + (1 − ρ) g` is kept too and `v − a² + ε` taken under the root (or ε, where
-/// rounding makes that zero or less, for which Keras gives no number). With momentum μ,
-/// `m ← μ m + u` and `w ← w − m`.
-///
-/// Slots: `velocity` v, `momentum` m if μ > 0, `average_gradient` a if centered.
-///
-/// Sources: Hinton, [lecture 6](http://www.cs.toronto.edu/~tijmen/csc321/slides/lecture_slides_lec6.pdf)
-/// (2012); [Keras](https://keras.io/api/optimizers/rmsprop/).
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RMSpropRule {
-    rho: f64,
-    momentum: f64,
-    epsilon: f64,
-    centered: bool,
-}
-
-impl Default for RMSpropRule {
-    fn default() -> Self {
-        RMSpropRule {
-            rho: 0.9,
-            momentum: 0.0,
-            epsilon: 1e-7,
-            centered: false,
-        }
+rule! {
+    /// RMSprop. With learning rate η and gradient g:
+    ///
+    /// ```text
+    /// v ← ρ v + (1 − ρ) g²
+    /// u = η g / √(v + ε)
+    /// w ← w − u
+    /// ```
+    ///
+    /// Centered, `a ← ρ a + (1 − ρ) g` is kept too and `v − a² + ε` taken under the root (or ε, where
+    /// rounding makes that zero or less, for which Keras gives no number). With momentum μ,
+    /// `m ← μ m + u` and `w ← w − m`.
+    ///
+    /// Slots: `velocity` v, `momentum` m if μ > 0, `average_gradient` a if centered.
+    ///
+    /// Sources: Hinton, [lecture 6](http://www.cs.toronto.edu/~tijmen/csc321/slides/lecture_slides_lec6.pdf)
+    /// (2012); [Keras](https://keras.io/api/optimizers/rmsprop/).
+    #[derive(Clone, Debug)]
+    pub struct RMSpropRule as "keras.optimizers.RMSprop" of RMSprop {
+        /// How much of the old mean of the squared gradient stays, ρ, in `[0, 1)`. Default 0.9.
+        rho: f64 = 0.9 => require_decay,
+        /// The momentum μ, in `[0, 1]`. Default 0.
+        momentum: f64 = 0.0 => require_rate,
+        /// Keeps the denominator from zero, ε ≥ 0. Default 1e-7.
+        epsilon: f64 = 1e-7 => require_rate,
+        /// Whether to divide by the standard deviation instead. Default no.
+        centered: bool = false,
     }
 }
 
 impl BuiltIn for RMSpropRule {}
 
-setters! { RMSprop;
-    /// How much of the old mean of the squared gradient stays, ρ, in `[0, 1)`. Default 0.9.
-    rho: f64;
-    /// The momentum μ, in `[0, 1]`. Default 0.
-    momentum: f64;
-    /// Keeps the denominator from zero, ε ≥ 0. Default 1e-7.
-    epsilon: f64;
-    /// Whether to divide by the standard deviation instead. Default no.
-    centered: bool;
-}
-
 impl UpdateRule for RMSpropRule {
-    fn class_name(&self) -> &str {
-        "RMSprop"
-    }
-
     fn slots(&self, parameter: &ParameterInfo) -> Vec<Slot> {
         let mut slots = vec![Slot::like(parameter, "velocity")];
         if self.momentum > 0.0 {
@@ -113,16 +89,6 @@ impl UpdateRule for RMSpropRule {
 
     fn elementwise(&self, _: &ParameterInfo) -> bool {
         true
-    }
-
-    fn validate(&self) -> Result<()> {
-        require_rate("RMSprop", "rho", self.rho)?;
-        require_non_negative("RMSprop", "momentum", self.momentum)?;
-        require_non_negative("RMSprop", "epsilon", self.epsilon)
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        fields(self)
     }
 }
 

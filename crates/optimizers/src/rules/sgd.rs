@@ -1,46 +1,35 @@
 //! Gradient descent, with momentum and Nesterov's variant of it.
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use regraft_settings::require_share;
 
 use crate::builder::BuiltIn;
-use crate::error::require;
-use crate::rules::fields;
-use crate::{ParameterInfo, Result, Slot, Step, UpdateRule, elementwise};
+use crate::{ParameterInfo, Slot, Step, UpdateRule, elementwise};
 
-/// Stochastic gradient descent. With learning rate η and gradient g:
-///
-/// - without momentum, `w ← w − η g`;
-/// - with momentum μ, `m ← μ m − η g` and `w ← w + m`;
-/// - with Nesterov's momentum, the same m and `w ← w + μ m − η g`.
-///
-/// Slot: `momentum`, if μ > 0. Learning rate by default 0.01.
-///
-/// Sources: Sutskever et al., *On the importance of initialization and momentum in deep learning*
-/// (2013); [Keras](https://keras.io/api/optimizers/sgd/).
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct SGDRule {
-    momentum: f64,
-    nesterov: bool,
+rule! {
+    /// Stochastic gradient descent. With learning rate η and gradient g:
+    ///
+    /// - without momentum, `w ← w − η g`;
+    /// - with momentum μ, `m ← μ m − η g` and `w ← w + m`;
+    /// - with Nesterov's momentum, the same m and `w ← w + μ m − η g`.
+    ///
+    /// Slot: `momentum`, if μ > 0. Learning rate by default 0.01.
+    ///
+    /// Sources: Sutskever et al., *On the importance of initialization and momentum in deep learning*
+    /// (2013); [Keras](https://keras.io/api/optimizers/sgd/).
+    #[derive(Clone, Debug)]
+    pub struct SGDRule as "keras.optimizers.SGD" of SGD {
+        /// The momentum μ, in `[0, 1]`. Default 0.
+        momentum: f64 = 0.0 => require_share,
+        /// Whether the momentum is Nesterov's. Default no.
+        nesterov: bool = false,
+    }
 }
 
 impl BuiltIn for SGDRule {
     const LEARNING_RATE: f64 = 0.01;
 }
 
-setters! { SGD;
-    /// The momentum μ, in `[0, 1]`. Default 0.
-    momentum: f64;
-    /// Whether the momentum is Nesterov's. Default no.
-    nesterov: bool;
-}
-
 impl UpdateRule for SGDRule {
-    fn class_name(&self) -> &str {
-        "SGD"
-    }
-
     fn slots(&self, parameter: &ParameterInfo) -> Vec<Slot> {
         if self.momentum == 0.0 {
             return Vec::new();
@@ -74,21 +63,6 @@ impl UpdateRule for SGDRule {
 
     fn elementwise(&self, _: &ParameterInfo) -> bool {
         true
-    }
-
-    fn validate(&self) -> Result<()> {
-        let valid = (0.0..=1.0).contains(&self.momentum);
-        require(
-            valid,
-            "SGD",
-            "momentum",
-            "a number in [0, 1]",
-            self.momentum,
-        )
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        fields(self)
     }
 }
 

@@ -2,69 +2,47 @@
 
 use std::f32::consts::PI;
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use regraft_settings::{require_rate, settings};
 
-use super::{fields, require_rates, whole};
-use crate::error::require_non_negative;
-use crate::{Result, Schedule};
+use super::require_steps;
+use crate::Schedule;
 
-/// Cosine decay. At step s of n `decay_steps`, with s held at n,
-///
-/// `rate = initial · ((1 − α) · ½(1 + cos(π s / n)) + α)`
-///
-/// With a `warmup_target`, the rate first rises in a line from the initial one to the target over
-/// `warmup_steps`, and then decays from the target over `decay_steps` more.
-///
-/// Sources: Loshchilov & Hutter, [*SGDR*](https://arxiv.org/abs/1608.03983) (2016); warm-up: Goyal
-/// et al., [*Accurate, Large Minibatch SGD*](https://arxiv.org/abs/1706.02677) (2017);
-/// [Keras](https://keras.io/api/optimizers/learning_rate_schedules/cosine_decay/).
-///
-/// ```
-/// use regraft_optimizers::{Schedule, schedules::CosineDecay};
-///
-/// let schedule = CosineDecay::new(0.0, 90).warmup(0.1, 10);
-/// assert_eq!(schedule.learning_rate(0), 0.0);
-/// assert_eq!(schedule.learning_rate(5), 0.05);
-/// assert_eq!(schedule.learning_rate(10), 0.1);
-/// assert_eq!(schedule.learning_rate(1000), 0.0);
-/// ```
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CosineDecay {
-    initial_learning_rate: f64,
-    #[serde(deserialize_with = "whole")]
-    decay_steps: u64,
-    #[serde(default)]
-    alpha: f64,
-    #[serde(default)]
-    name: Option<String>,
-    #[serde(default)]
-    warmup_target: Option<f64>,
-    #[serde(default, deserialize_with = "whole")]
-    warmup_steps: u64,
+settings! {
+    /// Cosine decay. At step s of n `decay_steps`, with s held at n,
+    ///
+    /// `rate = initial · ((1 − α) · ½(1 + cos(π s / n)) + α)`
+    ///
+    /// With a `warmup_target`, the rate first rises in a line from the initial one to the target over
+    /// `warmup_steps`, and then decays from the target over `decay_steps` more.
+    ///
+    /// Sources: Loshchilov & Hutter, [*SGDR*](https://arxiv.org/abs/1608.03983) (2016); warm-up: Goyal
+    /// et al., [*Accurate, Large Minibatch SGD*](https://arxiv.org/abs/1706.02677) (2017);
+    /// [Keras](https://keras.io/api/optimizers/learning_rate_schedules/cosine_decay/).
+    ///
+    /// ```
+    /// use regraft_optimizers::{Schedule, schedules::CosineDecay};
+    ///
+    /// let schedule = CosineDecay::new(0.0, 90).warmup(0.1, 10);
+    /// assert_eq!(schedule.learning_rate(0), 0.0);
+    /// assert_eq!(schedule.learning_rate(5), 0.05);
+    /// assert_eq!(schedule.learning_rate(10), 0.1);
+    /// assert_eq!(schedule.learning_rate(1000), 0.0);
+    /// ```
+    #[derive(Clone, Debug)]
+    pub struct CosineDecay as "keras.optimizers.schedules.CosineDecay" {
+        /// From `initial_learning_rate` to zero in `decay_steps` steps (at least 1).
+        new(initial_learning_rate: f64, decay_steps: u64)
+        initial_learning_rate: f64 = initial_learning_rate => require_rate,
+        decay_steps: u64 = decay_steps => require_steps,
+        /// The rate to end at, as a fraction of the one that decay starts from. Default 0.
+        alpha: f64 = 0.0 => require_rate,
+        name: Option<String> = "CosineDecay",
+        warmup_target: Option<f64> = None => require_rate,
+        warmup_steps: u64 = 0_u64,
+    }
 }
 
 impl CosineDecay {
-    /// From `initial_learning_rate` to zero in `decay_steps` steps (at least 1).
-    pub fn new(initial_learning_rate: f64, decay_steps: u64) -> Self {
-        CosineDecay {
-            initial_learning_rate,
-            decay_steps,
-            alpha: 0.0,
-            name: Some("CosineDecay".to_string()),
-            warmup_target: None,
-            warmup_steps: 0,
-        }
-    }
-
-    /// The rate to end at, as a fraction of the one that decay starts from. Default 0.
-    #[must_use]
-    pub fn alpha(mut self, alpha: f64) -> Self {
-        self.alpha = alpha;
-        self
-    }
-
     /// First rise to the rate `target` in `steps` steps. Default: no warm-up.
     #[must_use]
     pub fn warmup(mut self, target: f64, steps: u64) -> Self {
@@ -90,32 +68,12 @@ impl Schedule for CosineDecay {
         let (alpha, rest) = (self.alpha as f32, (1.0 - self.alpha) as f32);
         decay_from * (rest * cosine + alpha)
     }
-
-    fn class_name(&self) -> &str {
-        "CosineDecay"
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        fields(self)
-    }
-
-    fn validate(&self) -> Result<()> {
-        let owner = self.class_name();
-        let target = self.warmup_target.unwrap_or(0.0);
-        require_non_negative(owner, "alpha", self.alpha)?;
-        require_rates(
-            owner,
-            &[
-                ("initial_learning_rate", self.initial_learning_rate),
-                ("warmup_target", target),
-            ],
-            ("decay_steps", self.decay_steps),
-        )
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use regraft_settings::Configured;
+
     use super::super::golden;
     use super::*;
 
@@ -126,7 +84,7 @@ mod tests {
 
     #[test]
     fn no_steps_are_refused() {
-        let error = CosineDecay::new(0.1, 0).validate().unwrap_err();
+        let error = CosineDecay::new(0.1, 0).check().unwrap_err();
         assert!(error.to_string().contains("decay_steps"), "{error}");
     }
 }

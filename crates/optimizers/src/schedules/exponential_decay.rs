@@ -1,49 +1,28 @@
 //! A rate that is multiplied by the same number in every period.
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use regraft_settings::{require_rate, settings};
 
-use super::{fields, require_rates, whole};
-use crate::error::require_non_negative;
-use crate::{Result, Schedule};
+use super::require_steps;
+use crate::Schedule;
 
-/// Exponential decay. At step s, with n `decay_steps`,
-///
-/// `rate = initial · decay_rate^(s / n)`
-///
-/// With `staircase`, s / n is rounded down.
-///
-/// Source: [Keras](https://keras.io/api/optimizers/learning_rate_schedules/exponential_decay/).
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ExponentialDecay {
-    initial_learning_rate: f64,
-    #[serde(deserialize_with = "whole")]
-    decay_steps: u64,
-    decay_rate: f64,
-    #[serde(default)]
-    staircase: bool,
-    #[serde(default)]
-    name: Option<String>,
-}
-
-impl ExponentialDecay {
-    /// From `initial_learning_rate`, by `decay_rate` every `decay_steps` steps (at least 1).
-    pub fn new(initial_learning_rate: f64, decay_steps: u64, decay_rate: f64) -> Self {
-        ExponentialDecay {
-            initial_learning_rate,
-            decay_steps,
-            decay_rate,
-            staircase: false,
-            name: Some("ExponentialDecay".to_string()),
-        }
-    }
-
-    /// Whether the rate falls once every `decay_steps` steps rather than in each. Default no.
-    #[must_use]
-    pub fn staircase(mut self, staircase: bool) -> Self {
-        self.staircase = staircase;
-        self
+settings! {
+    /// Exponential decay. At step s, with n `decay_steps`,
+    ///
+    /// `rate = initial · decay_rate^(s / n)`
+    ///
+    /// With `staircase`, s / n is rounded down.
+    ///
+    /// Source: [Keras](https://keras.io/api/optimizers/learning_rate_schedules/exponential_decay/).
+    #[derive(Clone, Debug)]
+    pub struct ExponentialDecay as "keras.optimizers.schedules.ExponentialDecay" {
+        /// From `initial_learning_rate`, by `decay_rate` every `decay_steps` steps (at least 1).
+        new(initial_learning_rate: f64, decay_steps: u64, decay_rate: f64)
+        initial_learning_rate: f64 = initial_learning_rate => require_rate,
+        decay_steps: u64 = decay_steps => require_steps,
+        decay_rate: f64 = decay_rate => require_rate,
+        /// Whether the rate falls once every `decay_steps` steps rather than in each. Default no.
+        staircase: bool = false,
+        name: Option<String> = "ExponentialDecay",
     }
 }
 
@@ -55,24 +34,6 @@ impl Schedule for ExponentialDecay {
         }
         let (initial, rate) = (self.initial_learning_rate as f32, self.decay_rate as f32);
         initial * rate.powf(periods)
-    }
-
-    fn class_name(&self) -> &str {
-        "ExponentialDecay"
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        fields(self)
-    }
-
-    fn validate(&self) -> Result<()> {
-        let owner = self.class_name();
-        require_non_negative(owner, "decay_rate", self.decay_rate)?;
-        require_rates(
-            owner,
-            &[("initial_learning_rate", self.initial_learning_rate)],
-            ("decay_steps", self.decay_steps),
-        )
     }
 }
 

@@ -2,49 +2,29 @@
 //!
 //! Names, formulas and defaults are those of Keras 3 (and for [`OneCycle`] those of PyTorch's
 //! `OneCycleLR`, since Keras has none). All are computed in single precision, as Keras does. To
-//! write one of your own, implement [`Schedule`].
-
-mod cosine_decay;
-mod cosine_decay_restarts;
-mod exponential_decay;
-mod inverse_time_decay;
-mod one_cycle;
-mod piecewise_constant_decay;
-mod polynomial_decay;
+//! write one of your own, implement [`Schedule`] and declare its settings.
 
 use std::sync::Arc;
 
-use regraft_tensor::Detail;
-use serde::de::{DeserializeOwned, Error as _};
-use serde::{Deserialize, Deserializer};
-use serde_json::{Map, Value};
+use regraft_settings::{Detail, FromSettings, Map, Settings, catalogue, read, require};
+use serde_json::Value;
 
-pub use cosine_decay::CosineDecay;
-pub use cosine_decay_restarts::CosineDecayRestarts;
-pub use exponential_decay::ExponentialDecay;
-pub use inverse_time_decay::InverseTimeDecay;
-pub use one_cycle::OneCycle;
-pub use piecewise_constant_decay::PiecewiseConstantDecay;
-pub use polynomial_decay::PolynomialDecay;
-
-use crate::error::require_non_negative;
 use crate::names::near;
 use crate::{Error, Result, Schedule};
 
-/// What a schedule of one's own makes of its class and its settings; see [`from_config_with`].
-pub type CustomSchedule<'a> =
-    &'a dyn Fn(&str, &Map<String, Value>) -> Option<Result<Arc<dyn Schedule>>>;
+catalogue! {
+    Arc<dyn Schedule>, made:
+    cosine_decay: CosineDecay ["CosineDecay"];
+    cosine_decay_restarts: CosineDecayRestarts ["CosineDecayRestarts"];
+    exponential_decay: ExponentialDecay ["ExponentialDecay"];
+    inverse_time_decay: InverseTimeDecay ["InverseTimeDecay"];
+    one_cycle: OneCycle ["OneCycle"];
+    piecewise_constant_decay: PiecewiseConstantDecay ["PiecewiseConstantDecay"];
+    polynomial_decay: PolynomialDecay ["PolynomialDecay"];
+}
 
-/// The class names, as Keras has them.
-const NAMES: &[&str] = &[
-    "CosineDecay",
-    "CosineDecayRestarts",
-    "ExponentialDecay",
-    "InverseTimeDecay",
-    "OneCycle",
-    "PiecewiseConstantDecay",
-    "PolynomialDecay",
-];
+/// What a schedule of one's own makes of its class and its settings; see [`from_config_with`].
+pub type CustomSchedule<'a> = &'a dyn Fn(&str, &Map) -> Option<Result<Arc<dyn Schedule>>>;
 
 /// The schedule that a Keras configuration describes (an object with `class_name` and `config`).
 ///
@@ -69,54 +49,24 @@ pub fn from_config_with(config: &Value, custom: CustomSchedule<'_>) -> Result<Ar
             config,
         )));
     };
-    match class {
-        "CosineDecay" => read::<CosineDecay>(class, settings),
-        "CosineDecayRestarts" => read::<CosineDecayRestarts>(class, settings),
-        "ExponentialDecay" => read::<ExponentialDecay>(class, settings),
-        "InverseTimeDecay" => read::<InverseTimeDecay>(class, settings),
-        "OneCycle" => read::<OneCycle>(class, settings),
-        "PiecewiseConstantDecay" => read::<PiecewiseConstantDecay>(class, settings),
-        "PolynomialDecay" => read::<PolynomialDecay>(class, settings),
-        _ => {
-            let none = Map::new();
-            let made = custom(class, settings.as_object().unwrap_or(&none));
-            made.unwrap_or_else(|| Err(Error::UnknownName(near(class, "schedule", NAMES))))
-        }
+    let none = Map::new();
+    let settings = settings.as_object().unwrap_or(&none);
+    match TABLE.iter().find(|(names, _)| names.contains(&class)) {
+        Some((_, make)) => read(class, settings, None, make).map_err(Error::Config),
+        None => custom(class, settings).unwrap_or_else(|| {
+            let names: Vec<&str> = TABLE.iter().map(|(names, _)| names[0]).collect();
+            Err(Error::UnknownName(near(class, "schedule", &names)))
+        }),
     }
 }
 
-fn read<S: Schedule + DeserializeOwned>(
-    class: &str,
-    settings: &Value,
-) -> Result<Arc<dyn Schedule>> {
-    let schedule = S::deserialize(settings)
-        .map_err(|error| Error::Config(Detail::new(class, error, settings)))?;
-    Ok(Arc::new(schedule))
+fn made<S: Schedule + FromSettings>(settings: &Settings<'_>) -> Result<Arc<dyn Schedule>, Detail> {
+    Ok(Arc::new(S::from_settings(settings)?))
 }
 
-/// A whole number of steps, which Python may have written as `100` or `100.0`.
-fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    let number = f64::deserialize(deserializer)?;
-    if number >= 0.0 && number.fract() == 0.0 && number < 2f64.powi(53) {
-        return Ok(number as u64);
-    }
-    Err(D::Error::custom(format!(
-        "a whole number of steps, received {number}"
-    )))
-}
-
-/// Refuses a learning rate that is negative or not finite, and no steps at all.
-fn require_rates(owner: &str, rates: &[(&str, f64)], steps: (&str, u64)) -> Result<()> {
-    for (name, rate) in rates {
-        require_non_negative(owner, name, *rate)?;
-    }
-    let (name, steps) = steps;
-    crate::error::require(steps > 0, owner, name, "at least 1", steps)
-}
-
-/// A schedule's fields as its configuration.
-fn fields<S: serde::Serialize>(schedule: &S) -> Map<String, Value> {
-    crate::rules::fields(schedule)
+/// Refuses no steps at all.
+fn require_steps(at: &str, steps: u64) -> Result<(), Detail> {
+    require(steps > 0, at, "at least 1", steps)
 }
 
 #[cfg(test)]
@@ -141,7 +91,7 @@ mod golden {
                 continue;
             }
             let schedule = from_config(&case["schedule"]).expect("Keras' own settings");
-            schedule.validate().expect("valid settings");
+            schedule.check().expect("valid settings");
             let expected = &case["schedule"]["config"];
             assert_eq!(Value::Object(schedule.config()), *expected);
             let points = case["rates"].as_array().expect("rates");

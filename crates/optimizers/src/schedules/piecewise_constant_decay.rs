@@ -1,55 +1,46 @@
 //! A rate that changes at given steps and is constant in between.
 
-use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::{Map, Value};
+use regraft_settings::{Detail, require, require_rate, settings};
 
-use super::fields;
-use crate::error::{require, require_non_negative};
-use crate::{Result, Schedule};
+use crate::Schedule;
 
-/// Piecewise constant: `values[0]` up to and including step `boundaries[0]`, `values[1]` up to and
-/// including `boundaries[1]`, and so on; the last value after the last boundary.
-///
-/// Source: [Keras](https://keras.io/api/optimizers/learning_rate_schedules/piecewise_constant_decay/).
-///
-/// ```
-/// use regraft_optimizers::{Schedule, schedules::PiecewiseConstantDecay};
-///
-/// let schedule = PiecewiseConstantDecay::new([100, 200], [0.1, 0.01, 0.001]);
-/// assert_eq!(schedule.learning_rate(100), 0.1);
-/// assert_eq!(schedule.learning_rate(101), 0.01);
-/// ```
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PiecewiseConstantDecay {
-    #[serde(deserialize_with = "whole_numbers")]
-    boundaries: Vec<u64>,
-    values: Vec<f64>,
-    #[serde(default)]
-    name: Option<String>,
-}
-
-/// As [`super::whole`], for each of a list.
-fn whole_numbers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u64>, D::Error> {
-    #[derive(Deserialize)]
-    struct Whole(#[serde(deserialize_with = "super::whole")] u64);
-    let numbers = Vec::<Whole>::deserialize(deserializer)?;
-    Ok(numbers.into_iter().map(|number| number.0).collect())
-}
-
-impl PiecewiseConstantDecay {
-    /// Changes after the steps `boundaries` (increasing, at least one), between the rates `values`
-    /// (one more than boundaries).
-    pub fn new(
-        boundaries: impl IntoIterator<Item = u64>,
-        values: impl IntoIterator<Item = f64>,
-    ) -> Self {
-        PiecewiseConstantDecay {
-            boundaries: boundaries.into_iter().collect(),
-            values: values.into_iter().collect(),
-            name: Some("PiecewiseConstant".to_string()),
+settings! {
+    /// Piecewise constant: `values[0]` up to and including step `boundaries[0]`, `values[1]` up to and
+    /// including `boundaries[1]`, and so on; the last value after the last boundary.
+    ///
+    /// Source: [Keras](https://keras.io/api/optimizers/learning_rate_schedules/piecewise_constant_decay/).
+    ///
+    /// ```
+    /// use regraft_optimizers::{Schedule, schedules::PiecewiseConstantDecay};
+    ///
+    /// let schedule = PiecewiseConstantDecay::new([100, 200], [0.1, 0.01, 0.001]);
+    /// assert_eq!(schedule.learning_rate(100), 0.1);
+    /// assert_eq!(schedule.learning_rate(101), 0.01);
+    /// ```
+    #[derive(Clone, Debug)]
+    pub struct PiecewiseConstantDecay as "keras.optimizers.schedules.PiecewiseConstantDecay" {
+        /// Changes after the steps `boundaries` (increasing, at least one), between the rates `values`
+        /// (one more than boundaries).
+        new(boundaries: Vec<u64>, values: Vec<f64>)
+        boundaries: Vec<u64> = boundaries => increasing,
+        values: Vec<f64> = values => |at: &str, rates: Vec<f64>| {
+            rates.into_iter().try_for_each(|rate| require_rate(at, rate))
+        },
+        name: Option<String> = "PiecewiseConstant",
+    }
+    checking |it| {
+        let (values, boundaries) = (it.values.len(), it.boundaries.len());
+        let received = format!("{values} values, {boundaries} boundaries");
+        match values == boundaries + 1 {
+            true => Ok(()),
+            false => Err(Detail::new("values", "one more value than boundaries", received)),
         }
     }
+}
+
+fn increasing(at: &str, steps: Vec<u64>) -> Result<(), Detail> {
+    let increase = !steps.is_empty() && steps.is_sorted_by(|a, b| a < b);
+    require(increase, at, "increasing steps", steps)
 }
 
 impl Schedule for PiecewiseConstantDecay {
@@ -59,42 +50,12 @@ impl Schedule for PiecewiseConstantDecay {
             .get(passed)
             .map_or(f32::NAN, |&rate| rate as f32)
     }
-
-    fn class_name(&self) -> &str {
-        "PiecewiseConstantDecay"
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        fields(self)
-    }
-
-    fn validate(&self) -> Result<()> {
-        let owner = self.class_name();
-        let (boundaries, values) = (&self.boundaries, &self.values);
-        let increasing = !boundaries.is_empty() && boundaries.is_sorted_by(|a, b| a < b);
-        let received = format!("{boundaries:?}");
-        require(
-            increasing,
-            owner,
-            "boundaries",
-            "increasing steps",
-            received,
-        )?;
-        require(
-            values.len() == boundaries.len() + 1,
-            owner,
-            "values",
-            "one more value than boundaries",
-            format!("{} values, {} boundaries", values.len(), boundaries.len()),
-        )?;
-        values
-            .iter()
-            .try_for_each(|&rate| require_non_negative(owner, "values", rate))
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use regraft_settings::Configured;
+
     use super::super::golden;
     use super::*;
 
@@ -112,7 +73,7 @@ mod tests {
             (vec![10], vec![0.1, -0.1]),
         ] {
             let schedule = PiecewiseConstantDecay::new(boundaries, values);
-            assert!(schedule.validate().is_err(), "{schedule:?}");
+            assert!(schedule.check().is_err(), "{schedule:?}");
         }
     }
 }

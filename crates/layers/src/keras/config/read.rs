@@ -181,8 +181,9 @@ impl Reader<'_> {
         let mut settings = settings.clone();
         let inner = settings.remove("layer").unwrap_or_default();
         let inner = self.layer(&inner, depth + 1)?;
-        let registry = Some(self.registry);
-        let made = crate::settings::read(class_name, &settings, registry, |it| wrap(inner, it));
+        let registry: &dyn std::any::Any = self.registry;
+        let made =
+            crate::settings::read(class_name, &settings, Some(registry), |it| wrap(inner, it));
         made.map_err(Error::Config)
     }
 }

@@ -105,7 +105,7 @@ fn layer(entry: &Entry) -> Value {
     let own = config.entry("dtype");
     own.or_insert_with(|| policy(entry.policy.as_deref()));
     let mut expressed = Freezing::Trainable;
-    if layer.class().lacks != Some("trainable") {
+    if !layer.class().lacks("trainable") {
         let trains = freezing.trains_parameters();
         config.insert("trainable".into(), trains.into());
         if !trains {

@@ -54,6 +54,7 @@ pub use clahe::ContrastLimitedAdaptiveHistogramEqualization;
 pub use cut_mix::CutMix;
 pub use equalization::Equalization;
 pub use factor::Factor;
+pub(crate) use fill::Fill;
 pub use fill::FillMode;
 pub use max_num_bounding_boxes::MaxNumBoundingBoxes;
 pub use mix_up::MixUp;

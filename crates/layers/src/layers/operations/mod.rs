@@ -427,10 +427,9 @@ impl Configured for Operation {
             Ok(Kind::Declared(declared)) => declared.module,
             _ => NN,
         };
-        Class {
-            module,
-            ..Class::new(&self.class_name).without("trainable")
-        }
+        let mut class = Class::new(&self.class_name).without("trainable");
+        class.module = module;
+        class
     }
 
     fn config(&self) -> Map<String, Value> {

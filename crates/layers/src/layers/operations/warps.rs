@@ -8,6 +8,8 @@ use super::declaration::{Declared, IMAGE, Takes, one};
 use super::images::images;
 use super::neural::{channels_last, in_format};
 use super::typed::{Typed, floats};
+use crate::layers::Interpolation;
+use crate::layers::augmentation::{Fill, FillMode};
 use crate::settings::require;
 
 type Results<'g> = Result<Vec<Typed<'g>>, Detail>;
@@ -20,7 +22,7 @@ pub(super) const TABLE: &[Declared] = &[
             let map = a.tensor("transform")?.floats();
             let expected = "8 numbers, for all images or for each";
             let map = for_each(map, &[8], expected)?;
-            let mode = a.settings.text("fill_mode", "constant")?;
+            let mode = a.settings.or("fill_mode", FillMode::Constant)?;
             warped(a, map, mode)
         },
     )
@@ -32,7 +34,7 @@ pub(super) const TABLE: &[Declared] = &[
             let expected = "4 points (x, y), for all images or for each";
             let points = |name| for_each(a.tensor(name)?.floats(), &[4, 2], expected);
             let map = homography(points("start_points")?, points("end_points")?);
-            warped(a, map, "constant")
+            warped(a, map, FillMode::Constant)
         },
     )
     .within(IMAGE),
@@ -66,27 +68,20 @@ fn homography<'g>(from: Var<'g>, to: Var<'g>) -> Var<'g> {
 
 /// The images seen through `map`, `[a0, a1, a2, b0, b1, b2, c0, c1]`: column x and row y show what is at
 /// column (a0 x + a1 y + a2) / k and row (b0 x + b1 y + b2) / k, with k = c0 x + c1 y + 1.
-fn warped<'g>(a: &Arguments<'g, '_>, map: Var<'g>, mode: &str) -> Results<'g> {
+fn warped<'g>(a: &Arguments<'g, '_>, map: Var<'g>, mode: FillMode) -> Results<'g> {
     let x = images(a)?;
     let (first, of) = (!channels_last(a)?, x.of);
-    let fill = match mode {
-        "constant" => a.settings.or::<f32>("fill_value", 0.0)?,
-        "reflect" | "wrap" | "nearest" => {
-            a.settings.ignore(&["fill_value"]);
-            0.0
-        }
-        _ => {
-            let expected = "\"constant\", \"reflect\", \"wrap\" or \"nearest\"";
-            return Err(a.settings.wrong("fill_mode", expected, &mode.into()));
-        }
+    let fill = Fill {
+        mode,
+        value: a.settings.or::<f32>("fill_value", 0.0)?,
+        interpolation: a.settings.or("interpolation", Interpolation::Bilinear)?,
     };
-    let bilinear = match a.settings.text("interpolation", "bilinear")? {
-        "bilinear" => true,
-        "nearest" => false,
-        other => {
-            let expected = "\"bilinear\" or \"nearest\"";
-            return Err(a.settings.wrong("interpolation", expected, &other.into()));
-        }
+    fill.check()?;
+    let mode = &fill.mode;
+    let outside = if *mode == FillMode::Constant {
+        fill.value
+    } else {
+        0.0
     };
     // TensorFlow gives the map no gradient.
     let map = map.stop_gradient();
@@ -120,10 +115,10 @@ fn warped<'g>(a: &Arguments<'g, '_>, map: Var<'g>, mode: &str) -> Results<'g> {
         let image = Pixels {
             pixels,
             size: [rows, columns],
-            fill,
+            fill: outside,
         };
-        let y = match bilinear {
-            false => {
+        let y = match fill.interpolation {
+            Interpolation::Nearest => {
                 // Halves are rounded away from zero; half a cell added could be rounded up itself.
                 let nearest = |place: Var<'g>| {
                     let far = place.abs();
@@ -132,7 +127,7 @@ fn warped<'g>(a: &Arguments<'g, '_>, map: Var<'g>, mode: &str) -> Results<'g> {
                 };
                 image.at(nearest(above), nearest(left))
             }
-            true => {
+            _ => {
                 let (row, column) = (above.floor(), left.floor());
                 let (below, right) = (row + 1.0, column + 1.0);
                 let along = |row: Var<'g>| {
@@ -145,21 +140,21 @@ fn warped<'g>(a: &Arguments<'g, '_>, map: Var<'g>, mode: &str) -> Results<'g> {
             }
         };
         // What is infinitely far away is outside.
-        let y = near.expand_dims(1).select(y, fill);
+        let y = near.expand_dims(1).select(y, outside);
         Ok(y.permute(&[0, 2, 1]).reshape(shape))
     })?;
     one(warped.to(of))
 }
 
 /// The places of an image of `size` cells along an axis that are seen at `place`, as TensorFlow has it.
-fn inside<'g>(place: Var<'g>, size: usize, mode: &str) -> Var<'g> {
+fn inside<'g>(place: Var<'g>, size: usize, mode: &FillMode) -> Var<'g> {
     let (cells, last) = (size as f32, size as f32 - 1.0);
     let (before, behind) = (place.less(0.0), place.greater(last));
     let place = match mode {
-        "constant" => return place,
-        "nearest" => place,
+        FillMode::Constant => return place,
+        FillMode::Nearest => place,
         _ if size <= 1 => place * 0.0,
-        "reflect" => {
+        FillMode::Reflect => {
             let both = 2.0 * cells;
             let low = place + (-place / both).floor() * both;
             let low = low.less(-cells).select(low + both, -low - 1.0);

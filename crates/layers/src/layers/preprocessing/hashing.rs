@@ -168,22 +168,20 @@ impl Layer for Hashing {
     }
 }
 
-impl Settings<'_> {
-    /// The keys of a salted hash: one number for both, or two.
-    pub(super) fn salt(&self) -> Result<Option<[u64; 2]>, Detail> {
-        let Some(value) = self.value("salt") else {
-            return Ok(None);
-        };
-        // Negative numbers are taken for the unsigned ones with their bits.
-        let key = |value: &Value| value.as_u64().or(value.as_i64().map(|key| key as u64));
-        let keys = match value.as_array().map(Vec::as_slice) {
-            Some([first, second]) => key(first).zip(key(second)),
-            Some(_) => None,
-            None => key(value).map(|key| (key, key)),
-        };
-        let keys = keys.ok_or_else(|| self.wrong("salt", "a whole number, or two", value))?;
-        Ok(Some([keys.0, keys.1]))
-    }
+/// The keys of a salted hash: one number for both, or two.
+pub(super) fn salt(settings: &Settings<'_>) -> Result<Option<[u64; 2]>, Detail> {
+    let Some(value) = settings.value("salt") else {
+        return Ok(None);
+    };
+    // Negative numbers are taken for the unsigned ones with their bits.
+    let key = |value: &Value| value.as_u64().or(value.as_i64().map(|key| key as u64));
+    let keys = match value.as_array().map(Vec::as_slice) {
+        Some([first, second]) => key(first).zip(key(second)),
+        Some(_) => None,
+        None => key(value).map(|key| (key, key)),
+    };
+    let keys = keys.ok_or_else(|| settings.wrong("salt", "a whole number, or two", value))?;
+    Ok(Some([keys.0, keys.1]))
 }
 
 impl FromSettings for Hashing {
@@ -212,7 +210,7 @@ impl FromSettings for Hashing {
             num_bins: settings.required::<usize>("num_bins")?,
             mask_is_number: mask.is_some_and(Value::is_number),
             mask_value,
-            salt: settings.salt()?,
+            salt: salt(settings)?,
             output_mode: settings.or("output_mode", OutputMode::Int)?,
             of_strings: false,
         })

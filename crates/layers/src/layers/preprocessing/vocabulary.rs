@@ -10,7 +10,7 @@ use regraft_tensor::{Detail, Tensor};
 use serde_json::{Value, json};
 
 use super::encoding::OutputMode;
-use super::hashing::bin;
+use super::hashing::{bin, salt};
 use crate::Call;
 use crate::layers::object;
 use crate::settings::{Map, Settings, number, require};
@@ -349,7 +349,7 @@ impl<T: Token> Vocabulary<T> {
             output_mode: settings.or("output_mode", OutputMode::Int)?,
             pad_to_max_tokens: settings.or::<bool>("pad_to_max_tokens", false)?,
             by_hash: settings.one_of("oov_method", &choices)?,
-            salt: settings.salt()?,
+            salt: salt(settings)?,
             ..Self::new()
         };
         let weights = settings.get::<Vec<f32>>("idf_weights")?;

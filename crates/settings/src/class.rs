@@ -7,8 +7,7 @@ pub struct Class<'a> {
     pub name: &'a str,
     /// The module: `keras.layers`; empty for a class that Keras does not have.
     pub module: &'a str,
-    /// A setting that all classes of its kind have in files, and this one has not.
-    pub(crate) lacks: Option<&'static str>,
+    lacks: Option<&'static str>,
 }
 
 impl<'a> Class<'a> {
@@ -39,8 +38,13 @@ impl<'a> Class<'a> {
         Class::new(name.rsplit("::").next().unwrap_or(name))
     }
 
+    /// Whether this is a setting that all classes of its kind have in files, and this one has not.
+    pub fn lacks(self, setting: &str) -> bool {
+        self.lacks == Some(setting)
+    }
+
     /// What Keras writes for a class that is not its own: the name under which it is to be registered.
-    pub(crate) fn registered_name(self) -> Option<&'a str> {
+    pub fn registered_name(self) -> Option<&'a str> {
         (!self.module.starts_with("keras")).then_some(self.name)
     }
 }

@@ -6,14 +6,13 @@
 /// configuration, refusing what is not known) follow.
 ///
 /// ```
-/// use regraft_autograd::Var;
-/// use regraft_layers::{Call, Configured, Layer, Registry, settings, settings::require_rate};
+/// use regraft_settings::{Configured, FromSettings, Settings, require_rate, settings};
 ///
 /// settings! {
-///     /// `y = (x + offset) · factor`.
+///     /// `(x + offset) · factor`.
 ///     #[derive(Clone, Debug)]
 ///     pub struct Scale as "Scale" {
-///         /// A layer that multiplies with `factor`.
+///         /// A scale that multiplies with `factor`.
 ///         new(factor: f32)
 ///         factor: f32 = factor => require_rate,
 ///         /// What is added before; 0 unless told otherwise.
@@ -21,20 +20,11 @@
 ///     }
 /// }
 ///
-/// impl Layer for Scale {
-///     fn call<'g>(&self, _: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {
-///         (inputs[0] + self.offset) * self.factor
-///     }
-/// }
-///
 /// let config = Scale::new(2.0).offset(0.5).config();
 /// assert_eq!(serde_json::to_string(&config).unwrap(), r#"{"factor":2.0,"offset":0.5}"#);
-///
-/// let mut registry = Registry::new();
-/// registry.register("Scale", Scale::from_settings);
-/// assert_eq!(registry.layer("Scale", &config)?.config(), config);
-/// # use regraft_layers::FromSettings;
-/// # Ok::<(), regraft_layers::Error>(())
+/// assert_eq!(Scale::from_settings(&Settings::new("Scale", &config))?.config(), config);
+/// assert!(Scale::new(-1.0).check().is_err());
+/// # Ok::<(), regraft_settings::Detail>(())
 /// ```
 ///
 /// **The class** is what files call it, with Keras' module in front: `"keras.layers.Dense"`. A struct
@@ -46,7 +36,7 @@
 /// is a [`Setting`](crate::Setting). A default is anything that the setter takes, `"zeros"` for an
 /// initializer. Behind `=>` stands a function of a name and a value that checks it. One with a doc
 /// comment has a setter, which the comment documents. If all settings are `pub`, they are public fields
-/// without setters, and the class has a `Default`.
+/// without setters, and the class has a `Default`. A field may be seen as far as it says, `pub(crate)`.
 ///
 /// **`new`** has the settings that must be given, and those that files may leave out with what they are
 /// then (`new(rate: f32 = 0.5)`); defaults of settings may refer to them. With a doc comment it is public.
@@ -59,15 +49,26 @@
 /// configuration, `checking |it| { … }` returns what is wrong with settings that depend on each other.
 #[macro_export]
 macro_rules! settings {
+    ($($declaration:tt)*) => {
+        $crate::declare! { $crate $($declaration)* }
+    };
+}
+
+/// [`settings!`](macro@crate::settings) of a crate that has an `IntoSetting` of its own, for what setters take:
+/// `$crate` in front.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! declare {
     // Without settings.
     (
+        $root:tt
         $(#[$meta:meta])*
         pub struct $name:ident as $class:literal $(without $lacks:ident)?;
     ) => {
         $(#[$meta])*
         pub struct $name;
 
-        $crate::settings!(@traits ($name) ($class) () ($(without $lacks)?) [""] [] {} {} {} {} {});
+        $crate::declare!(@traits $root ($name) ($class) () ($(without $lacks)?) [""] [] {} {} {} {} {});
 
         impl $name {
             const fn with_defaults() -> Self {
@@ -78,6 +79,7 @@ macro_rules! settings {
 
     // Settings that are public fields.
     (
+        $root:tt
         $(#[$meta:meta])*
         pub struct $name:ident as $class:literal $(or $other:literal)? {
             $($(#[$doc:meta])* pub $field:ident: $type:ty = $default:expr $(=> $check:expr)?,)+
@@ -94,13 +96,13 @@ macro_rules! settings {
         impl $name {
             fn with_defaults() -> Self {
                 $name {
-                    $($field: $crate::IntoSetting::<$type>::into_setting($default),)+
+                    $($field: $root::IntoSetting::<$type>::into_setting($default),)+
                 }
             }
         }
 
-        $crate::settings!(@default $name []);
-        $crate::settings!(@traits ($name) ($class) ($(or $other)?) ()
+        $crate::declare!(@default $root $name []);
+        $crate::declare!(@traits $root ($name) ($class) ($(or $other)?) ()
             [$crate::Class::new($class).name] []
             { $(($field []: $type $(=> $check)?))+ } {}
             { $(|$from, $made| $reading)? } { $(|$of, $config| $writing)? }
@@ -109,6 +111,7 @@ macro_rules! settings {
 
     // Settings with setters.
     (
+        $root:tt
         $(#[$meta:meta])*
         pub struct $name:ident $(<const $rank:ident: usize>)? as $($class:literal),+
             $(without $lacks:ident)?
@@ -117,36 +120,36 @@ macro_rules! settings {
             new($($argument:ident: $argument_type:ty $(= $argument_default:expr)?),* $(,)?)
             $(
                 $(#[$doc:meta])*
-                $field:ident $(as $key:literal)?: $type:ty = $default:expr $(=> $check:expr)?,
+                $access:vis $field:ident $(as $key:literal)?: $type:ty = $default:expr $(=> $check:expr)?,
             )*
         }
-        $(state { $($state:ident: $state_type:ty = $initial:expr),+ $(,)? })?
+        $(state { $($reach:vis $state:ident: $state_type:ty = $initial:expr),+ $(,)? })?
         $(reading |$from:ident, $made:ident| $reading:block)?
         $(writing |$of:ident, $config:ident| $writing:block)?
         $(checking |$checked:ident| $checking:block)?
     ) => {
         $(#[$meta])*
         pub struct $name $(<const $rank: usize>)? {
-            $($field: $type,)*
-            $($($state: $state_type,)+)?
+            $($access $field: $type,)*
+            $($($reach $state: $state_type,)+)?
         }
 
         impl $(<const $rank: usize>)? $name $(<$rank>)? {
-            $crate::settings!(@new [$(#[$new])*] $($argument: $argument_type),*);
+            $crate::declare!(@new $root [$(#[$new])*] $($argument: $argument_type),*);
 
             fn with_defaults($($argument: $argument_type),*) -> Self {
                 $name {
-                    $($field: $crate::IntoSetting::<$type>::into_setting($default),)*
+                    $($field: $root::IntoSetting::<$type>::into_setting($default),)*
                     $($($state: $initial,)+)?
                 }
             }
 
-            $($crate::settings!(@setter [$(#[$doc])*] $field $type);)*
+            $($crate::declare!(@setter $root [$(#[$doc])*] $field $type);)*
         }
 
-        $crate::settings!(@default $name [$($rank)?]
+        $crate::declare!(@default $root $name [$($rank)?]
             $($argument: $argument_type $(= $argument_default)?),*);
-        $crate::settings!(@traits ($name $(<$rank>)?) ($($class),+) () ($(without $lacks)?) [""]
+        $crate::declare!(@traits $root ($name $(<$rank>)?) ($($class),+) () ($(without $lacks)?) [""]
             [$($argument: $argument_type $(= $argument_default)?),*]
             { $(($field [$($key)?]: $type $(=> $check)?))* } { $($($state)+)? }
             { $(|$from, $made| $reading)? } { $(|$of, $config| $writing)? }
@@ -154,35 +157,35 @@ macro_rules! settings {
     };
 
     // What documentation makes public: the constructor, and setters.
-    (@new [] $($argument:ident: $type:ty),*) => {};
-    (@new [$(#[$doc:meta])+] $($argument:ident: $type:ty),*) => {
+    (@new $root:tt [] $($argument:ident: $type:ty),*) => {};
+    (@new $root:tt [$(#[$doc:meta])+] $($argument:ident: $type:ty),*) => {
         $(#[$doc])+
-        pub fn new($($argument: impl $crate::IntoSetting<$type>),*) -> Self {
+        pub fn new($($argument: impl $root::IntoSetting<$type>),*) -> Self {
             Self::with_defaults($($argument.into_setting()),*)
         }
     };
-    (@setter [] $field:ident $type:ty) => {};
-    (@setter [$(#[$doc:meta])+] $field:ident $type:ty) => {
+    (@setter $root:tt [] $field:ident $type:ty) => {};
+    (@setter $root:tt [$(#[$doc:meta])+] $field:ident $type:ty) => {
         $(#[$doc])+
         #[must_use]
-        pub fn $field(mut self, $field: impl $crate::IntoSetting<$type>) -> Self {
+        pub fn $field(mut self, $field: impl $root::IntoSetting<$type>) -> Self {
             self.$field = $field.into_setting();
             self
         }
     };
 
     // A default value, if nothing must be given.
-    (@default $name:ident [$($rank:ident)?] $($argument:ident: $type:ty = $default:expr),*) => {
+    (@default $root:tt $name:ident [$($rank:ident)?] $($argument:ident: $type:ty = $default:expr),*) => {
         impl $(<const $rank: usize>)? Default for $name $(<$rank>)? {
             fn default() -> Self {
-                Self::with_defaults($($crate::IntoSetting::<$type>::into_setting($default)),*)
+                Self::with_defaults($($root::IntoSetting::<$type>::into_setting($default)),*)
             }
         }
     };
-    (@default $name:ident [$($rank:ident)?] $($must_be_given:tt)*) => {};
+    (@default $root:tt $name:ident [$($rank:ident)?] $($must_be_given:tt)*) => {};
 
     // The class, and its configuration in both directions.
-    (@traits ($name:ident $(<$rank:ident>)?) ($($class:literal),+) ($(or $other:literal)?)
+    (@traits $root:tt ($name:ident $(<$rank:ident>)?) ($($class:literal),+) ($(or $other:literal)?)
         ($(without $lacks:ident)?) [$owner:expr]
         [$($argument:ident: $argument_type:ty $(= $argument_default:expr)?),*]
         { $(($field:ident $key:tt: $type:ty $(=> $check:expr)?))* } { $($state:ident)* }
@@ -200,15 +203,15 @@ macro_rules! settings {
                 $crate::Class::new(CLASSES[0 $(+ $rank - 1)?]) $(.without(stringify!($lacks)))?
             }
 
-            fn config(&self) -> $crate::settings::Map {
+            fn config(&self) -> $crate::Map {
                 #[allow(unused_mut, reason = "there may be no settings")]
-                let mut config = $crate::settings::Map::new();
+                let mut config = $crate::Map::new();
                 $(if *self == Self::with_defaults() {
                     let _ = $other;
                     return config;
                 })?
                 $(if $crate::Setting::is_written(&self.$field) {
-                    let key = $crate::settings!(@key $field $key);
+                    let key = $crate::declare!(@key $field $key);
                     config.insert(key.to_string(), $crate::Setting::write(&self.$field));
                 })*
                 $({
@@ -218,14 +221,14 @@ macro_rules! settings {
                 config
             }
 
-            fn check(&self) -> Result<(), $crate::settings::Detail> {
+            fn check(&self) -> Result<(), $crate::Detail> {
                 $($(
-                    let place = $crate::settings::place($owner, $crate::settings!(@key $field $key));
-                    $check(&place, $crate::settings::copy(&self.$field))?;
+                    let place = $crate::place($owner, $crate::declare!(@key $field $key));
+                    $check(&place, $crate::copy(&self.$field))?;
                 )?)*
                 $({
                     let $checked = self;
-                    let checked: Result<(), $crate::settings::Detail> = $checking;
+                    let checked: Result<(), $crate::Detail> = $checking;
                     checked?;
                 })?
                 Ok(())
@@ -234,15 +237,15 @@ macro_rules! settings {
 
         impl $(<const $rank: usize>)? $crate::FromSettings for $name $(<$rank>)? {
             fn from_settings(
-                settings: &$crate::settings::Settings<'_>,
-            ) -> Result<Self, $crate::settings::Detail> {
+                settings: &$crate::Settings<'_>,
+            ) -> Result<Self, $crate::Detail> {
                 #[allow(unused_variables, reason = "there may be no settings")]
                 let made = Self::with_defaults(
-                    $($crate::settings!(@read settings $argument $argument_type $(, $argument_default)?)),*
+                    $($crate::declare!(@read $root settings $argument $argument_type $(, $argument_default)?)),*
                 );
                 #[allow(unused_mut, reason = "there may be nothing behind the settings")]
                 let mut made = $name {
-                    $($field: settings.or($crate::settings!(@key $field $key), made.$field)?,)*
+                    $($field: settings.or($crate::declare!(@key $field $key), made.$field)?,)*
                     $($state: made.$state,)*
                 };
                 $({
@@ -254,11 +257,11 @@ macro_rules! settings {
             }
         }
     };
-    (@read $settings:ident $key:ident $type:ty) => {
+    (@read $root:tt $settings:ident $key:ident $type:ty) => {
         $settings.required::<$type>(stringify!($key))?
     };
-    (@read $settings:ident $key:ident $type:ty, $default:expr) => {
-        $settings.or::<$type>(stringify!($key), $default)?
+    (@read $root:tt $settings:ident $key:ident $type:ty, $default:expr) => {
+        $settings.or::<$type>(stringify!($key), $root::IntoSetting::<$type>::into_setting($default))?
     };
     (@key $field:ident [$key:literal]) => {
         $key

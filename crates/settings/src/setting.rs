@@ -3,16 +3,12 @@
 use regraft_tensor::Detail;
 use serde_json::Value;
 
-use super::{Settings, number, numbers};
-use crate::{
-    Activation, ActivationFunction, Constraint, ConstraintFunction, Initializer,
-    InitializerFunction, Registry, Regularizer, RegularizerFunction,
-};
+use crate::Settings;
 
 /// The type of a setting.
 ///
 /// ```
-/// use regraft_layers::settings::{Detail, Given, Setting};
+/// use regraft_settings::{Detail, Given, Setting};
 /// use serde_json::Value;
 ///
 /// /// A share of the whole, which files give in percent.
@@ -30,6 +26,10 @@ use crate::{
 /// }
 /// ```
 pub trait Setting: Sized {
+    /// What null means in a configuration. Unless stated otherwise it says nothing, as if the setting were absent: the
+    /// default counts then.
+    const NULL: Option<Self> = None;
+
     /// What `given` means.
     ///
     /// # Errors
@@ -60,7 +60,7 @@ pub struct Given<'a> {
 }
 
 impl<'a> Given<'a> {
-    pub(super) fn new(value: &'a Value, key: &'a str, settings: &'a Settings<'a>) -> Self {
+    pub(crate) fn new(value: &'a Value, key: &'a str, settings: &'a Settings<'a>) -> Self {
         Given {
             value,
             key,
@@ -74,29 +74,26 @@ impl<'a> Given<'a> {
     }
 
     /// As [`wrong`](Self::wrong), for what was made of the value.
-    pub(crate) fn instead(&self, expected: &str, received: &str) -> Detail {
+    pub fn instead(&self, expected: &str, received: &str) -> Detail {
         self.settings.wrong(self.key, expected, &received.into())
     }
 
-    /// The function that the value means.
-    fn function<T>(
-        &self,
-        read: impl FnOnce(&Registry, &Value) -> Result<T, Detail>,
-        built_in: impl FnOnce(&Value) -> Result<T, Detail>,
-    ) -> Result<T, Detail> {
-        let made = match self.settings.registry() {
-            Some(registry) => read(registry, self.value),
-            None => built_in(self.value),
-        };
-        made.map_err(|detail| detail.within(self.key))
+    /// The name of the setting.
+    pub fn key(&self) -> &'a str {
+        self.key
+    }
+
+    /// What else is known to who reads, if it is of this type: [`Settings::with`].
+    pub fn context<C: 'static>(&self) -> Option<&'a C> {
+        self.settings.context()
     }
 }
 
 /// What a setter takes for a setting of type `T`: the value itself; for one that may be missing also
-/// what it is if it is there; for a function also its name in Keras; for sizes also one for all axes.
+/// what it is if it is there; for a text or a list also a borrowed one.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not make a setting of type `{T}`",
-    note = "a type of settings of your own implements `regraft_layers::Setting`"
+    note = "a type of settings of your own implements `Setting`"
 )]
 pub trait IntoSetting<T> {
     /// The setting.
@@ -115,7 +112,33 @@ impl<T: Setting> IntoSetting<Option<T>> for T {
     }
 }
 
+impl IntoSetting<String> for &str {
+    fn into_setting(self) -> String {
+        self.to_string()
+    }
+}
+
+impl IntoSetting<Option<String>> for &str {
+    fn into_setting(self) -> Option<String> {
+        Some(self.to_string())
+    }
+}
+
+impl<T, const N: usize> IntoSetting<Vec<T>> for [T; N] {
+    fn into_setting(self) -> Vec<T> {
+        self.into()
+    }
+}
+
+impl<T: Clone> IntoSetting<Vec<T>> for &[T] {
+    fn into_setting(self) -> Vec<T> {
+        self.to_vec()
+    }
+}
+
 impl<T: Setting> Setting for Option<T> {
+    const NULL: Option<Self> = Some(None);
+
     fn read(given: Given<'_>) -> Result<Self, Detail> {
         T::read(given).map(Some)
     }
@@ -155,7 +178,13 @@ plain! {
     usize: "a size", size, |&size| size.into();
     isize: "an axis", integer, |&axis| axis.into();
     i32: "a whole number", |value| value.as_i64()?.try_into().ok(), |&value| value.into();
-    u64: "a whole number that is not negative", Value::as_u64, |&value| value.into();
+    u32: "a whole number that is not negative", |value| value.as_u64()?.try_into().ok(), |&value| value.into();
+    u64: "a whole number that is not negative", whole, |&value| value.into();
+    Vec<u64>: "whole numbers that are not negative", |value| value.as_array()?.iter().map(whole).collect(),
+        |values| values.as_slice().into();
+    Vec<String>: "texts", |value| {
+        value.as_array()?.iter().map(|text| Some(text.as_str()?.to_string())).collect()
+    }, |texts| texts.as_slice().into();
     String: "a text", |value| value.as_str().map(str::to_string), |text| text.as_str().into();
     // Axes; one may stand for itself.
     Vec<isize>: "an axis or several", |value| match value {
@@ -194,94 +223,39 @@ fn integer(value: &Value) -> Option<isize> {
     value.as_i64()?.try_into().ok()
 }
 
-/// Other types that a setter takes for a setting, and for one that may be missing; their generic
-/// parameters stand in front.
-macro_rules! also {
-    ($([$($generics:tt)*] $given:ty => $type:ty: $into:expr;)*) => {$(
-        impl<$($generics)*> $crate::IntoSetting<$type> for $given {
-            fn into_setting(self) -> $type {
-                let into: fn(Self) -> $type = $into;
-                into(self)
-            }
-        }
-
-        impl<$($generics)*> $crate::IntoSetting<Option<$type>> for $given {
-            fn into_setting(self) -> Option<$type> {
-                Some(self.into_setting())
-            }
-        }
-    )*};
+/// A whole number, which Python may have written as `100` or `100.0`.
+fn whole(value: &Value) -> Option<u64> {
+    let exact = |number: &f64| *number >= 0.0 && number.fract() == 0.0 && *number < 2f64.powi(53);
+    let float = || value.as_f64().filter(exact);
+    value.as_u64().or_else(|| Some(float()? as u64))
 }
 
-pub(crate) use also;
-
-also! {
-    [] &str => String: str::to_string;
-    [const N: usize] [isize; N] => Vec<isize>: |axes| axes.to_vec();
-    [] &[isize] => Vec<isize>: <[isize]>::to_vec;
-    [] &Vec<isize> => Vec<isize>: Vec::clone;
-    [const N: usize] [usize; N] => Vec<usize>: |sizes| sizes.to_vec();
-    [] &[usize] => Vec<usize>: <[usize]>::to_vec;
-    [] &Vec<usize> => Vec<usize>: Vec::clone;
-    [] f32 => Vec<f32>: |value| vec![value];
-    [const N: usize] [f32; N] => Vec<f32>: |values| values.to_vec();
-    [] &[f32] => Vec<f32>: <[f32]>::to_vec;
-    [const N: usize] [Option<usize>; N] => Vec<Option<usize>>: |sizes| sizes.to_vec();
+/// A number as JSON, by its shortest decimal: `0.1`, where the nearest 64-bit number to the 32-bit
+/// one would print as `0.10000000149011612`.
+pub fn number(value: f32) -> Value {
+    value.to_string().parse::<f64>().unwrap_or(f64::NAN).into()
 }
 
-/// Settings that are functions: in files what they serialize to, for setters also a name or a value of
-/// a function's own type.
-macro_rules! functions {
-    ($($handle:ident $function:ident $read:ident, $none:expr;)*) => {$(
-        impl Setting for $handle {
-            fn read(given: Given<'_>) -> Result<Self, Detail> {
-                given.function(Registry::$read, $handle::deserialize)
-            }
-
-            fn write(&self) -> Value {
-                self.serialize()
-            }
-
-            fn write_none() -> Value {
-                $none
-            }
-        }
-
-        impl IntoSetting<$handle> for &str {
-            fn into_setting(self) -> $handle {
-                self.into()
-            }
-        }
-
-        impl IntoSetting<Option<$handle>> for &str {
-            fn into_setting(self) -> Option<$handle> {
-                Some(self.into())
-            }
-        }
-
-        impl<F: $function> IntoSetting<$handle> for F {
-            fn into_setting(self) -> $handle {
-                self.into()
-            }
-        }
-
-        impl<F: $function> IntoSetting<Option<$handle>> for F {
-            fn into_setting(self) -> Option<$handle> {
-                Some(self.into())
-            }
-        }
-    )*};
+/// Numbers as JSON: one as itself, several as a list.
+pub fn numbers(numbers: &[f32]) -> Value {
+    match numbers {
+        [one] => number(*one),
+        numbers => numbers.iter().map(|&one| number(one)).collect(),
+    }
 }
 
-functions! {
-    Activation ActivationFunction activation, "linear".into();
-    Initializer InitializerFunction initializer, Value::Null;
-    Regularizer RegularizerFunction regularizer, Value::Null;
-    Constraint ConstraintFunction constraint, Value::Null;
+/// The beginning of a value, for a message.
+pub fn brief(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(60) {
+        None => text,
+        Some((end, _)) => format!("{}…", &text[..end]),
+    }
 }
 
 /// Settings that are one of some names, whatever the case: the type, the name of each value, and other
 /// names that files may have.
+#[macro_export]
 macro_rules! named {
     ($type:ident: $($value:ident = $name:literal),+ $(; $($meant:ident = $also:literal),+)?) => {
         impl $type {
@@ -294,44 +268,77 @@ macro_rules! named {
         }
 
         impl $crate::Setting for $type {
-            fn read(given: $crate::settings::Given<'_>) -> Result<Self, regraft_tensor::Detail> {
+            fn read(given: $crate::Given<'_>) -> Result<Self, $crate::Detail> {
                 let names = &[$($name),+ $($(, $also)+)?][..];
                 let text = given.value.as_str().ok_or_else(|| given.wrong("a text"))?;
-                match text.to_ascii_lowercase().as_str() {
-                    $($name => Ok($type::$value),)+
-                    $($($also => Ok($type::$meant),)+)?
+                match text {
+                    $(text if text.eq_ignore_ascii_case($name) => Ok($type::$value),)+
+                    $($(text if text.eq_ignore_ascii_case($also) => Ok($type::$meant),)+)?
                     other => Err(given.instead(&format!("one of {names:?}"), other)),
                 }
             }
 
-            fn write(&self) -> serde_json::Value {
+            fn write(&self) -> $crate::Value {
                 self.name().into()
             }
         }
     };
 }
-pub(crate) use named;
 
-/// Settings of a type that is made of a name, also of one that means nothing, which is reported later:
-/// the type, and what is expected.
-macro_rules! by_name {
-    ($type:ident: $expected:literal) => {
-        impl $crate::Setting for $type {
-            fn read(given: $crate::settings::Given<'_>) -> Result<Self, regraft_tensor::Detail> {
-                let name = given.value.as_str().ok_or_else(|| given.wrong($expected))?;
-                Ok(name.into())
-            }
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
 
-            fn write(&self) -> serde_json::Value {
-                self.name().into()
-            }
+    use super::*;
+    use crate::Map;
+
+    #[test]
+    fn numbers_print_as_short_as_they_were_written() {
+        assert_eq!(number(0.1).to_string(), "0.1");
+        assert_eq!(number(1e-30).as_f64(), Some(1e-30));
+    }
+
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum Curve {
+        Roc,
+        Gain,
+    }
+    named!(Curve: Roc = "ROC", Gain = "PRGAIN"; Gain = "PR_GAIN");
+
+    fn read<T: Setting>(value: Value) -> Result<T, Detail> {
+        let config = Map::from_iter([("it".to_string(), value)]);
+        Settings::new("Owner", &config).required("it")
+    }
+
+    #[test]
+    fn names_are_read_in_any_case_and_written_as_they_are_declared() {
+        assert_eq!(read::<Curve>(json!("roc")), Ok(Curve::Roc));
+        assert_eq!(read::<Curve>(json!("pr_gain")), Ok(Curve::Gain));
+        assert_eq!(Curve::Gain.write(), "PRGAIN");
+        assert!(
+            read::<Curve>(json!("pr"))
+                .unwrap_err()
+                .to_string()
+                .contains("\"ROC\"")
+        );
+    }
+
+    #[test]
+    fn whole_numbers_may_be_written_with_a_point() {
+        assert_eq!(read::<u64>(json!(100.0)), Ok(100));
+        assert_eq!(read::<Vec<u64>>(json!([10, 20.0])), Ok(vec![10, 20]));
+        assert_eq!(read::<u64>(json!(u64::MAX)), Ok(u64::MAX));
+        for wrong in [json!(-1), json!(0.5), json!("1"), json!(1e300)] {
+            assert!(read::<u64>(wrong).is_err());
         }
+    }
 
-        impl $crate::IntoSetting<$type> for &str {
-            fn into_setting(self) -> $type {
-                self.into()
-            }
-        }
-    };
+    #[test]
+    fn null_is_nothing_where_that_may_be_and_the_default_elsewhere() {
+        let config = Map::from_iter([("it".to_string(), Value::Null)]);
+        let settings = Settings::new("Owner", &config);
+        assert_eq!(settings.or::<Option<f32>>("it", 0.5_f32), Ok(None));
+        assert_eq!(settings.or::<f32>("it", 0.5_f32), Ok(0.5));
+        assert_eq!(settings.or::<Option<f32>>("other", 0.5_f32), Ok(Some(0.5)));
+    }
 }
-pub(crate) use by_name;
