@@ -3,7 +3,7 @@
 use regraft_autograd::Run;
 use regraft_data::Dataset;
 use regraft_features::FeatureStore;
-use regraft_layers::Model as Network;
+use regraft_layers::{Mode, Model as Network};
 
 use crate::training::batches::KeptFeatures;
 use crate::training::compiled::{Training, not_compiled};
@@ -34,9 +34,10 @@ impl<'s> Evaluation<'s> {
         times: usize,
         store: Option<&'s FeatureStore>,
     ) -> Result<Self> {
-        let purpose = Purpose::Evaluate {
+        let purpose = Purpose {
             objective: &training.objective,
             weighted: data.is_weighted(),
+            mode: Mode::Inference,
         };
         let mut steps = Steps::new(model, purpose, times > 1 || store.is_some())?;
         let features = keep_features(&mut steps, model, data, cache, times, store)?;
@@ -128,10 +129,10 @@ impl Model {
         let steps = match self.kept.evaluation.take() {
             Some((of, steps)) if of == made_of => steps,
             _ => {
-                let objective = &training.objective;
-                let purpose = Purpose::EvaluateNow {
-                    objective,
+                let purpose = Purpose {
+                    objective: &training.objective,
                     weighted,
+                    mode: Mode::Constant,
                 };
                 // What asks nothing of the targets goes depth first.
                 Steps::new(network, purpose, true)?

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::fmt;
 
 use regraft_autograd::{Division, Nodes, Shape};
-use regraft_layers::{Freezing, WeightKind};
+use regraft_layers::{Freezing, Mode, WeightKind};
 
 use crate::training::compiled::not_compiled;
 use crate::training::feature_cache::{FeatureCache, most_of};
@@ -83,9 +83,10 @@ impl Model {
     pub fn plan(&self, samples: usize, batch_size: usize) -> Result<TrainingPlan> {
         let training = self.training.as_ref().ok_or_else(not_compiled)?;
         let model = &self.network;
-        let purpose = Purpose::Train {
+        let purpose = Purpose {
             objective: &training.objective,
             weighted: false,
+            mode: Mode::Training,
         };
         let steps = Steps::new(model, purpose, true)?;
         let features_per_sample = steps.feature_bytes() / 4;

@@ -1,7 +1,7 @@
 //! One `fit` under way: the epochs, the steps, and what is told to callbacks in between.
 
 use regraft_autograd::Run;
-use regraft_layers::{Model as Network, WeightKind};
+use regraft_layers::{Mode, Model as Network, WeightKind};
 use regraft_tensor::Detail;
 
 use crate::training::batches::KeptFeatures;
@@ -299,9 +299,10 @@ struct Told<'t, 'c> {
 }
 
 fn training_steps(model: &Network, training: &Training, data: &Samples<'_>) -> Result<Steps> {
-    let purpose = Purpose::Train {
+    let purpose = Purpose {
         objective: &training.objective,
         weighted: data.is_weighted(),
+        mode: Mode::Training,
     };
     Steps::new(model, purpose, true)
 }

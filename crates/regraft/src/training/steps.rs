@@ -39,21 +39,13 @@ pub(crate) struct Steps {
 
 /// What a step is for.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Purpose<'a> {
-    Train {
-        objective: &'a Objective,
-        weighted: bool,
-    },
-    /// Again and again, between the steps of training.
-    Evaluate {
-        objective: &'a Objective,
-        weighted: bool,
-    },
-    /// As the model is now: all weights are constants, as for prediction, so that states fold.
-    EvaluateNow {
-        objective: &'a Objective,
-        weighted: bool,
-    },
+pub(crate) struct Purpose<'a> {
+    pub objective: &'a Objective,
+    /// Whether samples have weights.
+    pub weighted: bool,
+    /// Training; evaluation, again and again between the steps of training; or evaluation of the model as it is
+    /// now, whose states fold.
+    pub mode: Mode,
 }
 
 impl Steps {
@@ -68,30 +60,18 @@ impl Steps {
             roles.push(role);
             graph.input(name, shape, data_type)
         };
-        let mode = match purpose {
-            Purpose::Train { .. } => Mode::Training,
-            Purpose::Evaluate { .. } => Mode::Inference,
-            Purpose::EvaluateNow { .. } => Mode::Constant,
-        };
+        let Purpose {
+            objective,
+            weighted,
+            mode,
+        } = purpose;
         let (outputs, emission) = model.emit(&graph, &inputs, mode)?;
         let mut questions = Questions::default();
         for (index, &output) in outputs.iter().enumerate() {
             questions.ask(Asked::Output(index), output);
         }
         let mut links = Vec::new();
-        let (Purpose::Train {
-            objective,
-            weighted,
-        }
-        | Purpose::Evaluate {
-            objective,
-            weighted,
-        }
-        | Purpose::EvaluateNow {
-            objective,
-            weighted,
-        }) = purpose;
-        let trains = matches!(purpose, Purpose::Train { .. });
+        let trains = mode == Mode::Training;
         let mut targets = Vec::with_capacity(outputs.len());
         let mut depends_on_batches = emission.masks.iter().any(Option::is_some);
         let losses = objective.losses(model)?.into_iter().zip(&outputs);
