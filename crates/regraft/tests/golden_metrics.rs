@@ -16,8 +16,12 @@ fn built(class_name: &str, config: &Value) -> Result<Option<Box<dyn Metric>>> {
     let text = |key: &str| config[key].as_str().unwrap_or_default();
     let floats = |key: &str| match &config[key] {
         Value::Null => None,
-        Value::Array(_) => Some(data(&config[key])),
-        single => Some(vec![single.as_f64().unwrap() as f32]),
+        Value::Array(all) => Some(
+            all.iter()
+                .map(|one| one.as_f64().unwrap())
+                .collect::<Vec<_>>(),
+        ),
+        single => Some(vec![single.as_f64().unwrap()]),
     };
     let average = || match config["average"].as_str() {
         None => Average::None,
@@ -29,7 +33,7 @@ fn built(class_name: &str, config: &Value) -> Result<Option<Box<dyn Metric>>> {
     macro_rules! counts {
         ($name:ident) => {
             match floats("thresholds") {
-                Some(thresholds) => $name::with_thresholds(&thresholds)?,
+                Some(thresholds) => $name::new().thresholds(&*thresholds),
                 None => $name::new(),
             }
         };
@@ -75,13 +79,13 @@ fn built(class_name: &str, config: &Value) -> Result<Option<Box<dyn Metric>>> {
         "Precision" => ratio!(Precision),
         "Recall" => ratio!(Recall),
         "F1Score" => match float("threshold") {
-            Some(threshold) => Box::new(F1Score::new(average()).with_threshold(threshold)?),
+            Some(threshold) => Box::new(F1Score::new(average()).threshold(f64::from(threshold))),
             None => Box::new(F1Score::new(average())),
         },
         "FBetaScore" => {
-            let metric = FBetaScore::new(average(), number("beta").unwrap())?;
+            let metric = FBetaScore::new(average(), number("beta").unwrap());
             match float("threshold") {
-                Some(threshold) => Box::new(metric.with_threshold(threshold)?),
+                Some(threshold) => Box::new(metric.threshold(f64::from(threshold))),
                 None => Box::new(metric),
             }
         }
@@ -100,10 +104,10 @@ fn built(class_name: &str, config: &Value) -> Result<Option<Box<dyn Metric>>> {
                 .multi_label(flag("multi_label"))
                 .from_logits(flag("from_logits"));
             if let Some(count) = index("num_thresholds") {
-                metric = metric.num_thresholds(count)?;
+                metric = metric.num_thresholds(count);
             }
             if let Some(thresholds) = floats("thresholds") {
-                metric = metric.thresholds(&thresholds)?;
+                metric = metric.thresholds(thresholds);
             }
             if let Some(weights) = floats("label_weights") {
                 metric = metric.label_weights(weights);

@@ -60,7 +60,7 @@ fn metrics() -> [Vec<Box<dyn Metric>>; 2] {
     ]);
     values.push(Box::new(Precision::new().top_k(2)));
     values.push(Box::new(Auc::new().multi_label(true)));
-    values.push(Box::new(Auc::new().thresholds(&[0.2, 0.3]).unwrap()));
+    values.push(Box::new(Auc::new().thresholds([0.2, 0.3])));
     values.push(Box::new(ConfusionMatrix::new(4)));
     let mut classes = named(&[
         "accuracy",

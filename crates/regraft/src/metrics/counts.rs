@@ -2,11 +2,11 @@
 //! precision and recall are made of. After
 //! <https://keras.io/api/metrics/classification_metrics/>.
 
-use regraft_layers::settings::Settings;
+use regraft_layers::settings::{Given, Setting, require};
+use regraft_layers::{IntoSetting, settings};
 use regraft_tensor::Detail;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::settings::{exact, settings};
 use super::{Batch, Error, Metric, Result};
 
 /// The four counts, weighted.
@@ -24,103 +24,119 @@ pub(super) fn share(numerator: f64, other: f64) -> f64 {
     if sum == 0.0 { 0.0 } else { numerator / sum }
 }
 
-/// Counts at every threshold, over all predictions, one class, or the top k of each row.
-#[derive(Clone, Debug)]
-pub(super) struct ThresholdCounts {
-    /// `None` is Keras' default: 0.5, or with `top_k` no threshold.
-    thresholds: Option<Vec<f32>>,
-    /// The thresholds as they were given: null, one, or a list.
-    given: Value,
-    pub counts: Vec<Counts>,
+/// Thresholds between 0 and 1: one, several, or none, which means 0.5.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Thresholds {
+    values: Option<Vec<f64>>,
+    /// Whether it is one that does not stand in a list.
+    is_one: bool,
+}
+
+impl Thresholds {
+    fn several(values: impl Into<Vec<f64>>) -> Self {
+        Thresholds {
+            values: Some(values.into()),
+            is_one: false,
+        }
+    }
+}
+
+impl Setting for Thresholds {
+    fn read(given: Given<'_>) -> Result<Self, Detail> {
+        match given.value.as_f64() {
+            Some(one) => Ok(one.into_setting()),
+            None => Ok(Thresholds::several(Vec::<f64>::read(given)?)),
+        }
+    }
+
+    fn write(&self) -> Value {
+        match self.values.as_deref() {
+            Some([one]) if self.is_one => (*one).into(),
+            values => values.into(),
+        }
+    }
+}
+
+impl IntoSetting<Thresholds> for f64 {
+    fn into_setting(self) -> Thresholds {
+        Thresholds {
+            values: Some(vec![self]),
+            is_one: true,
+        }
+    }
+}
+
+impl<const N: usize> IntoSetting<Thresholds> for [f64; N] {
+    fn into_setting(self) -> Thresholds {
+        Thresholds::several(self)
+    }
+}
+
+impl IntoSetting<Thresholds> for &[f64] {
+    fn into_setting(self) -> Thresholds {
+        Thresholds::several(self)
+    }
+}
+
+/// Refuses no thresholds in a list, and one outside 0 to 1.
+pub(super) fn check_thresholds(at: &str, thresholds: Thresholds) -> Result<(), Detail> {
+    let Some(values) = thresholds.values else {
+        return Ok(());
+    };
+    let inside = values.iter().all(|one| (0.0..=1.0).contains(one));
+    let expected = "one or more thresholds between 0 and 1";
+    require(!values.is_empty() && inside, at, expected, values)
+}
+
+/// Which predictions are positive, and which of them are counted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Positives<'a> {
+    pub thresholds: &'a Thresholds,
+    /// Only so many, the largest of a row, can be positive; all of them without thresholds.
     pub top_k: Option<usize>,
     pub class_id: Option<usize>,
+}
+
+/// Counts at every threshold, over all predictions, one class, or the top k of each row.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ThresholdCounts {
+    /// One for each threshold; none before the first batch.
+    counts: Vec<Counts>,
+    thresholds: Vec<f32>,
     /// The columns of a row, the first `top_k` of them holding the largest predictions.
     columns: Vec<u32>,
     /// Whether each column of a row is among them.
     kept: Vec<bool>,
 }
 
-impl Default for ThresholdCounts {
-    fn default() -> Self {
-        ThresholdCounts {
-            thresholds: None,
-            given: Value::Null,
-            counts: vec![Counts::default()],
-            top_k: None,
-            class_id: None,
-            columns: Vec::new(),
-            kept: Vec::new(),
-        }
-    }
-}
-
 impl ThresholdCounts {
-    pub fn with_thresholds(metric: &str, thresholds: &[f32]) -> Result<Self> {
-        let outside = thresholds
-            .iter()
-            .find(|threshold| !(0.0..=1.0).contains(*threshold));
-        if thresholds.is_empty() || outside.is_some() {
-            return Err(Error::Argument(Detail::new(
-                metric,
-                "one or more thresholds between 0 and 1",
-                format!("{thresholds:?}"),
-            )));
-        }
-        Ok(ThresholdCounts {
-            thresholds: Some(thresholds.to_vec()),
-            given: thresholds
-                .iter()
-                .map(|&threshold| exact(threshold))
-                .collect(),
-            counts: vec![Counts::default(); thresholds.len()],
-            ..Self::default()
-        })
-    }
-
-    /// From `thresholds` as Keras keeps them, and with `of_rows` from `top_k` and `class_id`.
-    pub fn from_settings(settings: &Settings<'_>, of_rows: bool) -> Result<Self, Detail> {
-        let single = |value: &Value| value.as_f64().map(|one| vec![one]);
-        let given = match settings.value("thresholds") {
-            Some(value) if single(value).is_some() => single(value),
-            _ => settings.get::<Vec<f64>>("thresholds")?,
-        };
-        let mut counts = match given {
-            None => Self::default(),
-            Some(thresholds) => {
-                let thresholds: Vec<f32> = thresholds.iter().map(|&one| one as f32).collect();
-                Self::with_thresholds(settings.owner(), &thresholds)?
-            }
-        };
-        counts.given = settings.value("thresholds").cloned().unwrap_or_default();
-        if of_rows {
-            counts.top_k = settings.get::<usize>("top_k")?;
-            counts.class_id = settings.get::<usize>("class_id")?;
-        }
-        Ok(counts)
-    }
-
-    /// The thresholds as they were given.
-    pub fn given(&self) -> Value {
-        self.given.clone()
-    }
-
     pub fn reset(&mut self) {
         self.counts.fill(Counts::default());
     }
 
-    pub fn update(&mut self, metric: &str, batch: &Batch<'_>) -> Result<()> {
+    pub fn update(
+        &mut self,
+        metric: &str,
+        batch: &Batch<'_>,
+        positives: Positives<'_>,
+    ) -> Result<()> {
         batch.check_targets(metric)?;
+        let Positives {
+            thresholds,
+            top_k,
+            class_id,
+        } = positives;
         let width = batch.width();
         let wrong = |expected: &str, received: usize| {
             let received = format!("{received} with predictions of shape {:?}", batch.shape);
             Err(Error::Shape(Detail::new(metric, expected, received)))
         };
-        if let Some(class) = self.class_id
+        if let Some(class) = class_id
             && class >= width
         {
             return wrong("a class_id below the size of the last axis", class);
         }
-        if let Some(k) = self.top_k
+        if let Some(k) = top_k
             && (k == 0 || k > width)
         {
             return wrong(
@@ -129,22 +145,26 @@ impl ThresholdCounts {
             );
         }
         let per_sample = batch.rows_per_sample();
-        let fallback = [if self.top_k.is_some() {
-            f32::NEG_INFINITY
-        } else {
-            0.5
-        }];
-        let columns = self.class_id.map_or(0..width, |class| class..class + 1);
+        self.thresholds.clear();
+        match &thresholds.values {
+            Some(values) => self.thresholds.extend(values.iter().map(|&one| one as f32)),
+            None => self
+                .thresholds
+                .push(top_k.map_or(0.5, |_| f32::NEG_INFINITY)),
+        }
+        self.counts.resize(self.thresholds.len(), Counts::default());
+        let columns = class_id.map_or(0..width, |class| class..class + 1);
         for row in 0..batch.rows() {
             let predicted = batch.row(row);
             let weight = batch.weight(row / per_sample);
-            self.keep_top_k(predicted);
-            let thresholds = self.thresholds.as_deref().unwrap_or(&fallback);
+            if let Some(k) = top_k {
+                self.keep_top_k(predicted, k);
+            }
             for column in columns.clone() {
                 let prediction = predicted[column];
-                let kept = self.top_k.is_none() || self.kept[column];
+                let kept = top_k.is_none() || self.kept[column];
                 let label = batch.target(row, column) != 0.0;
-                for (counts, &threshold) in self.counts.iter_mut().zip(thresholds) {
+                for (counts, &threshold) in self.counts.iter_mut().zip(&self.thresholds) {
                     *match (label, kept && prediction > threshold) {
                         (true, true) => &mut counts.true_positives,
                         (false, true) => &mut counts.false_positives,
@@ -157,9 +177,8 @@ impl ThresholdCounts {
         Ok(())
     }
 
-    /// Marks the `top_k` largest of `row` in `kept`, of equals the first.
-    fn keep_top_k(&mut self, row: &[f32]) {
-        let Some(k) = self.top_k else { return };
+    /// Marks the `k` largest of `row` in `kept`, of equals the first.
+    fn keep_top_k(&mut self, row: &[f32], k: usize) {
         self.columns.clear();
         self.columns.extend(0..row.len() as u32);
         self.kept.clear();
@@ -173,48 +192,34 @@ impl ThresholdCounts {
     }
 
     /// One number per threshold.
-    pub fn each(&self, number: impl Fn(&Counts) -> f64) -> Vec<f64> {
-        self.counts.iter().map(number).collect()
+    pub fn each(&self, thresholds: &Thresholds, number: impl Fn(&Counts) -> f64) -> Vec<f64> {
+        match self.counts.is_empty() {
+            true => {
+                vec![number(&Counts::default()); thresholds.values.as_ref().map_or(1, Vec::len)]
+            }
+            false => self.counts.iter().map(number).collect(),
+        }
     }
+}
 
-    /// The mean over the thresholds, of which there is one by default.
-    pub fn mean(&self, number: impl Fn(&Counts) -> f64) -> f64 {
-        self.counts.iter().map(number).sum::<f64>() / self.counts.len() as f64
-    }
+/// The mean over the thresholds, of which there is one by default.
+pub(super) fn mean(numbers: Vec<f64>) -> f64 {
+    numbers.iter().sum::<f64>() / numbers.len() as f64
 }
 
 macro_rules! count_metric {
     ($(#[$attribute:meta])* $name:ident, $keras:literal, $class:literal, $field:ident) => {
-        $(#[$attribute])*
-        #[derive(Clone, Debug, Default)]
-        pub struct $name {
-            counts: ThresholdCounts,
-        }
-
-        impl $name {
-            /// With a threshold of 0.5.
-            pub fn new() -> Self {
-                Self::default()
+        settings! {
+            $(#[$attribute])*
+            #[derive(Clone, Debug)]
+            pub struct $name as $class {
+                /// With a threshold of 0.5.
+                new()
+                /// With one threshold or several, between 0 and 1: `results` has one count for each,
+                /// `result` their mean.
+                thresholds: Thresholds = Thresholds::default() => check_thresholds,
             }
-
-            /// With thresholds between 0 and 1: `results` has one count for each, `result` their
-            /// mean.
-            ///
-            /// # Errors
-            /// [`Error::Argument`] without thresholds or with one outside 0 to 1.
-            pub fn with_thresholds(thresholds: &[f32]) -> Result<Self> {
-                let counts = ThresholdCounts::with_thresholds($keras, thresholds)?;
-                Ok($name { counts })
-            }
-        }
-
-        impl regraft_layers::FromSettings for $name {
-            fn from_settings(
-                settings: &regraft_layers::settings::Settings<'_>,
-            ) -> Result<Self, regraft_tensor::Detail> {
-                let counts = ThresholdCounts::from_settings(settings, false)?;
-                Ok($name { counts })
-            }
+            state { counts: ThresholdCounts = ThresholdCounts::default() }
         }
 
         impl Metric for $name {
@@ -227,23 +232,20 @@ macro_rules! count_metric {
             }
 
             fn update(&mut self, batch: &Batch<'_>) -> Result<()> {
-                self.counts.update($keras, batch)
+                let positives = Positives {
+                    thresholds: &self.thresholds,
+                    top_k: None,
+                    class_id: None,
+                };
+                self.counts.update($keras, batch, positives)
             }
 
             fn result(&self) -> f64 {
-                self.counts.mean(|counts| counts.$field)
+                mean(self.results())
             }
 
             fn results(&self) -> Vec<f64> {
-                self.counts.each(|counts| counts.$field)
-            }
-        }
-
-        impl regraft_layers::Configured for $name {
-            $crate::metrics::keras_class!($class);
-
-            fn config(&self) -> Map<String, Value> {
-                settings([("thresholds", self.counts.given())])
+                self.counts.each(&self.thresholds, |counts| counts.$field)
             }
         }
     };
@@ -251,25 +253,25 @@ macro_rules! count_metric {
 
 count_metric! {
     /// The (weighted) number of predictions above the threshold whose target is not 0.
-    TruePositives, "true_positives", "TruePositives", true_positives
+    TruePositives, "true_positives", "keras.metrics.TruePositives", true_positives
 }
 count_metric! {
     /// The (weighted) number of predictions above the threshold whose target is 0.
-    FalsePositives, "false_positives", "FalsePositives", false_positives
+    FalsePositives, "false_positives", "keras.metrics.FalsePositives", false_positives
 }
 count_metric! {
     /// The (weighted) number of predictions at or below the threshold whose target is 0.
-    TrueNegatives, "true_negatives", "TrueNegatives", true_negatives
+    TrueNegatives, "true_negatives", "keras.metrics.TrueNegatives", true_negatives
 }
 count_metric! {
     /// The (weighted) number of predictions at or below the threshold whose target is not 0.
-    FalseNegatives, "false_negatives", "FalseNegatives", false_negatives
+    FalseNegatives, "false_negatives", "keras.metrics.FalseNegatives", false_negatives
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::Targets;
+    use crate::metrics::{IntoMetric, Targets};
 
     fn batch(predictions: &[f32]) -> Batch<'_> {
         let targets = Targets::Values(&[1.0, 1.0, 0.0, 0.0]);
@@ -290,10 +292,15 @@ mod tests {
 
     #[test]
     fn thresholds_outside_zero_to_one_are_errors() {
-        for thresholds in [&[][..], &[-0.1], &[0.5, 1.5], &[f32::NAN]] {
-            assert!(FalsePositives::with_thresholds(thresholds).is_err());
+        for thresholds in [&[][..], &[-0.1], &[0.5, 1.5], &[f64::NAN]] {
+            assert!(
+                FalsePositives::new()
+                    .thresholds(thresholds)
+                    .into_metric()
+                    .is_err()
+            );
         }
-        let mut metric = FalsePositives::with_thresholds(&[0.0, 0.5, 1.0]).unwrap();
+        let mut metric = FalsePositives::new().thresholds([0.0, 0.5, 1.0]);
         metric.update(&batch(&[0.5, 0.6, 0.5, 0.6])).unwrap();
         assert_eq!(metric.results(), [2.0, 1.0, 0.0]);
         assert_eq!(metric.result(), 1.0);

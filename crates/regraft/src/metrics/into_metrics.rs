@@ -1,5 +1,6 @@
 //! What can be given where metrics are expected: names, values, lists of them, nothing.
 
+use super::settings::check;
 use super::{Metric, Result, by_name};
 
 /// What can be used as one metric: a name such as `"accuracy"`, or a value.
@@ -11,12 +12,13 @@ pub trait IntoMetric {
     /// The metric.
     ///
     /// # Errors
-    /// A name that is not known.
+    /// A name that is not known, or settings that have no meaning.
     fn into_metric(self) -> Result<Box<dyn Metric>>;
 }
 
 impl<M: Metric + 'static> IntoMetric for M {
     fn into_metric(self) -> Result<Box<dyn Metric>> {
+        check(&self)?;
         Ok(Box::new(self))
     }
 }
@@ -37,7 +39,7 @@ pub trait IntoMetrics {
     /// The metrics in order.
     ///
     /// # Errors
-    /// A name that is not known.
+    /// A name that is not known, or settings that have no meaning.
     fn into_metrics(self) -> Result<Vec<Box<dyn Metric>>>;
 }
 

@@ -95,7 +95,7 @@ pub(crate) use by_name::following_confusion_matrix;
 pub use cloned::CloneMetric;
 pub use confusion_matrix::ConfusionMatrix;
 pub use correlation::{ConcordanceCorrelation, PearsonCorrelation};
-pub use counts::{FalseNegatives, FalsePositives, TrueNegatives, TruePositives};
+pub use counts::{FalseNegatives, FalsePositives, Thresholds, TrueNegatives, TruePositives};
 pub use crossentropy::{
     BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy,
 };
@@ -126,16 +126,6 @@ pub use top_k::{SparseTopKCategoricalAccuracy, TopKCategoricalAccuracy};
 use regraft_layers::losses::Link;
 use regraft_layers::{Class, Configured};
 use serde_json::{Map, Value, json};
-
-/// The class and the module of one of Keras' metrics.
-macro_rules! keras_class {
-    ($class:literal) => {
-        fn class(&self) -> regraft_layers::Class<'_> {
-            regraft_layers::Class::new(concat!("keras.metrics.", $class))
-        }
-    };
-}
-use keras_class;
 
 /// Something measured over batches.
 ///

@@ -1,67 +1,32 @@
 //! How many of the positives found are real, and how many of the real ones are found.
 
-use serde_json::{Map, Value, json};
+use regraft_layers::settings;
 
-use super::counts::{Counts, ThresholdCounts, share};
-use super::settings::settings;
+use super::counts::{Positives, ThresholdCounts, Thresholds, check_thresholds, mean, share};
 use super::{Batch, Direction, Metric, Result};
 
 macro_rules! ratio_metric {
     ($(#[$attribute:meta])* $name:ident, $keras:literal, $class:literal, |$counts:ident| $ratio:expr) => {
-        $(#[$attribute])*
-        ///
-        /// Targets count as positive where they are not 0; class numbers count as one-hot rows. All
-        /// predictions of a batch are counted together unless [`class_id`](Self::class_id) chooses a
-        /// column.
-        #[derive(Clone, Debug, Default)]
-        pub struct $name {
-            counts: ThresholdCounts,
-        }
-
-        impl $name {
-            /// Over all classes, with a threshold of 0.5.
-            pub fn new() -> Self {
-                Self::default()
-            }
-
-            /// With thresholds between 0 and 1: `results` has one number for each, `result` their
-            /// mean.
+        settings! {
+            $(#[$attribute])*
             ///
-            /// # Errors
-            /// [`Error::Argument`](super::Error::Argument) without thresholds or with one outside 0
-            /// to 1.
-            pub fn with_thresholds(thresholds: &[f32]) -> Result<Self> {
-                let counts = ThresholdCounts::with_thresholds($keras, thresholds)?;
-                Ok($name { counts })
+            /// Targets count as positive where they are not 0; class numbers count as one-hot rows. All
+            /// predictions of a batch are counted together unless [`class_id`](Self::class_id) chooses a
+            /// column.
+            #[derive(Clone, Debug)]
+            pub struct $name as $class {
+                /// Over all classes, with a threshold of 0.5.
+                new()
+                /// With one threshold or several, between 0 and 1: `results` has one number for each,
+                /// `result` their mean.
+                thresholds: Thresholds = Thresholds::default() => check_thresholds,
+                /// Only so many predictions of a row, the largest, can be positive. Without thresholds,
+                /// all of them are.
+                top_k: Option<usize> = None,
+                /// Counts only the predictions and targets of this class.
+                class_id: Option<usize> = None,
             }
-
-            /// Only the `k` largest predictions of a row can be positive. Without thresholds, all of
-            /// them are.
-            #[must_use]
-            pub fn top_k(mut self, k: usize) -> Self {
-                self.counts.top_k = Some(k);
-                self
-            }
-
-            /// Counts only the predictions and targets of class `class`.
-            #[must_use]
-            pub fn class_id(mut self, class: usize) -> Self {
-                self.counts.class_id = Some(class);
-                self
-            }
-
-            fn ratio($counts: &Counts) -> f64 {
-                $ratio
-            }
-        }
-
-        impl regraft_layers::FromSettings for $name {
-            fn from_settings(
-                settings: &regraft_layers::settings::Settings<'_>,
-            ) -> Result<Self, regraft_tensor::Detail> {
-                let counts = ThresholdCounts::from_settings(settings, true)?;
-                Ok($name { counts })
-            }
+            state { counts: ThresholdCounts = ThresholdCounts::default() }
         }
 
         impl Metric for $name {
@@ -74,31 +39,24 @@ macro_rules! ratio_metric {
             }
 
             fn update(&mut self, batch: &Batch<'_>) -> Result<()> {
-                self.counts.update($keras, batch)
+                let positives = Positives {
+                    thresholds: &self.thresholds,
+                    top_k: self.top_k,
+                    class_id: self.class_id,
+                };
+                self.counts.update($keras, batch, positives)
             }
 
             fn result(&self) -> f64 {
-                self.counts.mean(Self::ratio)
+                mean(self.results())
             }
 
             fn results(&self) -> Vec<f64> {
-                self.counts.each(Self::ratio)
+                self.counts.each(&self.thresholds, |$counts| $ratio)
             }
 
             fn direction(&self) -> Option<Direction> {
                 Some(Direction::Up)
-            }
-        }
-
-        impl regraft_layers::Configured for $name {
-            $crate::metrics::keras_class!($class);
-
-            fn config(&self) -> Map<String, Value> {
-                settings([
-                    ("thresholds", self.counts.given()),
-                    ("top_k", json!(self.counts.top_k)),
-                    ("class_id", json!(self.counts.class_id)),
-                ])
             }
         }
     };
@@ -107,13 +65,15 @@ macro_rules! ratio_metric {
 ratio_metric! {
     /// The share of positive predictions whose target is positive, `TP / (TP + FP)`; 0 if nothing
     /// was predicted positive.
-    Precision, "precision", "Precision", |counts| share(counts.true_positives, counts.false_positives)
+    Precision, "precision", "keras.metrics.Precision",
+    |counts| share(counts.true_positives, counts.false_positives)
 }
 
 ratio_metric! {
     /// The share of positive targets that were predicted positive, `TP / (TP + FN)`; 0 if there were
     /// none.
-    Recall, "recall", "Recall", |counts| share(counts.true_positives, counts.false_negatives)
+    Recall, "recall", "keras.metrics.Recall",
+    |counts| share(counts.true_positives, counts.false_negatives)
 }
 
 #[cfg(test)]

@@ -2,9 +2,7 @@
 //! <https://keras.io/api/metrics/regression_metrics/#r2score-class>.
 
 use regraft_layers::settings;
-use regraft_layers::settings::{Given, Setting};
 use regraft_tensor::Detail;
-use serde_json::Value;
 
 use super::{Batch, Direction, Error, Metric, Result};
 
@@ -18,25 +16,6 @@ pub enum Aggregation {
     UniformAverage,
     /// The mean weighted by the variance of each output's targets.
     VarianceWeightedAverage,
-}
-
-impl Setting for Aggregation {
-    fn read(given: Given<'_>) -> Result<Self, Detail> {
-        let name = given.value.as_str().map(str::to_ascii_lowercase);
-        match name.as_deref() {
-            Some("uniform_average") => Ok(Aggregation::UniformAverage),
-            Some("variance_weighted_average") => Ok(Aggregation::VarianceWeightedAverage),
-            _ => Err(given.wrong("\"uniform_average\", \"variance_weighted_average\" or null")),
-        }
-    }
-
-    fn write(&self) -> Value {
-        match self {
-            Aggregation::None => Value::Null,
-            Aggregation::UniformAverage => "uniform_average".into(),
-            Aggregation::VarianceWeightedAverage => "variance_weighted_average".into(),
-        }
-    }
 }
 
 settings! {
@@ -60,12 +39,6 @@ settings! {
         // Targets seen, over all outputs, as Keras counts them.
         count: usize = 0,
         outputs: Vec<Output> = Vec::new(),
-    }
-    reading |settings, metric| {
-        // Absent is not the same as null here.
-        if settings.is_null("class_aggregation") {
-            metric.aggregation = Aggregation::None;
-        }
     }
 }
 

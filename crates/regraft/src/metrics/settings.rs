@@ -1,10 +1,10 @@
 //! Reading settings of metrics as Keras keeps them, and writing them.
 
-use regraft_layers::settings::Settings;
+use regraft_layers::settings::{Given, Setting, Settings, named};
 use regraft_tensor::Detail;
 use serde_json::{Map, Value};
 
-use super::{Error, Metric, Result};
+use super::{Aggregation, Average, Curve, Error, Metric, Result, Summation};
 
 /// Refuses settings that were given in code and make no sense.
 pub(super) fn check(metric: &impl Metric) -> Result<()> {
@@ -20,29 +20,37 @@ pub(super) fn last_axis(settings: &Settings<'_>) -> Result<(), Detail> {
     }
 }
 
-/// One of the names that `choices` gives to values, whatever the case; none if absent.
-pub(super) fn one_of<T: Copy>(
-    settings: &Settings<'_>,
-    key: &str,
-    choices: &[(T, &str)],
-) -> Result<Option<T>, Detail> {
-    let Some(value) = settings.value(key) else {
-        return Ok(None);
+/// A setting that is one of some names, whatever the case, or null.
+macro_rules! name_or_null {
+    ($type:ident: null = $none:ident, $($value:ident = $name:literal),+) => {
+        impl Setting for $type {
+            const NULL: Option<Self> = Some($type::$none);
+
+            fn read(given: Given<'_>) -> Result<Self, Detail> {
+                match given.value.as_str() {
+                    $(Some(text) if text.eq_ignore_ascii_case($name) => Ok($type::$value),)+
+                    _ => Err(given.wrong(&format!("one of {:?} or null", [$($name),+]))),
+                }
+            }
+
+            fn write(&self) -> Value {
+                match self {
+                    $type::$none => Value::Null,
+                    $($type::$value => $name.into(),)+
+                }
+            }
+        }
     };
-    let found = value.as_str().and_then(|text| {
-        let named = |(_, name): &&(T, &str)| name.eq_ignore_ascii_case(text);
-        choices.iter().find(named)
-    });
-    let names: Vec<&str> = choices.iter().map(|(_, name)| *name).collect();
-    let wrong = || settings.wrong(key, &format!("one of {names:?}"), value);
-    found.map(|(choice, _)| Some(*choice)).ok_or_else(wrong)
 }
 
-/// A 32-bit number as the decimal that it was written as: `0.3`, where the nearest 64-bit number
-/// would print as `0.30000001192092896`.
-pub(super) fn exact(value: f32) -> f64 {
-    value.to_string().parse().unwrap_or(f64::NAN)
-}
+name_or_null!(Average: null = None, Micro = "micro", Macro = "macro", Weighted = "weighted");
+name_or_null!(
+    Aggregation: null = None,
+    UniformAverage = "uniform_average",
+    VarianceWeightedAverage = "variance_weighted_average"
+);
+named!(Curve: Roc = "ROC", Pr = "PR", PrGain = "PRGAIN"; PrGain = "PR_GAIN");
+named!(Summation: Interpolation = "interpolation", Minoring = "minoring", Majoring = "majoring");
 
 /// Named settings.
 pub(super) fn settings<const N: usize>(all: [(&str, Value); N]) -> Map<String, Value> {

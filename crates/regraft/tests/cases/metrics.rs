@@ -86,14 +86,9 @@ fn settings_survive_saving_in_both_formats() {
                 "adam",
                 "categorical_crossentropy",
                 (
-                    F1Score::new(metrics::Average::Micro)
-                        .with_threshold(0.3)
-                        .unwrap(),
+                    F1Score::new(metrics::Average::Micro).threshold(0.3),
                     named("second", Precision::new().top_k(2).class_id(1)),
-                    Auc::new()
-                        .num_thresholds(7)
-                        .unwrap()
-                        .curve(metrics::Curve::Pr),
+                    Auc::new().num_thresholds(7).curve(metrics::Curve::Pr),
                     "accuracy",
                     Accuracy::new(),
                 ),
@@ -266,10 +261,9 @@ impl Metric for Samples {
 #[derive(Debug)]
 struct Remembering;
 
+impl Configured for Remembering {}
+
 impl UpdateRule for Remembering {
-    fn class_name(&self) -> &str {
-        "Remembering"
-    }
     fn slots(&self, parameter: &regraft::optimizers::ParameterInfo) -> Vec<Slot> {
         vec![Slot::like(parameter, "last")]
     }
@@ -294,9 +288,9 @@ impl Schedule for Halving {
     fn learning_rate(&self, step: u64) -> f32 {
         0.1 * 0.5_f32.powi((step / self.0) as i32)
     }
-    fn class_name(&self) -> &str {
-        "Halving"
-    }
+}
+
+impl Configured for Halving {
     fn config(&self) -> Map<String, Value> {
         Map::from_iter([("every".to_string(), self.0.into())])
     }
