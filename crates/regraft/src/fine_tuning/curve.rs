@@ -3,7 +3,7 @@
 use std::f64::consts::PI;
 use std::fmt;
 
-use regraft_optimizers::Schedule;
+use regraft_optimizers::{Configured, Schedule};
 
 /// How the learning rate goes within a stage, as a fraction of its largest value.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -109,12 +109,10 @@ pub(crate) struct StageRate {
     pub steps: u64,
 }
 
+impl Configured for StageRate {}
+
 impl Schedule for StageRate {
     fn learning_rate(&self, step: u64) -> f32 {
         (self.largest * self.curve.at(step, self.steps)) as f32
-    }
-
-    fn class_name(&self) -> &str {
-        "StageRate"
     }
 }
