@@ -4,7 +4,7 @@
 
 use std::fs::{self, File};
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use regraft_heads::{ClassWeight, Factorised, Result};
@@ -113,6 +113,8 @@ fn kept(
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use regraft::Tensor;
     use regraft_heads::Ridge;
 

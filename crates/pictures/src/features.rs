@@ -46,7 +46,8 @@ impl Features {
         let rows = match &self.rows {
             Rows::Memory(all) => PartRows::Memory(all.as_slice()),
             Rows::Kept(store) => {
-                PartRows::Kept(store.namespace(&self.network, &[vec![self.width]])?)
+                let kept = store.namespace(&self.network, &[vec![self.width]])?;
+                PartRows::Kept(Box::new(kept))
             }
         };
         Ok(Part {
@@ -73,7 +74,7 @@ pub(crate) struct Part<'a> {
 #[derive(Debug)]
 enum PartRows<'a> {
     Memory(&'a [f32]),
-    Kept(Namespace<'a>),
+    Kept(Box<Namespace<'a>>),
 }
 
 impl Part<'_> {
