@@ -5,7 +5,7 @@ cd "$(dirname "$0")"
 seconds=${1:-60}
 [ $# -gt 0 ] && shift
 [ $# -gt 0 ] || set -- keras_weights legacy_h5 keras_archive sharded safetensors pytorch idx \
-    tensorflow_js tensorflow_checkpoint saved_model pictures features
+    tensorflow_js tensorflow_checkpoint saved_model pictures features peft
 seeds=../fixtures/keras-files
 for target in "$@"; do
     mkdir -p "corpus/$target"
@@ -44,6 +44,16 @@ for target in "$@"; do
         pictures) cp ../fixtures/images/* corpus/$target ;;
         safetensors) cp seeds/*.safetensors corpus/$target ;;
         features) cp seeds/*.rows corpus/$target ;;
+        peft)
+            # The length of the settings (16 bits), the settings, the tensors.
+            for folder in ../fixtures/cases/peft/*/; do
+                length=$(wc -c <"$folder/adapter_config.json")
+                {
+                    printf "\\$(printf %03o $((length % 256)))\\$(printf %03o $((length / 256)))"
+                    cat "$folder/adapter_config.json" "$folder/adapter_model.safetensors"
+                } >"corpus/$target/$(basename "$folder")"
+            done
+            ;;
     esac
     chmod u+w "corpus/$target"/*
     cargo +nightly fuzz run "$target" -- -max_total_time="$seconds" -rss_limit_mb=1024 \

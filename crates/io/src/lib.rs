@@ -25,6 +25,7 @@ pub mod legacy_h5;
 mod lora;
 mod naming;
 mod protobuf;
+pub mod peft;
 pub mod pytorch;
 pub mod safetensors;
 pub mod saved_model;

@@ -4,6 +4,7 @@
 pub mod settings;
 
 pub mod activations;
+pub mod adapters;
 pub mod constraints;
 mod contract;
 mod error;

@@ -18,6 +18,7 @@ mod sequential;
 mod training;
 
 pub use error::{Error, Result};
+pub use files::adapters::{AdapterReport, LoadAdapter};
 pub use files::inspection::{InspectedTensor, Inspection, Role, inspect};
 pub use files::layout::Layout;
 pub use files::load::Load;
@@ -48,8 +49,8 @@ pub use regraft_features as features;
 pub use regraft_images as images;
 pub use regraft_io as io;
 pub use regraft_layers::{
-    Freezing, IntoSelector, LayerOutput, Selector, activations, constraints, initializers, losses,
-    regularizers, settings,
+    Freezing, IntoSelector, LayerOutput, Selector, activations, adapters, constraints,
+    initializers, losses, regularizers, settings,
 };
 pub use regraft_optimizers as optimizers;
 #[cfg(feature = "report")]
@@ -94,6 +95,9 @@ mod pages {
 
     #[doc = include_str!("../../../docs/augmentation.md")]
     struct Augmentation;
+
+    #[doc = include_str!("../../../docs/fine-tuning.md")]
+    struct FineTuning;
 
     #[cfg(feature = "heads")]
     #[doc = include_str!("../../../docs/heads.md")]

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use regraft_autograd::{DataType, Graph, Nodes, Shape, Var, VariableId};
+use regraft_layers::adapters::{Adapter, AdapterState};
 use regraft_layers::{
     Constraint, ElementType, Emission, Freezing, IntoSelector, LayerExt, LayerInfo, LayerKey,
     LayerSpec, Mode, Model as Network, ParameterCount, Place, Summary, Weight, WeightRegularizer,
@@ -280,11 +281,46 @@ impl Model {
         fn share_layers(&mut self, paths: &[impl AsRef<str>]) -> Result<()>;
         /// The paths of layers that are one.
         fn shared_layers(&self) -> Vec<Vec<String>>;
+        /// Says what layers are called in PyTorch, by their paths.
+        fn set_module_names(&mut self, names: impl IntoIterator<Item = (impl AsRef<str>, impl Into<String>)>) -> Result<()>;
     }
 
     /// Gives the model a name.
     pub fn set_name(&mut self, name: impl Into<String>) {
         self.network.set_name(name);
+    }
+}
+
+/// Adapters: what is trained beside weights that stay as they are.
+impl Model {
+    of_network! {
+        /// Puts an adapter onto the picked layers, makes it the active one, and freezes everything else:
+        /// `model.adapt("block_1*", Lora::rank(8).modules_to_save("head"))`.
+        fn adapt(&mut self, selector: impl IntoSelector, adapter: impl Into<Adapter>) -> Result<()>;
+        /// As [`adapt`](Self::adapt), under another name, and without making it the active one.
+        fn add_adapter(&mut self, name: &str, selector: impl IntoSelector, adapter: impl Into<Adapter>) -> Result<()>;
+        /// Makes this adapter the only one that counts.
+        fn set_adapter(&mut self, name: &str) -> Result<()>;
+        /// Makes these adapters count together; none of them for the base alone.
+        fn set_adapters(&mut self, names: &[&str]) -> Result<()>;
+        /// Removes an adapter with its weights.
+        fn delete_adapter(&mut self, name: &str) -> Result<()>;
+        /// Computes the active adapters into the weights of their layers.
+        fn merge_adapter(&mut self) -> Result<()>;
+        /// Puts the bytes back that weights had before they were merged.
+        fn unmerge_adapter(&mut self) -> Result<()>;
+        /// Merges the active adapters for good.
+        fn merge_and_unload(&mut self) -> Result<()>;
+        /// Whether adapters are merged into the weights.
+        fn is_merged(&self) -> bool;
+        /// The names of its adapters.
+        fn adapters(&self) -> Vec<String>;
+        /// The names of the adapters that count.
+        fn active_adapters(&self) -> Vec<String>;
+        /// An adapter apart from the model.
+        fn adapter_state(&self, name: &str) -> Result<AdapterState>;
+        /// Puts an adapter with its values onto the model.
+        fn insert_adapter(&mut self, name: &str, state: AdapterState) -> Result<()>;
     }
 }
 

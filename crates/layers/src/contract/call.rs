@@ -4,8 +4,9 @@
 use regraft_autograd::{DataType, Dim, Graph, Origin, Shape, Var, VariableId};
 use regraft_tensor::Detail;
 
+use crate::adapters::formula;
 use crate::contract::emission::Mode;
-use crate::contract::weight::WeightKind;
+use crate::contract::weight::{WeightKind, WeightSpec};
 use crate::models::scene::{Scene, Value};
 use crate::models::topology::Entry;
 use crate::{ElementType, Regularizer};
@@ -149,9 +150,63 @@ impl<'g, 'm> Call<'g, 'm> {
     /// The weight that was declared as `name`: a constant if it is frozen, a variable otherwise.
     pub fn weight(&self, name: &str) -> Var<'g> {
         match self.find(name) {
-            Some(id) => self.weight_var(id),
+            Some(id) => formula::scaled(self, &self.scene.store[id].spec, self.weight_var(id)),
             None => self.unknown(name),
         }
+    }
+
+    /// The entry that is called.
+    pub(crate) fn entry(&self) -> &'m Entry {
+        self.entry
+    }
+
+    /// Whether the graph is for training, however the layer behaves.
+    pub(crate) fn in_training(&self) -> bool {
+        self.scene.mode == Mode::Training
+    }
+
+    /// The weight that an adapter has under this name, if it has one.
+    pub(crate) fn of_adapter(&self, name: &str) -> Option<Var<'g>> {
+        self.own(name).map(|id| self.weight_var(id))
+    }
+
+    /// What was declared of the layer's own weight `name`.
+    pub(crate) fn spec(&self, name: &str) -> Option<&'m WeightSpec> {
+        self.own(name).map(|id| &self.scene.store[id].spec)
+    }
+
+    /// What is linear in the weight `name` and in `x`: a product with a kernel. `formula` writes it for any
+    /// kernel whose axes mean what those of the weight mean; how many outputs there are, and of how many
+    /// channels a group is, it takes from the kernel that it is given. An [adapter](crate::adapters) puts
+    /// factors of its own to the same formula, so that strides, dilation and borders are the layer's;
+    /// without one this is `formula(x, self.weight(name))`.
+    ///
+    /// ```
+    /// # use regraft_autograd::Var;
+    /// # use regraft_layers::Call;
+    /// fn formula<'g>(call: &Call<'g, '_>, x: Var<'g>) -> Var<'g> {
+    ///     call.product(x, "kernel", |x, kernel| x.matmul(kernel)) + call.weight("bias")
+    /// }
+    /// ```
+    pub fn product(
+        &self,
+        x: Var<'g>,
+        name: &str,
+        formula: impl Fn(Var<'g>, Var<'g>) -> Var<'g>,
+    ) -> Var<'g> {
+        let Some(id) = self.find(name) else {
+            return formula(x, self.unknown(name));
+        };
+        let kernel = self.weight_var(id);
+        let y = match self.entry.adapts(name) {
+            false => formula(x, kernel),
+            true => formula::adapted(self, x, (name, kernel), &formula),
+        };
+        if let Some(own) = self.own(name) {
+            let mut emission = self.scene.emission.borrow_mut();
+            emission.products.insert(own, (x.shape(), y.shape()));
+        }
+        y
     }
 
     /// Whether a weight was declared as `name`.
@@ -222,7 +277,15 @@ impl<'g, 'm> Call<'g, 'm> {
         spec.kind == WeightKind::State && !spec.fixed
     }
 
+    /// The weight that stands for `name`: an adapter's, if it has one of its own in the place.
     fn find(&self, name: &str) -> Option<VariableId> {
+        match self.entry.replacement(name) {
+            Some(name) => self.own(&name),
+            None => self.own(name),
+        }
+    }
+
+    fn own(&self, name: &str) -> Option<VariableId> {
         let named = |id: &&VariableId| self.scene.store[**id].spec.name == name;
         self.entry.weights.iter().find(named).copied()
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use regraft_autograd::{Var, VariableId};
+use regraft_autograd::{Shape, Var, VariableId};
 
 /// Whether a model is written into a graph to be trained or to be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -41,6 +41,8 @@ pub struct Emission<'g> {
     pub(crate) results: HashMap<String, Var<'g>>,
     /// The path of the graph around the model.
     pub(crate) around: String,
+    /// Where kernels are multiplied, by the layers' own: the shapes of the input and of the result.
+    pub(crate) products: HashMap<VariableId, (Shape, Shape)>,
 }
 
 impl Emission<'_> {

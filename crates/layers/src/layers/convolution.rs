@@ -3,7 +3,7 @@
 use regraft_autograd::{Shape, Var};
 use regraft_tensor::Detail;
 
-use super::convolution_options::{convolution, window_axes};
+use super::convolution_options::{convolution, groups, window_axes};
 use super::padding::Padding;
 use super::sliding::Sliding;
 use super::spatial::{DataFormat, Sizes, in_format};
@@ -120,7 +120,9 @@ impl<const RANK: usize> Layer for Convolution<RANK> {
     fn call<'g>(&self, call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {
         self.output(call, inputs[0], |x| {
             let window = self.sliding().window_over(x);
-            x.convolution(call.weight("kernel"), window, self.groups)
+            call.product(x, "kernel", |x, kernel| {
+                x.convolution(kernel, window, groups(x, kernel))
+            })
         })
     }
 }

@@ -1,6 +1,8 @@
 //! What all convolutions share besides their kernels: the window, and the bias and the activation at
 //! the end.
 
+use regraft_autograd::{Dim, Var};
+
 use crate::WeightAxis;
 
 /// The axes of a window over `rank` axes, and behind them `channels`.
@@ -8,6 +10,15 @@ pub(crate) fn window_axes(rank: usize, channels: [WeightAxis; 2]) -> Vec<WeightA
     let mut axes = vec![WeightAxis::Space; rank];
     axes.extend(channels);
     axes
+}
+
+/// Of how many groups a kernel is that is put to `x`: it has the channels of one.
+pub(crate) fn groups(x: Var<'_>, kernel: Var<'_>) -> usize {
+    let size = |dim: Option<&Dim>| dim.map_or(0, |dim| dim.size(1));
+    let (x, kernel) = (x.shape(), kernel.shape());
+    let of_group = size(kernel.dims().iter().rev().nth(1));
+    // What does not divide is refused by the convolution's own rule.
+    (size(x.dims().last()) / of_group.max(1)).max(1)
 }
 
 /// What a convolution makes of the settings that all have.

@@ -154,7 +154,9 @@ impl<const RANK: usize> Layer for ConvolutionTransposed<RANK> {
         self.output(call, inputs[0], |x| {
             let sizes = self.output_sizes(spatial_sizes(x));
             let window = self.sliding().window(&sizes);
-            x.convolution_transposed(call.weight("kernel"), window, 1, &sizes)
+            call.product(x, "kernel", |x, kernel| {
+                x.convolution_transposed(kernel, window, 1, &sizes)
+            })
         })
     }
 }

@@ -84,7 +84,7 @@ impl Layer for Dense {
     }
 
     fn call<'g>(&self, call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {
-        let mut output = inputs[0].matmul(call.weight("kernel"));
+        let mut output = call.product(inputs[0], "kernel", |x, kernel| x.matmul(kernel));
         if self.use_bias {
             output = output + call.weight("bias");
         }

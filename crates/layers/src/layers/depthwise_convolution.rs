@@ -112,7 +112,9 @@ impl<const RANK: usize> Layer for DepthwiseConvolution<RANK> {
     fn call<'g>(&self, call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {
         self.output(call, inputs[0], |x| {
             let window = self.sliding().window_over(x);
-            x.depthwise_convolution(call.weight("kernel"), window)
+            call.product(x, "kernel", |x, kernel| {
+                x.depthwise_convolution(kernel, window)
+            })
         })
     }
 }

@@ -348,7 +348,7 @@ impl Layer for EinsumDense {
     fn call<'g>(&self, call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {
         let x = inputs[0];
         let mut output = match self.parts(x.shape().rank()) {
-            Ok(parts) => parts.product(x, call.weight("kernel")),
+            Ok(parts) => call.product(x, "kernel", |x, kernel| parts.product(x, kernel)),
             // Found when the layer was built.
             Err(_) => x,
         };

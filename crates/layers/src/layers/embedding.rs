@@ -74,7 +74,7 @@ impl Layer for Embedding {
     }
 
     fn call<'g>(&self, call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {
-        let output = call.weight("embeddings").gather(inputs[0]);
+        let output = call.product(inputs[0], "embeddings", |ids, table| table.gather(ids));
         call.activity_penalty(&self.activity_regularizer, output);
         output
     }

@@ -120,8 +120,12 @@ impl<const RANK: usize> Layer for SeparableConvolution<RANK> {
         self.output(call, inputs[0], |x| {
             let window = self.sliding().window_over(x);
             let cell = Window::new(&[1; RANK]);
-            x.depthwise_convolution(call.weight("depthwise_kernel"), window)
-                .convolution(call.weight("pointwise_kernel"), cell, 1)
+            let channels = call.product(x, "depthwise_kernel", |x, kernel| {
+                x.depthwise_convolution(kernel, window)
+            });
+            call.product(channels, "pointwise_kernel", |x, kernel| {
+                x.convolution(kernel, cell, 1)
+            })
         })
     }
 }

@@ -91,6 +91,9 @@ impl Model {
             changed_settings: serde_json::Map::new(),
             wrapped,
             attribute: None,
+            adapters: Vec::new(),
+            merged: None,
+            module: None,
         })
     }
 

@@ -13,11 +13,7 @@ impl Model {
             hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
         };
         for place in self.places() {
-            for weight in place
-                .weights
-                .iter()
-                .filter_map(|&id| self.weights().get(id))
-            {
+            for weight in place.all_weights().filter_map(|&id| self.weights().get(id)) {
                 if place.moves(weight) {
                     continue;
                 }

@@ -13,6 +13,7 @@ pub(crate) mod info;
 pub(crate) mod into_selector;
 pub(crate) mod masks;
 pub(crate) mod model;
+pub(crate) mod module_names;
 pub(crate) mod penalties;
 pub(crate) mod places;
 pub(crate) mod replace;

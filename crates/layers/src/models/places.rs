@@ -6,7 +6,7 @@ use regraft_autograd::VariableId;
 
 use crate::models::model::Model;
 use crate::models::shared::Met;
-use crate::models::topology::{Body, moves};
+use crate::models::topology::{Body, Entry};
 use crate::{Freezing, Weight};
 
 /// A layer, or a model used as one, and where it is.
@@ -34,12 +34,23 @@ pub struct Place<'a> {
     pub is_repeated: bool,
     /// Weights of it that were frozen (`false`) or unfrozen (`true`) alone, by name.
     pub alone: &'a BTreeMap<String, bool>,
+    /// What it is called in PyTorch: what loading or
+    /// [`set_module_names`](crate::Model::set_module_names) said, or its path with `.`.
+    pub module: String,
+    /// The weights of adapters on it, which files of models do not have.
+    pub adapters: &'a [VariableId],
+    pub(crate) entry: &'a Entry,
 }
 
 impl Place<'_> {
     /// Whether training changes this weight of it: trains a parameter, or moves a state.
     pub fn moves(&self, weight: &Weight) -> bool {
-        moves(self.freezing, self.alone, weight.spec())
+        self.entry.moves(weight.spec())
+    }
+
+    /// Its own weights, and behind them those of adapters on it.
+    pub fn all_weights(&self) -> impl Iterator<Item = &VariableId> + Clone {
+        self.weights.iter().chain(self.adapters)
     }
 }
 
@@ -49,18 +60,22 @@ impl Model {
         let mut places = Vec::new();
         let mut met = Met::default();
         self.topology.visit("", &mut |path, entry| {
+            let module = entry.module.clone();
             places.push(Place {
+                module: module.unwrap_or_else(|| path.replace('/', ".")),
                 path,
                 name: &entry.name,
                 class_name: entry.class_name(),
                 is_model: matches!(entry.body, Body::Nested(_)),
                 attribute: entry.attribute,
-                weights: &entry.weights,
+                weights: entry.own_weights(),
                 kept: entry.kept(&self.store),
                 freezing: entry.freezing,
                 says_trainable: entry.says_trainable(),
                 is_repeated: met.again(entry),
                 alone: &entry.alone,
+                adapters: &entry.weights[entry.own_weights().len()..],
+                entry,
             });
         });
         places

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use regraft_autograd::VariableId;
 use regraft_tensor::Detail;
 
+use crate::adapters::attached::Attached;
 use crate::contract::freezing::Alone;
 use crate::models::topology::Entry;
 use crate::{Error, Freezing, Model, Result};
@@ -15,7 +16,7 @@ struct Part {
     path: String,
     class_name: String,
     weights: Vec<VariableId>,
-    freezing: (Freezing, Alone),
+    freezing: (Freezing, Alone, Vec<Attached>),
 }
 
 impl Model {
@@ -59,7 +60,7 @@ impl Model {
                         path: inner.to_string(),
                         class_name: entry.class_name().to_string(),
                         weights: entry.weights.clone(),
-                        freezing: (entry.freezing, entry.alone.clone()),
+                        freezing: (entry.freezing, entry.alone.clone(), entry.adapters.clone()),
                     });
                 }
                 count += 1;
@@ -68,7 +69,7 @@ impl Model {
         }
         shared.sort_by_key(|(place, _)| *place);
         let mut changes: HashMap<VariableId, VariableId> = HashMap::new();
-        let mut states: HashMap<VariableId, &(Freezing, Alone)> = HashMap::new();
+        let mut states: HashMap<VariableId, &(Freezing, Alone, Vec<Attached>)> = HashMap::new();
         let mut shared = shared.iter().map(|(_, parts)| parts);
         let first = shared.next().map_or(&[][..], Vec::as_slice);
         for other in shared {
@@ -90,7 +91,7 @@ impl Model {
                 *id = changes.get(id).copied().unwrap_or(*id);
             }
             if let Some(&state) = entry.weights.first().and_then(|id| states.get(id)) {
-                (entry.freezing, entry.alone) = state.clone();
+                (entry.freezing, entry.alone, entry.adapters) = state.clone();
             }
         });
         self.compact();

@@ -1,7 +1,9 @@
 //! The parts of a model: layers, and the calls that connect them.
 
 use regraft_autograd::{DataType, Shape, VariableId};
+use regraft_tensor::Tensor;
 
+use crate::adapters::attached::Attached;
 use crate::contract::freezing::Alone;
 use crate::contract::weight::WeightStore;
 use crate::keras::names::join;
@@ -128,6 +130,12 @@ pub(crate) struct Entry {
     pub attribute: Option<&'static str>,
     /// Settings that were changed after the layer was made, as a configuration has them.
     pub changed_settings: serde_json::Map<String, serde_json::Value>,
+    /// What adapters add to it. Their weights are among `weights`, behind the layer's own.
+    pub adapters: Vec<Attached>,
+    /// What it is called in the program that its weights come from, if that is known.
+    pub module: Option<String>,
+    /// The values that its own weights had before adapters were merged into them, by name.
+    pub merged: Option<Vec<(String, Tensor)>>,
 }
 
 #[derive(Clone, Debug)]
@@ -167,7 +175,7 @@ impl Entry {
 
     /// Whether training changes a weight of it: trains a parameter, or moves a state.
     pub fn moves(&self, weight: &WeightSpec) -> bool {
-        moves(self.freezing, &self.alone, weight)
+        self.uses(&weight.name) && moves(self.freezing, &self.alone, weight)
     }
 
     /// Whether it is a single layer of which any parameter is trained; it need not have one.
@@ -355,7 +363,7 @@ impl Topology {
 }
 
 /// Whether training changes a weight of a layer in this state, some of whose weights have one of their own.
-pub(crate) fn moves(freezing: Freezing, alone: &Alone, weight: &WeightSpec) -> bool {
+fn moves(freezing: Freezing, alone: &Alone, weight: &WeightSpec) -> bool {
     let own = alone.get(&weight.name).copied();
     match weight.kind {
         WeightKind::Parameter => own.unwrap_or(freezing.trains_parameters()),

@@ -87,51 +87,64 @@ impl Layout {
         if self == Layout::Keras {
             return Ok((tensor, None));
         }
-        let wanted = weight.value().shape();
-        let Some(axes) = weight.spec().axes.as_deref() else {
-            let declare = "declare what its axes mean (`WeightSpec::axes`)";
-            if wanted.len() > 1 || tensor.ndim() > 1 {
-                return Err(format!(
-                    "no rule for PyTorch's layout of a {class}; {declare}"
-                ));
-            }
-            let of_row = |order: &ElementOrder| match order {
-                ElementOrder::Row(row) => row.there().len() == weight.value().len(),
-                _ => false,
-            };
-            let in_doubt = orders.is_some_and(|it| of_row(&it.input) || of_row(&it.output));
-            return match in_doubt {
-                true => Err(format!("features behind a flatten; {declare}")),
-                false => Ok((tensor, None)),
-            };
-        };
-        if axes.len() != wanted.len() {
+        let axes = weight.spec().axes.as_deref();
+        converted(class, axes, weight.value().shape(), orders, tensor)
+    }
+}
+
+/// PyTorch's tensor as a weight with these axes and this shape; see [`Layout::convert`].
+///
+/// # Errors
+/// Why it cannot be converted.
+pub(crate) fn converted(
+    class: &str,
+    axes: Option<&[WeightAxis]>,
+    wanted: &[usize],
+    orders: Option<&LayerOrders>,
+    tensor: Tensor,
+) -> Result<(Tensor, Option<String>), String> {
+    let Some(axes) = axes else {
+        let declare = "declare what its axes mean (`WeightSpec::axes`)";
+        if wanted.len() > 1 || tensor.ndim() > 1 {
             return Err(format!(
-                "{} axes are declared of {}",
-                axes.len(),
-                wanted.len()
+                "no rule for PyTorch's layout of a {class}; {declare}"
             ));
         }
-        let (mut tensor, axes_label) = rearranged(axes, orders, tensor, wanted)?;
-        let mut labels: Vec<String> = axes_label.into_iter().collect();
-        let fits = tensor.shape() == wanted;
-        for (axis, meaning) in axes.iter().enumerate() {
-            let Some((order, whose)) = orders.and_then(|orders| order_along(*meaning, orders))
-            else {
-                continue;
-            };
-            match order {
-                ElementOrder::Row(row) if fits && row.there().len() == wanted[axis] => {
-                    tensor = taken(&tensor, axis, row.there())?;
-                    labels.push(format!("{whose} {}", row.told()));
-                }
-                ElementOrder::Unknown(reason) => return Err(reason.clone()),
-                _ => {}
-            }
-        }
-        let label = (!labels.is_empty()).then(|| labels.join(", "));
-        Ok((tensor, label))
+        let of_row = |order: &ElementOrder| match order {
+            ElementOrder::Row(row) => row.there().len() == wanted.iter().product::<usize>(),
+            _ => false,
+        };
+        let in_doubt = orders.is_some_and(|it| of_row(&it.input) || of_row(&it.output));
+        return match in_doubt {
+            true => Err(format!("features behind a flatten; {declare}")),
+            false => Ok((tensor, None)),
+        };
+    };
+    if axes.len() != wanted.len() {
+        return Err(format!(
+            "{} axes are declared of {}",
+            axes.len(),
+            wanted.len()
+        ));
     }
+    let (mut tensor, axes_label) = rearranged(axes, orders, tensor, wanted)?;
+    let mut labels: Vec<String> = axes_label.into_iter().collect();
+    let fits = tensor.shape() == wanted;
+    for (axis, meaning) in axes.iter().enumerate() {
+        let Some((order, whose)) = orders.and_then(|orders| order_along(*meaning, orders)) else {
+            continue;
+        };
+        match order {
+            ElementOrder::Row(row) if fits && row.there().len() == wanted[axis] => {
+                tensor = taken(&tensor, axis, row.there())?;
+                labels.push(format!("{whose} {}", row.told()));
+            }
+            ElementOrder::Unknown(reason) => return Err(reason.clone()),
+            _ => {}
+        }
+    }
+    let label = (!labels.is_empty()).then(|| labels.join(", "));
+    Ok((tensor, label))
 }
 
 /// The order of the features along an axis that means `meaning`, if they are those of a row.

@@ -27,6 +27,8 @@ const SEED_OF_KERAS_2: &str = "_random_generator/_generator/_state_var";
 pub(crate) struct LoadPlan {
     report: LoadReport,
     values: Vec<(VariableId, Tensor)>,
+    /// What layers are called in the file, if it is PyTorch's.
+    modules: Vec<(String, String)>,
     /// With the file's memory, or why it is not restored.
     optimizer: Result<Optimizer, String>,
 }
@@ -47,6 +49,11 @@ impl LoadPlan {
                 )
                 .help("begin it with `Input::new([…])`, or call `build(&[…])`"),
             ));
+        }
+        if network.is_merged() {
+            let expected = "a model whose adapters are not merged, to load weights";
+            let detail = Detail::new(network.name(), expected, "one whose are");
+            return Err(Error::Model(detail.help("call `unmerge_adapter` first")));
         }
         let kept = Kept::of(network, load)?;
         let layout = load.layout.unwrap_or(Layout::of(checkpoint.format));
@@ -90,8 +97,13 @@ impl LoadPlan {
             (_, Some(_)) => Err("not asked for".to_string()),
             (_, None) => Err("the file has none".to_string()),
         };
+        let modules = match layout {
+            Layout::Keras => Vec::new(),
+            Layout::PyTorch => report.loaded.iter().filter_map(module_of).collect(),
+        };
         Ok(LoadPlan {
             report,
+            modules,
             values,
             optimizer,
         })
@@ -100,6 +112,8 @@ impl LoadPlan {
     /// Does it, to the model that it was made for.
     pub fn commit(self, model: &mut Model) -> LoadReport {
         let mut report = self.report;
+        let named = model.network.set_module_names(self.modules);
+        named.expect("paths are those of the model's layers");
         let set = model.network.set_weights(self.values);
         set.expect("ids and shapes are those of the model's weights");
         report.optimizer = match (self.optimizer, model.training_mut()) {
@@ -113,6 +127,13 @@ impl LoadPlan {
         };
         report
     }
+}
+
+/// The path of a layer, and what it is called in the file.
+fn module_of(loaded: &Loaded) -> Option<(String, String)> {
+    let (layer, _) = loaded.weight.rsplit_once('/')?;
+    let (module, _) = loaded.source.rsplit_once('.')?;
+    Some((layer.to_string(), module.to_string()))
 }
 
 /// What keeps its values.

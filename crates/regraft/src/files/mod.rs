@@ -1,5 +1,6 @@
 //! Models and weights in files: opening, loading, saving, and what is told of each.
 
+pub(crate) mod adapters;
 pub(crate) mod inspection;
 mod keras2;
 mod keys;

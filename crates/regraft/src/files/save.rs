@@ -1,12 +1,12 @@
 //! Saving: weights alone or the whole model, in each format that Keras reads, and safetensors.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use regraft_autograd::VariableId;
 use regraft_io::{Checkpoint, Dialect, Format, SavedLayer, SavedWeight};
 use regraft_layers::{IntoSelector, Model as Network, Weight, WeightKind};
-use regraft_tensor::Detail;
+use regraft_tensor::{Detail, Tensor};
 
 use crate::files::keys::{CLASS_NAMES, OWN_METRICS, keyed_places};
 use crate::files::optimizer_state;
@@ -16,12 +16,17 @@ use crate::{Error, Model, Result};
 /// Which weights are saved, if not all.
 type Only<'a> = Option<&'a HashSet<VariableId>>;
 
+/// The values of weights that active adapters change.
+type Merged = HashMap<VariableId, Tensor>;
+
 /// The version of Keras whose files these are.
 const KERAS_VERSION: &str = "3.15.1";
 
 impl Model {
     /// Saves the weights, with the optimizer's memory if the model is compiled. The ending says how:
-    /// `.weights.h5`, `.h5` (legacy), `.safetensors`. Either the whole file is written or the one
+    /// `.weights.h5`, `.h5` (legacy), `.safetensors`. What active adapters add is computed into the weights, as
+    /// Keras does it ([`save_adapter`](Self::save_adapter) keeps them apart); the optimizer's memory is not
+    /// saved with a model that has adapters. Either the whole file is written or the one
     /// that was there stays.
     ///
     /// # Errors
@@ -121,7 +126,8 @@ impl Model {
     }
 
     /// Saves the whole model: architecture, weights, and if compiled the optimizer with its memory,
-    /// the loss and the metrics. The ending says how: `.keras`, or `.h5` (legacy).
+    /// the loss and the metrics. The ending says how: `.keras`, or `.h5` (legacy). What active adapters add is
+    /// computed into the weights; how a model with adapters was compiled is not saved.
     ///
     /// # Errors
     /// As [`save_weights`](Self::save_weights).
@@ -164,15 +170,19 @@ impl Model {
                 .entries
                 .insert(CLASS_NAMES.to_string(), names);
         }
+        // Files of models have no place for adapters: they hold the sums, as Keras' do.
+        let merged = model.merged_values()?;
         checkpoint.layers = match format {
-            Format::LegacyModel | Format::LegacyWeights => legacy_layers(model, only),
-            Format::Safetensors => container_layers(model, false, only),
-            _ => container_layers(model, true, only),
+            Format::LegacyModel | Format::LegacyWeights => legacy_layers(model, only, &merged),
+            Format::Safetensors => container_layers(model, false, only, &merged),
+            _ => container_layers(model, true, only, &merged),
         };
         if matches!(format, Format::KerasArchive(_) | Format::LegacyModel) {
             checkpoint.config = Some(model.to_config());
         }
-        if let Some(compiled) = self.training.as_ref().filter(|_| only.is_none()) {
+        // The memory of what adapters train has no place either.
+        let of_all = only.is_none() && model.adapters().is_empty();
+        if let Some(compiled) = self.training.as_ref().filter(|_| of_all) {
             checkpoint.optimizer = match &compiled.unknown_optimizer {
                 None => Some(optimizer_state::saved(model, &compiled.optimizer)),
                 Some(unknown) => unknown.memory.clone(),
@@ -261,10 +271,21 @@ fn saved<'m>(model: &'m Network, id: VariableId, only: Only<'_>) -> Option<&'m W
     model.weights().get(id).filter(|_| is_saved)
 }
 
+/// The value of a weight, with what active adapters make of it.
+fn value(weight: &Weight, merged: &Merged) -> Tensor {
+    let merged = merged.get(&weight.id());
+    merged.unwrap_or(weight.value()).clone()
+}
+
 /// Layers by container path, as Keras 3 stores them; `with_kept` weights of what wrappers contain are
 /// among their own, too.
-fn container_layers(model: &Network, with_kept: bool, only: Only<'_>) -> Vec<SavedLayer> {
-    let named = |it: &Weight| SavedWeight::new(it.name(), it.value().clone());
+fn container_layers(
+    model: &Network,
+    with_kept: bool,
+    only: Only<'_>,
+    merged: &Merged,
+) -> Vec<SavedLayer> {
+    let named = |it: &Weight| SavedWeight::new(it.name(), value(it, merged));
     let mut layers = vec![SavedLayer::new("", model.name())];
     layers.extend(keyed_places(model).into_iter().map(|(key, place)| {
         let mut layer = SavedLayer::new(key, place.name);
@@ -280,7 +301,7 @@ fn container_layers(model: &Network, with_kept: bool, only: Only<'_>) -> Vec<Sav
 
 /// Layers by name, as Keras 1 and 2 store them: a nested model is one layer, whose trained weights
 /// come before the others.
-fn legacy_layers(model: &Network, only: Only<'_>) -> Vec<SavedLayer> {
+fn legacy_layers(model: &Network, only: Only<'_>, merged: &Merged) -> Vec<SavedLayer> {
     let mut layers: Vec<SavedLayer> = Vec::new();
     let mut fixed: Vec<Vec<SavedWeight>> = Vec::new();
     let mut hides = false;
@@ -302,7 +323,7 @@ fn legacy_layers(model: &Network, only: Only<'_>) -> Vec<SavedLayer> {
                 continue;
             };
             let name = format!("{}/{}/{}", model.name(), place.path, weight.name());
-            let saved = SavedWeight::new(name, weight.value().clone());
+            let saved = SavedWeight::new(name, value(weight, merged));
             let parameter = weight.kind() == WeightKind::Parameter;
             let trained = parameter && place.says_trainable && !hides;
             match trained {

@@ -25,8 +25,7 @@ pub(crate) fn blocks(model: &Model) -> Vec<Block> {
         .filter(|place| !place.is_repeated)
     {
         let weights = place
-            .weights
-            .iter()
+            .all_weights()
             .filter_map(|&id| model.weights().get(id));
         let parameters = weights.filter(|weight| weight.kind() == WeightKind::Parameter);
         let parameters: Vec<VariableId> = parameters.map(Weight::id).collect();

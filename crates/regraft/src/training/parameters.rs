@@ -10,7 +10,7 @@ pub(crate) fn parameters_with_memory(model: &Network) -> Vec<ParameterInfo> {
     let places = model.places();
     let of = |place: &Place<'_>, trained: bool| -> Vec<ParameterInfo> {
         let by_layer = place.freezing.trains_parameters();
-        let ids = place.weights.iter();
+        let ids = place.all_weights();
         let ids = ids.filter(|_| !place.is_repeated && by_layer == trained);
         let weights = ids.filter_map(|&id| model.weights().get(id));
         let parameters = weights.filter(|weight| weight.kind() == WeightKind::Parameter);

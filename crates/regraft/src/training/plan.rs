@@ -121,8 +121,7 @@ impl Model {
             .filter(|place| !place.is_model)
             .map(|place| {
                 let weights = place
-                    .weights
-                    .iter()
+                    .all_weights()
                     .filter_map(|&id| model.weights().get(id));
                 let parameters = match place.is_repeated {
                     true => 0,

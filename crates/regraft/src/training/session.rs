@@ -316,8 +316,7 @@ pub(crate) fn require_training(model: &Network, steps: &Steps) -> Result<()> {
         let places = model.places().into_iter();
         let of_kind = places.filter(|place| {
             let weights = place
-                .weights
-                .iter()
+                .all_weights()
                 .filter_map(|&id| model.weights().get(id));
             let mut parameters = weights.filter(|it| it.kind() == WeightKind::Parameter);
             parameters.any(|weight| place.moves(weight) == trained)

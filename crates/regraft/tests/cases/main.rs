@@ -4,6 +4,7 @@
 
 mod common;
 
+mod adapters;
 mod augmentation;
 mod clones;
 mod datasets;

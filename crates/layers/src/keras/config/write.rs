@@ -125,8 +125,11 @@ fn layer(entry: &Entry) -> Value {
     if freezing != expressed || freezing == Freezing::Frozen && !entry.wrapped.is_empty() {
         value[FREEZING] = freezing.key().into();
     }
-    if !entry.alone.is_empty() {
-        value[ALONE] = json!(entry.alone);
+    // A file has the sum of a weight and its adapters, and no place for these.
+    let mut alone = entry.alone.clone();
+    alone.retain(|name, _| !entry.is_of_adapter(name));
+    if !alone.is_empty() {
+        value[ALONE] = json!(alone);
     }
     value
 }

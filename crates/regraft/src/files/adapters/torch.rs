@@ -1,0 +1,88 @@
+//! Weights of adapters and of whole layers, from PyTorch's axes to ours and back.
+
+use regraft_layers::{LayerOrders, WeightAxis};
+use regraft_tensor::Tensor;
+
+use crate::files::layout::converted;
+
+/// The shape that PyTorch gives a weight of these axes.
+fn shape_there(axes: &[WeightAxis], shape: &[usize]) -> Vec<usize> {
+    let size = |wanted: WeightAxis| {
+        let position = axes.iter().position(|axis| *axis == wanted)?;
+        Some((position, shape[position]))
+    };
+    let space = || {
+        let sizes = axes.iter().zip(shape);
+        sizes
+            .filter(|(axis, _)| **axis == WeightAxis::Space)
+            .map(|(_, size)| *size)
+    };
+    match (
+        size(WeightAxis::Input),
+        size(WeightAxis::Channel),
+        size(WeightAxis::Output),
+    ) {
+        (_, Some((_, channels)), Some((_, multiplier))) => [channels * multiplier, 1]
+            .into_iter()
+            .chain(space())
+            .collect(),
+        (Some((input_at, inputs)), None, Some((output_at, outputs))) => {
+            let transposed = output_at < input_at && space().next().is_some();
+            let channels = match transposed {
+                true => [inputs, outputs],
+                false => [outputs, inputs],
+            };
+            channels.into_iter().chain(space()).collect()
+        }
+        _ => shape.to_vec(),
+    }
+}
+
+/// A weight of ours as PyTorch has it.
+///
+/// # Errors
+/// Why there is no rule for it.
+pub(super) fn exported(
+    class: &str,
+    axes: Option<&[WeightAxis]>,
+    orders: Option<&LayerOrders>,
+    value: &Tensor,
+) -> Result<Tensor, String> {
+    // Places go through the conversion that values of theirs go through, so that it is written once.
+    const MOST: usize = 1 << 24;
+    if value.len() > MOST {
+        return Err(format!("{} elements, of {MOST} at most", value.len()));
+    }
+    let there = match axes {
+        Some(axes) if axes.len() == value.ndim() => shape_there(axes, value.shape()),
+        _ => value.shape().to_vec(),
+    };
+    let places: Vec<f32> = (0..value.len()).map(|place| place as f32).collect();
+    let places = Tensor::new(&there, places).map_err(|error| error.to_string())?;
+    let (places, _) = converted(class, axes, value.shape(), orders, places)?;
+    if places.shape() != value.shape() {
+        return Err(format!("{:?} has no shape in PyTorch", value.shape()));
+    }
+    let mut values = vec![0.0; value.len()];
+    for (place, value) in places.as_slice().iter().zip(value.as_slice()) {
+        values[*place as usize] = *value;
+    }
+    Tensor::new(&there, values).map_err(|error| error.to_string())
+}
+
+/// The orders of a layer's values as factors beside its kernel meet them: A has its inputs, B its outputs.
+pub(super) fn halves(orders: Option<&LayerOrders>) -> [Option<LayerOrders>; 2] {
+    use regraft_layers::ElementOrder::Same;
+    let a = orders.map(|orders| LayerOrders {
+        output: Same,
+        ..orders.clone()
+    });
+    let b = orders.map(|orders| LayerOrders {
+        input: Same,
+        ..orders.clone()
+    });
+    [a, b]
+}
+
+/// The axes of B, `(rank / groups, outputs)`.
+pub(super) const B: [WeightAxis; 2] = [WeightAxis::Input, WeightAxis::Output];
