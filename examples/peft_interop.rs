@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let labels = ArrayD::<i32>::read_npy(array("labels.npy")?)?;
     let all = ["stem", "grouped", "depthwise", "pointwise", "hidden"];
     let dense = ["stem", "pointwise", "hidden"];
-    let kinds: Vec<(&str, &[&str], Adapter)> = vec![
+    let kinds: [(&str, &[&str], Adapter); 8] = [
         (
             "lora",
             &all,
