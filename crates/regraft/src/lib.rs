@@ -99,6 +99,9 @@ mod pages {
     #[doc = include_str!("../../../docs/fine-tuning.md")]
     struct FineTuning;
 
+    #[doc = include_str!("../../../docs/fastai-timm-peft-users.md")]
+    struct FastaiTimmPeftUsers;
+
     #[cfg(feature = "heads")]
     #[doc = include_str!("../../../docs/heads.md")]
     struct Heads;

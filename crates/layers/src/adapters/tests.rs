@@ -77,7 +77,7 @@ fn bits(model: &Model) -> Vec<(String, Vec<u32>)> {
 
 fn stack(input: &[usize], layer: impl Into<LayerSpec>) -> Model {
     let layer = layer.into().named("it");
-    let mut model = Sequential::with_seed(layers![Input::new(input.to_vec()), layer], 5).unwrap();
+    let mut model = Sequential::with_seed(layers![Input::new(input), layer], 5).unwrap();
     // Biases of 0 would hide what is not done to them.
     let biases = model.weights().iter().filter(|it| it.name() == "bias");
     let values: Vec<_> = biases

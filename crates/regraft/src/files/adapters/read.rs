@@ -23,7 +23,10 @@ fn file(at: &str, expected: &str, received: impl std::fmt::Display) -> Error {
 }
 
 /// The tensors of one module, by what is behind its name.
-type Parts<'f> = BTreeMap<&'f str, (&'f str, &'f TensorData)>;
+type Parts<'f> = BTreeMap<&'f str, Part<'f>>;
+
+/// A tensor with its name in the file.
+type Part<'f> = (&'f str, &'f TensorData);
 
 /// The module that a tensor belongs to, and which part of it the tensor is.
 fn split(name: &str) -> Option<(&str, &str)> {
@@ -344,7 +347,7 @@ impl<'a> Reading<'a> {
             }
         }
         let mut values = vec![(Role::A, a), (Role::B, b)];
-        let mut row = |role, part: Option<(&str, &TensorData)>| -> Result<()> {
+        let mut row = |role, part: Option<Part<'_>>| -> Result<()> {
             if let Some((name, tensor)) = part {
                 let row = self.row(name, tensor, outputs)?;
                 values.push((role, row));
@@ -437,7 +440,7 @@ impl<'a> Reading<'a> {
 
     fn vera(
         &self,
-        lambda: (Option<(&str, &TensorData)>, Option<(&str, &TensorData)>),
+        lambda: (Option<Part<'_>>, Option<Part<'_>>),
         shared: &HashMap<&str, &TensorData>,
     ) -> Result<Update> {
         let (Some((b_name, lambda_b)), Some((_, lambda_d))) = lambda else {
