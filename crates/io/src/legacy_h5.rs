@@ -187,7 +187,7 @@ pub(crate) fn from_tree(root: &Group) -> Result<Checkpoint> {
         let loss_scale = variables.drain(..own).collect();
         checkpoint.optimizer = Some(SavedOptimizer {
             name: None,
-            variables,
+            variables: in_pairs(variables),
             loss_scale,
         });
     }
@@ -198,6 +198,34 @@ pub(crate) fn from_tree(root: &Group) -> Result<Checkpoint> {
     checkpoint.compile_config = json(root, "training_config")?;
     lora::merge(&mut checkpoint)?;
     Ok(checkpoint)
+}
+
+/// The memory of Keras' first optimizers as later ones have it: they stored the first slots of all weights, and
+/// then the second ones (`Adam/dense/kernel/m:0`). Later, names end in the weight's.
+fn in_pairs(variables: Vec<SavedWeight>) -> Vec<SavedWeight> {
+    const PAIRS: [(&str, &str); 2] = [("m", "v"), ("accum_grad", "accum_var")];
+    for (first, second) in PAIRS {
+        let is = |weight: &SavedWeight, slot| weight.variable() == Some(slot);
+        let firsts = variables.iter().filter(|weight| is(weight, first));
+        let partner = |weight: &SavedWeight| {
+            let same = |other: &&SavedWeight| is(other, second) && other.scope() == weight.scope();
+            variables.iter().find(same)
+        };
+        let partners: Option<Vec<&SavedWeight>> = firsts.clone().map(partner).collect();
+        let Some(partners) = partners.filter(|partners| !partners.is_empty()) else {
+            continue;
+        };
+        let start = variables.iter().position(|weight| is(weight, first));
+        let (before, rest) = variables.split_at(start.unwrap_or_default());
+        let pairs = firsts
+            .zip(partners)
+            .flat_map(|(first, second)| [first, second]);
+        let others = rest
+            .iter()
+            .filter(|weight| !is(weight, first) && !is(weight, second));
+        return before.iter().chain(pairs).chain(others).cloned().collect();
+    }
+    variables
 }
 
 fn weights(group: &Group, path: &str) -> Result<Vec<SavedWeight>> {

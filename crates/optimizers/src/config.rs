@@ -127,17 +127,18 @@ fn read_options(
     if !config.contains_key("weight_decay") {
         options.weight_decay = base.weight_decay;
     }
-    // So Keras had it until 2.2, with a decay that every optimizer knew.
-    let old_rate = settings.value("lr");
-    if let Some(rate) = old_rate.or(settings.value("learning_rate")) {
+    // `lr`: so Keras had it until 2.2.
+    if let Some(rate) = settings.value("lr").or(settings.value("learning_rate")) {
         options.learning_rate = read_learning_rate(class, rate, schedule)?;
     }
-    // `decay` changed the learning rate, so only its absence can be ignored.
+    // The learning rate falls by `decay`. Of Nadam it was a part of the formula, which has been another one since.
     let decay = settings.or::<f64>("decay", 0.0).map_err(Error::Config)?;
-    match old_rate.and_then(Value::as_f64) {
+    match &options.learning_rate {
         _ if decay == 0.0 => {}
-        Some(rate) => options.learning_rate = InverseTimeDecay::new(rate, 1, decay).into(),
-        None => {
+        LearningRate::Constant(rate) if class != "Nadam" => {
+            options.learning_rate = InverseTimeDecay::new(f64::from(*rate), 1, decay).into();
+        }
+        _ => {
             let at = format!("{class}.decay");
             return Err(Error::Config(Detail::new(at, "it unset", "a number")));
         }

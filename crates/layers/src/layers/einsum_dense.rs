@@ -92,12 +92,9 @@ settings! {
     }
     reading |settings, it| {
         it.bias_axes = it.bias_axes.take().filter(|axes| !axes.is_empty());
-        settings.unsupported(&[
-            "quantization_config",
-            "lora_rank",
-            "lora_alpha",
-            "gptq_unpacked_column_size",
-        ])?;
+        // Merged into the kernel where it is stored.
+        settings.ignore(&["lora_rank", "lora_alpha"]);
+        settings.unsupported(&["quantization_config", "gptq_unpacked_column_size"])?;
     }
 }
 

@@ -18,6 +18,30 @@ pub(crate) fn translated<'c>(checkpoint: &Checkpoint, config: &'c Value) -> Cow<
     Cow::Owned(translated)
 }
 
+/// What `compile` was given, as Keras 3 means it for a model with so many outputs: a list of metrics alone was
+/// for each output then, and is one for each in order now.
+pub(crate) fn compilation<'c>(
+    checkpoint: &Checkpoint,
+    config: &'c Value,
+    outputs: usize,
+) -> Cow<'c, Value> {
+    if outputs < 2 || !is_before_keras_3(checkpoint) {
+        return Cow::Borrowed(config);
+    }
+    let is_one = |value: &Value| value.is_string() || value.get("class_name").is_some();
+    let mut compilation = config.clone();
+    for key in ["metrics", "weighted_metrics"] {
+        let for_all = match &compilation[key] {
+            Value::Array(metrics) => !metrics.is_empty() && metrics.iter().all(is_one),
+            metric => is_one(metric),
+        };
+        if for_all {
+            compilation[key] = vec![compilation[key].clone(); outputs].into();
+        }
+    }
+    Cow::Owned(compilation)
+}
+
 /// Whether Keras 1 or 2 wrote the file. Where it names no version, its kind tells: only they write
 /// SavedModels and legacy files without one.
 fn is_before_keras_3(checkpoint: &Checkpoint) -> bool {

@@ -103,7 +103,7 @@ fn dense(model: &Model, head: &[Block]) -> Option<(String, usize)> {
         .objective
         .losses(&model.network)
         .ok()?;
-    let loss = losses.first()?.get().ok()?;
+    let loss = losses.first()?.as_ref()?.get().ok()?;
     let is_crossentropy = matches!(
         loss.class_name(),
         "SparseCategoricalCrossentropy" | "CategoricalCrossentropy" | "BinaryCrossentropy"

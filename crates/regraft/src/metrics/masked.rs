@@ -1,26 +1,35 @@
-//! Metrics of predictions with a mask: what does not count is left out.
+//! Metrics of predictions with a mask, or with weights of their steps: what does not count is left out.
 
 use super::{Batch, Metric, Result};
 
-/// Updates `metric` with a batch of predictions whose mask has one number for each row, if there is
-/// one: rows where it is 0 do not count, for the metrics that look at masks.
+/// Updates `metric` with a batch, which has no weights itself. `weights` are one for each sample, or for each
+/// of its steps; the mask has one number for each row: rows where it is 0 do not count, for the metrics that
+/// look at masks.
 pub(crate) fn update_masked(
     metric: &mut dyn Metric,
     batch: &Batch<'_>,
+    weights: Option<&[f32]>,
     mask: Option<&[f32]>,
 ) -> Result<()> {
-    let rows = batch.rows();
+    let (rows, samples) = (batch.rows(), batch.samples());
     let fits = |mask: &&[f32]| metric.looks_at_masks() && mask.len() == rows;
-    let Some(mask) = mask.filter(fits) else {
-        return metric.update(batch);
-    };
+    let mask = mask.filter(fits);
+    let of_samples = weights.is_none_or(|weights| weights.len() == samples);
+    if mask.is_none() && (of_samples || rows % weights.map_or(1, <[f32]>::len).max(1) != 0) {
+        return metric.update(&Batch {
+            sample_weights: weights,
+            ..*batch
+        });
+    }
     // The mean over rows with weights is that over samples which are rows.
-    let per_sample = batch.rows_per_sample();
-    let weight = |(row, &counts): (usize, &f32)| match batch.sample_weights {
-        Some(weights) => counts * weights[row / per_sample],
-        None => counts,
+    let weight = |row: usize| {
+        let counts = mask.map_or(1.0, |mask| mask[row]);
+        match weights {
+            Some(weights) => counts * weights[row * weights.len() / rows],
+            None => counts,
+        }
     };
-    let weights: Vec<f32> = mask.iter().enumerate().map(weight).collect();
+    let weights: Vec<f32> = (0..rows).map(weight).collect();
     metric.update(&Batch {
         shape: &[rows, batch.width()],
         sample_weights: Some(&weights),

@@ -38,7 +38,8 @@ pub(crate) struct Batch<'a> {
 #[derive(Clone, Debug)]
 pub(crate) struct Truth<'a> {
     pub targets: Feeds<'a>,
-    pub weights: Option<&'a [f32]>,
+    /// How much samples count, for all outputs or for each.
+    weights: Feeds<'a>,
 }
 
 /// Features of samples by position, one list of rows per output of the prefix.
@@ -65,7 +66,7 @@ pub(crate) struct Batcher {
     rows: Rows,
     /// The samples of the batch, unless they lie in order.
     picked: Vec<usize>,
-    weights: Vec<f32>,
+    weights: Vec<Vec<f32>>,
     features: Vec<Vec<f32>>,
 }
 
@@ -107,7 +108,7 @@ impl Batcher {
             weighted,
             rows,
             picked: Vec::new(),
-            weights: Vec::new(),
+            weights: vec![Vec::new(); data.weight_shapes().len()],
             features: vec![Vec::new(); plan.features.len()],
             plan,
         }
@@ -166,18 +167,28 @@ impl Batcher {
             Some(Slice::I32(values)) => Feed::I32(values),
             None => Feed::F32(&[]),
         };
-        let weights: Option<&[f32]> = match &data.weights {
-            _ if !self.plan.with_targets => None,
-            _ if data.weighs_batches() => Some(&self.weights),
-            Some(all) if is_in_order(data, order) => Some(&all[from..to]),
-            Some(all) => {
-                self.weights.clear();
-                self.weights
-                    .extend(picked.iter().map(|&sample| all[sample]));
-                Some(&self.weights)
+        let mut weights = Feeds::new(match self.plan.with_targets {
+            true => self.weights.len(),
+            false => 0,
+        });
+        if self.plan.with_targets {
+            for (index, buffer) in self.weights.iter_mut().enumerate() {
+                let values = match data.weights.get(index) {
+                    _ if data.weighs_batches() => buffer.as_slice(),
+                    Some(all) if is_in_order(data, order) => {
+                        &all.values[from * all.row()..to * all.row()]
+                    }
+                    Some(all) => {
+                        buffer.clear();
+                        let of = |&sample: &usize| &all.values[sample * all.row()..][..all.row()];
+                        buffer.extend(picked.iter().flat_map(of));
+                        buffer.as_slice()
+                    }
+                    None => &[],
+                };
+                weights.set(index, Feed::F32(values));
             }
-            None => None,
-        };
+        }
         let mut feeds = Feeds::new(self.plan.roles.len());
         let mut targets = Feeds::new(self.targets);
         for index in 0..self.targets {
@@ -192,7 +203,10 @@ impl Batcher {
                     feeds.set(position, targets.as_slice()[index]);
                 }
                 Role::Target(_) | Role::Fed => {}
-                Role::SampleWeight => feeds.set(position, Feed::F32(weights.unwrap_or_default())),
+                Role::SampleWeight(index) if self.plan.with_targets => {
+                    feeds.set(position, weights.as_slice()[index]);
+                }
+                Role::SampleWeight(_) => {}
                 Role::Feature(index) => {
                     let buffer = buffers.next().expect("a buffer for each feature");
                     let (elements, data_type) = self.plan.features[index];
@@ -263,9 +277,9 @@ impl Batcher {
     fn weigh<'d>(&mut self, data: &'d Samples<'_>, lends: &impl Fn(Part) -> Option<Slice<'d>>) {
         let targets = lends(Part::Target(0)).or_else(|| self.rows.get(Part::Target(0)));
         let filled = self.rows.get_weights();
-        self.weights.clear();
+        self.weights.iter_mut().for_each(Vec::clear);
         for (row, &sample) in self.picked.iter().enumerate() {
-            let mut weight = data.weights.as_ref().map_or(1.0, |all| all[sample]);
+            let mut weight = 1.0;
             if let Some(filled) = filled {
                 weight *= filled[row];
             }
@@ -277,7 +291,15 @@ impl Batcher {
                 let class = class_of(targets, row, length / self.picked.len());
                 weight *= data.class_weight.get(&class).copied().unwrap_or(1.0);
             }
-            self.weights.push(weight);
+            for (index, weights) in self.weights.iter_mut().enumerate() {
+                match data.weights.get(index) {
+                    Some(all) => {
+                        let given = &all.values[sample * all.row()..][..all.row()];
+                        weights.extend(given.iter().map(|given| given * weight));
+                    }
+                    None => weights.push(weight),
+                }
+            }
         }
     }
 }
@@ -302,6 +324,18 @@ fn lends<'d>(
 }
 
 impl<'a> Truth<'a> {
+    /// How much samples count for an output, or their steps, if they have weights.
+    pub fn weights(&self, output: usize) -> Option<&'a [f32]> {
+        let weights = match self.weights.as_slice() {
+            [all] => Some(all),
+            each => each.get(output),
+        };
+        match weights? {
+            Feed::F32(values) => Some(values),
+            Feed::I32(_) => None,
+        }
+    }
+
     /// The targets of an output as metrics take them.
     pub fn metric_targets(&self, output: usize) -> Targets<'a> {
         match self.targets.as_slice()[output] {

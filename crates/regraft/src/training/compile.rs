@@ -1,13 +1,15 @@
 //! Saying how a model is trained: `compile`, and what changes parts of it.
 
 use regraft_layers::losses::LossFunction;
+use regraft_layers::near;
 use regraft_optimizers::{IntoOptimizer, Optimizer};
+use regraft_tensor::Detail;
 
 use crate::metrics::IntoMetrics;
 use crate::training::compiled::{Training, not_compiled};
 use crate::training::number::next_number;
 use crate::training::objective::Objective;
-use crate::{Model, Result};
+use crate::{Error, Model, Result};
 
 impl Model {
     /// Says how to train: the optimizer (`Adam::new(1e-3)` or `"adam"`), the loss (a
@@ -43,8 +45,28 @@ impl Model {
         &mut self,
         losses: impl IntoIterator<Item = L>,
     ) -> Result<&mut Self> {
-        let losses = losses.into_iter().map(Into::into).collect();
+        let losses = losses.into_iter().map(|loss| Some(loss.into())).collect();
         self.training_mut()?.objective = Objective::of_outputs(losses)?;
+        Ok(self)
+    }
+
+    /// Takes the loss of an output away (Keras' `None` in the place of a loss): it is predicted and measured,
+    /// and not trained for. Targets are given for it all the same; they may be of any shape.
+    ///
+    /// # Errors
+    /// If the model is not compiled, or has no output of this name; `fit` says if no loss is left.
+    pub fn without_loss(&mut self, output: &str) -> Result<&mut Self> {
+        let names = self.network.output_names();
+        let Some(index) = names.iter().position(|name| name == output) else {
+            let detail = Detail::new(
+                "loss",
+                format!("an output of {names:?}"),
+                format!("{output:?}"),
+            );
+            let help = near(output, names.iter().map(String::as_str));
+            return Err(Error::Setting(detail.help(help)));
+        };
+        self.training_mut()?.objective.remove(index, names.len());
         Ok(self)
     }
 

@@ -4,7 +4,7 @@ use regraft_io::SavedOptimizer;
 use regraft_layers::Model as Network;
 use regraft_optimizers::Optimizer;
 use regraft_tensor::Detail;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::files::loss_scaling::LossScaling;
 use crate::training::compiled_metrics::CompiledMetrics;
@@ -29,6 +29,9 @@ pub(crate) struct Training {
     pub weighted_metrics: CompiledMetrics,
     /// The names of the outputs, if there are several: metrics and losses are told apart by them.
     pub output_names: Vec<String>,
+    /// How Keras runs the steps (`run_eagerly`, `steps_per_execution`, `jit_compile`): nothing here, but
+    /// Keras' own again in files.
+    pub execution: Map<String, Value>,
 }
 
 /// An optimizer that is not known here: it is saved as it came.
@@ -50,6 +53,32 @@ impl Training {
             metrics,
             weighted_metrics: CompiledMetrics::default(),
             output_names: Vec::new(),
+            execution: Map::from_iter([
+                ("run_eagerly".to_string(), false.into()),
+                ("steps_per_execution".to_string(), 1.into()),
+                ("jit_compile".to_string(), false.into()),
+            ]),
+        }
+    }
+
+    /// Keeps what a file says of how Keras runs the steps.
+    pub fn keep_execution(&mut self, config: &Value) {
+        for (key, value) in &mut self.execution {
+            if let Some(given) = config.get(key) {
+                value.clone_from(given);
+            }
+        }
+    }
+
+    /// The outputs whose losses are told apart: those that have one, if there are several.
+    pub fn part_names(&self) -> Vec<&str> {
+        let outputs = self.output_names.iter().map(String::as_str);
+        let trained_for = self.objective.trained_for(self.output_names.len());
+        let names = outputs.zip(trained_for).filter(|(_, trained)| *trained);
+        let names: Vec<&str> = names.map(|(name, _)| name).collect();
+        match names.len() {
+            0 | 1 => Vec::new(),
+            _ => names,
         }
     }
 
@@ -76,13 +105,14 @@ impl Training {
     }
 
     /// The names that histories have besides `loss`: of the metrics as they are if there is one
-    /// output; otherwise the loss of each output, and each metric with its output's name in front. Where
+    /// output; otherwise the loss of each output that has one, and each metric with its output's name in front. Where
     /// names would be the same, the later ones get a number, and weighted metrics the word in front, as in
     /// Keras.
     pub fn value_names(&self) -> Vec<String> {
         let outputs = &self.output_names;
         let all = [&self.metrics, &self.weighted_metrics];
-        let mut names: Vec<String> = outputs.iter().map(|name| format!("{name}_loss")).collect();
+        let parts = self.part_names().into_iter();
+        let mut names: Vec<String> = parts.map(|name| format!("{name}_loss")).collect();
         let from = names.len();
         for (weighted, metrics) in [false, true].into_iter().zip(all) {
             let plain = metrics.iter().map(|metric| metric.name().to_string());
@@ -107,16 +137,17 @@ impl Training {
     /// does not have are left out, so that it opens the file.
     pub fn config(&self, outputs: usize) -> Value {
         let (loss, loss_weights) = self.objective.config();
-        json!({
+        let mut config = json!({
             "optimizer": self.optimizer_config(false),
             "loss": loss,
             "loss_weights": loss_weights,
             "metrics": self.metrics.config(outputs, false),
             "weighted_metrics": self.weighted_metrics.config(outputs, false),
-            "run_eagerly": false,
-            "steps_per_execution": 1,
-            "jit_compile": false,
-        })
+        });
+        for (key, value) in &self.execution {
+            config[key] = value.clone();
+        }
+        config
     }
 
     fn optimizer_config(&self, legacy: bool) -> Value {

@@ -36,7 +36,7 @@ impl<'s> Evaluation<'s> {
     ) -> Result<Self> {
         let purpose = Purpose {
             objective: &training.objective,
-            weighted: data.is_weighted(),
+            weights: &data.weight_shapes(),
             mode: Mode::Inference,
         };
         let mut steps = Steps::new(model, purpose, times > 1 || store.is_some())?;
@@ -124,14 +124,14 @@ impl Model {
         const KERAS: usize = 32;
         let training = self.training.as_mut().ok_or_else(not_compiled)?;
         training.fit_to(&self.network)?;
-        let (network, weighted) = (&self.network, data.is_weighted());
-        let made_of = (network.version(), training.number, weighted);
+        let (network, weights) = (&self.network, data.weight_shapes());
+        let made_of = (network.version(), training.number, !weights.is_empty());
         let steps = match self.kept.evaluation.take() {
             Some((of, steps)) if of == made_of => steps,
             _ => {
                 let purpose = Purpose {
                     objective: &training.objective,
-                    weighted,
+                    weights: &weights,
                     mode: Mode::Constant,
                 };
                 // What asks nothing of the targets goes depth first.

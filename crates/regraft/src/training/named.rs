@@ -22,7 +22,7 @@ impl Model {
     ) -> Result<&mut Self> {
         let losses = losses.into_iter();
         let losses = losses
-            .map(|(name, loss)| (name.into(), loss.into()))
+            .map(|(name, loss)| (name.into(), Some(loss.into())))
             .collect();
         let losses = self.by_outputs("loss", losses)?;
         self.training_mut()?.objective = Objective::of_outputs(losses)?;

@@ -12,7 +12,8 @@ use crate::{Error, Result};
 /// A loss for every output, or one for all, and how much each output counts.
 #[derive(Clone, Debug)]
 pub(crate) struct Objective {
-    losses: Vec<LossFunction>,
+    /// `None` for an output that is predicted and measured, but not trained for.
+    losses: Vec<Option<LossFunction>>,
     /// All 1 if `None`.
     weights: Option<Vec<f32>>,
     /// Why there is none, and what the file has: a loss that is not known here.
@@ -22,12 +23,12 @@ pub(crate) struct Objective {
 impl Objective {
     /// One loss for all outputs.
     pub fn new(loss: LossFunction) -> Result<Self> {
-        Self::of_outputs(vec![loss])
+        Self::of_outputs(vec![Some(loss)])
     }
 
-    /// A loss per output, or one for all.
-    pub fn of_outputs(losses: Vec<LossFunction>) -> Result<Self> {
-        for loss in &losses {
+    /// A loss per output, where it has one, or one for all.
+    pub fn of_outputs(losses: Vec<Option<LossFunction>>) -> Result<Self> {
+        for loss in losses.iter().flatten() {
             let at = |detail: Detail| Error::Setting(detail.within("loss"));
             loss.get().map_err(at)?;
         }
@@ -57,8 +58,18 @@ impl Objective {
         Ok(())
     }
 
-    /// The loss of each output of `model`.
-    pub fn losses(&self, model: &Model) -> Result<Vec<&LossFunction>> {
+    /// Takes the loss of output `index` of so many away.
+    pub fn remove(&mut self, index: usize, outputs: usize) {
+        if self.losses.len() == 1 {
+            self.losses = vec![self.losses[0].clone(); outputs];
+        }
+        if let Some(loss) = self.losses.get_mut(index) {
+            *loss = None;
+        }
+    }
+
+    /// The loss of each output of `model` that has one.
+    pub fn losses(&self, model: &Model) -> Result<Vec<Option<&LossFunction>>> {
         if let Some(unknown) = &self.unknown {
             let help = "register it and open the file again, or give another to `losses`, which keeps \
                         the optimizer";
@@ -74,30 +85,53 @@ impl Objective {
         {
             return wrong("a loss weight", weights.len());
         }
-        match self.losses.as_slice() {
-            [loss] => Ok(vec![loss; outputs]),
-            losses if losses.len() == outputs => Ok(losses.iter().collect()),
-            losses => wrong("1 loss, or a loss", losses.len()),
+        let losses = match self.losses.as_slice() {
+            [loss] => vec![loss.as_ref(); outputs],
+            losses if losses.len() == outputs => losses.iter().map(Option::as_ref).collect(),
+            losses => return wrong("1 loss, or a loss", losses.len()),
+        };
+        match losses.iter().any(Option::is_some) {
+            true => Ok(losses),
+            false => {
+                let detail = Detail::new("compile", "a loss for at least one output", "none");
+                Err(Error::Setting(detail))
+            }
         }
     }
 
-    /// The sum of the weighted losses, and the loss of each output, which leaves out what the mask of
-    /// its predictions does.
+    /// Which of so many outputs have a loss.
+    pub fn trained_for(&self, outputs: usize) -> Vec<bool> {
+        match self.losses.as_slice() {
+            [loss] => vec![loss.is_some(); outputs],
+            losses => losses.iter().map(Option::is_some).collect(),
+        }
+    }
+
+    /// The sum of the weighted losses, and the loss of each output that has one, which leaves out what the
+    /// mask of its predictions does. `targets` are there for each loss, `sample_weights` for all outputs or
+    /// for each.
     pub fn apply<'g>(
         &self,
         model: &Model,
-        targets: &[Var<'g>],
+        targets: &[Option<Var<'g>>],
         predictions: &[Var<'g>],
         masks: &[Option<Var<'g>>],
-        sample_weights: Option<Var<'g>>,
+        sample_weights: &[Var<'g>],
     ) -> Result<(Var<'g>, Vec<Var<'g>>)> {
         let losses = self.losses(model)?;
         let mut parts = Vec::with_capacity(losses.len());
         let mut total: Option<Var<'g>> = None;
         for (index, loss) in losses.into_iter().enumerate() {
+            let (Some(loss), Some(targets)) = (loss, targets[index]) else {
+                continue;
+            };
             let prediction = predictions[index];
             let mask = masks.get(index).copied().flatten();
-            let apply = || loss.apply_masked(targets[index], prediction, sample_weights, mask);
+            let weights = match sample_weights {
+                [all] => Some(*all),
+                each => each.get(index).copied(),
+            };
+            let apply = || loss.apply_masked(targets, prediction, weights, mask);
             let part = prediction.graph().scope(&loss.name(), apply);
             parts.push(part);
             let weighted = match &self.weights {
@@ -121,8 +155,11 @@ impl Objective {
             return (unknown.1.clone(), unknown.2.clone());
         }
         let loss = match self.losses.as_slice() {
-            [loss] => loss.serialize(),
-            losses => losses.iter().map(LossFunction::serialize).collect(),
+            [Some(loss)] => loss.serialize(),
+            losses => {
+                let one = |loss: &Option<_>| loss.as_ref().map(LossFunction::serialize);
+                losses.iter().map(|loss| json!(one(loss))).collect()
+            }
         };
         let shorten = |weight: &f32| weight.to_string().parse::<f64>().unwrap_or(f64::NAN);
         let weights = self.weights.as_ref();
@@ -131,7 +168,8 @@ impl Objective {
     }
 
     /// What [`config`](Self::config) and Keras write: one loss, a list in the order of the outputs, or
-    /// a dictionary by the outputs' names.
+    /// a dictionary by the outputs' names, in each other as the outputs are. An output that is not told, or
+    /// told to have none, has no loss.
     pub fn from_config(
         loss: &Value,
         weights: &Value,
@@ -140,30 +178,105 @@ impl Objective {
     ) -> Result<Self> {
         let at = |detail: Detail| Error::Setting(detail.within("loss"));
         let one = |value: &Value| registry.loss(value).map_err(at);
-        let losses = match by_output(loss, outputs) {
-            Some(losses) => losses.into_iter().map(one).collect::<Result<Vec<_>>>()?,
-            None => vec![one(loss)?],
+        let of_output = |value: Option<&Value>| value.map(one).transpose();
+        let losses = match is_nested(loss) {
+            true => {
+                let losses = by_output(loss, outputs).map_err(at)?.into_iter();
+                losses.map(of_output).collect::<Result<Vec<_>>>()?
+            }
+            false => vec![Some(one(loss)?)],
         };
+        if losses.iter().all(Option::is_none) {
+            return Err(at(Detail::new("", "one for an output at least", loss)));
+        }
         let mut objective = Objective::of_outputs(losses)?;
-        if let Some(weights) = by_output(weights, outputs) {
-            let number = |value: &Value| {
-                let wrong = || at(Detail::new("loss_weights", "numbers", value));
-                value.as_f64().map(|weight| weight as f32).ok_or_else(wrong)
-            };
-            let weights: Result<Vec<f32>> = weights.into_iter().map(number).collect();
+        let at = |detail: Detail| Error::Setting(detail.within("loss_weights"));
+        let number = |value: &Value| {
+            let wrong = || at(Detail::new("", "numbers", value));
+            value.as_f64().map(|weight| weight as f32).ok_or_else(wrong)
+        };
+        if is_nested(weights) {
+            let weights = by_output(weights, outputs).map_err(at)?.into_iter();
+            let weights: Result<Vec<f32>> = weights.map(|it| it.map_or(Ok(1.0), number)).collect();
             objective.set_weights(weights?)?;
+        } else if !weights.is_null() {
+            objective.set_weights(vec![number(weights)?; outputs.len()])?;
         }
         Ok(objective)
     }
 }
 
-/// The values of a list, or of a dictionary in the order of the outputs; `None` for anything else.
-fn by_output<'v>(value: &'v Value, outputs: &[String]) -> Option<Vec<&'v Value>> {
+/// Whether a value is a list or a dictionary, and no object of Keras'.
+fn is_nested(value: &Value) -> bool {
     match value {
-        Value::Array(values) => Some(values.iter().collect()),
-        Value::Object(values) if !values.contains_key("class_name") => {
-            outputs.iter().map(|name| values.get(name)).collect()
+        Value::Array(_) => true,
+        Value::Object(values) => !values.contains_key("class_name"),
+        _ => false,
+    }
+}
+
+/// What nested lists and dictionaries have for each output, if anything. Dictionaries are by the outputs'
+/// names, or what these begin with (`heads` of `heads/boxes`); lists are in the order of the outputs, and
+/// what they lack is that of the last ones.
+fn by_output<'v>(value: &'v Value, names: &[String]) -> Result<Vec<Option<&'v Value>>, Detail> {
+    let mut found = vec![None; names.len()];
+    let all: Vec<(usize, &str)> = names.iter().map(String::as_str).enumerate().collect();
+    place(value, &all, &mut found)?;
+    Ok(found)
+}
+
+fn place<'v, 'n>(
+    value: &'v Value,
+    outputs: &[(usize, &'n str)],
+    found: &mut [Option<&'v Value>],
+) -> Result<(), Detail> {
+    let wrong = |received: &dyn std::fmt::Display| {
+        let names: Vec<&str> = outputs.iter().map(|(_, name)| *name).collect();
+        Err(Detail::new("", format!("the outputs {names:?}"), received))
+    };
+    match value {
+        Value::Array(items) => {
+            let mut left = outputs;
+            for item in items {
+                let count = leaves(item).min(left.len());
+                if count == 0 {
+                    return wrong(&format!("{} in a list", items.len()));
+                }
+                place(item, &left[..count], found)?;
+                left = &left[count..];
+            }
+            Ok(())
         }
-        _ => None,
+        Value::Object(items) if is_nested(value) => {
+            for (key, item) in items {
+                let within =
+                    |&(index, name): &(usize, &'n str)| match name.strip_prefix(key.as_str())? {
+                        "" => Some((index, name)),
+                        rest => rest.strip_prefix('/').map(|rest| (index, rest)),
+                    };
+                let of_key: Vec<(usize, &str)> = outputs.iter().filter_map(within).collect();
+                if of_key.is_empty() {
+                    return wrong(&format!("{key:?}"));
+                }
+                place(item, &of_key, found)?;
+            }
+            Ok(())
+        }
+        Value::Null => Ok(()),
+        value => {
+            outputs
+                .iter()
+                .for_each(|(index, _)| found[*index] = Some(value));
+            Ok(())
+        }
+    }
+}
+
+/// How many values there are in lists and dictionaries.
+fn leaves(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => items.iter().map(leaves).sum(),
+        Value::Object(items) if is_nested(value) => items.values().map(leaves).sum(),
+        _ => 1,
     }
 }

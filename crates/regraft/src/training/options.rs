@@ -10,7 +10,7 @@ use regraft_tensor::Detail;
 
 use crate::training::callbacks::{Callback, RunOf};
 use crate::training::feature_cache::FeatureCache;
-use crate::training::input::{Data, IntoData, IntoInputs};
+use crate::training::input::{Data, IntoInputs};
 use crate::training::progress::Verbosity;
 use crate::training::rates::Rates;
 use crate::{Error, Result};
@@ -27,7 +27,7 @@ pub struct Fit<'a> {
     pub(crate) seed: u64,
     pub(crate) validation: Validation<'a>,
     pub(crate) class_weight: BTreeMap<i32, f32>,
-    pub(crate) sample_weight: Option<Data<'a>>,
+    pub(crate) sample_weight: Vec<Data<'a>>,
     pub(crate) callbacks: Vec<Box<dyn Callback + 'a>>,
     pub(crate) verbosity: Verbosity,
     pub(crate) feature_cache: FeatureCache,
@@ -77,7 +77,7 @@ impl Default for Fit<'_> {
             seed: 0,
             validation: Validation::None,
             class_weight: BTreeMap::new(),
-            sample_weight: None,
+            sample_weight: Vec::new(),
             callbacks: Vec::new(),
             verbosity: Verbosity::default(),
             feature_cache: FeatureCache::Auto,
@@ -160,11 +160,15 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// How much each sample counts in the loss, also of a part that
-    /// [`validation_split`](Self::validation_split) keeps.
-    pub fn sample_weight(mut self, weights: impl IntoData<'a>) -> Self {
-        match weights.into_data() {
-            Ok(weights) => self.sample_weight = Some(weights.into_floats()),
+    /// How much each sample counts in the loss and in weighted metrics, also of a part that
+    /// [`validation_split`](Self::validation_split) keeps: a number, or where an output is a sequence one for
+    /// each step, `[samples, steps]`. One array counts for all outputs; of several outputs each may have its
+    /// own, in their order or by their names, as targets.
+    pub fn sample_weight(mut self, weights: impl IntoInputs<'a>) -> Self {
+        match weights.into_inputs() {
+            Ok(weights) => {
+                self.sample_weight = weights.into_iter().map(Data::into_floats).collect();
+            }
             Err(error) => self.fail(error),
         }
         self

@@ -85,7 +85,7 @@ impl Model {
         let model = &self.network;
         let purpose = Purpose {
             objective: &training.objective,
-            weighted: false,
+            weights: &[],
             mode: Mode::Training,
         };
         let steps = Steps::new(model, purpose, true)?;

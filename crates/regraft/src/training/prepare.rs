@@ -18,7 +18,7 @@ use crate::training::inputs::{Inputs, check_finite, spec_help, type_of};
 use crate::training::named;
 use crate::training::objective::Objective;
 use crate::training::options::{Fit, Validation};
-use crate::training::samples::{Checks, Samples, Source, lasting_key};
+use crate::training::samples::{Checks, SampleWeights, Samples, Source, lasting_key};
 use crate::training::steps::targets_of;
 use crate::{Error, Result};
 
@@ -30,7 +30,7 @@ pub(crate) fn parts<'a>(
     options: &Fit<'a>,
 ) -> Result<(Samples<'a>, Option<Samples<'a>>)> {
     let objective = &training.objective;
-    data.weights = sample_weights(&data, options)?;
+    data.weights = sample_weights(model, &data, options)?;
     let validation = match &options.validation {
         Validation::None => None,
         Validation::Data(inputs, targets) => {
@@ -124,6 +124,10 @@ fn checks(
         .zip(losses.into_iter().zip(&outputs))
         .enumerate()
     {
+        let Some(loss) = loss else {
+            checks.targets.push((names[index].clone(), None));
+            continue;
+        };
         let (shape, data_type) = targets_of(loss, model, predictions)?;
         let same = squeezed(&spec.shape) == squeezed(&shape.sample().unwrap_or_default());
         if !same || type_of(spec) != data_type {
@@ -172,6 +176,10 @@ pub(crate) fn arrays<'a>(
             _ => format!("{y} of output {:?}", names[index]),
         };
         regraft_data::check_same_samples((x, samples), (&at, targets.len()))?;
+        let Some(loss) = loss else {
+            checked.push(measured(&at, targets, predictions)?);
+            continue;
+        };
         let (shape, data_type) = targets_of(loss, model, predictions)?;
         let targets = check_targets(&at, targets, &shape, data_type)?;
         if let Some(labels) = targets.classes() {
@@ -281,6 +289,19 @@ pub(crate) fn numbers<'a>(name: &str, data: Data<'a>, data_type: DataType) -> Re
     }
 }
 
+/// Targets of an output without a loss, which metrics alone look at: integers are classes where there is one
+/// per row of the predictions, and values otherwise.
+fn measured<'a>(name: &str, targets: Data<'a>, predictions: &Shape) -> Result<Data<'a>> {
+    let predictions = predictions.sample().unwrap_or_default();
+    let rows: usize = predictions.iter().rev().skip(1).product();
+    let is_row = predictions.last().is_some_and(|&width| width > 1) && targets.row() == rows;
+    let data_type = match &targets.values {
+        Values::I32(_) | Values::Bytes(_) if is_row => DataType::I32,
+        _ => DataType::F32,
+    };
+    numbers(name, targets, data_type)
+}
+
 /// Class numbers within their range, but for one that is ignored.
 pub(crate) fn check_classes(
     name: &str,
@@ -303,22 +324,59 @@ pub(crate) fn check_classes(
     }
 }
 
-/// The weight of each sample that `sample_weight` gives; `None` if it was not given.
-fn sample_weights(data: &Samples<'_>, options: &Fit<'_>) -> Result<Option<Vec<f32>>> {
-    let Some(given) = &options.sample_weight else {
-        return Ok(None);
+/// The weights that `sample_weight` gives, for all outputs or for each; none if it was not given.
+fn sample_weights(
+    model: &Model,
+    data: &Samples<'_>,
+    options: &Fit<'_>,
+) -> Result<Vec<SampleWeights>> {
+    let (names, outputs) = (model.output_names(), model.output_shapes());
+    let given = options.sample_weight.clone();
+    let given = match given.as_slice() {
+        [_] if names.len() > 1 => given,
+        _ if given.is_empty() => given,
+        _ => named::data_in_order("sample_weight", &names, given)?,
     };
-    let samples = data.len();
-    regraft_data::check_same_samples(("x", samples), ("sample_weight", given.len()))?;
-    check_finite("sample_weight", given)?;
-    match &given.values {
-        Values::F32(values) if given.row() == 1 => Ok(Some(values.to_vec())),
-        _ => {
-            let received = format!("shape {:?}", given.shape());
-            let detail = Detail::new("sample_weight", "one number per sample", received);
-            Err(Error::Data(detail))
-        }
+    if given.len() > 1 && given.len() != names.len() {
+        let expected = format!("one array, or one for each of the outputs {names:?}");
+        let detail = Detail::new("sample_weight", expected, given.len());
+        return Err(Error::Data(detail));
     }
+    let weights = given.iter().enumerate().map(|(index, given)| {
+        let at = match given.name.is_some() || options.sample_weight.len() > 1 {
+            true => format!("sample_weight of output {:?}", names[index]),
+            false => "sample_weight".to_string(),
+        };
+        regraft_data::check_same_samples(("x", data.len()), (&at, given.len()))?;
+        check_finite(&at, given)?;
+        let mut shape = given.shape().get(1..).unwrap_or_default();
+        while let [rest @ .., 1] = shape {
+            shape = rest;
+        }
+        // Of the outputs that it counts for, all must have these steps.
+        let of = match options.sample_weight.len() {
+            1 => &outputs[..],
+            _ => &outputs[index..=index],
+        };
+        let has_steps = |output: &Shape| {
+            let sizes = output.sample().unwrap_or_default();
+            sizes.len() > shape.len() && sizes.starts_with(shape)
+        };
+        match &given.values {
+            Values::F32(values) if shape.is_empty() || of.iter().all(has_steps) => {
+                Ok(SampleWeights {
+                    values: values.to_vec(),
+                    shape: shape.to_vec(),
+                })
+            }
+            _ => {
+                let expected = "one number per sample, or per step of the output";
+                let received = format!("shape {:?}", given.shape());
+                Err(Error::Data(Detail::new(at, expected, received)))
+            }
+        }
+    });
+    weights.collect()
 }
 
 /// Refuses weights of classes where a sample has none: it has one if its target is a number, and if it is a

@@ -11,7 +11,8 @@ pub(crate) enum Role {
     Input(usize),
     /// The targets of an output.
     Target(usize),
-    SampleWeight,
+    /// How much samples count: for all outputs, or for each.
+    SampleWeight(usize),
     /// What a step of one's own is fed besides.
     Fed,
     /// An output of the frozen prefix, for the rest.
@@ -24,7 +25,7 @@ pub(crate) enum Asked {
     /// An output of the model.
     Output(usize),
     Loss,
-    /// The loss of an output, where there are several.
+    /// The loss of an output, where several have one.
     Part(usize),
     /// The mask of an output.
     Mask(usize),

@@ -20,10 +20,26 @@ pub(crate) struct Samples<'a> {
     pub source: Source<'a>,
     /// The samples of the source that belong to it, in order; all if `None`.
     pub members: Option<Vec<u32>>,
-    /// How much each sample of the source counts in the loss.
-    pub weights: Option<Vec<f32>>,
+    /// How much each sample of the source counts in the loss: for all outputs, or for each.
+    pub weights: Vec<SampleWeights>,
     /// How much each class counts besides, where [`weights`](Self::weights) do not have it already.
     pub class_weight: BTreeMap<i32, f32>,
+}
+
+/// How much samples count, or each of their steps.
+#[derive(Clone, Debug)]
+pub(crate) struct SampleWeights {
+    /// Of one sample after the other.
+    pub values: Vec<f32>,
+    /// Of one sample: without axes if it is a number.
+    pub shape: Vec<usize>,
+}
+
+impl SampleWeights {
+    /// How many there are of a sample.
+    pub fn row(&self) -> usize {
+        self.shape.iter().product()
+    }
 }
 
 /// Where samples come from.
@@ -76,7 +92,7 @@ impl<'a> From<Source<'a>> for Samples<'a> {
         Samples {
             source,
             members: None,
-            weights: None,
+            weights: Vec::new(),
             class_weight: BTreeMap::new(),
         }
     }
@@ -94,9 +110,15 @@ impl Samples<'_> {
         self.source.data().is_fixed()
     }
 
-    /// Whether samples have weights in the loss.
-    pub fn is_weighted(&self) -> bool {
-        self.weights.is_some() || self.weighs_batches()
+    /// The shapes of what a sample counts in the loss: for all outputs, or for each; none if all count the
+    /// same.
+    pub fn weight_shapes(&self) -> Vec<Vec<usize>> {
+        let shapes = self.weights.iter().map(|weights| weights.shape.clone());
+        let shapes: Vec<Vec<usize>> = shapes.collect();
+        match shapes.is_empty() && self.weighs_batches() {
+            true => vec![Vec::new()],
+            false => shapes,
+        }
     }
 
     /// Whether the weights are known only once a batch has been filled.

@@ -301,7 +301,7 @@ struct Told<'t, 'c> {
 fn training_steps(model: &Network, training: &Training, data: &Samples<'_>) -> Result<Steps> {
     let purpose = Purpose {
         objective: &training.objective,
-        weighted: data.is_weighted(),
+        weights: &data.weight_shapes(),
         mode: Mode::Training,
     };
     Steps::new(model, purpose, true)

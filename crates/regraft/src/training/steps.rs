@@ -41,8 +41,8 @@ pub(crate) struct Steps {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Purpose<'a> {
     pub objective: &'a Objective,
-    /// Whether samples have weights.
-    pub weighted: bool,
+    /// The shapes of what a sample counts: for all outputs, or for each; none if all count the same.
+    pub weights: &'a [Vec<usize>],
     /// Training; evaluation, again and again between the steps of training; or evaluation of the model as it is
     /// now, whose states fold.
     pub mode: Mode,
@@ -62,7 +62,7 @@ impl Steps {
         };
         let Purpose {
             objective,
-            weighted,
+            weights,
             mode,
         } = purpose;
         let (outputs, emission) = model.emit(&graph, &inputs, mode)?;
@@ -76,25 +76,33 @@ impl Steps {
         let mut depends_on_batches = emission.masks.iter().any(Option::is_some);
         let losses = objective.losses(model)?.into_iter().zip(&outputs);
         for (index, (loss, predictions)) in losses.enumerate() {
+            let Some(loss) = loss else {
+                targets.push(None);
+                links.push(None);
+                continue;
+            };
             let (shape, data_type) = targets_of(loss, model, &predictions.shape())?;
-            targets.push(feed(Role::Target(index), "targets", shape, data_type));
+            let target = feed(Role::Target(index), "targets", shape, data_type);
+            targets.push(Some(target));
             links.push(loss.get().ok().and_then(|loss| loss.link(*predictions)));
             if !trains {
-                depends_on_batches |= !loss.is_mean_of_samples(targets[index], *predictions);
+                depends_on_batches |= !loss.is_mean_of_samples(target, *predictions);
             }
         }
-        let mut weights = || {
-            let shape = Shape::from([Dim::Batch]);
-            feed(Role::SampleWeight, "sample_weight", shape, DataType::F32)
-        };
-        let weights = weighted.then(&mut weights);
+        let weights = weights.iter().enumerate().map(|(index, of_sample)| {
+            let sizes = of_sample.iter().map(|&size| Dim::Fixed(size));
+            let shape = [Dim::Batch].into_iter().chain(sizes).collect();
+            let role = Role::SampleWeight(index);
+            feed(role, "sample_weight", shape, DataType::F32)
+        });
+        let weights: Vec<_> = weights.collect();
         let (mut total, parts) =
-            objective.apply(model, &targets, &outputs, &emission.masks, weights)?;
+            objective.apply(model, &targets, &outputs, &emission.masks, &weights)?;
         for &penalty in &emission.penalties {
             total = total + penalty;
         }
         questions.ask(Asked::Loss, total.named("loss"));
-        if outputs.len() > 1 {
+        if parts.len() > 1 {
             for (index, part) in parts.into_iter().enumerate() {
                 questions.ask(Asked::Part(index), part);
             }
@@ -293,7 +301,7 @@ impl Steps {
         self.number(self.answers.loss.expect("the loss is asked for"))
     }
 
-    /// The losses of the outputs of the last run, if there are several outputs.
+    /// The losses of the outputs of the last run, if there are several.
     pub fn loss_values(&self) -> impl Iterator<Item = f32> {
         self.answers.parts.iter().map(|&index| self.number(index))
     }

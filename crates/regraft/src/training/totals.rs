@@ -16,7 +16,7 @@ pub(crate) struct Totals {
     /// Of all values but the loss.
     names: Vec<String>,
     loss: f64,
-    /// Of the losses of the outputs, if there are several.
+    /// Of the losses of the outputs, if several have one.
     parts: Vec<f64>,
     seen: usize,
 }
@@ -33,26 +33,27 @@ impl Totals {
             weighted_metrics,
             names: training.value_names(),
             loss: 0.0,
-            parts: vec![0.0; training.output_names.len()],
+            parts: vec![0.0; training.part_names().len()],
             seen: 0,
         }
     }
 
     /// Adds the batch that the steps ran on, of so many samples.
     pub fn add(&mut self, steps: &Steps, truth: &Truth<'_>, samples: usize) -> Result<()> {
-        let metrics = self.metrics.iter_mut().map(|one| (one, None));
-        let weighted = self.weighted_metrics.iter_mut();
-        for ((output, metric), weights) in metrics.chain(weighted.map(|one| (one, truth.weights))) {
+        let metrics = self.metrics.iter_mut().map(|one| (one, false));
+        let weighted = self.weighted_metrics.iter_mut().map(|one| (one, true));
+        for ((output, metric), weighted) in metrics.chain(weighted) {
             // With one output all metrics are of it.
             let output = if steps.outputs() > 1 { output } else { 0 };
+            let weights = truth.weights(output).filter(|_| weighted);
             metric.follow(steps.links[output]);
             let batch = metrics::Batch {
                 targets: truth.metric_targets(output),
                 predictions: steps.prediction(output),
                 shape: steps.prediction_shape(output),
-                sample_weights: weights,
+                sample_weights: None,
             };
-            metrics::update_masked(metric, &batch, steps.mask(output))?;
+            metrics::update_masked(metric, &batch, weights, steps.mask(output))?;
         }
         self.loss += f64::from(steps.loss_value()) * samples as f64;
         for (sum, loss) in self.parts.iter_mut().zip(steps.loss_values()) {

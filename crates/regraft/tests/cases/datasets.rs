@@ -490,7 +490,7 @@ fn callbacks_see_the_batch() {
         );
         assert!(context.predictions(1).is_none() && context.targets(1).is_none());
         assert_eq!(
-            context.sample_weights().map(<[f32]>::len),
+            context.sample_weights(0).map(<[f32]>::len),
             Some(targets.len())
         );
         steps += 1;

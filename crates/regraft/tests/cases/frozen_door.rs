@@ -229,6 +229,10 @@ fn call(owner: &str, method: &str, model: &mut Model) -> bool {
                 .named_loss_weights([(names[0].as_str(), 2.0)])
                 .unwrap();
         }
+        ("Model", "without_loss") => {
+            let name = model.output_names()[0].clone();
+            model.without_loss(&name).unwrap().losses(["mse"]).unwrap();
+        }
         ("Model", "loss_weights") => {
             model.loss_weights([2.0]).unwrap();
         }

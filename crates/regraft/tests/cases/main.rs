@@ -7,6 +7,7 @@ mod common;
 mod adapters;
 mod augmentation;
 mod clones;
+mod compiled;
 mod datasets;
 mod dictionaries;
 mod exactness;

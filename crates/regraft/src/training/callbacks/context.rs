@@ -88,7 +88,7 @@ impl<'a> Context<'a> {
             return Vec::new();
         };
         let names = training.value_names().into_iter();
-        let names = names.skip(training.output_names.len());
+        let names = names.skip(training.part_names().len());
         let values = self.model.metrics().map(|metric| metric.result());
         names.zip(values).collect()
     }
@@ -113,9 +113,10 @@ impl<'a> Context<'a> {
         })
     }
 
-    /// After a batch: how much each sample counted in the loss, if they have weights.
-    pub fn sample_weights(&self) -> Option<&[f32]> {
-        self.seen.as_ref()?.truth.weights
+    /// After a batch: how much each sample counted in the loss of output `output`, or each of its steps, if
+    /// they have weights.
+    pub fn sample_weights(&self, output: usize) -> Option<&[f32]> {
+        self.seen.as_ref()?.truth.weights(output)
     }
 
     /// After a batch: the gradient of its loss for the weight at `path`, if that is trained and a gradient
