@@ -79,14 +79,14 @@ fn complete(
             .layers
             .iter_mut()
             .find(|saved| saved.path == place);
-        if let Some(saved) = saved {
-            if let Some(weights) = saved.weights.iter().find(|weight| is_idf(weight)) {
-                if layer["config"]["idf_weights"].is_null() {
-                    let weights = weights.tensor.to_f32()?;
-                    layer["config"]["idf_weights"] = weights.iter().copied().collect();
-                }
-                saved.weights.clear();
+        if let Some(saved) = saved
+            && let Some(weights) = saved.weights.iter().find(|weight| is_idf(weight))
+        {
+            if layer["config"]["idf_weights"].is_null() {
+                let weights = weights.tensor.to_f32()?;
+                layer["config"]["idf_weights"] = weights.iter().copied().collect();
             }
+            saved.weights.clear();
         }
     }
     Ok(())
