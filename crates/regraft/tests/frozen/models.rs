@@ -224,7 +224,9 @@ impl Part {
             (2, 4) => SpatialDropout1D::new(0.3).into(),
             (_, 4) => SpatialDropout2D::new(0.3).into(),
             (2, 5) if size == 2 => {
-                let inner = BatchNormalization::new().momentum(0.7).named("inner");
+                // Each step of a sequence counts, so that .7 would forget within an epoch where it began, and a second
+                // training in the same order would end at the same bits.
+                let inner = BatchNormalization::new().momentum(0.97).named("inner");
                 TimeDistributed::new(inner).into()
             }
             (2, 5) if size == 3 => {
