@@ -73,7 +73,7 @@ fn remove_unfinished(path: &Path) {
         true => Path::new("."),
         false => folder,
     };
-    let begin = format!(".{}.{}.", name.to_string_lossy(), std::process::id());
+    let begin = regraft::io::temporary_begin(&name.to_string_lossy());
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let name = name.to_string_lossy();

@@ -35,6 +35,17 @@ pub fn write_file(path: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
     })
 }
 
+/// What the names of the temporary neighbours begin with through which this process writes the file `name`; they end
+/// in `.tmp`. Of a long name its first part, since a name may have 255 bytes.
+pub fn temporary_begin(name: &str) -> String {
+    const MOST: usize = 200;
+    let mut end = name.len().min(MOST);
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!(".{}.{}.", &name[..end], std::process::id())
+}
+
 /// The first half of [`write`]: everything but giving the file its name.
 pub(crate) fn stage(
     path: &Path,
@@ -52,12 +63,8 @@ pub(crate) fn stage(
         ));
     };
     let (temporary, file) = loop {
-        let unique = format!(
-            ".{}.{}.{}.tmp",
-            name.to_string_lossy(),
-            std::process::id(),
-            COUNT.fetch_add(1, Ordering::Relaxed)
-        );
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let unique = format!("{}{count}.tmp", temporary_begin(&name.to_string_lossy()));
         let temporary = target.with_file_name(unique);
         let mut options = OpenOptions::new();
         match options.write(true).create_new(true).open(&temporary) {
@@ -119,6 +126,17 @@ mod tests {
         }
         write_file(&path, b"whole").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"whole");
+    }
+
+    #[test]
+    fn names_may_be_as_long_as_the_system_lets_them() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["n".repeat(255), "ü".repeat(127)] {
+            let path = folder.path().join(&name);
+            write_file(&path, b"whole").unwrap();
+            assert_eq!(fs::read(&path).unwrap(), b"whole");
+        }
+        assert_eq!(names(folder.path()).len(), 2);
     }
 
     #[test]

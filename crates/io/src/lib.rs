@@ -34,7 +34,7 @@ mod tensor_data;
 pub mod tensorflow_checkpoint;
 pub mod tensorflow_js;
 
-pub use atomic::write_file;
+pub use atomic::{temporary_begin, write_file};
 pub use checkpoint::{Checkpoint, Metadata, SavedLayer, SavedOptimizer, SavedWeight};
 pub use convert::{Converted, write};
 pub use data_type::{DataType, Element};

@@ -57,8 +57,11 @@ pub struct Answer {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Evaluation {
-    /// The share of right answers; "unknown" counts as wrong.
+    /// The share of pictures of which the most probable class is right, as in the estimate of the training: of those
+    /// answered with "unknown", too.
     pub accuracy: Share,
+    /// The share of right answers among those that are not "unknown"; `None` if all are.
+    pub answered: Option<Share>,
     /// The mean over classes of the accuracy in each.
     pub balanced_accuracy: f64,
     /// The mean of −ln of the right class' probability.
@@ -69,9 +72,9 @@ pub struct Evaluation {
     pub unknown: usize,
     /// The share of pictures whose [set of classes](Classifier::answer_set) has the right one.
     pub covered: f64,
-    /// Pictures by class (rows) and answer (columns), without those answered with "unknown".
+    /// Pictures by class (rows) and most probable class (columns).
     pub confusion: Vec<Vec<usize>>,
-    /// Right answers and pictures of each class.
+    /// Of each class the pictures of which the most probable class is right, and all.
     pub per_class: Vec<(usize, usize)>,
     /// Every picture that could be read: name, class and answer.
     pub answers: Vec<(String, usize, Answer)>,
@@ -223,9 +226,7 @@ impl Classifier {
                     covered += usize::from(self.answer_set(&answer).contains(&label));
                     unknown += usize::from(answer.class.is_none());
                     right += usize::from(answer.class == Some(label));
-                    if let Some(class) = answer.class {
-                        confusion[label][class] += 1;
-                    }
+                    confusion[label][largest(probabilities).0] += 1;
                     readable.push((images.name(picture), label, answer));
                 }
             }
@@ -242,7 +243,9 @@ impl Classifier {
             )));
         }
         Ok(Evaluation {
-            accuracy: Share::of(right, readable.len()),
+            accuracy: told.accuracy(),
+            answered: (unknown < readable.len())
+                .then(|| Share::of(right, readable.len() - unknown)),
             balanced_accuracy: told.balanced_accuracy(),
             log_loss: told.log_loss(),
             calibration_error: told.calibration_error(),

@@ -15,7 +15,8 @@ use crate::watch::Watch;
 /// Tell how good a classifier is on pictures that it has not seen
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The answer \"unknown\" counts as wrong. Files that cannot be read are named, and the command ends with 3 then.
+The accuracy is that of the most probable class, as training promised it. How often the answer is \"unknown\", and how
+often the others are right, stands beside it. Files that cannot be read are named, and the command ends with 3 then.
 
 Examples:
   regraft evaluate photos.regraft test/
@@ -44,6 +45,7 @@ impl Evaluate {
         });
         let json = json!({
             "accuracy": share_json(&found.accuracy),
+            "answered": found.answered.as_ref().map(share_json),
             "balanced_accuracy": found.balanced_accuracy,
             "log_loss": found.log_loss,
             "calibration_error": found.calibration_error,
@@ -95,7 +97,11 @@ fn text(classifier: &Classifier, found: &Evaluation) -> String {
         found.calibration_error
     );
     let all = found.answers.len();
-    text += &format!("unknown            {} of {all}\n", found.unknown);
+    text += &format!("unknown            {} of {all}", found.unknown);
+    if let Some(answered) = &found.answered {
+        text += &format!("; right answers among the others {}", share(answered));
+    }
+    text.push('\n');
     text += &format!(
         "answer sets        hold the right class in {:.1} %\n",
         100.0 * found.covered
