@@ -237,7 +237,10 @@ impl Layer for Normalization {
 
 impl FromSettings for Normalization {
     fn from_settings(settings: &Settings<'_>) -> Result<Self, Detail> {
-        let given = match (read_nested(settings, "mean")?, read_nested(settings, "variance")?) {
+        let given = match (
+            read_nested(settings, "mean")?,
+            read_nested(settings, "variance")?,
+        ) {
             (Some(mean), Some(variance)) => Some((mean, variance)),
             (None, None) => None,
             _ => {

@@ -5,8 +5,8 @@ use std::sync::{Mutex, PoisonError};
 use regraft_settings::{require_decay, require_finite, require_rate};
 use regraft_tensor::Detail;
 
-use super::newton_schulz::Matrices;
 use super::AdamRule;
+use super::newton_schulz::Matrices;
 use crate::builder::BuiltIn;
 use crate::elementwise;
 use crate::pattern::Pattern;
