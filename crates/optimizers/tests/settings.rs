@@ -62,7 +62,10 @@ fn a_configuration_that_is_not_understood_is_refused() {
         (adam(json!({"beta_1": 2.0})), "Adam.beta_1"),
         (adam(json!({"clipnorm": "1"})), "Adam.clipnorm"),
         (adam(json!({"loss_scale_factor": 0.0})), "loss_scale_factor"),
-        (adam(json!({"decay": 0.1})), "Adam.decay"),
+        (
+            json!({"class_name": "Nadam", "config": {"decay": 0.1}}),
+            "Nadam.decay",
+        ),
         (adam(json!({"learning_rate": []})), "Adam.learning_rate"),
         (
             adam(json!({"learning_rate": {"class_name": "CosineDecoy", "config": {}}})),
@@ -89,13 +92,15 @@ fn a_configuration_that_is_not_understood_is_refused() {
     let old = json!({"lr": 0.25, "beta_1": 0.9, "beta_2": 0.999, "decay": 0.0, "epsilon": 1e-7});
     let optimizer = Optimizer::from_config(&adam(old)).unwrap();
     assert_eq!(optimizer.learning_rate(), 0.25);
-    let old = json!({"lr": 0.25, "momentum": 0.9, "decay": 0.5, "nesterov": true});
-    let old = json!({"class_name": "SGD", "config": old});
-    let config = Optimizer::from_config(&old).unwrap().config();
-    assert_eq!(
-        config["config"]["learning_rate"]["class_name"], "InverseTimeDecay",
-        "lr / (1 + decay · step)"
-    );
+    for rate in ["lr", "learning_rate"] {
+        let old = json!({rate: 0.25, "momentum": 0.9, "decay": 0.5, "nesterov": true});
+        let old = json!({"class_name": "SGD", "config": old});
+        let config = Optimizer::from_config(&old).unwrap().config();
+        assert_eq!(
+            config["config"]["learning_rate"]["class_name"], "InverseTimeDecay",
+            "lr / (1 + decay · step)"
+        );
+    }
 }
 
 #[test]
