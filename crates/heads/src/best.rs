@@ -89,6 +89,8 @@ impl BestHead {
                 Ok(head) => {
                     heads.push((head.left_out().log_loss().unwrap_or(f64::INFINITY), head));
                 }
+                // Not for want of a solution: the comparison would be another one.
+                Err(error @ Error::File(_)) => return Err(error),
                 Err(error) => errors.push(error),
             }
         }

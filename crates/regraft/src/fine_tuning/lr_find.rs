@@ -4,6 +4,7 @@ use regraft_data::Dataset;
 use regraft_tensor::Detail;
 
 use crate::fine_tuning::LearningRates;
+use crate::fine_tuning::curve::{RateCurve, StageRate};
 use crate::training::compiled::not_compiled;
 use crate::{Callback, Context, Error, Fit, Model, Result, Verbosity};
 
@@ -31,7 +32,7 @@ impl Model {
         let mut model = self.clone();
         let mut sweep = Sweep::default();
         let optimizer = model.optimizer_mut().ok_or_else(not_compiled)?;
-        optimizer.set_learning_rate(FROM)?;
+        optimizer.set_learning_rate(rate_of(0))?;
         let steps_per_epoch = data.len() / batch_size.max(1);
         if steps_per_epoch == 0 {
             let expected = format!("at least a batch of {batch_size} samples");
@@ -46,6 +47,13 @@ impl Model {
             // Where it diverges is what was asked.
             Ok(_) | Err(Error::Diverged(_)) => {}
             Err(error) => return Err(error),
+        }
+        if sweep.losses.last().is_none_or(|loss| loss.is_nan()) {
+            // fastai goes on with what is no number.
+            for step in sweep.rates.len()..STEPS {
+                sweep.rates.push(rate(step));
+                sweep.losses.push(f64::NAN);
+            }
         }
         Ok(LearningRates {
             rates: sweep.rates,
@@ -93,11 +101,22 @@ impl Callback for Sweep {
             context.stop();
             return Ok(());
         }
-        context.optimizer_mut()?.set_learning_rate(rate(made + 1))?;
+        context
+            .optimizer_mut()?
+            .set_learning_rate(rate_of(made + 1))?;
         Ok(())
     }
 }
 
 fn rate(step: usize) -> f64 {
     FROM * (TO / FROM).powf(step as f64 / STEPS as f64)
+}
+
+/// The rate of a step as an optimizer takes it that has a schedule.
+fn rate_of(step: usize) -> StageRate {
+    StageRate {
+        curve: RateCurve::Constant,
+        largest: rate(step),
+        steps: 1,
+    }
 }

@@ -120,11 +120,7 @@ impl Parts {
         recipe: &FineTune<'_>,
         suggestion: Option<&UnfreezeSuggestion>,
     ) -> Vec<Stage> {
-        let first = suggestion.and_then(UnfreezeSuggestion::first);
-        let suggested = first.and_then(|first| {
-            let mut names = self.blocks.iter().map(|block| block.name.as_str());
-            names.position(|name| name == first)
-        });
+        let suggested = suggestion.and_then(|suggestion| suggestion.first_among(self.base()));
         let mut stages = stages(recipe, &self.blocks, self.head, suggested);
         stages.retain(|stage| stage.epochs > 0);
         stages

@@ -176,7 +176,8 @@ impl<'a> FineTune<'a> {
         self
     }
 
-    /// The number of epochs of the head alone where it is trained by steps (10; with fastai 1).
+    /// The number of epochs of the head alone where it is trained by steps (10, at a rate of 10⁻³; with fastai 1, at the
+    /// head's rate).
     pub fn head_epochs(mut self, epochs: usize) -> Self {
         self.head_epochs = epochs;
         self

@@ -1,7 +1,10 @@
 //! Fine-tuning: the head, the stages, the way back along the line.
 
+use std::collections::HashSet;
+
 use regraft_data::{Dataset, Split, random_split, stratified_split};
-use regraft_layers::{Freezing, IntoSelector, LayerInfo, Model as Network, Selector, WeightKind};
+use regraft_layers::{Freezing, Model as Network, Place, Selector, Weight, WeightKind};
+use regraft_tensor::Detail;
 
 use crate::fine_tuning::FineTuned;
 use crate::fine_tuning::anchor::{Regularizers, anchor};
@@ -14,7 +17,7 @@ use crate::fine_tuning::stages::Stage;
 use crate::optimizers::AdamW;
 use crate::training::callbacks::Snapshot;
 use crate::training::compiled::not_compiled;
-use crate::{Fit, History, Model, Result};
+use crate::{Error, Fit, History, Model, Result};
 
 impl Model {
     /// Trains the head and then what a [recipe](FineTune) unfreezes, and keeps the best point of the way. The model must
@@ -38,8 +41,17 @@ impl Model {
         recipe.check()?;
         let training = self.training.as_ref().ok_or_else(not_compiled)?;
         training.check_optimizer()?;
+        if let Some(adapter) = self.adapters().first() {
+            let detail = Detail::new(
+                self.name(),
+                "a model without adapters",
+                format!("{adapter:?}"),
+            );
+            let help = "`fit` trains an adapter; `merge_and_unload` makes it part of the model";
+            return Err(Error::Model(detail.help(help)));
+        }
         let before = self.clone();
-        let optimizer = training.optimizer.clone();
+        let (optimizer, scaling) = (training.optimizer.clone(), training.loss_scaling.clone());
         let result = match recipe.judge {
             Judge::None => run(self, data, None, &recipe),
             Judge::Dataset(validation) => run(self, data, Some(validation), &recipe),
@@ -52,6 +64,9 @@ impl Model {
         match result {
             Ok(tuned) => {
                 self.set_optimizer(optimizer)?;
+                if let Some(training) = &mut self.training {
+                    training.loss_scaling = scaling;
+                }
                 Ok(tuned)
             }
             Err(error) => {
@@ -62,12 +77,14 @@ impl Model {
     }
 }
 
-/// Which samples to judge by: the same share of each class, where the targets are classes.
+/// Which samples to judge by: the same share of each class, where the targets are classes of which there are enough.
 fn split(data: &dyn Dataset, share: f64, seed: u64) -> Result<Split> {
-    Ok(match probe::classes(data)? {
-        Some(labels) => stratified_split(&labels, share, seed)?,
-        None => random_split(data.len(), share, seed)?,
-    })
+    if let Some(labels) = probe::classes(data)?
+        && let Ok(split) = stratified_split(&labels, share, seed)
+    {
+        return Ok(split);
+    }
+    Ok(random_split(data.len(), share, seed)?)
 }
 
 fn run(
@@ -165,15 +182,23 @@ fn train(
         if let Some(validation) = validation {
             options = options.validation_dataset(validation);
         }
-        if recipe.weight_decay > 0.0 {
+        let is_other =
+            |weight: &Weight| weight.kind() == WeightKind::Parameter && weight.name() != "kernel";
+        if recipe.weight_decay > 0.0 && model.weights().iter().any(is_other) {
             options = options.weight_decay(!Selector::weights("kernel"), 0.0);
         }
         for (layers, scale) in scales(&model.network, stage) {
-            options = options.learning_rate_scale(layers, scale);
+            options = options.learning_rate_scale(exactly(layers), scale);
         }
         histories.push((stage.name.clone(), model.fit_dataset(data, options)?));
     }
     Ok(histories)
+}
+
+/// These layers and no others, whatever other layers are called.
+pub(super) fn exactly(layers: impl IntoIterator<Item = String>) -> Selector {
+    let layers: HashSet<String> = layers.into_iter().collect();
+    Selector::when(move |layer| layers.contains(layer.path()))
 }
 
 /// Which layers have another rate than the largest of the stage, and which part of it.
@@ -184,12 +209,15 @@ fn scales(network: &Network, stage: &Stage) -> Vec<(Vec<String>, f32)> {
         .map(|block| (block.layers.clone(), block.learning_rate))
         .collect();
     if let Some(rate) = stage.normalizations {
-        let layers = network.flat_layers().into_iter().filter(|layer| {
-            let is_known =
-                |(layers, _): &(Vec<String>, f64)| layers.iter().any(|it| it == layer.path());
-            normalizes_batches(layer) && !rates.iter().any(is_known)
-        });
-        let layers: Vec<String> = layers.map(|layer| layer.path().to_string()).collect();
+        let is_known = |path: &String| {
+            let mut known = rates.iter();
+            known.any(|(layers, _)| layers.contains(path))
+        };
+        let places = network.places().into_iter().filter(normalizes_batches);
+        let layers: Vec<String> = places
+            .map(|place| place.path)
+            .filter(|path| !is_known(path))
+            .collect();
         if !layers.is_empty() {
             rates.push((layers, rate));
         }
@@ -200,14 +228,15 @@ fn scales(network: &Network, stage: &Stage) -> Vec<(Vec<String>, f32)> {
         .collect()
 }
 
-fn normalizes_batches(layer: &LayerInfo<'_>) -> bool {
-    layer.class_name() == "BatchNormalization"
+fn normalizes_batches(place: &Place<'_>) -> bool {
+    place.class_name == "BatchNormalization"
 }
 
-/// Freezes all but what the stage trains. Layers without parameters that come after the first that is trained behave
-/// as in training; those before it are left as they are, so that augmentation in front goes on.
+/// Freezes all but what the stage trains. A layer without parameters that comes after the first that is trained behaves
+/// as in training, and a wrapper does where what it contains is trained; those before it are left as they are, so that
+/// augmentation in front goes on.
 fn set_states(network: &mut Network, parts: &Parts, stage: &Stage) -> Result<()> {
-    let trained = |path: &str| {
+    let block_of = |path: &str| {
         let mut blocks = stage.blocks.iter();
         blocks.find(|block| block.layers.iter().any(|layer| layer == path))
     };
@@ -215,37 +244,53 @@ fn set_states(network: &mut Network, parts: &Parts, stage: &Stage) -> Result<()>
         let mut blocks = parts.blocks.iter();
         blocks.any(|block| block.layers.iter().any(|layer| layer == path))
     };
+    // A layer that stands in several places is one, and models have no state of their own.
+    let places = network.places().into_iter();
+    let places: Vec<Place<'_>> = places
+        .filter(|place| !place.is_model && !place.is_repeated && place.class_name != "InputLayer")
+        .collect();
     let mut begun = false;
     let mut states = Vec::new();
-    for layer in network.flat_layers() {
-        let path = layer.path();
-        let mut weights = layer.weights().into_iter();
+    for place in &places {
+        let mut weights = place
+            .weights
+            .iter()
+            .filter_map(|&id| network.weights().get(id));
         let has_parameters = weights.any(|weight| weight.kind() == WeightKind::Parameter);
-        let state = match trained(path) {
-            Some(block) => {
-                begun = true;
-                match normalizes_batches(&layer) && !block.is_head && stage.normalizations.is_none()
-                {
-                    true => Freezing::Frozen,
-                    false => Freezing::Trainable,
-                }
+        let inner = format!("{}/", place.path);
+        let mut contained = places
+            .iter()
+            .filter(|it| it.path.starts_with(&inner))
+            .peekable();
+        let block = block_of(&place.path);
+        let state = if normalizes_batches(place) {
+            let of_head = block.is_some_and(|block| block.is_head);
+            let everywhere = stage.normalizations.is_some() && in_parts(&place.path);
+            match of_head || everywhere {
+                true => Freezing::Trainable,
+                false => Freezing::Frozen,
             }
-            None if normalizes_batches(&layer)
-                && stage.normalizations.is_some()
-                && in_parts(path) =>
-            {
-                Freezing::Trainable
+        } else if contained.peek().is_some() {
+            match contained.any(|it| block_of(&it.path).is_some()) {
+                true => Freezing::Trainable,
+                false => Freezing::Frozen,
             }
-            None if has_parameters => Freezing::Frozen,
-            None if begun => Freezing::Trainable,
-            None => layer.freezing(),
+        } else if block.is_some() {
+            Freezing::Trainable
+        } else if has_parameters {
+            Freezing::Frozen
+        } else if begun {
+            Freezing::Trainable
+        } else {
+            place.freezing
         };
-        if state != layer.freezing() {
-            states.push((path.to_string(), state));
+        begun |= block.is_some();
+        if state != place.freezing || !place.alone.is_empty() {
+            states.push((place.path.clone(), state));
         }
     }
     for (path, state) in states {
-        network.set_freezing(path.into_selector(), state)?;
+        network.set_freezing(exactly([path]), state)?;
     }
     Ok(())
 }

@@ -50,6 +50,7 @@ fn geometric(from: f64, to: f64, groups: usize) -> Vec<f64> {
     let at = |group: usize| from * (to / from).powf(group as f64 / last);
     match groups {
         0 | 1 => vec![to; groups],
+        _ if to == 0.0 => vec![0.0; groups],
         _ => (0..groups).map(at).collect(),
     }
 }

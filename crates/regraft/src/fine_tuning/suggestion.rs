@@ -5,10 +5,11 @@ use std::fmt;
 
 use regraft_autograd::VariableId;
 use regraft_data::Dataset;
-use regraft_layers::{Freezing, IntoSelector, Selector};
+use regraft_layers::{Freezing, Selector};
 
+use crate::fine_tuning::run::exactly;
 use crate::optimizers::SGD;
-use crate::training::blocks::blocks;
+use crate::training::blocks::{Block, blocks};
 use crate::training::compiled::not_compiled;
 use crate::{Callback, Context, Fit, Model, Result, Verbosity};
 
@@ -50,8 +51,22 @@ impl UnfreezeSuggestion {
     pub fn selector(&self) -> Option<Selector> {
         let first = self.first()?;
         let suffix = self.blocks.iter().skip_while(|block| block.name != first);
-        let layers: Vec<String> = suffix.flat_map(|block| block.layers.clone()).collect();
-        Some(layers.into_selector())
+        Some(exactly(suffix.flat_map(|block| block.layers.clone())))
+    }
+
+    /// As [`first`](Self::first), the position among these blocks.
+    pub(crate) fn first_among(&self, base: &[Block]) -> Option<usize> {
+        let ratio = |block: &Block| {
+            let has =
+                |it: &&BlockGradient| it.layers.iter().any(|layer| block.layers.contains(layer));
+            self.blocks
+                .iter()
+                .find(has)
+                .map_or(0.0, |found| found.ratio)
+        };
+        let largest = base.iter().map(ratio).fold(0.0, f64::max);
+        let first = base.iter().position(|block| ratio(block) >= largest / 2.0);
+        first.filter(|_| largest > 0.0)
     }
 }
 
@@ -76,7 +91,7 @@ impl fmt::Display for UnfreezeSuggestion {
 
 impl Model {
     /// How large the gradient of the loss is beside the weights in each block of layers (the ratio that Auto-RGN goes by:
-    /// Lee et al. 2023, <https://arxiv.org/abs/2210.11466>), as the mean over up to 512 samples drawn from the data, with
+    /// Lee et al. 2023, <https://arxiv.org/abs/2210.11466>), as the mean over batches of 32 of up to 512 samples drawn from the data, with
     /// all layers behaving as in inference. The model, which must be [compiled](Self::compile) and should have a head that
     /// is good already, stays as it is.
     ///

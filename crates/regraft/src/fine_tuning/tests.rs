@@ -8,7 +8,9 @@ use crate::fine_tuning::anchor::anchor;
 use crate::fine_tuning::line::best;
 use crate::fine_tuning::plan::Parts;
 use crate::fine_tuning::{FineTune, LearningRates, RateCurve, Stage};
-use crate::layers::{BatchNormalization, Dense, Dropout, Input, LayerExt, layers};
+use crate::layers::{
+    BatchNormalization, Dense, Dropout, Input, LayerExt, SpectralNormalization, layers,
+};
 use crate::training::callbacks::Snapshot;
 use crate::{Callback, Context, Fit, Freezing, Model, Result, Scores, Sequential, Verbosity};
 
@@ -650,4 +652,183 @@ fn a_sweep_ends_where_the_loss_is_four_times_its_least() {
     for (step, loss) in before.iter().enumerate() {
         assert!(*loss <= 4.0 * least(&losses[..=step]), "{step}: {losses:?}");
     }
+}
+
+/// Names that a layer has in a nested model, too; a wrapper; a layer that is applied twice.
+fn nested() -> Model {
+    let base = Sequential::with_seed(
+        layers![
+            Input::new([2]),
+            Dense::new(6).activation("tanh").named("dense"),
+            SpectralNormalization::new(Dense::new(6).activation("tanh").named("inner")).named("sn")
+        ],
+        1,
+    )
+    .unwrap();
+    let stack = layers![
+        Input::new([2]),
+        base.named("base"),
+        Dense::new(5).activation("tanh").named("dense"),
+        BatchNormalization::new()
+            .center(false)
+            .scale(false)
+            .named("bare"),
+        Dense::new(2).activation("softmax").named("head")
+    ];
+    let mut model = Sequential::with_seed(stack, 2).unwrap();
+    model
+        .compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
+        .unwrap();
+    model
+}
+
+fn moved(before: &Model, after: &Model) -> Vec<String> {
+    let weights = after.weights().iter();
+    let moved =
+        weights.filter(|weight| before.weight(weight.path()).unwrap().value() != weight.value());
+    moved.map(|weight| weight.path().to_string()).collect()
+}
+
+#[test]
+fn layers_are_meant_by_their_paths() {
+    let (x, y) = samples();
+    let data = Arrays::new(&x, &y).unwrap();
+    for name in ["new", "fastai", "gradual", "lp_ft", "surgical"] {
+        for frozen_before in [false, true] {
+            let mut model = nested();
+            if frozen_before {
+                model.freeze(..).unwrap();
+            }
+            let before = model.clone();
+            let recipe = match name {
+                "fastai" => FineTune::fastai(),
+                "gradual" => FineTune::gradual(),
+                "lp_ft" => FineTune::lp_ft(),
+                "surgical" => FineTune::surgical(),
+                _ => FineTune::new(),
+            };
+            let recipe = recipe
+                .epochs(4)
+                .verbosity(Verbosity::Silent)
+                .keep_frozen("base/dense")
+                .interpolate(false);
+            model.fine_tune(&data, recipe).unwrap();
+            let moved = moved(&before, &model);
+            let has = |path: &str| moved.iter().any(|it| it == path);
+            assert!(
+                !has("base/dense/kernel") && !has("base/dense/bias"),
+                "{name}: {moved:?}"
+            );
+            assert!(
+                has("dense/kernel") && has("head/kernel"),
+                "{name}: {moved:?}"
+            );
+            // What a wrapper contains is trained, and a normalization without parameters rests.
+            if name != "surgical" {
+                assert!(
+                    has("base/sn/inner/kernel") && has("base/sn/vector_u"),
+                    "{name}: {moved:?}"
+                );
+            }
+            // It is in no block: fastai's, too.
+            assert!(!has("bare/moving_mean"), "{name}: {moved:?}");
+        }
+    }
+}
+
+#[test]
+fn rates_are_those_of_paths() {
+    let (x, y) = samples();
+    let data = Arrays::new(&x, &y).unwrap();
+    let mut model = nested();
+    let before = model.clone();
+    let recipe = FineTune::lp_ft()
+        .epochs(1)
+        .batch_size(80)
+        .solve_head(false)
+        .head_epochs(0)
+        .validation_split(0.0)
+        .learning_rate(1e-2)
+        .head_learning_rate(1e-1)
+        .layer_decay(0.1)
+        .verbosity(Verbosity::Silent);
+    let plan = recipe.plan(&model, &data).unwrap();
+    model.fine_tune(&data, recipe).unwrap();
+    for block in &plan.stages[0].blocks {
+        let path = format!("{}/bias", block.layers[0]);
+        let (before, after) = (before.weight(&path).unwrap(), model.weight(&path).unwrap());
+        let moves = before
+            .value()
+            .as_slice()
+            .iter()
+            .zip(after.value().as_slice());
+        let largest = moves
+            .map(|(a, b)| f64::from((a - b).abs()))
+            .fold(0.0, f64::max);
+        let expected = block.learning_rate / 5.0;
+        assert!(
+            (largest / expected - 1.0).abs() < 0.05,
+            "{path}: {largest} {expected}"
+        );
+    }
+}
+
+#[test]
+fn a_schedule_is_swept_too_and_a_layer_that_is_two_is_trained() {
+    let (x, y) = samples();
+    let data = Arrays::new(&x, &y).unwrap();
+    let mut model = Sequential::with_seed(
+        layers![
+            Input::new([2]),
+            Dense::new(2).activation("tanh").named("first"),
+            Dense::new(2).activation("tanh").named("second"),
+            Dense::new(2).activation("softmax").named("head")
+        ],
+        5,
+    )
+    .unwrap();
+    model.share_layers(&["first", "second"]).unwrap();
+    let rate = crate::optimizers::schedules::OneCycle::new(1e-3, 10);
+    model
+        .compile(
+            crate::optimizers::Adam::new(rate),
+            "sparse_categorical_crossentropy",
+            (),
+        )
+        .unwrap();
+    assert_eq!(model.lr_find(&data, 16).unwrap().rates.len(), 100);
+    let before = model.clone();
+    let recipe = FineTune::lp_ft()
+        .interpolate(false)
+        .verbosity(Verbosity::Silent);
+    model.fine_tune(&data, recipe).unwrap();
+    assert!(
+        moved(&before, &model)
+            .iter()
+            .any(|path| path.ends_with("first/kernel"))
+    );
+}
+
+#[test]
+fn a_model_with_adapters_is_refused_and_whole_numbers_are_divided_at_random() {
+    let (x, _) = samples();
+    let y = ndarray::Array1::from_iter((0..80).map(|i| i as f32));
+    let data = Arrays::new(&x, &y).unwrap();
+    let mut model =
+        Sequential::with_seed(layers![Input::new([2]), Dense::new(3), Dense::new(1)], 1).unwrap();
+    model.compile("adam", "mse", ()).unwrap();
+    let recipe = || {
+        FineTune::new()
+            .epochs(1)
+            .head_epochs(1)
+            .verbosity(Verbosity::Silent)
+    };
+    model.fine_tune(&data, recipe()).unwrap();
+    model
+        .adapt("dense", crate::adapters::Lora::rank(1))
+        .unwrap();
+    let before = bytes(&model);
+    let error = model.fine_tune(&data, recipe()).unwrap_err().to_string();
+    assert!(error.contains("adapters"), "{error}");
+    assert_eq!(bytes(&model), before);
 }

@@ -21,6 +21,18 @@ struct Overlap {
     whole: bool,
 }
 
+/// Refuses more classes than a table of all pairs can have: a file says the number.
+fn check_classes(classes: usize) -> Result<(), Detail> {
+    const MOST: usize = 1 << 14;
+    let expected = format!("1 to {MOST} classes");
+    require(
+        (1..=MOST).contains(&classes),
+        "num_classes",
+        &expected,
+        classes,
+    )
+}
+
 /// Refuses target classes that there are not, and none.
 fn check_targets(targets: &[usize], classes: usize) -> Result<(), Detail> {
     let fit = classes > 0 && !targets.is_empty() && targets.iter().all(|&class| class < classes);
@@ -190,7 +202,10 @@ macro_rules! of_classes {
                 data_type as "dtype": String = "int64",
             }
             state { overlap: Overlap = Overlap::default() }
-            checking |metric| { check_targets(&metric.targets(), metric.num_classes) }
+            checking |metric| {
+                check_classes(metric.num_classes)?;
+                check_targets(&metric.targets(), metric.num_classes)
+            }
         }
 
         overlap_metric!($name, $keras, |$metric| $targets, |metric, batch| {

@@ -5,7 +5,7 @@ use regraft_layers::settings;
 use regraft_layers::settings::{require, require_share};
 use regraft_tensor::Detail;
 
-use super::auc::Buckets;
+use super::auc::{Buckets, MOST_THRESHOLDS};
 use super::counts::{Counts, share};
 use super::settings::check;
 use super::{Batch, Direction, Error, Metric, Result};
@@ -75,7 +75,7 @@ macro_rules! at_least {
                 class_id: Option<usize> = None,
                 /// So many thresholds, at least 1. Default 200.
                 num_thresholds: usize = 200 => |at: &str, count: usize| {
-                    require(count >= 1, at, "1 or more thresholds", count)
+                    require((1..=MOST_THRESHOLDS).contains(&count), at, "1 to a million thresholds", count)
                 },
                 $constraint: f64 = $constraint => require_share,
             }

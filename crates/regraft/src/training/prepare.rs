@@ -333,7 +333,7 @@ fn sample_weights(
     let (names, outputs) = (model.output_names(), model.output_shapes());
     let given = options.sample_weight.clone();
     let given = match given.as_slice() {
-        [_] if names.len() > 1 => given,
+        [one] if names.len() > 1 && one.name.is_none() => given,
         _ if given.is_empty() => given,
         _ => named::data_in_order("sample_weight", &names, given)?,
     };

@@ -218,3 +218,22 @@ fn weights_of_another_shape_are_said() {
     let error = model.fit(data(&x), data(&y), both).unwrap_err().to_string();
     assert!(error.contains("one array, or one for each"), "{error}");
 }
+
+#[test]
+fn weights_for_one_output_are_for_no_other() {
+    let case = cases()
+        .into_iter()
+        .find(|case| case["file"] == "none.keras")
+        .unwrap();
+    let mut model = open("none.keras");
+    let (x, y) = (arrays(&case["x"]), arrays(&case["y"]));
+    let samples = data(&x)[0].shape()[0];
+    let weights = vec![1.0_f32; samples];
+    for name in [model.output_names()[0].clone(), "lift".to_string()] {
+        let fit = Fit::new()
+            .verbosity(Verbosity::Silent)
+            .sample_weight([(name.as_str(), &weights)]);
+        let error = model.fit(data(&x), data(&y), fit).unwrap_err().to_string();
+        assert!(error.contains("sample_weight"), "{error}");
+    }
+}

@@ -6,6 +6,9 @@ use crate::metrics::counts::Counts;
 const BELOW: f32 = -1e-7;
 const ABOVE: f32 = 1.0 + 1e-7;
 
+/// As many as a file may ask for.
+pub(crate) const MOST_THRESHOLDS: usize = 1_000_000;
+
 /// Weights of targets by the thresholds that their predictions lie between.
 #[derive(Clone, Debug)]
 pub(in crate::metrics) struct Buckets {

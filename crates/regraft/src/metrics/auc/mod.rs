@@ -10,7 +10,7 @@ use regraft_layers::settings;
 use regraft_layers::settings::require;
 use regraft_tensor::Detail;
 
-pub(super) use buckets::Buckets;
+pub(super) use buckets::{Buckets, MOST_THRESHOLDS};
 pub use curve::{Curve, Summation};
 
 use super::probabilities::sigmoid;
@@ -30,7 +30,7 @@ settings! {
         new()
         /// So many thresholds, evenly spaced; at least 2. Default 200.
         num_thresholds: usize = 200 => |at: &str, count: usize| {
-            require(count >= 2, at, "2 or more thresholds", count)
+            require((2..=MOST_THRESHOLDS).contains(&count), at, "2 to a million thresholds", count)
         },
         /// The curve.
         curve: Curve = Curve::Roc,
