@@ -585,7 +585,8 @@ impl Layer for Tracker {
 
     fn call<'g>(&self, call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {
         let mean = inputs[0].mean(&[0]);
-        call.update("mean", call.weight("mean") * 0.5 + mean * 0.5);
+        // Slowly enough that after all steps of a training it still shows where it began.
+        call.update("mean", call.weight("mean") * 0.9 + mean * 0.1);
         inputs[0] * call.weight("scale")
     }
 }
