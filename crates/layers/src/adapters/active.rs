@@ -5,7 +5,7 @@ use regraft_tensor::Detail;
 use crate::adapters::{AdaptedLayer, AdapterState, Role, Update};
 use crate::keras::names::near;
 use crate::models::topology::Entry;
-use crate::{Error, Model, Result};
+use crate::{Error, Model, Result, WeightKind};
 
 impl Model {
     /// The names of its adapters, in the order of the layers that have them.
@@ -30,7 +30,8 @@ impl Model {
         names
     }
 
-    /// Makes this adapter the only one that counts. Nothing is loaded, and nothing of the base changes.
+    /// Makes this adapter the only one that counts. Nothing is loaded, and nothing of the base changes. What it
+    /// has is trained from then on, whatever was frozen while it did not count.
     ///
     /// # Errors
     /// [`Error::Name`] if there is none of this name, with the nearest; [`Error::Model`] if adapters are
@@ -74,10 +75,21 @@ impl Model {
 
     /// Makes these adapters, which it has, the active ones.
     pub(crate) fn activate(&mut self, names: &[&str]) -> Result<()> {
+        let store = &self.store;
         self.topology.visit_mut("", &mut |_, entry| {
-            for adapter in &mut entry.adapters {
-                let active = names.contains(&adapter.name.as_str());
-                adapter.activate(active, &mut entry.freezing);
+            // First those that end: each gives the layer the state back that it found.
+            for active in [false, true] {
+                for adapter in &mut entry.adapters {
+                    let is_meant = names.contains(&adapter.name.as_str()) == active;
+                    if !is_meant || !adapter.activate(active, &mut entry.freezing) || !active {
+                        continue;
+                    }
+                    let weights = entry.weights.iter().map(|id| &store[*id]);
+                    let its = weights
+                        .filter(|it| adapter.owns(it.name()) && it.kind() == WeightKind::Parameter);
+                    let names = its.map(|it| (it.name().to_string(), true));
+                    entry.alone.extend(names);
+                }
             }
         });
         self.revision.renew();

@@ -11,6 +11,7 @@ use crate::adapters::insert::{Product, require_rank};
 use crate::adapters::{AdaptedLayer, Adapter, AdapterState, Bias, Form, Lora, Role, Update, Vera};
 use crate::initializers::{RandomNormal, RandomUniform};
 use crate::keras::names::{join, near};
+use crate::models::selector::Picked;
 use crate::models::topology::Entry;
 use crate::{
     ElementOrder, Error, Initializer, InitializerFunction, IntoSelector, LayerOrders, Model,
@@ -82,14 +83,18 @@ impl Model {
             .flat_map(|layer| layer.weights.iter().filter(|(_, picked)| *picked))
             .map(|(id, _)| *id)
             .collect();
-        let whole = match adapter.modules_to_save() {
-            Some(selector) => self
-                .picked(selector)?
-                .into_iter()
-                .map(|it| it.path)
-                .collect(),
-            None => HashSet::new(),
-        };
+        let mut whole = HashSet::new();
+        if let Some(selector) = adapter.modules_to_save() {
+            for layer in self.picked(selector)? {
+                if layer.weights.iter().any(|(_, picked)| !picked) {
+                    let expected = "whole layers in `modules_to_save`";
+                    let detail = Detail::new(layer.path, expected, "some of its weights");
+                    let help = "`unfreeze` trains weights alone, beside the adapter";
+                    return Err(Error::Setting(detail.help(help)));
+                }
+                whole.extend(first_of(&layer));
+            }
+        }
         let mut planned = Planned::of(self, name, &adapter)?;
         let adapted = products.iter().filter(|(id, _)| kernels.contains(id));
         planned.inputs = adapted.map(|(_, it)| it.features().0).max().unwrap_or(0);
@@ -99,13 +104,13 @@ impl Model {
         self.topology.visit("", &mut |path, entry| {
             let own = entry.own_weights();
             // A layer that stands in several places is one.
-            if own.first().is_none_or(|first| !met.insert(*first)) {
+            let Some(first) = own.first().copied().filter(|first| met.insert(*first)) else {
                 return;
-            }
+            };
             let specs = || own.iter().map(|id| &self.store[*id]);
             let copy = |it: &crate::Weight| (it.name().to_string(), it.value().clone());
             let mut layer = AdaptedLayer::new(&path);
-            if whole.contains(&path) {
+            if whole.contains(&first) {
                 layer.whole = true;
                 layer.replaced = specs().map(copy).collect();
                 layers.push(layer);
@@ -114,7 +119,7 @@ impl Model {
             let of_layer = own.iter().filter(|id| kernels.contains(id));
             for id in of_layer.filter(|id| products.contains_key(id)) {
                 let (product, value) = (&products[id], &self.store[*id].value);
-                match planned.update(&path, product, value) {
+                match planned.update(&path, first, product, value) {
                     Ok(update) => layer.updates.push(update),
                     Err(of_layer) => {
                         let at = join(&path, &product.kernel.name);
@@ -178,9 +183,10 @@ struct Planned<'a> {
     name: &'a str,
     adapter: &'a Adapter,
     seed: u64,
-    ranks: HashMap<String, usize>,
-    alphas: HashMap<String, f32>,
-    feedforward: HashSet<String>,
+    /// By the first weight of the layers, which is the same wherever one stands.
+    ranks: HashMap<VariableId, usize>,
+    alphas: HashMap<VariableId, f32>,
+    feedforward: HashSet<VariableId>,
     /// In which order programs with the channels first have the values of layers.
     orders: HashMap<String, LayerOrders>,
     /// The most inputs that a layer has, which is how large VeRA's matrix is.
@@ -213,19 +219,26 @@ impl<'a> Planned<'a> {
             Adapter::Ia3(ia3) => {
                 if let Some(selector) = &ia3.feedforward {
                     let picked = model.picked(selector)?;
-                    planned.feedforward = picked.into_iter().map(|it| it.path).collect();
+                    planned.feedforward = picked.iter().filter_map(first_of).collect();
                 }
             }
         }
         Ok(planned)
     }
 
-    /// What it does to the product of the layer at `path` whose kernel has this value.
-    fn update(&self, path: &str, product: &Product, kernel: &Tensor) -> Result<Update> {
+    /// What it does to the product of the layer at `path`, whose first weight is `first` and whose kernel has
+    /// this value.
+    fn update(
+        &self,
+        path: &str,
+        first: VariableId,
+        product: &Product,
+        kernel: &Tensor,
+    ) -> Result<Update> {
         let (form, values) = match self.adapter {
-            Adapter::Lora(lora) => self.low_rank(lora, path, product, kernel)?,
+            Adapter::Lora(lora) => self.low_rank(lora, (path, first), product, kernel)?,
             Adapter::Vera(vera) => self.vera(vera, path, product)?,
-            Adapter::Ia3(_) => self.scale(path, product),
+            Adapter::Ia3(_) => self.scale(first, product),
         };
         Ok(Update {
             weight: product.kernel.name.clone(),
@@ -237,12 +250,12 @@ impl<'a> Planned<'a> {
     fn low_rank(
         &self,
         lora: &Lora,
-        path: &str,
+        (path, first): (&str, VariableId),
         product: &Product,
         kernel: &Tensor,
     ) -> Result<(Form, Vec<(Role, Tensor)>)> {
         let outputs = product.features().1;
-        let rank = self.ranks.get(path).copied().unwrap_or(lora.rank);
+        let rank = self.ranks.get(&first).copied().unwrap_or(lora.rank);
         if product.is_depthwise() {
             require_rank(rank, 1)?;
             let scale = Tensor::full([outputs], 1.0);
@@ -255,7 +268,7 @@ impl<'a> Planned<'a> {
         let mut shape = spec.shape.clone();
         shape[axis] = rank;
         let form = Form::LowRank {
-            alpha: self.alphas.get(path).copied().unwrap_or(lora.alpha),
+            alpha: self.alphas.get(&first).copied().unwrap_or(lora.alpha),
             rslora: lora.rslora,
             dropout: lora.dropout,
         };
@@ -351,9 +364,9 @@ impl<'a> Planned<'a> {
         Ok((Form::Vera { dropout }, values))
     }
 
-    fn scale(&self, path: &str, product: &Product) -> (Form, Vec<(Role, Tensor)>) {
+    fn scale(&self, first: VariableId, product: &Product) -> (Form, Vec<(Role, Tensor)>) {
         let (inputs, outputs) = product.features();
-        let (form, count) = match self.feedforward.contains(path) {
+        let (form, count) = match self.feedforward.contains(&first) {
             true => (Form::InputScale, inputs),
             // The channels in the middle of a separable convolution have no bias.
             false if product.kernel.name == "depthwise_kernel" => (Form::ChannelScale, outputs),
@@ -378,7 +391,8 @@ fn setting(error: regraft_tensor::Error) -> Error {
     Error::Setting(Detail::from(error))
 }
 
-fn require_rate(rate: f32) -> Result<()> {
+/// An error unless elements can be dropped with this probability.
+pub(crate) fn require_rate(rate: f32) -> Result<()> {
     match (0.0..1.0).contains(&rate) {
         true => Ok(()),
         false => Err(Error::Setting(Detail::new(
@@ -390,14 +404,19 @@ fn require_rate(rate: f32) -> Result<()> {
 }
 
 /// For each layer that any of the selectors picks what stands beside the first that does.
-fn first_picked<T: Copy>(model: &Model, given: &[(Selector, T)]) -> Result<HashMap<String, T>> {
+fn first_picked<T: Copy>(model: &Model, given: &[(Selector, T)]) -> Result<HashMap<VariableId, T>> {
     let mut all = HashMap::new();
     for (selector, value) in given {
-        for layer in model.picked(selector)? {
-            all.entry(layer.path).or_insert(*value);
+        for first in model.picked(selector)?.iter().filter_map(first_of) {
+            all.entry(first).or_insert(*value);
         }
     }
     Ok(all)
+}
+
+/// The first weight of a layer, by which it is known wherever it stands.
+fn first_of(layer: &Picked) -> Option<VariableId> {
+    layer.weights.first().map(|(id, _)| *id)
 }
 
 /// The length of the kernel of each output.

@@ -28,20 +28,19 @@ pub(crate) struct Attached {
 }
 
 impl Attached {
-    fn owns(&self, weight: &str) -> bool {
+    pub fn owns(&self, weight: &str) -> bool {
         let name = weight.strip_prefix(self.name.as_str());
         name.is_some_and(|name| name.starts_with('/'))
     }
 
-    /// Makes it active or not; `freezing` is the layer's state.
-    pub fn activate(&mut self, active: bool, freezing: &mut Freezing) {
-        if self.active == active {
-            return;
-        }
+    /// Makes it active or not, and says whether it was not so before; `freezing` is the layer's state.
+    pub fn activate(&mut self, active: bool, freezing: &mut Freezing) -> bool {
+        let changes = self.active != active;
         self.active = active;
-        if let Some(other) = &mut self.whole {
+        if let (Some(other), true) = (&mut self.whole, changes) {
             std::mem::swap(other, freezing);
         }
+        changes
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use regraft_autograd::{Graph, Origin, Shape, VariableId};
 use regraft_tensor::{Detail, Tensor};
 
+use crate::adapters::adapt::require_rate;
 use crate::adapters::attached::Attached;
 use crate::adapters::formula::output_axis;
 use crate::adapters::{AdaptedLayer, AdapterState, Form, Role, Update};
@@ -155,23 +156,6 @@ impl Model {
                 entry.adapters.push(attached.clone());
             }
         });
-        let names: HashMap<VariableId, (String, WeightKind)> = pushed
-            .values()
-            .flatten()
-            .map(|&id| {
-                (
-                    id,
-                    (model.store[id].spec.name.clone(), model.store[id].kind()),
-                )
-            })
-            .collect();
-        model.topology.visit_mut("", &mut |_, entry| {
-            for id in &entry.weights {
-                if let Some((name, WeightKind::Parameter)) = names.get(id) {
-                    entry.alone.insert(name.clone(), true);
-                }
-            }
-        });
         model.compact();
         // What only the formulas tell (a layer of one's own that takes no other kernel) is found here.
         let mut active = model.same();
@@ -284,6 +268,16 @@ impl Model {
             weight(spec, value);
             replaced.push(own_name);
         }
+        let mut names: Vec<&str> = weights.iter().map(Weight::name).collect();
+        names.sort_unstable();
+        if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+            let at = join(&layer.path, pair[0]);
+            return Err(Error::Name(Detail::new(
+                at,
+                "each weight once",
+                "one twice",
+            )));
+        }
         let attached = Attached {
             name: name.to_string(),
             source: source.clone(),
@@ -323,6 +317,27 @@ impl Update {
                 )))
             }
         };
+        let outputs_fit = || match kernel.shape.get(axis) == Some(&outputs) {
+            true => Ok(()),
+            false => {
+                let received = format!("{:?} for {outputs} outputs", kernel.shape);
+                let expected = "a kernel whose last axis is that of the output";
+                Err(setting(expected, received))
+            }
+        };
+        let looked_up = kernel
+            .axes
+            .iter()
+            .flatten()
+            .any(|it| *it == WeightAxis::Entry);
+        if let Form::LowRank { alpha, .. } = self.form
+            && !alpha.is_finite()
+        {
+            return Err(setting("a finite alpha", alpha.to_string()));
+        }
+        if let Form::LowRank { dropout, .. } | Form::Vera { dropout } = self.form {
+            require_rate(dropout)?;
+        }
         if let (Form::Vera { .. }, false) = (self.form, product.is_dense()) {
             let received = format!("a kernel of shape {:?}", kernel.shape);
             return Err(setting("a dense layer for VeRA", received));
@@ -333,13 +348,7 @@ impl Update {
                     let received = "one that treats each channel alone".to_string();
                     return Err(setting("a product that mixes channels", received));
                 }
-                if kernel.shape.get(axis) != Some(&outputs) {
-                    let received = format!("{:?} for {outputs} outputs", kernel.shape);
-                    return Err(setting(
-                        "a kernel whose last axis is that of the output",
-                        received,
-                    ));
-                }
+                outputs_fit()?;
                 let a = shape(Role::A)?;
                 let rank = a.get(axis).copied().unwrap_or(0);
                 require_rank(rank, groups)?;
@@ -359,9 +368,19 @@ impl Update {
                     let received = "another, which cannot be scaled with the output".to_string();
                     return Err(setting("a bias of one number for each output", received));
                 }
+                if !product.is_depthwise() {
+                    outputs_fit()?;
+                }
                 exactly(Role::Scale, &[outputs])?;
             }
-            Form::InputScale => exactly(Role::Scale, &[inputs])?,
+            Form::InputScale => {
+                if product.input_axis().is_none() && !product.is_depthwise() {
+                    let received = format!("a kernel of shape {:?} alone", kernel.shape);
+                    let expected = "a layer that says which axis of its kernel is summed over";
+                    return Err(setting(expected, received));
+                }
+                exactly(Role::Scale, &[inputs])?;
+            }
         }
         if let Form::Vera { .. } = self.form {
             exactly(Role::LambdaD, &[shape(Role::A)?[axis]])?;
@@ -372,12 +391,11 @@ impl Update {
                 exactly(role, &[outputs])?;
             }
         }
+        if looked_up && self.value(Role::Bias).is_some() {
+            let expected = "an embedding without a bias behind B";
+            return Err(setting(expected, "one with it".to_string()));
+        }
         if self.value(Role::Magnitude).is_some() {
-            let looked_up = kernel
-                .axes
-                .iter()
-                .flatten()
-                .any(|it| *it == WeightAxis::Entry);
             let with_bias = self.value(Role::Bias).is_some();
             if groups > 1 || looked_up || with_bias {
                 let received = match (groups > 1, looked_up) {
@@ -395,10 +413,13 @@ impl Update {
 
 /// An error unless factors can be of this rank.
 pub(crate) fn require_rank(rank: usize, groups: usize) -> Result<()> {
-    if rank > 0 && rank.is_multiple_of(groups) {
+    // More than any kernel has, and no size beside which factors could not be counted.
+    const LARGEST: usize = 1 << 16;
+    if (1..=LARGEST).contains(&rank) && rank.is_multiple_of(groups) {
         return Ok(());
     }
     let expected = match groups {
+        _ if rank > LARGEST => format!("a rank of at most {LARGEST}"),
         1 => "a rank of at least 1".to_string(),
         _ => format!("a rank that {groups} groups divide"),
     };

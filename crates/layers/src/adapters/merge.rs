@@ -1,6 +1,6 @@
 //! Adapters computed into the weights of their layers, and out of these again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use regraft_autograd::VariableId;
 use regraft_tensor::{Detail, Tensor};
@@ -20,6 +20,20 @@ impl Model {
         self.topology
             .visit("", &mut |_, entry| merged |= entry.merged.is_some());
         merged
+    }
+
+    /// The weights that adapters are merged into.
+    pub(crate) fn merged_weights(&self) -> HashSet<VariableId> {
+        let mut found = HashSet::new();
+        self.topology.visit("", &mut |_, entry| {
+            let Some(merged) = &entry.merged else {
+                return;
+            };
+            let own = entry.own_weights().iter().copied();
+            let is_in = |id: &VariableId| merged.iter().any(|(it, _)| it == self.store[*id].name());
+            found.extend(own.filter(is_in));
+        });
+        found
     }
 
     /// Computes the active adapters into the weights of their layers, so that the model costs what its base
@@ -117,7 +131,8 @@ impl Model {
         failed.map_or(Ok(values), Err)
     }
 
-    fn merge_layer(
+    /// Puts the values of one layer's own weights that change into `values`.
+    pub(crate) fn merge_layer(
         &self,
         entry: &Entry,
         values: &mut HashMap<VariableId, Tensor>,
@@ -140,6 +155,7 @@ impl Model {
                 .flat_map(|it| it.parts.iter().map(move |part| (it, part)))
         };
         let mut kernels: Vec<&String> = parts().map(|(_, (kernel, _))| kernel).collect();
+        kernels.sort();
         kernels.dedup();
         let groups = |spec: &WeightSpec| {
             // What goes into the kernel says it; a factor over all channels has more.
@@ -315,9 +331,8 @@ fn scale_inputs(
     let scale = scale.as_slice();
     let axes = spec.axes.as_deref().unwrap_or_default();
     let channel = axes.iter().position(|axis| *axis == WeightAxis::Channel);
-    let Some((axis, of_group)) = channel.map(|axis| (axis, scale.len())).or(input) else {
-        return;
-    };
+    let found = channel.map(|axis| (axis, scale.len())).or(input);
+    let (axis, of_group) = found.expect("checked when the adapter was attached");
     let output_at = output_axis(spec);
     let [_, _, inner] = around(&spec.shape, axis);
     let [_, outputs, inner_of_output] = around(&spec.shape, output_at);

@@ -4,7 +4,7 @@ use regraft_autograd::{Graph, Program, Run};
 use regraft_tensor::Tensor;
 use regraft_tensor::kernels::random::{self, Key};
 
-use crate::adapters::{Bias, Ia3, Lora, Vera};
+use crate::adapters::{Adapter, Bias, Form, Ia3, Lora, Vera};
 use crate::layers::{
     BatchNormalization, Conv1D, Conv2D, Conv2DTranspose, Conv3D, DepthwiseConv2D, EinsumDense,
     Embedding, SeparableConv2D, TimeDistributed,
@@ -543,6 +543,11 @@ fn shared_layers_and_wrappers_have_one_adapter() {
         .unwrap();
     let mut model = f.model(&[x], &[y]).unwrap();
     model.share_layers(&["sub/twin", "twin"]).unwrap();
+    let mut by_its_place = model.clone();
+    let second = Selector::when(|layer| layer.path() == "twin");
+    let adapter = Lora::rank(2).rank_of(second, 3);
+    by_its_place.adapt("twin", adapter).unwrap();
+    assert_eq!(by_its_place.count_parameters().trainable, 24);
     model.adapt("twin", Lora::rank(2)).unwrap();
     assert_eq!(model.count_parameters().trainable, 16);
     assert_eq!(model.weights().len(), 4);
@@ -552,4 +557,146 @@ fn shared_layers_and_wrappers_have_one_adapter() {
     close(&adapted, &run(&model), "shared");
     model.unmerge_adapter().unwrap();
     assert_eq!(run(&model), adapted);
+}
+
+#[test]
+fn adapters_that_have_a_layer_as_a_whole_take_turns() {
+    let mut model = network();
+    let whole = || Lora::rank(2).modules_to_save("norm");
+    model.adapt("hidden", whole()).unwrap();
+    model.add_adapter("b", "hidden", whole()).unwrap();
+    let freezing = |model: &Model| model.get_layer("norm").unwrap().freezing();
+    for name in ["b", "default", "b", "default"] {
+        model.set_adapter(name).unwrap();
+        assert_eq!(freezing(&model), Freezing::Trainable, "{name}");
+        let found = trained(&model);
+        assert_eq!(found.len(), 6, "{found:?}");
+        let path = format!("norm/{name}/gamma");
+        assert!(found.contains(&path), "{name}: {found:?}");
+    }
+    model.set_adapters(&[]).unwrap();
+    assert_eq!(freezing(&model), Freezing::Frozen);
+    assert!(trained(&model).is_empty());
+    // What was frozen while another counted is trained once it counts.
+    model.set_adapter("default").unwrap();
+    model.freeze(..).unwrap();
+    model.set_adapter("b").unwrap();
+    let found = trained(&model);
+    assert!(
+        found.contains(&"hidden/b/lora_kernel_a".to_string()),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn several_adapters_are_merged_once_each() {
+    for (name, mut model, _) in models() {
+        model.adapt("it", Lora::rank(2)).unwrap();
+        model.add_adapter("b", "it", Lora::rank(2)).unwrap();
+        model.set_adapters(&["default", "b"]).unwrap();
+        stir(&mut model);
+        let adapted = run(&model);
+        model.merge_adapter().unwrap();
+        close(&adapted, &run(&model), name);
+    }
+}
+
+#[test]
+fn equations_whose_kernel_has_no_features_are_not_adapted() {
+    let einsum = |equation: &str, output: &[usize]| {
+        stack(&[3, 6], EinsumDense::new(equation, output.to_vec()))
+    };
+    for (equation, output) in [
+        ("abc,dc->abd", &[3, 6][..]),
+        ("abc,cd->adb", &[3, 3]),
+        ("abc,c->abc", &[3, 6]),
+    ] {
+        for adapter in [Adapter::from(Lora::rank(6)), Ia3::new().into()] {
+            let error = einsum(equation, output).adapt("it", adapter).unwrap_err();
+            assert!(matches!(error, Error::NoMatch(_)), "{equation}: {error}");
+        }
+    }
+    let inputs = Ia3::new().feedforward("it");
+    let error = einsum("abc,cd->abd", &[3, 5]).adapt("it", inputs);
+    let text = error.unwrap_err().to_string();
+    assert!(text.contains("summed over"), "{text}");
+    let adapters = [Adapter::from(Lora::rank(2)), Ia3::new().into()];
+    for adapter in adapters {
+        check("abc,cd->abd", &einsum("abc,cd->abd", &[3, 6]), adapter);
+    }
+}
+
+#[test]
+fn what_a_file_may_say_is_checked() {
+    let mut model = network();
+    model
+        .add_adapter("a", "hidden", Lora::rank(2).bias(Bias::LoraOnly))
+        .unwrap();
+    let state = model.adapter_state("a").unwrap();
+    let form = |alpha, dropout| Form::LowRank {
+        alpha,
+        rslora: false,
+        dropout,
+    };
+    for (form, part) in [
+        (form(f32::NAN, 0.0), "alpha"),
+        (form(f32::INFINITY, 0.0), "alpha"),
+        (form(1.0, 1.0), "dropout"),
+        (form(1.0, -0.5), "dropout"),
+        (form(1.0, f32::NAN), "dropout"),
+    ] {
+        let mut wrong = state.clone();
+        wrong.layers[0].updates[0].form = form;
+        let text = model.insert_adapter("b", wrong).unwrap_err().to_string();
+        assert!(
+            text.contains(part) && text.contains("hidden/kernel"),
+            "{text}"
+        );
+    }
+    let mut twice = state.clone();
+    let copy = twice.layers[0].replaced[0].clone();
+    twice.layers[0].replaced.push(copy);
+    let text = model.insert_adapter("b", twice).unwrap_err().to_string();
+    assert!(text.contains("once"), "{text}");
+    for rank in [1 << 60, usize::MAX, (1 << 16) + 1] {
+        for adapter in [Adapter::from(Lora::rank(rank)), Vera::rank(rank).into()] {
+            let text = model.add_adapter("b", "hidden", adapter).unwrap_err();
+            assert!(text.to_string().contains("at most"), "{text}");
+        }
+    }
+    let ids = layers![Input::integers([5]), Embedding::new(6, 4).named("it")];
+    let mut model = Sequential::with_seed(ids, 5).unwrap();
+    let error = model.adapt("it", Lora::rank(2).lora_bias());
+    assert!(error.unwrap_err().to_string().contains("embedding"));
+    let part = Lora::rank(2).modules_to_save(Selector::weights("head/bias"));
+    let text = network().adapt("hidden", part).unwrap_err().to_string();
+    assert!(text.contains("head") && text.contains("whole"), "{text}");
+}
+
+#[test]
+fn weights_with_adapters_in_them_stay_as_they_are() {
+    let mut model = network();
+    model.adapt("hidden", Lora::rank(2)).unwrap();
+    stir(&mut model);
+    let output = run(&model);
+    let other = model.replace_layer("hidden", Dense::new(5)).unwrap();
+    close(&output, &run(&other), "replaced");
+    model.merge_adapter().unwrap();
+    let value = model.weight("hidden/kernel").unwrap().value().clone();
+    let bias = model.weight("hidden/bias").unwrap().value().clone();
+    let ones = Tensor::full(value.shape(), 1.0);
+    let mut all = model.get_layer("hidden").unwrap().get_weights();
+    all[0] = ones.clone();
+    for error in [
+        model.set_weight("hidden/kernel", ones.clone()),
+        model.set_layer_weights("hidden", all),
+        model.share_layers(&["hidden"]),
+    ] {
+        assert!(error.unwrap_err().to_string().contains("unmerge_adapter"));
+    }
+    // The values that it has, and those of other weights, may be set.
+    model.set_weight("hidden/kernel", value).unwrap();
+    model.set_weight("hidden/bias", bias).unwrap();
+    let other = model.replace_layer("hidden", Dense::new(5)).unwrap();
+    close(&output, &run(&other), "replaced while merged");
 }

@@ -220,6 +220,13 @@ fn ordered<'g>(x: Var<'g>, from: &[u32], to: &[u32]) -> Var<'g> {
 }
 
 impl Parts {
+    /// Whether the last axis of the result is the kernel's last, and not the input's: another kernel may have
+    /// another number of features there.
+    fn ends_with_features(&self) -> bool {
+        let last = self.kernel.last();
+        last == self.output.last() && last.is_some_and(|letter| !self.input.contains(letter))
+    }
+
     /// The product of `x` and `kernel`, as batches of matrix products.
     fn product<'g>(&self, x: Var<'g>, kernel: Var<'g>) -> Var<'g> {
         let of = |part: &[u32], test: &dyn Fn(&u32) -> bool| -> Vec<u32> {
@@ -345,7 +352,10 @@ impl Layer for EinsumDense {
     fn call<'g>(&self, call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {
         let x = inputs[0];
         let mut output = match self.parts(x.shape().rank()) {
-            Ok(parts) => call.product(x, "kernel", |x, kernel| parts.product(x, kernel)),
+            Ok(parts) if parts.ends_with_features() => {
+                call.product(x, "kernel", |x, kernel| parts.product(x, kernel))
+            }
+            Ok(parts) => parts.product(x, call.weight("kernel")),
             // Found when the layer was built.
             Err(_) => x,
         };

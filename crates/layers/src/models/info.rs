@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use regraft_autograd::Shape;
+use regraft_autograd::{Shape, VariableId};
 use regraft_tensor::{Detail, Tensor};
 use serde_json::{Map, Value};
 
@@ -314,26 +314,12 @@ impl Model {
         values: Vec<Tensor>,
     ) -> Result<()> {
         let layer = self.get_layer(key)?;
-        let paths: Vec<String> = layer
-            .weights()
-            .iter()
-            .map(|w| w.path().to_string())
-            .collect();
-        if paths.len() != values.len() {
-            let expected = format!("{} weights", paths.len());
+        let ids: Vec<VariableId> = layer.weights().iter().map(|it| it.id()).collect();
+        if ids.len() != values.len() {
+            let expected = format!("{} weights", ids.len());
             let detail = Detail::new(layer.path(), expected, values.len());
             return Err(Error::Shape(detail));
         }
-        for (weight, value) in layer.weights().iter().zip(&values) {
-            if weight.value().shape() != value.shape() {
-                let expected = format!("shape {:?}", weight.value().shape());
-                let received = format!("{:?}", value.shape());
-                return Err(Error::Shape(Detail::new(weight.path(), expected, received)));
-            }
-        }
-        for (path, value) in paths.iter().zip(values) {
-            self.set_weight(path, value)?;
-        }
-        Ok(())
+        self.set_weights(ids.into_iter().zip(values))
     }
 }

@@ -134,12 +134,14 @@ impl Model {
     ///
     /// # Errors
     /// [`Error::Name`] for an id that no weight of this model has, [`Error::Shape`] if a shape
-    /// differs; the model is unchanged then.
+    /// differs, [`Error::Model`] for other values of a weight that adapters are merged into; the model is
+    /// unchanged then.
     pub fn set_weights(
         &mut self,
         values: impl IntoIterator<Item = (VariableId, Tensor)>,
     ) -> Result<()> {
         let values: Vec<(VariableId, Tensor)> = values.into_iter().collect();
+        let merged = self.merged_weights();
         for (id, value) in &values {
             let Some(weight) = self.store.get(*id) else {
                 let detail = Detail::new(&self.name, "ids of weights of the model", "another");
@@ -149,6 +151,10 @@ impl Model {
                 let expected = format!("shape {:?}", weight.value.shape());
                 let received = format!("{:?}", value.shape());
                 return Err(Error::Shape(Detail::new(&weight.path, expected, received)));
+            }
+            let mut pairs = weight.value.as_slice().iter().zip(value.as_slice());
+            if merged.contains(id) && pairs.any(|(a, b)| a.to_bits() != b.to_bits()) {
+                self.require_unmerged("set the weights that they are in")?;
             }
         }
         for (id, value) in values {

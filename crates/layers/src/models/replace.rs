@@ -1,6 +1,9 @@
 //! Surgery in the middle of a model: other layers in the place of some, and layers in between. As all
 //! surgery it gives a new model and leaves the old one as it was.
 
+use std::collections::HashMap;
+
+use regraft_autograd::VariableId;
 use regraft_tensor::{Detail, Tensor};
 
 use crate::contract::layer::{LayerKind, LayerSpec};
@@ -14,7 +17,8 @@ use crate::{Error, LayerInfo, Model, Result};
 impl Model {
     /// A new model with another layer in the place of one. It keeps the old one's name unless it has one of
     /// its own, and the values of weights that both have under one name in one shape: a layer that does
-    /// more than the old one (an adapter around it, say) goes on from what that has learnt. Other weights
+    /// more than the old one (an adapter around it, say) goes on from what that has learnt. Active adapters of
+    /// the old one are computed into the values that it takes; adapters themselves it has not. Other weights
     /// are new.
     ///
     /// ```
@@ -31,7 +35,8 @@ impl Model {
     ///
     /// # Errors
     /// [`Error::Name`] for a layer that is not there or a name that is taken; what the new layer refuses,
-    /// and what those after it refuse of its output.
+    /// and what those after it refuse of its output; [`Error::Setting`] for an adapter of the old layer that
+    /// no weight can hold.
     pub fn replace_layer(
         &self,
         layer: impl Into<LayerKey>,
@@ -130,9 +135,15 @@ impl Model {
         let (stream, at) = (old.stream, join(prefix, &name));
         let new = self.entry(spec, name, &at, stream)?;
         let old = std::mem::replace(&mut topology.layers[position], new);
-        let weights = old.weights.iter().map(|id| &self.store[*id]);
-        let value = |weight: &Weight| (join(&at, weight.name()), weight.value().clone());
-        Ok(weights.map(value).collect())
+        let mut merged = HashMap::new();
+        self.merge_layer(&old, &mut merged)
+            .map_err(|detail| Error::Setting(detail.within(path)))?;
+        let value = |id: &VariableId| {
+            let weight = &self.store[*id];
+            let value = merged.remove(id).unwrap_or_else(|| weight.value().clone());
+            (join(&at, weight.name()), value)
+        };
+        Ok(old.own_weights().iter().map(value).collect())
     }
 
     fn insert_in(

@@ -43,8 +43,9 @@ impl Model {
     ///
     /// # Errors
     /// [`Error::Name`] for a path that is not there, [`Error::Model`] for layers of another class, or with
-    /// other weights; the model is unchanged then.
+    /// other weights, and while adapters are merged; the model is unchanged then.
     pub fn share_layers<S: AsRef<str>>(&mut self, paths: &[S]) -> Result<()> {
+        self.require_unmerged("share layers")?;
         let mut shared: Vec<(usize, Vec<Part>)> = Vec::with_capacity(paths.len());
         for path in paths {
             let path = self.get_layer(path.as_ref())?.path().to_string();
