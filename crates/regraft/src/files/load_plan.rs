@@ -99,7 +99,13 @@ impl LoadPlan {
         };
         let modules = match layout {
             Layout::Keras => Vec::new(),
-            Layout::PyTorch => report.loaded.iter().filter_map(module_of).collect(),
+            // A weight of a layer of one's own may have a name of several parts.
+            Layout::PyTorch => {
+                let paths: HashSet<String> =
+                    network.places().into_iter().map(|it| it.path).collect();
+                let modules = report.loaded.iter().filter_map(module_of);
+                modules.filter(|(path, _)| paths.contains(path)).collect()
+            }
         };
         Ok(LoadPlan {
             report,
@@ -113,7 +119,7 @@ impl LoadPlan {
     pub fn commit(self, model: &mut Model) -> LoadReport {
         let mut report = self.report;
         let named = model.network.set_module_names(self.modules);
-        named.expect("paths are those of the model's layers");
+        named.expect("names of places of the model");
         let set = model.network.set_weights(self.values);
         set.expect("ids and shapes are those of the model's weights");
         report.optimizer = match (self.optimizer, model.training_mut()) {

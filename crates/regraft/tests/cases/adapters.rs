@@ -4,16 +4,17 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use regraft::adapters::{Adapter, Bias, Ia3, Lora, Vera};
-use regraft::io::peft;
+use regraft::adapters::{Adapter, AdapterState, Bias, Ia3, Lora, Vera};
+use regraft::callbacks::BackupAndRestore;
+use regraft::io::{TensorData, peft};
 use regraft::layers::{
-    BatchNormalization, Conv2D, Dense, DepthwiseConv2D, Embedding, Flatten, Input, LayerExt, ReLU,
-    layers,
+    BatchNormalization, Conv1D, Conv2D, Conv2DTranspose, Dense, DepthwiseConv2D, Embedding,
+    Flatten, Input, LayerExt, ReLU, layers,
 };
 use regraft::losses::SparseCategoricalCrossentropy;
 use regraft::ndarray::ArrayD;
 use regraft::optimizers::SGD;
-use regraft::{FeatureCache, Fit, Layout, Load, LoadAdapter, Model, Sequential, Verbosity};
+use regraft::{FeatureCache, Fit, Layout, Load, LoadAdapter, Model, Sequential, Tensor, Verbosity};
 
 use crate::common::{assert_close, case, npy};
 
@@ -424,4 +425,266 @@ fn embeddings_and_convolutions_over_time_come_back() {
     let expected = model.predict(&ids).unwrap();
     let expected = ArrayD::from_shape_vec(vec![2, 3], expected.as_slice().to_vec()).unwrap();
     assert_close(again.predict(&ids).unwrap().as_slice(), &expected, 1e-5);
+}
+
+#[test]
+fn files_that_say_what_they_do_not_hold_are_refused() {
+    let edited = |name: &str, edit: &dyn Fn(&mut peft::PeftFolder)| changed(name, edit);
+    let beginning = |value: &'static str| {
+        edited("lora", &move |folder| {
+            let config = &mut folder.config;
+            config.insert("init_lora_weights".to_string(), value.into());
+        })
+    };
+    let without = |part: &'static str| {
+        edited("lora", &move |folder| {
+            folder.tensors.retain(|(name, _)| !name.contains(part));
+        })
+    };
+    let number = |key: &'static str, value: f64| {
+        edited("lora", &move |folder| {
+            folder.config.insert(key.to_string(), value.into());
+        })
+    };
+    let shaped = |name: &str, part: &'static str, shape: &'static [usize]| {
+        edited(name, &move |folder| {
+            for (name, tensor) in &mut folder.tensors {
+                if name.contains(part) {
+                    *tensor = Tensor::zeros(shape).into();
+                }
+            }
+        })
+    };
+    let no_rank = edited("vera", &|folder| {
+        for (name, tensor) in &mut folder.tensors {
+            let shape = tensor.shape().to_vec();
+            *tensor = match name.as_str() {
+                "base_model.vera_A" => Tensor::zeros([0, shape[1]]).into(),
+                "base_model.vera_B" => Tensor::zeros([shape[0], 0]).into(),
+                name if name.ends_with("lambda_d") => Tensor::zeros([0]).into(),
+                _ => continue,
+            };
+        }
+    });
+    let twice = edited("lora_only", &|folder| {
+        let name = "base_model.model.hidden.bias".to_string();
+        folder.tensors.push((name, Tensor::zeros([12]).into()));
+    });
+    let expression = edited("ia3_inputs", &|folder| {
+        let config = &mut folder.config;
+        config.insert("feedforward_modules".to_string(), ".*pointwise".into());
+    });
+    let cases: [(tempfile::TempDir, &[&str]); 16] = [
+        (
+            beginning("pissa"),
+            &["init_lora_weights", "pissa", "path_initial"],
+        ),
+        (beginning("pissa_niter_4"), &["init_lora_weights"]),
+        (beginning("corda"), &["init_lora_weights"]),
+        (beginning("olora"), &["init_lora_weights"]),
+        (beginning("loftq"), &["init_lora_weights"]),
+        (beginning("lora_ga"), &["init_lora_weights"]),
+        (without("stem"), &["target_modules", "\"stem\""]),
+        (without("head"), &["modules_to_save", "\"head\""]),
+        (number("lora_alpha", 1e300), &["alpha", "kernel"]),
+        (number("lora_dropout", 1.0), &["dropout", "kernel"]),
+        (
+            shaped("lora", "hidden.lora_A", &[0, 1 << 60]),
+            &["hidden.lora_A", "rank"],
+        ),
+        (
+            shaped("lora", "stem.lora_A", &[3, 1 << 56, 0, 3]),
+            &["stem.lora_A", "rank"],
+        ),
+        (
+            shaped("lora", "hidden.lora_B", &[0, 1 << 60]),
+            &["hidden.lora_B", "rank"],
+        ),
+        (no_rank, &["vera_A"]),
+        (twice, &["hidden", "one value", "hidden/bias"]),
+        (expression, &["names of modules", ".*pointwise"]),
+    ];
+    for (folder, parts) in &cases {
+        let mut model = network();
+        let text = model.load_adapter(folder.path()).unwrap_err().to_string();
+        for part in *parts {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+    // What leaves the base alone, and names that PEFT lists whether there is such a module or not.
+    for value in ["gaussian", "eva", "orthogonal", "mica"] {
+        let mut model = network();
+        model.load_adapter(beginning(value).path()).unwrap();
+    }
+    let listed = edited("lora", &|folder| {
+        for key in ["target_modules", "modules_to_save"] {
+            let names = folder.config.get_mut(key).unwrap().as_array_mut().unwrap();
+            names.push("score".into());
+        }
+    });
+    let mut model = network();
+    model.load_adapter(listed.path()).unwrap();
+}
+
+#[test]
+fn what_adalora_has_pruned_away_does_nothing() {
+    let folder = changed("adalora", |folder| {
+        for (name, tensor) in &mut folder.tensors {
+            let shape: &[usize] = match name.rsplit_once('.').unwrap().1 {
+                "lora_A" => &[0, 20],
+                "lora_B" => &[12, 0],
+                _ => &[0, 1],
+            };
+            *tensor = TensorData::from(Tensor::zeros(shape));
+        }
+    });
+    let mut model = network();
+    let report = model.load_adapter(folder.path()).unwrap();
+    assert_eq!(report.layers, ["hidden"]);
+    assert_eq!(answer(&model), answer(&network()));
+}
+
+#[test]
+fn what_peft_has_no_place_for_is_not_written() {
+    let dilated = |size: usize, rate: usize| {
+        let layer = Conv2D::new(4, size).dilation_rate(rate).named("it");
+        Sequential::with_seed(layers![Input::new([7, 7, 3]), layer], 1).unwrap()
+    };
+    let ids = layers![Input::integers([4]), Embedding::new(5, 3).named("it")];
+    let steps = layers![Input::new([6, 3]), Conv1D::new(4, 2).named("it")];
+    let up = || {
+        let layer = Conv2DTranspose::new(4, 3).named("it");
+        Sequential::new(layers![Input::new([6, 6, 3]), layer]).unwrap()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let saved = |model: &mut Model, adapter: Adapter| {
+        model.adapt("it", adapter).unwrap();
+        model.save_adapter(folder.path(), "default")
+    };
+    let lora = || Adapter::from(Lora::rank(2));
+    let scales = || Adapter::from(Ia3::new());
+    let cases: [(Model, Adapter, &str); 5] = [
+        (dilated(3, 2), lora(), "dilation of 2"),
+        (up(), lora(), "transposed"),
+        (up(), scales(), "transposed"),
+        (Sequential::new(steps).unwrap(), scales(), "Conv1D"),
+        (Sequential::new(ids).unwrap(), scales(), "embedding"),
+    ];
+    for (mut model, adapter, part) in cases {
+        let text = saved(&mut model, adapter).unwrap_err().to_string();
+        assert!(text.contains("it") && text.contains(part), "{text}");
+    }
+    // Scales know no dilation, and a kernel of one cell has none.
+    saved(&mut dilated(3, 2), scales()).unwrap();
+    saved(&mut dilated(1, 2), lora()).unwrap();
+    // The other way round.
+    saved(&mut dilated(3, 1), lora()).unwrap();
+    let any = LoadAdapter::new().any_base();
+    let error = dilated(3, 2).load_adapter_with(folder.path(), any);
+    assert!(error.unwrap_err().to_string().contains("dilation of 2"));
+    dilated(3, 1).load_adapter(folder.path()).unwrap();
+}
+
+#[test]
+fn settings_follow_the_names_of_modules() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = || peft::read(folder.path()).unwrap().config;
+    for name in ["lora", "patterns", "norm", "ia3_inputs"] {
+        let mut model = network();
+        model.load_adapter(case(&format!("peft/{name}"))).unwrap();
+        let expected = answer(&model);
+        let before = peft::read(case(&format!("peft/{name}"))).unwrap().config;
+        let names = [
+            ("hidden", "classifier.0"),
+            ("pointwise", "mix"),
+            ("head", "classifier.1"),
+        ];
+        model.set_module_names(names).unwrap();
+        model.save_adapter(folder.path(), "default").unwrap();
+        let written = config();
+        let targets = written["target_modules"].to_string();
+        assert!(targets.contains("classifier.0"), "{name}: {targets}");
+        assert!(!targets.contains("hidden"), "{name}: {targets}");
+        assert_eq!(written["peft_type"], before["peft_type"]);
+        assert_eq!(written.get("lora_dropout"), before.get("lora_dropout"));
+        let mut again = network();
+        again.set_module_names(names).unwrap();
+        again.load_adapter(folder.path()).unwrap();
+        assert_eq!(answer(&again), expected, "{name}");
+    }
+    // PEFT takes names of `modules_to_save` and `feedforward_modules` for any ends of others.
+    let mut model = network();
+    model.set_module_names([("hidden", "xhead")]).unwrap();
+    let whole = Lora::rank(2).modules_to_save("head");
+    model.adapt("hidden", whole.clone()).unwrap();
+    let error = model.save_adapter(folder.path(), "default");
+    let text = error.unwrap_err().to_string();
+    for part in ["\"head\"", "\"xhead\"", "set_module_names"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    model.set_module_names([("hidden", "a.head.b")]).unwrap();
+    assert!(model.save_adapter(folder.path(), "default").is_err());
+    model
+        .set_module_names([("hidden", "a.headless.b")])
+        .unwrap();
+    model.save_adapter(folder.path(), "default").unwrap();
+
+    let names = [("stem", "conv"), ("pointwise", "xconv")];
+    let mut model = network();
+    model.set_module_names(names).unwrap();
+    let scales = Ia3::new().feedforward("stem");
+    model.adapt(["stem", "pointwise"], scales).unwrap();
+    let state = model.adapter_state("default").unwrap();
+    model.save_adapter(folder.path(), "default").unwrap();
+    assert_eq!(config()["feedforward_modules"], "(conv)");
+    let mut again = network();
+    again.set_module_names(names).unwrap();
+    again.load_adapter(folder.path()).unwrap();
+    let forms = |state: &AdapterState| {
+        let mut forms: Vec<String> = state
+            .layers
+            .iter()
+            .map(|layer| format!("{} {:?}", layer.path, layer.updates[0].form))
+            .collect();
+        forms.sort();
+        forms
+    };
+    let state_again = again.adapter_state("default").unwrap();
+    assert_eq!(forms(&state_again), forms(&state));
+}
+
+#[test]
+fn a_backup_says_which_adapters_count() {
+    let labels: ArrayD<i32> = npy("peft/labels.npy");
+    let folder = tempfile::tempdir().unwrap();
+    let model = |active: &str| {
+        let mut model = network();
+        let whole = || Lora::rank(2).modules_to_save("norm").seed(3);
+        model.adapt("hidden", whole()).unwrap();
+        model.add_adapter("other", "hidden", whole()).unwrap();
+        model.set_adapter(active).unwrap();
+        let loss = SparseCategoricalCrossentropy::from_logits();
+        model.compile(SGD::new(0.2), loss, ()).unwrap();
+        model
+    };
+    let fit = |model: &mut Model, epochs: usize, name: &str| {
+        let path = folder.path().join(name).display().to_string();
+        let backup = BackupAndRestore::new(path).delete_checkpoint(false);
+        model.fit(&x(), &labels, silent(epochs).callback(backup))
+    };
+    let mut whole = model("default");
+    fit(&mut whole, 4, "whole").unwrap();
+    fit(&mut model("default"), 2, "half").unwrap();
+    let mut second = model("other");
+    fit(&mut second, 4, "half").unwrap();
+    assert_eq!(second.active_adapters(), ["default"]);
+    assert_eq!(answer(&second), answer(&whole));
+    assert_eq!(base(&second), base(&whole));
+    second.set_adapters(&[]).unwrap();
+    assert_eq!(answer(&second), answer(&network()));
+    let mut merged = model("default");
+    merged.merge_adapter().unwrap();
+    merged.unfreeze("head").unwrap();
+    let text = fit(&mut merged, 1, "merged").unwrap_err().to_string();
+    assert!(text.contains("unmerge_adapter"), "{text}");
 }

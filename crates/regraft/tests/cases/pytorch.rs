@@ -401,6 +401,7 @@ impl Layer for Turned {
 #[derive(Debug)]
 struct Own {
     says: bool,
+    kernel: &'static str,
 }
 
 impl Configured for Own {}
@@ -412,7 +413,7 @@ impl Layer for Own {
 
     fn build(&self, inputs: &[Shape], weights: &mut Weights) -> Result<(), Detail> {
         let features = inputs[0].sample().unwrap_or_default()[0];
-        let kernel = weights.parameter("kernel", [features, 2], &Initializer::from("zeros"));
+        let kernel = weights.parameter(self.kernel, [features, 2], &Initializer::from("zeros"));
         if self.says {
             kernel.axes([WeightAxis::Input, WeightAxis::Output]);
         }
@@ -422,22 +423,28 @@ impl Layer for Own {
     }
 
     fn call<'g>(&self, call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {
-        inputs[0].matmul(call.weight("kernel")) + call.weight("bias")
+        inputs[0].matmul(call.weight(self.kernel)) + call.weight("bias")
     }
 }
 
 #[test]
 fn a_layer_of_ones_own_says_what_its_axes_mean() {
-    let model = |says: bool| {
+    let named = |says: bool, kernel: &'static str| {
         sequential(layers![
             Input::new([5, 4, 2]),
             Conv2D::new(3, [2, 2]).activation("relu").named("conv"),
             Turned { says: true },
             Flatten::new(),
-            Own { says }.named("fc")
+            Own { says, kernel }.named("fc")
         ])
     };
+    let model = |says: bool| named(says, "kernel");
     let file = case("pytorch-networks/conv2d.pth");
+    // Of a name in several parts not even the first are a layer's.
+    let mut parts = named(true, "part/kernel");
+    let names = Load::map([("fc.weight", "fc/part/kernel"), ("*.*", "$1/$2")]);
+    let _ = parts.load_weights_with(&file, names).unwrap();
+    assert_predicts("conv2d", &parts);
     let mut own = model(true);
     let _ = own.load_weights(&file).unwrap();
     assert_predicts("conv2d", &own);

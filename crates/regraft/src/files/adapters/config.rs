@@ -91,8 +91,21 @@ pub(super) fn unknown(config: &Map<String, Value>) -> Vec<String> {
     keys.cloned().collect()
 }
 
+/// Beginnings of factors that leave the base as it is; under others PEFT changes its weights when it loads.
+const BEGINNINGS: [&str; 4] = ["gaussian", "eva", "orthogonal", "mica"];
+
 /// An error if a setting asks for what is not done here.
 pub(super) fn check(config: &Map<String, Value>) -> Result<()> {
+    if let Some(Value::String(beginning)) = config.get("init_lora_weights")
+        && !BEGINNINGS.contains(&beginning.to_lowercase().as_str())
+    {
+        let at = "adapter_config.json: init_lora_weights";
+        let expected = "factors beside weights that stay as they are";
+        let help = "PEFT takes the factors' beginning off the weights when it loads; convert the adapter with \
+                    `save_pretrained(…, path_initial_model_for_weight_conversion=…)`";
+        let received = format!("{beginning:?}, which changes them");
+        return Err(Error::File(Detail::new(at, expected, received).help(help)));
+    }
     for key in OTHERWISE {
         let off = match config.get(key) {
             None | Some(Value::Null | Value::Bool(false)) => true,
@@ -120,13 +133,7 @@ pub(super) fn check(config: &Map<String, Value>) -> Result<()> {
 /// For a regular expression that says more than names.
 pub(super) fn is_meant(key: &str, module: &str) -> Result<bool> {
     let plain = key.strip_prefix('^').unwrap_or(key);
-    let name = plain.replace("\\.", ".");
-    if name.contains(['\\', '*', '+', '?', '(', '[', '{', '|', '^', '$']) {
-        let detail = Detail::new("adapter_config.json", "names of modules in patterns", key);
-        return Err(Error::File(
-            detail.help("write the modules out, one a line"),
-        ));
-    }
+    let name = name_of(plain)?;
     let end = module.strip_suffix(name.as_str());
     Ok(match end {
         Some("") => true,
@@ -135,21 +142,56 @@ pub(super) fn is_meant(key: &str, module: &str) -> Result<bool> {
     })
 }
 
-/// Whether a list of names, or the expression that we write of several, means a module.
-pub(super) fn are_meant(names: Option<&Value>, module: &str) -> bool {
+/// The name that an expression is.
+///
+/// # Errors
+/// For a regular expression that says more.
+fn name_of(expression: &str) -> Result<String> {
+    let name = expression.replace("\\.", ".");
+    match name.contains(['\\', '*', '+', '?', '(', ')', '[', '{', '|', '^', '$']) {
+        false => Ok(name),
+        true => {
+            let expected = "names of modules in patterns";
+            let detail = Detail::new("adapter_config.json", expected, expression);
+            Err(Error::File(
+                detail.help("write the modules out, one a line"),
+            ))
+        }
+    }
+}
+
+/// Whether a list of ends of names, or the expression that we write of several names, means a module.
+///
+/// # Errors
+/// For a regular expression that says more.
+pub(super) fn are_meant(names: Option<&Value>, module: &str) -> Result<bool> {
     match names {
         Some(Value::Array(names)) => {
             let mut names = names.iter().filter_map(Value::as_str);
-            names.any(|name| module.ends_with(name))
+            Ok(names.any(|name| module.ends_with(name)))
         }
         Some(Value::String(one)) => {
-            let inner = one.trim_start_matches('(').trim_end_matches(')');
-            inner
-                .split('|')
-                .any(|name| name.replace("\\.", ".") == module)
+            let inner = one.strip_prefix('(').and_then(|it| it.strip_suffix(')'));
+            let mut found = false;
+            for name in inner.unwrap_or(one).split('|') {
+                found |= name_of(name)? == module;
+            }
+            Ok(found)
         }
-        _ => false,
+        _ => Ok(false),
     }
+}
+
+/// Whether an entry of `target_modules` means a module: its name, or the last parts of it.
+pub(super) fn is_target(entry: &str, module: &str) -> bool {
+    let before = module.strip_suffix(entry);
+    before.is_some_and(|before| before.is_empty() || before.ends_with('.'))
+}
+
+/// Whether an entry of `modules_to_save` means a module, or one that it is in.
+pub(super) fn is_saved(entry: &str, module: &str) -> bool {
+    let mut ends = module.match_indices('.').map(|(at, _)| &module[..at]);
+    module.ends_with(entry) || ends.any(|outer| outer.ends_with(entry))
 }
 
 /// The number that a pattern gives a module, or that of all.

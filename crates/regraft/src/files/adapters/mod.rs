@@ -104,8 +104,9 @@ impl Model {
     ///
     /// # Errors
     /// [`Error::File`] for a module that no layer is, with the nearest names, for tensors that miss their
-    /// counterpart, for settings that would change what is computed and are not known, and for an adapter that
-    /// was trained on another base; [`regraft_layers::Error::Shape`] for values that do not fit. The model is
+    /// counterpart or that the settings tell of, for settings that would change what is computed and are not
+    /// known (`init_lora_weights` that changes the base, such as PiSSA's), for factors beside a dilated
+    /// convolution, which PEFT's do not dilate, and for an adapter that was trained on another base; [`regraft_layers::Error::Shape`] for values that do not fit. The model is
     /// unchanged then.
     pub fn load_adapter_with(
         &mut self,
@@ -136,7 +137,8 @@ impl Model {
     ///
     /// # Errors
     /// [`regraft_layers::Error::Name`] if there is no such adapter; [`Error::File`] for what PEFT has no place
-    /// for; [`Error::Model`] while adapters are merged.
+    /// for (LoRA of dilated and of transposed convolutions, IA³ of `Conv1D` and embeddings) and for modules that
+    /// it would take for others; [`Error::Model`] while adapters are merged.
     pub fn save_adapter(&self, folder: impl AsRef<Path>, name: &str) -> Result<()> {
         if self.network.is_merged() {
             let expected = "a model whose adapters are not merged, to save one";

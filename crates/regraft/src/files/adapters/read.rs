@@ -9,7 +9,7 @@ use regraft_layers::adapters::{
 };
 use regraft_layers::{LayerOrders, Model as Network, Place, Weight, WeightAxis, near};
 use regraft_tensor::{Detail, Tensor};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{BASE, base_hash, config, torch};
 use crate::files::layout::{Layout, converted};
@@ -89,6 +89,7 @@ pub(super) fn state_of(
     let orders = model.element_orders();
     let mut layers = Vec::new();
     let places = model.places();
+    let held: Vec<&str> = modules.keys().copied().collect();
     for (module, parts) in modules {
         // Of a layer that stands in several places, the first.
         let mut named = places.iter().filter(|place| place.module == module);
@@ -116,6 +117,7 @@ pub(super) fn state_of(
         };
         layers.push(reading.layer(parts, &shared)?);
     }
+    require_all(settings, &held, &places)?;
     if let (Some(theirs), false) = (folder.metadata.get(BASE), any_base) {
         let adapted = layers.iter().filter(|layer| !layer.updates.is_empty());
         let ours = base_hash(model, adapted.clone().map(|layer| layer.path.as_str()));
@@ -154,6 +156,38 @@ pub(super) fn state_of(
             _ => settings.clone(),
         },
     })
+}
+
+/// An error if the settings tell of a module that the model has and the file has no tensors of. Names that no
+/// module has are none: PEFT lists some itself.
+fn require_all(settings: &Map<String, Value>, held: &[&str], places: &[Place<'_>]) -> Result<()> {
+    let is_set = |key: &str| match settings.get(key) {
+        None | Some(Value::Null) => false,
+        Some(Value::Array(values)) => !values.is_empty(),
+        Some(_) => true,
+    };
+    let narrowed = ["exclude_modules", "layers_to_transform"]
+        .into_iter()
+        .any(is_set);
+    type Means = fn(&str, &str) -> bool;
+    let kinds: [(&str, Means); 2] = [
+        ("target_modules", config::is_target),
+        ("modules_to_save", config::is_saved),
+    ];
+    for (key, means) in kinds {
+        let entries = settings.get(key).and_then(Value::as_array);
+        for entry in entries.into_iter().flatten().filter_map(Value::as_str) {
+            let here = places.iter().filter(|place| !place.weights.is_empty());
+            let here = here.filter(|place| means(entry, &place.module)).count();
+            let there = held.iter().any(|module| means(entry, module));
+            if here > 0 && !there && !(narrowed && key == "target_modules") {
+                let at = format!("adapter_config.json: {key}");
+                let expected = format!("tensors of the module {entry:?}");
+                return Err(file(&at, &expected, "none"));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// One module of a folder on its way to the layer that it is.
@@ -207,6 +241,10 @@ impl<'a> Reading<'a> {
             };
             let axes = weight.spec().axes.as_deref();
             let value = self.converted(name, axes, weight.value().shape(), self.orders, tensor)?;
+            if layer.replaced.iter().any(|(own, _)| own == weight.name()) {
+                let expected = format!("one value of {}", weight.path());
+                return Err(file(name, &expected, "another"));
+            }
             layer.replaced.push((weight.name().to_string(), value));
         }
         // A whole module may have a bias alone in `bias: all`, which is not told from one that has no more.
@@ -293,6 +331,17 @@ impl<'a> Reading<'a> {
         let axes = kernel.spec().axes.as_deref().unwrap_or_default();
         let (a, b) = (a.to_tensor()?, b.to_tensor()?);
         let rank = a.shape().first().copied().unwrap_or(0);
+        if rank == 0 && singular.is_some() {
+            // AdaLoRA has taken away all that the module had.
+            return Ok(None);
+        }
+        for (name, factor) in [(a_name, &a), (b_name, &b)] {
+            if factor.is_empty() {
+                let expected = "factors of a rank of at least 1";
+                return Err(file(name, expected, format!("{:?}", factor.shape())));
+            }
+        }
+        torch::refuse_dilated(self.model, self.place, kernel)?;
         let looked_up = axes.first() == Some(&WeightAxis::Entry);
         let outputs = kernel.value().shape().last().copied().unwrap_or(0);
         let [a_orders, b_orders] = torch::halves(self.orders);
@@ -322,7 +371,7 @@ impl<'a> Reading<'a> {
             true => outputs,
             false => kernel.value().shape()[output_at],
         };
-        let flat = match b.len() == outputs * of_group {
+        let flat = match outputs.checked_mul(of_group) == Some(b.len()) {
             true => b.reshape([outputs, of_group]),
             false => Ok(b),
         };
@@ -408,7 +457,7 @@ impl<'a> Reading<'a> {
             (true, _) => false,
             (false, _) => {
                 let modules = self.folder.config.get("feedforward_modules");
-                config::are_meant(modules, self.module)
+                config::are_meant(modules, self.module)?
             }
         };
         let scale = tensor.to_tensor()?;
@@ -465,7 +514,7 @@ impl<'a> Reading<'a> {
                 format!("{:?}", a.shape()),
             ));
         };
-        if columns < inputs || rows < outputs || of_b != rank {
+        if columns < inputs || rows < outputs || of_b != rank || rank == 0 {
             let expected = format!("matrices for {inputs} inputs and {outputs} outputs");
             let received = format!("{:?} and {:?}", a.shape(), b.shape());
             return Err(file("base_model.vera_A", &expected, received));

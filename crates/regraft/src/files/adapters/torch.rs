@@ -1,9 +1,11 @@
 //! Weights of adapters and of whole layers, from PyTorch's axes to ours and back.
 
-use regraft_layers::{LayerOrders, WeightAxis};
-use regraft_tensor::Tensor;
+use regraft_layers::{LayerOrders, Model as Network, Place, Weight, WeightAxis};
+use regraft_tensor::{Detail, Tensor};
+use serde_json::Value;
 
 use crate::files::layout::converted;
+use crate::{Error, Result};
 
 /// The shape that PyTorch gives a weight of these axes.
 fn shape_there(axes: &[WeightAxis], shape: &[usize]) -> Vec<usize> {
@@ -82,6 +84,32 @@ pub(super) fn halves(orders: Option<&LayerOrders>) -> [Option<LayerOrders>; 2] {
         ..orders.clone()
     });
     [a, b]
+}
+
+/// An error for factors beside a dilated convolution: PEFT's A is one without.
+pub(super) fn refuse_dilated(model: &Network, place: &Place<'_>, kernel: &Weight) -> Result<()> {
+    let axes = kernel.spec().axes.iter().flatten();
+    let cells = axes.zip(kernel.value().shape());
+    let cells = cells.filter(|(axis, _)| **axis == WeightAxis::Space);
+    let config = model.get_layer(place.path.as_str())?.config();
+    let rate = |at: usize| match config.get("dilation_rate") {
+        Some(Value::Array(rates)) => rates.get(at).and_then(Value::as_u64),
+        rate => rate.and_then(Value::as_u64),
+    };
+    let mut dilated = cells.enumerate().filter_map(|(at, (_, size))| {
+        let rate = rate(at)?;
+        (*size > 1 && rate > 1).then_some(rate)
+    });
+    match dilated.next() {
+        None => Ok(()),
+        Some(rate) => {
+            let expected = "a convolution without dilation beside factors, as PEFT has them";
+            let received = format!("a dilation of {rate}");
+            let detail = Detail::new(&place.path, expected, received);
+            let help = "PEFT's factor A does not dilate, so that it would compute something else";
+            Err(Error::File(detail.help(help)))
+        }
+    }
 }
 
 /// The axes of B, `(rank / groups, outputs)`.

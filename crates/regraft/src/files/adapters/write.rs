@@ -51,6 +51,21 @@ pub(super) fn folder_of(model: &Network, state: &AdapterState) -> Result<PeftFol
         };
         writing.layer(layer, &mut written)?;
     }
+    for (target, _) in &written.targets {
+        let mut saved = written.modules_to_save.iter();
+        let inner = format!(".{target}.");
+        // PEFT takes a saved module's name for the end of others', too, and adapts nothing within one.
+        let clash = saved.find(|saved| {
+            target.ends_with(saved.as_str()) || inner.contains(&format!(".{saved}."))
+        });
+        if let Some(saved) = clash {
+            let expected =
+                format!("a module whose name PEFT tells from {saved:?}, saved as a whole");
+            let detail = Detail::new("save_adapter", expected, format!("{target:?}"));
+            let help = "`set_module_names` gives layers other names";
+            return Err(Error::File(detail.help(help)));
+        }
+    }
     let forms = state.layers.iter().flat_map(|layer| &layer.updates);
     let kind = forms.fold("LORA", |kind, update| match update.form {
         Form::Vera { .. } => "VERA",
@@ -207,6 +222,22 @@ impl<'a> Writing<'a> {
             }
             Ok(row.reshape(&shape).expect("as many elements"))
         };
+        let at = |wanted| of_kernel.iter().position(|axis| *axis == wanted);
+        let transposed = spaces > 0 && at(WeightAxis::Output) < at(WeightAxis::Input);
+        let looked_up = of_kernel.first() == Some(&WeightAxis::Entry);
+        let received = match update.form {
+            _ if transposed => Some("a transposed convolution"),
+            Form::OutputScale | Form::InputScale if looked_up => Some("scales of an embedding"),
+            Form::OutputScale | Form::InputScale if spaces == 1 => Some("scales of a `Conv1D`"),
+            _ => None,
+        };
+        if let Some(received) = received {
+            let expected = "what PEFT has a place for";
+            return Err(file(&self.place.path, expected, received));
+        }
+        if let Form::LowRank { .. } = update.form {
+            torch::refuse_dilated(self.model, self.place, kernel)?;
+        }
         let mut put = |part: &str, tensor: Tensor| {
             written.tensors.push((self.name(part), tensor.into()));
         };
@@ -221,7 +252,7 @@ impl<'a> Writing<'a> {
                     .iter()
                     .position(|axis| *axis == WeightAxis::Output);
                 let rank = a.shape()[output_at.unwrap_or(shape.len() - 1)];
-                if of_kernel.first() == Some(&WeightAxis::Entry) {
+                if looked_up {
                     put("lora_embedding_A", self.exported(Some(&torch::B), None, a)?);
                     let b = self.exported(Some(&torch::B), b_orders.as_ref(), b)?;
                     put("lora_embedding_B", b);
@@ -335,25 +366,48 @@ fn settings(
     written: &Written,
     places: &[Place<'_>],
 ) -> Result<Map<String, Value>> {
-    // What was read is written as it was read.
-    if config::kind(&state.metadata) == kind {
+    // What was read is written as it was read, unless modules are called otherwise now.
+    let same_kind = config::kind(&state.metadata) == kind;
+    if same_kind && says(&state.metadata, written).unwrap_or(false) {
         return Ok(state.metadata.clone());
     }
     let mut config = config::defaults(kind);
+    if same_kind {
+        const OF_MODULES: [&str; 9] = [
+            "alpha_pattern",
+            "exclude_modules",
+            "feedforward_modules",
+            "layers_pattern",
+            "layers_to_transform",
+            "modules_to_save",
+            "r",
+            "rank_pattern",
+            "target_modules",
+        ];
+        let others = state.metadata.iter();
+        let others = others.filter(|(key, _)| !OF_MODULES.contains(&key.as_str()));
+        config.extend(others.map(|(key, value)| (key.clone(), value.clone())));
+    }
     let modules: Vec<&str> = places.iter().map(|place| place.module.as_str()).collect();
     let targets: Vec<&str> = written
         .targets
         .iter()
         .map(|(name, _)| name.as_str())
         .collect();
-    config.insert("target_modules".into(), names(&targets, &modules));
+    config.insert(
+        "target_modules".into(),
+        names(&targets, &modules, config::is_target),
+    );
     if !written.modules_to_save.is_empty() {
         config.insert("modules_to_save".into(), json!(written.modules_to_save));
     }
     match kind {
         "IA3" => {
             let feedforward: Vec<&str> = written.feedforward.iter().map(String::as_str).collect();
-            config.insert("feedforward_modules".into(), names(&feedforward, &modules));
+            config.insert(
+                "feedforward_modules".into(),
+                names(&feedforward, &modules, str_ends),
+            );
         }
         _ => {
             let ranks = written
@@ -401,6 +455,41 @@ fn settings(
     Ok(config)
 }
 
+/// Whether settings mean the modules that are written, each with its rank and alpha.
+fn says(settings: &Map<String, Value>, written: &Written) -> Result<bool> {
+    let lists = |key: &str, means: fn(&str, &str) -> bool, module: &str| match settings.get(key) {
+        Some(Value::Array(entries)) => {
+            let mut entries = entries.iter().filter_map(Value::as_str);
+            Ok(entries.any(|entry| means(entry, module)))
+        }
+        other => config::are_meant(other, module),
+    };
+    for (module, factors) in &written.targets {
+        if !lists("target_modules", config::is_target, module)? {
+            return Ok(false);
+        }
+        let of_inputs = written.feedforward.contains(module);
+        if config::kind(settings) == "IA3"
+            && of_inputs != config::are_meant(settings.get("feedforward_modules"), module)?
+        {
+            return Ok(false);
+        }
+        if let ("LORA", Some((rank, alpha))) = (config::kind(settings), factors) {
+            let rank_there = config::number_of(settings, "rank_pattern", "r", module)?;
+            let alpha_there = config::number_of(settings, "alpha_pattern", "lora_alpha", module)?;
+            if rank_there != *rank as f32 || alpha_there != *alpha {
+                return Ok(false);
+            }
+        }
+    }
+    for module in &written.modules_to_save {
+        if !lists("modules_to_save", config::is_saved, module)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// A number as Python writes it, without a fraction where it is whole and may be an integer.
 fn number(value: f32, whole: bool) -> Value {
     match whole && value.fract() == 0.0 && value.abs() < 1e9 {
@@ -413,15 +502,16 @@ fn number(value: f32, whole: bool) -> Value {
     }
 }
 
+/// Whether an entry of `feedforward_modules` means a module, of which it may be any end.
+fn str_ends(entry: &str, module: &str) -> bool {
+    module.ends_with(entry)
+}
+
 /// Modules as PEFT is told them: names, which also mean modules that end so, or an expression where that
 /// would be others too.
-fn names(targets: &[&str], modules: &[&str]) -> Value {
+fn names(targets: &[&str], modules: &[&str], means: fn(&str, &str) -> bool) -> Value {
     let ends_so = |module: &&&str| {
-        let means = |target: &&str| {
-            let before = module.strip_suffix(*target);
-            before.is_some_and(|before| before.ends_with('.'))
-        };
-        !targets.contains(*module) && targets.iter().any(means)
+        !targets.contains(*module) && targets.iter().any(|target| means(target, module))
     };
     match modules.iter().find(ends_so) {
         None => json!(targets),

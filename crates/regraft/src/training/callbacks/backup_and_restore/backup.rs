@@ -42,6 +42,9 @@ struct Facts {
     parameters: Vec<Parameter>,
     /// How often each parameter has been updated.
     updates: Vec<u64>,
+    /// The adapters that count.
+    #[serde(default)]
+    adapters: Option<Vec<String>>,
     /// The state of each layer, by its path.
     freezing: BTreeMap<String, String>,
     /// The weights that were frozen or unfrozen alone, by layer and name.
@@ -65,9 +68,22 @@ struct Parameter {
     weight_decay: Option<u32>,
 }
 
+/// An error while adapters are merged: the weights would be taken for those of the base.
+fn refuse_merged(model: &Network) -> Result<()> {
+    match model.is_merged() {
+        false => Ok(()),
+        true => {
+            let expected = "a model whose adapters are not merged, to back up training";
+            let detail = Detail::new(model.name(), expected, "one whose are");
+            Err(Error::Model(detail.help("call `unmerge_adapter` first")))
+        }
+    }
+}
+
 impl Backup {
     /// The state of training before `next_epoch`.
     pub fn of(next_epoch: usize, context: &Context<'_>, history: &History) -> Result<Self> {
+        refuse_merged(&context.model.network)?;
         let optimizer = context.optimizer()?;
         let parameters = optimizer.parameters();
         let state = optimizer.state(&parameters);
@@ -96,6 +112,7 @@ impl Backup {
                 })
                 .collect(),
             updates: state.updates,
+            adapters: Some(context.model.network.active_adapters()),
             freezing: layers(&context.model.network)
                 .map(|place| (place.path, place.freezing.to_string()))
                 .collect(),
@@ -204,6 +221,7 @@ impl Backup {
         history: &mut History,
     ) -> Result<usize> {
         let facts = &self.facts;
+        refuse_merged(&context.model.network)?;
         let same = |what: &str, ours: String, theirs: String| match ours == theirs {
             true => Ok(()),
             false => Err(other_run(path, &format!("{what} {ours}"), &theirs)),
@@ -237,12 +255,17 @@ impl Backup {
         if let Some(name) = values.keys().min() {
             return Err(other_run(path, "the weights of the model alone", name));
         }
-        let frozen = self.freezing(path, &context.model.network)?;
+        self.freezing(path, &context.model.network)?;
         let mut optimizer = context.optimizer()?.clone();
         optimizer.restore(&self.parameters(&context.model.network), &self.state())?;
 
+        if let Some(adapters) = &facts.adapters {
+            // Which say what state layers have that they are trained as a whole with.
+            let adapters: Vec<&str> = adapters.iter().map(String::as_str).collect();
+            context.model.set_adapters(&adapters)?;
+        }
         *context.optimizer_mut()? = optimizer;
-        for (freezing, paths) in frozen {
+        for (freezing, paths) in self.freezing(path, &context.model.network)? {
             let alone = paths
                 .iter()
                 .filter_map(|path| facts.alone.get_key_value(path));
