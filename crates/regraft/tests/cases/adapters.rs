@@ -1,7 +1,7 @@
 //! Adapters that PEFT saved (`cases/peft`, by `fixtures/peft_files.py`): what the network answers with each,
 //! how one is trained, and what is written again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use regraft::adapters::{Adapter, AdapterState, Bias, Ia3, Lora, Vera};
@@ -687,4 +687,111 @@ fn a_backup_says_which_adapters_count() {
     merged.unfreeze("head").unwrap();
     let text = fit(&mut merged, 1, "merged").unwrap_err().to_string();
     assert!(text.contains("unmerge_adapter"), "{text}");
+}
+
+/// Whatever one of the tensors, sizes or settings is: an adapter, which can be merged or not, or an error.
+#[test]
+fn no_change_of_a_file_panics() {
+    let mut model = network();
+    let before = base(&model);
+    let (mut loaded, mut refused) = (0, 0);
+    let mut load = |name: &str, edited: &peft::PeftFolder| {
+        let place = tempfile::tempdir().unwrap();
+        let (config, weights) = peft::to_bytes(edited).unwrap();
+        std::fs::write(place.path().join(peft::CONFIG), config).unwrap();
+        std::fs::write(place.path().join(peft::WEIGHTS), weights).unwrap();
+        let any = LoadAdapter::new().any_base();
+        match model.load_adapter_with(place.path(), any) {
+            Ok(_) => {
+                loaded += 1;
+                if model.merge_adapter().is_ok() {
+                    model.unmerge_adapter().unwrap();
+                }
+                // Not there if all that it had was nothing.
+                let _either = model.delete_adapter("default");
+            }
+            Err(_) => refused += 1,
+        }
+        assert!(model.adapters().is_empty(), "{name}");
+        assert_eq!(base(&model), before, "{name}");
+    };
+    for name in [
+        "lora",
+        "bias_all",
+        "grouped",
+        "dora",
+        "vera",
+        "ia3_inputs",
+        "adalora",
+    ] {
+        let original = peft::read(case(&format!("peft/{name}"))).unwrap();
+        for (at, (_, tensor)) in original.tensors.iter().enumerate() {
+            let own = tensor.shape().to_vec();
+            let mut shapes: Vec<Vec<usize>> = vec![
+                vec![],
+                vec![0],
+                vec![1],
+                vec![0, 0],
+                vec![0, 1 << 60],
+                vec![1 << 60, 0],
+                vec![1, 1],
+                vec![2, 1 << 56, 0, 3],
+                vec![7, 11, 2],
+                own.iter().rev().copied().collect(),
+                vec![own.iter().product()],
+            ];
+            for axis in 0..own.len() {
+                for size in [0, own[axis] - 1, own[axis] + 1, 2 * own[axis]] {
+                    let mut other = own.clone();
+                    other[axis] = size;
+                    shapes.push(other);
+                }
+            }
+            for shape in shapes {
+                let mut edited = original.clone();
+                edited.tensors[at].1 = Tensor::zeros(shape.as_slice()).into();
+                load(name, &edited);
+            }
+            let mut edited = original.clone();
+            edited.tensors[at] = (
+                "base_model.model.hidden.x".into(),
+                TensorData::scalar(1_i64),
+            );
+            load(name, &edited);
+        }
+        // A size that is another wherever it stands: a rank, say.
+        let all = original.tensors.iter().flat_map(|(_, it)| it.shape());
+        let sizes: BTreeSet<usize> = all.copied().collect();
+        for (size, to) in sizes
+            .into_iter()
+            .flat_map(|size| [(size, 0), (size, size + 1)])
+        {
+            let mut edited = original.clone();
+            for (_, tensor) in &mut edited.tensors {
+                let shape = tensor.shape().iter();
+                let shape: Vec<usize> = shape.map(|&it| if it == size { to } else { it }).collect();
+                *tensor = Tensor::zeros(shape.as_slice()).into();
+            }
+            load(name, &edited);
+        }
+        for key in original.config.keys() {
+            for value in [
+                serde_json::json!(null),
+                serde_json::json!(-1),
+                serde_json::json!(1e300),
+                serde_json::json!(""),
+                serde_json::json!("(.*"),
+                serde_json::json!([""]),
+                serde_json::json!([[1]]),
+                serde_json::json!({"": {}}),
+                serde_json::json!({"^hidden": 1e300}),
+                serde_json::json!(true),
+            ] {
+                let mut edited = original.clone();
+                edited.config.insert(key.clone(), value);
+                load(name, &edited);
+            }
+        }
+    }
+    assert!(loaded > 100 && refused > 100, "{loaded} {refused}");
 }
