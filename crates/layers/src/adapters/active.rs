@@ -4,7 +4,6 @@ use regraft_tensor::Detail;
 
 use crate::adapters::{AdaptedLayer, AdapterState, Role, Update};
 use crate::keras::names::near;
-use crate::models::topology::Entry;
 use crate::{Error, Model, Result, WeightKind};
 
 impl Model {
@@ -181,25 +180,5 @@ impl Model {
                 Err(Error::Model(detail.help("call `unmerge_adapter` first")))
             }
         }
-    }
-}
-
-impl Entry {
-    /// Takes an adapter off it.
-    pub(crate) fn remove_adapter(
-        &mut self,
-        name: &str,
-        weight_name: impl Fn(regraft_autograd::VariableId) -> String,
-    ) {
-        if !self.adapters.iter().any(|adapter| adapter.name == name) {
-            return;
-        }
-        let is_its = |weight: &str| {
-            let rest = weight.strip_prefix(name);
-            rest.is_some_and(|rest| rest.starts_with('/'))
-        };
-        self.weights.retain(|&id| !is_its(&weight_name(id)));
-        self.alone.retain(|weight, _| !is_its(weight));
-        self.adapters.retain(|adapter| adapter.name != name);
     }
 }

@@ -7,7 +7,8 @@ use regraft_tensor::kernels::random::Key;
 use regraft_tensor::{Detail, Tensor};
 
 use crate::adapters::formula::{around, is_bias, output_axis};
-use crate::adapters::insert::{Product, require_rank};
+use crate::adapters::limits::{require_rank, require_rate};
+use crate::adapters::product::Product;
 use crate::adapters::{AdaptedLayer, Adapter, AdapterState, Bias, Form, Lora, Role, Update, Vera};
 use crate::initializers::{RandomNormal, RandomUniform};
 use crate::keras::names::{join, near};
@@ -389,18 +390,6 @@ impl<'a> Planned<'a> {
 
 fn setting(error: regraft_tensor::Error) -> Error {
     Error::Setting(Detail::from(error))
-}
-
-/// An error unless elements can be dropped with this probability.
-pub(crate) fn require_rate(rate: f32) -> Result<()> {
-    match (0.0..1.0).contains(&rate) {
-        true => Ok(()),
-        false => Err(Error::Setting(Detail::new(
-            "dropout",
-            "from 0 to below 1",
-            rate,
-        ))),
-    }
 }
 
 /// For each layer that any of the selectors picks what stands beside the first that does.

@@ -3,85 +3,20 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use regraft_autograd::{Graph, Origin, Shape, VariableId};
+use regraft_autograd::{Origin, VariableId};
 use regraft_tensor::{Detail, Tensor};
 
-use crate::adapters::adapt::require_rate;
 use crate::adapters::attached::Attached;
 use crate::adapters::formula::output_axis;
+use crate::adapters::limits::{require_rank, require_rate};
+use crate::adapters::product::Product;
 use crate::adapters::{AdaptedLayer, AdapterState, Form, Role, Update};
 use crate::contract::weight::Weight;
 use crate::keras::names::{join, near};
-use crate::models::topology::{Entry, ValueSpec};
-use crate::{
-    Error, Freezing, Initializer, Mode, Model, Result, WeightAxis, WeightKind, WeightSpec,
-};
-
-/// A product of a layer: the kernel, and the shapes of what goes in and comes out.
-#[derive(Clone, Debug)]
-pub(crate) struct Product {
-    pub kernel: WeightSpec,
-    pub input: Shape,
-    pub output: Shape,
-}
-
-impl Product {
-    /// The sizes of the last axes of what goes in and comes out.
-    pub fn features(&self) -> (usize, usize) {
-        let last = |shape: &Shape| shape.dims().last().map_or(0, |dim| dim.size(1));
-        (last(&self.input), last(&self.output))
-    }
-
-    /// Whether it treats each channel alone.
-    pub fn is_depthwise(&self) -> bool {
-        let axes = self.kernel.axes.iter().flatten();
-        axes.clone().any(|axis| *axis == WeightAxis::Channel)
-    }
-
-    /// The axis of the kernel that is summed over, if the layer says it.
-    pub fn input_axis(&self) -> Option<usize> {
-        let axes = self.kernel.axes.as_deref()?;
-        axes.iter().position(|axis| *axis == WeightAxis::Input)
-    }
-
-    /// How many groups of channels the kernel is for.
-    pub fn groups(&self) -> usize {
-        let of_group = self.input_axis().map(|axis| self.kernel.shape[axis]);
-        of_group
-            .map_or(1, |of_group| self.features().0 / of_group.max(1))
-            .max(1)
-    }
-
-    /// Whether it is the product of a matrix.
-    pub fn is_dense(&self) -> bool {
-        self.kernel.axes.as_deref() == Some(&[WeightAxis::Input, WeightAxis::Output])
-    }
-}
+use crate::models::topology::Entry;
+use crate::{Error, Freezing, Initializer, Model, Result, WeightAxis, WeightKind, WeightSpec};
 
 impl Model {
-    /// All products with kernels, by the kernels.
-    pub(crate) fn products(&self) -> Result<HashMap<VariableId, Product>> {
-        self.require_built()?;
-        let graph = Graph::new();
-        let inputs = self.topology.inputs.iter();
-        let inputs = inputs.filter_map(|&id| self.topology.value(id));
-        let input = |value: &ValueSpec| graph.input("", &value.shape, value.data_type());
-        let inputs: Vec<_> = inputs.map(input).collect();
-        let (_, emission) = self.emit(&graph, &inputs, Mode::Inference)?;
-        let product = |(id, (input, output)): (VariableId, (Shape, Shape))| {
-            let kernel = self.store[id].spec.clone();
-            (
-                id,
-                Product {
-                    kernel,
-                    input,
-                    output,
-                },
-            )
-        };
-        Ok(emission.products.into_iter().map(product).collect())
-    }
-
     /// Puts an adapter with its values onto the model, and makes it the active one. The first adapter of a
     /// model freezes all else, as [`adapt`](Self::adapt) does.
     ///
@@ -409,22 +344,4 @@ impl Update {
         }
         Ok(())
     }
-}
-
-/// An error unless factors can be of this rank.
-pub(crate) fn require_rank(rank: usize, groups: usize) -> Result<()> {
-    // More than any kernel has, and no size beside which factors could not be counted.
-    const LARGEST: usize = 1 << 16;
-    if (1..=LARGEST).contains(&rank) && rank.is_multiple_of(groups) {
-        return Ok(());
-    }
-    let expected = match groups {
-        _ if rank > LARGEST => format!("a rank of at most {LARGEST}"),
-        1 => "a rank of at least 1".to_string(),
-        _ => format!("a rank that {groups} groups divide"),
-    };
-    let help = "pick the layer with `Lora::rank_of` to give it another, or leave it out";
-    Err(Error::Setting(
-        Detail::new("rank", expected, rank).help(help),
-    ))
 }

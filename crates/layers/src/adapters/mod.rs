@@ -33,11 +33,14 @@ pub(crate) mod active;
 pub(crate) mod adapt;
 mod adapter;
 pub(crate) mod attached;
+mod entry;
 pub(crate) mod formula;
 mod ia3;
 mod insert;
+mod limits;
 mod lora;
 mod merge;
+mod product;
 mod state;
 #[cfg(test)]
 mod tests;

@@ -43,6 +43,12 @@ pub struct Place<'a> {
 }
 
 impl Place<'_> {
+    /// Its own weights, of the model whose place it is.
+    pub fn weights_in<'w>(&self, model: &'w Model) -> impl Iterator<Item = &'w Weight> {
+        let ids = self.weights.iter();
+        ids.filter_map(|&id| model.weights().get(id))
+    }
+
     /// Whether training changes this weight of it: trains a parameter, or moves a state.
     pub fn moves(&self, weight: &Weight) -> bool {
         self.entry.moves(weight.spec())

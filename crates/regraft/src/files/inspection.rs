@@ -196,11 +196,7 @@ impl Inspection {
         let mut known: HashMap<&str, (&str, String, &Weight, bool)> = HashMap::new();
         let places = model.places();
         for place in &places {
-            for weight in place
-                .weights
-                .iter()
-                .filter_map(|&id| model.weights().get(id))
-            {
+            for weight in place.weights_in(&model.network) {
                 let moves = place.moves(weight);
                 let known_as = (place.class_name, place.path.clone(), weight, moves);
                 known.entry(weight.path()).or_insert(known_as);

@@ -252,10 +252,7 @@ fn set_states(network: &mut Network, parts: &Parts, stage: &Stage) -> Result<()>
     let mut begun = false;
     let mut states = Vec::new();
     for place in &places {
-        let mut weights = place
-            .weights
-            .iter()
-            .filter_map(|&id| network.weights().get(id));
+        let mut weights = place.weights_in(network);
         let has_parameters = weights.any(|weight| weight.kind() == WeightKind::Parameter);
         let inner = format!("{}/", place.path);
         let mut contained = places

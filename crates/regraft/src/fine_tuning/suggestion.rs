@@ -40,11 +40,8 @@ impl UnfreezeSuggestion {
     /// that what is before it stays the frozen prefix.
     pub fn first(&self) -> Option<&str> {
         let (_, base) = self.blocks.split_last()?;
-        let largest = base.iter().map(|block| block.ratio).fold(0.0, f64::max);
-        let found = base.iter().find(|block| block.ratio >= largest / 2.0);
-        found
-            .filter(|_| largest > 0.0)
-            .map(|block| block.name.as_str())
+        let first = first_large(base.iter().map(|block| block.ratio))?;
+        Some(base[first].name.as_str())
     }
 
     /// The layers from the [first](Self::first) block on.
@@ -64,10 +61,16 @@ impl UnfreezeSuggestion {
                 .find(has)
                 .map_or(0.0, |found| found.ratio)
         };
-        let largest = base.iter().map(ratio).fold(0.0, f64::max);
-        let first = base.iter().position(|block| ratio(block) >= largest / 2.0);
-        first.filter(|_| largest > 0.0)
+        first_large(base.iter().map(ratio))
     }
+}
+
+/// The first that is at least half of the largest, if that is more than 0.
+fn first_large(ratios: impl Iterator<Item = f64> + Clone) -> Option<usize> {
+    let largest = ratios.clone().fold(0.0, f64::max);
+    let mut ratios = ratios;
+    let first = ratios.position(|ratio| ratio >= largest / 2.0);
+    first.filter(|_| largest > 0.0)
 }
 
 impl fmt::Display for UnfreezeSuggestion {

@@ -201,11 +201,7 @@ struct Reading<'a> {
 
 impl<'a> Reading<'a> {
     fn own(&self) -> impl Iterator<Item = &'a Weight> {
-        let model = self.model;
-        self.place
-            .weights
-            .iter()
-            .filter_map(|&id| model.weights().get(id))
+        self.place.weights_in(self.model)
     }
 
     /// The weight that the module calls `weight`.

@@ -101,11 +101,7 @@ struct Writing<'a> {
 
 impl<'a> Writing<'a> {
     fn own(&self) -> impl Iterator<Item = &'a Weight> {
-        let model = self.model;
-        self.place
-            .weights
-            .iter()
-            .filter_map(|&id| model.weights().get(id))
+        self.place.weights_in(self.model)
     }
 
     fn name(&self, part: &str) -> String {
