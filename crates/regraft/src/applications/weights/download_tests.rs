@@ -394,7 +394,8 @@ fn other_addresses_are_followed_but_not_in_circles() {
     let circle = Server::new(vec![Answer::Elsewhere("/again".to_string())]);
     let error = published(md5(&bytes)).find_weights(&from(&circle, folder.path()));
     assert!(matches!(error, Err(Error::File(_))), "{error:?}");
-    assert!(circle.requests().len() < 20);
+    // Ten redirections at most; what a busy machine lets time out is tried again, three times at most.
+    assert!(circle.requests().len() <= 4 * 11);
 }
 
 #[test]
