@@ -25,6 +25,7 @@ mod search;
 mod solved;
 #[cfg(test)]
 mod tests;
+mod transferability;
 mod tridiagonal;
 mod unknown;
 mod words;
@@ -43,4 +44,5 @@ pub use nearest_mean::NearestMean;
 pub use ridge::Ridge;
 pub use samples::ClassWeight;
 pub use solved::{Choice, HeadKind, Solved};
+pub use transferability::Transferability;
 pub use unknown::{Unknown, UnknownScore};

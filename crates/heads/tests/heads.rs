@@ -2,6 +2,7 @@
 
 use regraft_heads::{
     BestHead, ClassWeight, Error, HeadKind, Lda, Logistic, NearestMean, Ridge, Solved,
+    Transferability,
 };
 use regraft_tensor::Tensor;
 use serde_json::Value;
@@ -105,6 +106,37 @@ fn ridge_is_that_of_scikit_learn() {
             2e-7,
         );
     }
+}
+
+#[test]
+fn transferability_is_that_of_numpy_and_scikit_learn() {
+    for case in cases() {
+        let ours = Transferability::of(&case.features, &case.labels).unwrap();
+        for (ours, name) in [(ours.log_me, "log_me"), (ours.h_score, "h_score")] {
+            let theirs = case.golden[name].as_f64().unwrap();
+            assert!(
+                (ours - theirs).abs() <= 1e-9 * theirs.abs(),
+                "{name} {ours} {theirs}"
+            );
+        }
+    }
+}
+
+#[test]
+fn features_that_say_nothing_are_worth_nothing() {
+    let labels = [0, 1, 0, 1];
+    let constant = Tensor::new([4, 2], vec![3.0; 8]).unwrap();
+    let of = Transferability::of(&constant, &labels).unwrap();
+    assert!(of.h_score == 0.0 && of.log_me.is_finite());
+    let zeros = Transferability::of(&Tensor::zeros([4, 5]), &labels).unwrap();
+    assert!(zeros.h_score == 0.0 && zeros.log_me.is_finite());
+    let huge = Tensor::new([4, 1], vec![1e38, -3e38, 2e38, 1e38]).unwrap();
+    let _ = Transferability::of(&huge, &labels).unwrap();
+    let none = Tensor::new([4, 1], vec![1.0, f32::NAN, 2.0, 0.0]).unwrap();
+    assert!(matches!(
+        Transferability::of(&none, &labels),
+        Err(Error::Features(_))
+    ));
 }
 
 #[test]

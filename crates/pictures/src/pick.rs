@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use regraft_heads::Transferability;
+
 use crate::Result;
 use crate::config::Config;
 use crate::extractor::Extractor;
@@ -11,7 +13,7 @@ use crate::observer::Observer;
 use crate::opened::opened;
 use crate::run_file::Share;
 use crate::set::Set;
-use crate::solution::solve;
+use crate::solution;
 use crate::survey::survey;
 
 /// As many pictures of a class at most.
@@ -31,6 +33,8 @@ pub struct Candidate {
     pub log_loss: f64,
     /// The share of right answers.
     pub accuracy: Share,
+    /// What else backbones are ranked by: LogME and H-score.
+    pub transferability: Transferability,
     /// Milliseconds of the network for a picture, on all cores.
     pub milliseconds: f64,
     /// The number of features.
@@ -68,17 +72,13 @@ pub fn pick(
             &config,
         )?;
         let numbers = set.numbers(false);
-        let solution = solve(
-            &set.rows(&numbers)?,
-            &set.labels_of(&numbers),
-            &set.groups_of(&numbers),
-            &config,
-            &cache,
-        )?;
+        let (rows, labels) = (set.rows(&numbers)?, set.labels_of(&numbers));
+        let solution = solution::solve(&rows, &labels, &set.groups_of(&numbers), &config, &cache)?;
         candidates.push(Candidate {
             backbone: backbone.clone(),
             log_loss: solution.told.log_loss(),
             accuracy: solution.told.accuracy(),
+            transferability: Transferability::of(&rows, &solution::numbers(&labels))?,
             milliseconds: 1e3 * seconds,
             features: extractor.width(),
             is_on_front: true,

@@ -95,7 +95,7 @@ pub(crate) fn solve(
     })
 }
 
-fn numbers(labels: &[usize]) -> Vec<i32> {
+pub(crate) fn numbers(labels: &[usize]) -> Vec<i32> {
     labels.iter().map(|label| *label as i32).collect()
 }
 
