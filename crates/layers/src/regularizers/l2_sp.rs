@@ -23,11 +23,14 @@ use crate::{Class, Configured, Model, Regularizer, RegularizerFunction, WeightKi
 /// # Ok::<(), regraft_layers::Error>(())
 /// ```
 ///
+/// With an [importance](Self::importance) of each element it is elastic weight consolidation.
+///
 /// Keras has no such regularizer, so a saved model does not have it.
 #[derive(Clone, Debug)]
 pub struct L2SP {
     strength: f32,
     start: Arc<HashMap<String, Tensor>>,
+    importance: Option<Arc<HashMap<String, Tensor>>>,
 }
 
 impl L2SP {
@@ -39,7 +42,34 @@ impl L2SP {
         L2SP {
             strength,
             start: Arc::new(start.collect()),
+            importance: None,
         }
+    }
+
+    /// `strength · Σ F (w − w₀)²`: each element is held as strongly as it was important. With the diagonal of the Fisher
+    /// information for F, and half of the λ there for the strength, this is elastic weight consolidation (Kirkpatrick et
+    /// al. 2017, <https://arxiv.org/abs/1612.00796>): what was learnt first is forgotten less.
+    ///
+    /// # Errors
+    /// Importance of a weight that the model had not, of another shape, or with an element that is negative or no number.
+    pub fn importance(
+        mut self,
+        importance: impl IntoIterator<Item = (String, Tensor)>,
+    ) -> Result<Self, Detail> {
+        let importance: HashMap<String, Tensor> = importance.into_iter().collect();
+        for (path, of) in &importance {
+            let start = self.start.get(path).ok_or_else(|| another(path))?;
+            if of.shape() != start.shape() {
+                let expected = format!("importance of shape {:?}", start.shape());
+                return Err(Detail::new(path, expected, format!("{:?}", of.shape())));
+            }
+            let is_wrong = |value: &&f32| !value.is_finite() || **value < 0.0;
+            if let Some(value) = of.as_slice().iter().find(is_wrong) {
+                return Err(Detail::new(path, "importance of 0 or more", value));
+            }
+        }
+        self.importance = Some(Arc::new(importance));
+        Ok(self)
     }
 
     /// The regularizer of the weight at `path`.
@@ -47,18 +77,25 @@ impl L2SP {
     /// # Errors
     /// A weight that the model had not.
     pub fn of(&self, path: &str) -> Result<Regularizer, Detail> {
-        match self.start.get(path) {
-            Some(start) => Ok(Regularizer::new(TowardsStart {
-                strength: self.strength,
-                start: start.clone(),
-            })),
-            None => Err(Detail::new(
-                path,
-                "a weight of the model that it was made for",
-                "another",
-            )),
-        }
+        let start = self.start.get(path).ok_or_else(|| another(path))?;
+        let importance = match &self.importance {
+            None => None,
+            Some(known) => Some(known.get(path).cloned().ok_or_else(|| {
+                let expected = "a weight whose importance was told";
+                Detail::new(path, expected, "another")
+            })?),
+        };
+        Ok(Regularizer::new(TowardsStart {
+            strength: self.strength,
+            start: start.clone(),
+            importance,
+        }))
     }
+}
+
+fn another(path: &str) -> Detail {
+    let expected = "a weight of the model that it was made for";
+    Detail::new(path, expected, "another")
 }
 
 /// [`L2SP`] of one weight.
@@ -66,6 +103,7 @@ impl L2SP {
 struct TowardsStart {
     strength: f32,
     start: Tensor,
+    importance: Option<Tensor>,
 }
 
 impl Configured for TowardsStart {
@@ -85,6 +123,11 @@ impl Configured for TowardsStart {
 impl RegularizerFunction for TowardsStart {
     fn penalty<'g>(&self, weight: Var<'g>) -> Var<'g> {
         let start = weight.graph().constant(self.start.clone());
-        (weight - start).square().sum_all() * self.strength
+        let squares = (weight - start).square();
+        let held = match &self.importance {
+            None => squares,
+            Some(importance) => squares * weight.graph().constant(importance.clone()),
+        };
+        held.sum_all() * self.strength
     }
 }

@@ -28,6 +28,7 @@
 
 mod anchor;
 mod curve;
+mod fisher;
 mod learning_rates;
 mod line;
 mod lr_find;

@@ -32,31 +32,6 @@ fn afresh(model: &Model, x: &Array2<f32>) -> Vec<u32> {
 }
 
 #[test]
-fn eight_threads_predict_at_once_and_agree_in_every_bit() {
-    let model = model();
-    // Of several sizes, so that workspaces change hands and sizes.
-    let all: Vec<(Array2<f32>, Vec<u32>)> = [1, 3, 40, 2500]
-        .map(|rows| (samples(rows), afresh(&model, &samples(rows))))
-        .into();
-    let predictor = model.predictor().unwrap();
-    let barrier = std::sync::Barrier::new(8);
-    std::thread::scope(|scope| {
-        for thread in 0..8 {
-            let (predictor, all, barrier) = (predictor.clone(), &all, &barrier);
-            let model = &model;
-            scope.spawn(move || {
-                barrier.wait();
-                for turn in 0..30 {
-                    let (x, expected) = &all[(thread + turn) % all.len()];
-                    assert_eq!(&bits(&predictor.predict(x).unwrap()), expected);
-                    assert_eq!(&bits(&model.predict(x).unwrap()), expected);
-                }
-            });
-        }
-    });
-}
-
-#[test]
 fn a_predictor_stays_as_the_model_was() {
     fn is_shared<T: Send + Sync + Clone + 'static>(_: &T) {}
     let mut model = model();
