@@ -4,6 +4,7 @@
 //! filled up with zeros. The left operand is cut into tiles of rows: `tile[k][row]`.
 
 use super::matrix::Strided;
+#[cfg(target_arch = "x86_64")]
 use crate::kernels::isa::Isa;
 
 /// Rows of the right operand that are copied together: reading then follows few rows at a time,
