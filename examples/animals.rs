@@ -2,7 +2,8 @@
 //! animals from silhouettes, with a new head and everything below frozen; then its top blocks are
 //! unfrozen and trained at a lower rate.
 //!
-//! `python3 fixtures/pretrained.py` fetches the network and the pictures first.
+//! `python3 fixtures/pretrained.py` fetches the network and the pictures first. With the argument `low-precision` it
+//! compares heads on features of 32-bit floats, bfloat16 and 8-bit integers instead.
 
 use std::collections::HashSet;
 use std::error::Error;
@@ -18,7 +19,7 @@ use regraft::losses::SparseCategoricalCrossentropy;
 use regraft::optimizers::Adam;
 use regraft::random::{Key, normal, permutation};
 use regraft::regularizers::L2;
-use regraft::{Fit, Model, Sequential, Tensor, Verbosity};
+use regraft::{Fit, FrozenPrecision, Model, Sequential, Tensor, Verbosity};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -56,6 +57,9 @@ fn main() -> Result<()> {
     println!("\n── Its head replaced, everything below frozen ──\n");
     let mut backbone = backbone(&dogs)?;
     backbone.freeze(..)?;
+    if std::env::args().any(|argument| argument == "low-precision") {
+        return low_precision(&backbone, &pool, &test);
+    }
     // Features once for all pictures, for all the heads that follow.
     let began = Instant::now();
     let pretrained = [
@@ -119,6 +123,65 @@ fn main() -> Result<()> {
     model.set_class_names(names.lines());
     model.save("out/animals.keras")?;
     println!("\nWritten: out/animals.keras, which Keras opens");
+    Ok(())
+}
+
+/// Heads on features of narrower numbers, beside those on 32-bit floats.
+fn low_precision(backbone: &Model, pool: &Pictures, test: &Pictures) -> Result<()> {
+    const SEEDS: u64 = 5;
+    let precisions = [
+        None,
+        Some(FrozenPrecision::bfloat16()),
+        Some(FrozenPrecision::int8()),
+    ];
+    // Of each, for each number of labels, the accuracy for each seed.
+    let mut scores = Vec::new();
+    for precision in precisions {
+        let mut backbone = backbone.clone();
+        if let Some(precision) = precision {
+            // The first pictures of those to learn from.
+            println!(
+                "{}",
+                backbone.set_frozen_precision(precision, &pool.pixels)?
+            );
+        }
+        backbone.predict(&test.pick(&[0]).pixels)?;
+        let began = Instant::now();
+        let features = [
+            backbone.predict(&pool.pixels)?,
+            backbone.predict(&test.pixels)?,
+        ];
+        println!(
+            "features of {} pictures in {:.1} s\n",
+            TEST + POOL,
+            began.elapsed().as_secs_f64()
+        );
+        let of_labels = |labels: usize| -> Result<Vec<f64>> {
+            let accuracy = |seed: u64| {
+                let picked = pick_per_class(&pool.labels, labels, seed)?;
+                head(&features, &picked, &pool.labels, &test.labels, seed)
+            };
+            (0..SEEDS).map(accuracy).collect()
+        };
+        let of_labels = LABELS.into_iter().map(of_labels);
+        scores.push(of_labels.collect::<Result<Vec<Vec<f64>>>>()?);
+    }
+    println!("accuracy on {TEST} pictures, mean and standard deviation over {SEEDS} seeds;");
+    println!("in brackets the mean of the differences from float32, in points:\n");
+    println!("labels per class       float32              bfloat16                  int8");
+    for (row, labels) in LABELS.into_iter().enumerate() {
+        let exact = &scores[0][row];
+        let cell = |scores: &Vec<Vec<f64>>| {
+            let pairs = scores[row].iter().zip(exact);
+            let points = pairs.map(|(a, b)| 100.0 * (a - b)).sum::<f64>() / SEEDS as f64;
+            format!("{} ({points:+.2})", mean_and_spread(&scores[row]))
+        };
+        let [bfloat16, int8] = [cell(&scores[1]), cell(&scores[2])];
+        println!(
+            "{labels:>16}   {}   {bfloat16:>20}   {int8:>20}",
+            mean_and_spread(exact)
+        );
+    }
     Ok(())
 }
 

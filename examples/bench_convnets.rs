@@ -10,7 +10,8 @@ use regraft::losses::SparseCategoricalCrossentropy;
 use regraft::ndarray::{Array4, s};
 use regraft::random::{Key, uniform};
 use regraft::{
-    Callback, Context, Fit, History, Model, Result as RegraftResult, Verbosity, applications,
+    Callback, Context, Fit, FrozenPrecision, History, Model, Result as RegraftResult, Verbosity,
+    applications,
 };
 use regraft_tensor::kernels::convolution::{
     ConvolutionSizes, KernelShape, convolution, input_gradient, weight_gradient,
@@ -117,7 +118,20 @@ impl Network<'_> {
     }
 
     fn predict(&self) -> Result<()> {
-        let model = self.backbone()?;
+        let mut model = self.backbone()?;
+        self.predict_with(&model, "")?;
+        model.freeze(..)?;
+        let few = self.images.slice(s![..self.batch, .., .., ..]);
+        for precision in [FrozenPrecision::bfloat16(), FrozenPrecision::int8()] {
+            let similarity = model.set_frozen_precision(precision.least_similarity(0.0), &few)?;
+            eprintln!("{}: {similarity}", self.name);
+            self.predict_with(&model, &format!(", {precision}"))?;
+        }
+        Ok(())
+    }
+
+    /// `precision` is put behind the names of what is measured.
+    fn predict_with(&self, model: &Model, precision: &str) -> Result<()> {
         model.predict(&self.images.slice(s![..self.batch, .., .., ..]))?;
         let mut seconds = Vec::new();
         for _ in 0..self.rounds {
@@ -125,12 +139,16 @@ impl Network<'_> {
             black_box(model.predict(self.images)?);
             seconds.push(started.elapsed().as_secs_f64());
         }
-        self.print("predict", self.images.dim().0, &seconds);
-        self.predict_one_by_one(&model)
+        self.print(
+            &format!("predict{precision}"),
+            self.images.dim().0,
+            &seconds,
+        );
+        self.predict_one_by_one(model, precision)
     }
 
     /// One picture a call, as a server gets them.
-    fn predict_one_by_one(&self, model: &Model) -> Result<()> {
+    fn predict_one_by_one(&self, model: &Model, precision: &str) -> Result<()> {
         const CALLS: usize = 20;
         let calls = CALLS.min(self.images.dim().0);
         let call = |at: usize| model.predict(&self.images.slice(s![at..=at, .., .., ..]));
@@ -143,7 +161,8 @@ impl Network<'_> {
             }
             seconds.push(started.elapsed().as_secs_f64());
         }
-        self.print("predict, one picture a call", calls, &seconds);
+        let what = format!("predict, one picture a call{precision}");
+        self.print(&what, calls, &seconds);
         Ok(())
     }
 

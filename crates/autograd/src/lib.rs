@@ -2,6 +2,7 @@
 
 mod attributes;
 mod batch_workspace;
+mod calibration;
 mod division;
 mod draw;
 mod error;
@@ -25,6 +26,7 @@ mod workspace;
 
 pub use attributes::{Attribute, Attributes};
 pub use batch_workspace::BatchWorkspace;
+pub use calibration::Calibration;
 pub use division::{Because, Division};
 pub use error::{Error, Result};
 pub use executor::{Cpu, Executor, evaluate};

@@ -1,7 +1,9 @@
 //! The nodes of a graph in a topological order: what passes rewrite and programs are compiled from.
 
-use crate::node::{Node, NodeId, Source};
-use crate::{DataType, Origin, Shape};
+use regraft_tensor::Tensor;
+
+use crate::node::{Constant, Node, NodeId, Source};
+use crate::{DataType, Origin, Shape, Variables};
 
 /// Nodes in topological order, and which of them are asked for.
 ///
@@ -108,6 +110,23 @@ impl Nodes {
             Ok(shape) => Err(format!("{} gives {shape}", op.name())),
             Err(detail) => Err(format!("{} refuses its operands: {detail}", op.name())),
         }
+    }
+
+    /// The same nodes, with the values that variables have now in their places, as constants.
+    ///
+    /// # Panics
+    /// If one is not there, or of another size.
+    #[must_use]
+    pub fn with_constants(mut self, variables: &dyn Variables) -> Self {
+        for node in &mut self.nodes {
+            if let Source::Variable(id) = node.source {
+                let shape = node.shape.fixed().expect("variables have fixed sizes");
+                let value = variables.value(id).expect("all variables are there");
+                let value = Tensor::new(shape, value.to_vec()).expect("as the graph says");
+                node.source = Source::Constant(Constant::F32(value));
+            }
+        }
+        self
     }
 
     /// For each node, how often it is used as an operand or an output.

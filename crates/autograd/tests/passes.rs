@@ -6,10 +6,13 @@ mod common;
 use common::random_graph::{STEP, WIDTH, build, recipes, run, run_on, samples};
 use proptest::prelude::*;
 use regraft_autograd::passes::{
-    assign_slots, fold_constants, fold_scales, fuse, optimize, optimize_traced, prune, share,
-    skip_broadcasts, skip_pads, split,
+    NumberFormat, assign_slots, fold_constants, fold_scales, fuse, low_precision, optimize,
+    optimize_traced, optimize_unfused, prune, share, skip_broadcasts, skip_pads, split,
 };
-use regraft_autograd::{Feed, Graph, Nodes, Origin, Program, Run, Source, Tensor, VariableId};
+use regraft_autograd::{
+    BatchWorkspace, Calibration, DataType, Feed, Graph, Nodes, Origin, Program, Run, Source,
+    Tensor, Var, VariableId,
+};
 use regraft_tensor::kernels::window::Window;
 
 fn bits(nodes: &Nodes, batch: usize) -> Vec<Vec<u32>> {
@@ -429,4 +432,144 @@ fn a_long_chain_of_constants_needs_no_deep_stack() {
     }
     let folded = fold_constants(&graph.nodes_for(&[x]));
     assert!(folded.node(folded.outputs()[0]).origin.is_some());
+}
+
+/// A small network of what mobile networks are made of: a first convolution, one to more channels, a depthwise one,
+/// one to fewer with a residual, a pooling, a dense layer; the last with these weights.
+fn mobile<'g>(graph: &'g Graph, last: impl Fn(&'g Graph, Tensor) -> Var<'g>) -> Nodes {
+    let constant = |shape: &[usize], step: f32| graph.constant(numbers(shape, step));
+    let three = Window::new(&[3, 3]).padding(&[(1, 1), (1, 1)]);
+    let one = Window::new(&[1, 1]);
+    let x = graph.samples("x", &[9, 9, 3]);
+    let stem = x.convolution(constant(&[3, 3, 3, 8], 0.7), three, 1).relu();
+    let bias = constant(&[14], 0.3);
+    let wide = (stem.convolution(constant(&[1, 1, 8, 14], 0.91), one, 1) + bias).relu();
+    let deep = wide
+        .convolution(constant(&[3, 3, 1, 14], 1.3), three, 14)
+        .relu();
+    let narrow = deep.convolution(constant(&[1, 1, 14, 8], 0.57), one, 1) + stem;
+    let features = narrow.mean(&[1, 2]);
+    let y = features.matmul(last(graph, numbers(&[8, 4], 0.83)));
+    graph.nodes_for(&[features, y])
+}
+
+/// The names of the ops, with the types of their results.
+fn ops(nodes: &Nodes) -> Vec<(String, DataType)> {
+    let ops = nodes.iter().filter_map(|(_, node)| {
+        let op = node.op()?;
+        Some((op.name().to_string(), node.data_type))
+    });
+    ops.collect()
+}
+
+#[test]
+fn low_precision_is_for_what_is_constant_behind_the_first_layer() {
+    let graph = Graph::new();
+    let x = numbers(&[5, 9, 9, 3], 0.37);
+    let feeds = [Feed::from(&x)];
+    let calibration = Calibration {
+        samples: 5,
+        feeds: &feeds,
+    };
+    let nodes = optimize_unfused(&mobile(&graph, |graph, last| graph.constant(last)));
+    let int8 = fuse(&low_precision(&nodes, NumberFormat::Int8, 1, calibration).unwrap());
+    let [f32, bytes] = [DataType::F32, DataType::I32];
+    let named = |ops: &[(&str, DataType)]| -> Vec<(String, DataType)> {
+        ops.iter()
+            .map(|&(name, data_type)| (name.to_string(), data_type))
+            .collect()
+    };
+    assert_eq!(
+        ops(&int8),
+        named(&[
+            ("fused_convolution_packed", f32),
+            ("int8_convolution", bytes),
+            ("int8_depthwise_convolution", bytes),
+            ("int8_convolution", f32),
+            ("mean", f32),
+            ("int8_matmul", f32),
+        ])
+    );
+    let bfloat16 = fuse(&low_precision(&nodes, NumberFormat::Bfloat16, 1, calibration).unwrap());
+    assert_eq!(
+        ops(&bfloat16),
+        named(&[
+            ("fused_convolution_packed", f32),
+            ("bfloat16_convolution", f32),
+            ("fused_grouped_convolution_packed", f32),
+            ("bfloat16_convolution", f32),
+            ("mean", f32),
+            ("bfloat16_matmul", f32),
+        ])
+    );
+    // Near the exact numbers, and a sample's are the same in any batch.
+    let none: [Tensor; 0] = [];
+    let outputs = |nodes: &Nodes, x: &Tensor, together: usize| -> Vec<f32> {
+        let program = Program::from_nodes(nodes.clone());
+        let mut workspace = BatchWorkspace::new(&program).with_samples_together(together);
+        let batch = x.shape()[0];
+        workspace
+            .run(batch, &[Feed::from(x)], &none, Run::default())
+            .unwrap();
+        let outputs = (0..2).map(|output| workspace.output(output));
+        outputs.flat_map(|values| values.to_vec()).collect()
+    };
+    let exact = outputs(&fuse(&nodes), &x, 5);
+    let length = |values: &[f32]| values.iter().map(|x| x * x).sum::<f32>().sqrt();
+    for (nodes, most) in [(&int8, 0.02), (&bfloat16, 0.01)] {
+        let rounded = outputs(nodes, &x, 5);
+        let apart: Vec<f32> = exact.iter().zip(&rounded).map(|(a, b)| a - b).collect();
+        let error = length(&apart) / length(&exact);
+        assert!(error > 1e-5 && error < most, "{error}");
+        assert_eq!(rounded, outputs(nodes, &x, 1));
+    }
+    // What is trained, and what it is told of targets, stays.
+    let graph = Graph::new();
+    let variable = |graph, last: Tensor| {
+        let graph: &Graph = graph;
+        graph.variable(VariableId(0), "last", [last.shape()[0], last.shape()[1]])
+    };
+    let nodes = optimize_unfused(&mobile(&graph, variable));
+    let trained = fuse(&low_precision(&nodes, NumberFormat::Int8, 1, calibration).unwrap());
+    assert_eq!(ops(&trained)[..5], ops(&int8)[..5]);
+    assert_eq!(ops(&trained)[5].0, "fused_matmul");
+    let none = fuse(&low_precision(&nodes, NumberFormat::Int8, 0, calibration).unwrap());
+    assert_eq!(ops(&none), ops(&fuse(&nodes)));
+}
+
+#[test]
+fn a_value_that_others_read_stays_a_float() {
+    let graph = Graph::new();
+    let x = graph.samples("x", &[6]);
+    let constant = |step| graph.constant(numbers(&[6, 6], step));
+    let a = x.matmul(constant(0.7)).relu();
+    let b = a.matmul(constant(0.9)).relu();
+    let c = b.matmul(constant(1.1));
+    let nodes = optimize_unfused(&graph.nodes_for(&[c, b.exp()]));
+    let x = numbers(&[3, 6], 0.77);
+    let feeds = [Feed::from(&x)];
+    let calibration = Calibration {
+        samples: 3,
+        feeds: &feeds,
+    };
+    let int8 = fuse(&low_precision(&nodes, NumberFormat::Int8, 1, calibration).unwrap());
+    assert!(
+        ops(&int8)
+            .iter()
+            .all(|(_, data_type)| *data_type == DataType::F32),
+        "{int8}"
+    );
+    assert_eq!(
+        ops(&int8)
+            .iter()
+            .filter(|(name, _)| name == "int8_matmul")
+            .count(),
+        2
+    );
+    // Samples that do not fit are an error.
+    let wrong = Calibration {
+        samples: 4,
+        feeds: &feeds,
+    };
+    assert!(low_precision(&nodes, NumberFormat::Int8, 1, wrong).is_err());
 }

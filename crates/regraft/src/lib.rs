@@ -34,6 +34,7 @@ pub use training::callbacks::{Callback, Context};
 pub use training::curves;
 pub use training::extracted::Extracted;
 pub use training::feature_cache::FeatureCache;
+pub use training::frozen_precision::{FrozenPrecision, Similarity};
 pub use training::history::History;
 pub use training::input::{Data, IntoData, IntoInputs};
 pub use training::options::Fit;

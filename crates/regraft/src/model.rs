@@ -1,12 +1,13 @@
 //! The model: a network of layers with, once compiled, what trains it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use regraft_autograd::{DataType, Graph, Nodes, Shape, Var, VariableId};
 use regraft_layers::adapters::{Adapter, AdapterState};
 use regraft_layers::{
     Constraint, ElementType, Emission, Freezing, IntoSelector, LayerExt, LayerInfo, LayerKey,
-    LayerSpec, Mode, Model as Network, ParameterCount, Place, Summary, Weight, WeightRegularizer,
+    LayerSpec, Mode, Model as Network, ParameterCount, Place, Weight, WeightRegularizer,
     WeightStore,
 };
 use regraft_tensor::Tensor;
@@ -14,6 +15,7 @@ use serde_json::Value;
 
 use crate::Result;
 use crate::training::compiled::Training;
+use crate::training::frozen_precision::Calibrated;
 use crate::training::inputs::Inputs;
 use crate::training::predict::Kept;
 
@@ -31,6 +33,8 @@ pub struct Model {
     pub(crate) network: Network,
     pub(crate) training: Option<Training>,
     pub(crate) class_names: Option<Vec<String>>,
+    /// With what numbers frozen layers are computed, if not with 32-bit floats.
+    pub(crate) precision: Option<Arc<Calibrated>>,
     /// What prediction has compiled.
     pub(crate) kept: Kept,
 }
@@ -73,6 +77,7 @@ impl Clone for Model {
             network,
             training,
             class_names: self.class_names.clone(),
+            precision: self.precision.clone(),
             kept: Kept::default(),
         }
     }
@@ -84,6 +89,7 @@ impl From<Network> for Model {
             network,
             training: None,
             class_names: None,
+            precision: None,
             kept: Kept::default(),
         }
     }
@@ -172,7 +178,8 @@ macro_rules! of_network {
         $(#[$doc])*
         #[doc = concat!("See [`regraft_layers::Model::", stringify!($name), "`].\n\n# Errors\nAs that.")]
         pub fn $name(&self $(, $arg: $type)*) -> Result<Model> {
-            Ok(self.network.$name($($arg),*)?.into())
+            let model = Model::from(self.network.$name($($arg),*)?);
+            Ok(model.made_of(self))
         }
         of_network! { $($rest)* }
     };
@@ -223,8 +230,6 @@ impl Model {
         fn get_layer(&self, layer: impl Into<LayerKey>) -> Result<LayerInfo<'_>>;
         /// Every layer and nested model, with what loading and saving need to know of it.
         fn places(&self) -> Vec<Place<'_>>;
-        /// A table of the layers as Keras prints it.
-        fn summary(&self) -> Summary;
         /// Numbers of elements: parameters that are trained, parameters that are frozen, and state.
         fn count_parameters(&self) -> ParameterCount;
         /// A number that changes with all that makes programs of the model invalid.

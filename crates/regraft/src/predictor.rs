@@ -13,6 +13,7 @@ use crate::training::batches::{Batch, FeedPlan};
 use crate::training::extracted::Extracted;
 use crate::training::extraction::{Compute, Extraction};
 use crate::training::feature_cache::{NOT_FIXED, most_at_once};
+use crate::training::frozen_precision::Calibrated;
 use crate::training::input::{Data, IntoInputs};
 use crate::training::inputs::Inputs;
 use crate::training::samples::{Checks, Samples, Source};
@@ -59,13 +60,26 @@ pub(crate) struct Compiled {
 }
 
 impl Compiled {
-    pub fn of(model: &Network) -> Result<Self> {
+    pub fn of(model: &Network, precision: Option<&Calibrated>) -> Result<Self> {
         let inputs = Inputs::of(model)?;
         let graph = Graph::new();
-        let (outputs, _) = model.emit(&graph, &inputs.in_graph(&graph), Mode::Constant)?;
+        // What is frozen is told by its being constant.
+        let mode = match precision {
+            Some(_) => Mode::Inference,
+            None => Mode::Constant,
+        };
+        let (outputs, _) = model.emit(&graph, &inputs.in_graph(&graph), mode)?;
+        let program = match precision {
+            None => Program::compile(&graph, &outputs)?,
+            Some(precision) => {
+                graph.check()?;
+                let nodes = graph.nodes_for(&outputs);
+                Program::from_nodes(precision.compile(&nodes, Some(model.weights()))?)
+            }
+        };
         Ok(Compiled {
             name: model.name().to_string(),
-            workspace: BatchWorkspace::new(&Program::compile(&graph, &outputs)?),
+            workspace: BatchWorkspace::new(&program),
             inputs,
             shapes: model.output_shapes(),
             output_names: model.output_names(),

@@ -13,7 +13,7 @@ pub fn cacheable(nodes: &Nodes) -> Vec<bool> {
 
 /// As [`cacheable`], where only the first `sample_inputs` inputs, if that is told, are what is kept for:
 /// what depends on others (targets, sample weights) is not.
-fn cacheable_from(nodes: &Nodes, sample_inputs: Option<usize>) -> Vec<bool> {
+pub(super) fn cacheable_from(nodes: &Nodes, sample_inputs: Option<usize>) -> Vec<bool> {
     let input = |index, node: &Node| {
         sample_inputs.is_none_or(|count| index < count) && node.shape.is_batch_first()
     };

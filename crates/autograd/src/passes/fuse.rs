@@ -15,6 +15,20 @@ use crate::{NodeId, Nodes, Op};
 /// activation of one of these by one op each, where nothing else needs the values in between. The order of
 /// additions stays, and with it every bit.
 pub fn fuse(nodes: &Nodes) -> Nodes {
+    let mut fused = Nodes::default();
+    for ((_, node), product) in nodes.iter().zip(products(nodes)) {
+        let mut node = node.clone();
+        if let Some(product) = product {
+            node.source = product.fused(nodes);
+        }
+        fused.push(node);
+    }
+    // What was taken in, and weights that were packed, are no longer operands.
+    super::prune(&fused.with_outputs(nodes.outputs().to_vec()))
+}
+
+/// For each node the product of which it is the end, if it is of one.
+pub(super) fn products(nodes: &Nodes) -> Vec<Option<Product>> {
     let uses = nodes.uses();
     // From the last node on, so that each product is taken with all that follows it.
     let mut taken_in = vec![false; nodes.len()];
@@ -27,26 +41,18 @@ pub fn fuse(nodes: &Nodes) -> Nodes {
         }
         products.push(product);
     }
-    let mut fused = Nodes::default();
-    for ((_, node), product) in nodes.iter().zip(products.into_iter().rev()) {
-        let mut node = node.clone();
-        if let Some(product) = product {
-            node.source = product.fused(nodes);
-        }
-        fused.push(node);
-    }
-    // What was taken in, and weights that were packed, are no longer operands.
-    super::prune(&fused.with_outputs(nodes.outputs().to_vec()))
+    products.reverse();
+    products
 }
 
 /// A product, and what is applied to it alone.
-struct Product {
-    id: NodeId,
-    bias: Option<NodeId>,
-    residual: Option<NodeId>,
-    activation: EpilogueActivation,
+pub(super) struct Product {
+    pub id: NodeId,
+    pub bias: Option<NodeId>,
+    pub residual: Option<NodeId>,
+    pub activation: EpilogueActivation,
     /// The nodes below the last one: the product and its sums.
-    inner: Vec<NodeId>,
+    pub inner: Vec<NodeId>,
 }
 
 /// The product of which node `id` is the end: its activation, its sum with a bias, or itself.

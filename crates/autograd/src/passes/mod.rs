@@ -1,5 +1,6 @@
 //! Passes: small rewrites of a graph that keep its numbers (all but [`fold_scales`] every bit).
-//! [`optimize`] runs [`ALL`] in order before a program is compiled; each can be run and tested alone.
+//! [`optimize`] runs [`ALL`] in order before a program is compiled; each can be run and tested alone. One that changes
+//! numbers, [`low_precision`], is run by who asks for it.
 
 mod broadcasts;
 mod cacheable;
@@ -7,6 +8,7 @@ mod fold;
 mod fold_scales;
 mod fuse;
 mod liveness;
+mod low_precision;
 mod prune;
 mod share;
 mod skip_pads;
@@ -17,6 +19,7 @@ pub use fold::fold_constants;
 pub use fold_scales::fold_scales;
 pub use fuse::fuse;
 pub use liveness::{Slots, assign_slots};
+pub use low_precision::{NumberFormat, low_precision};
 pub use prune::prune;
 pub use share::share;
 pub use skip_pads::skip_pads;
@@ -42,6 +45,13 @@ pub const ALL: [Pass; 7] = [
 /// What all passes make of `nodes`.
 pub fn optimize(nodes: &Nodes) -> Nodes {
     optimize_traced(nodes, |_, _| ())
+}
+
+/// What all passes but the last, [`fuse`], make of `nodes`: what [`low_precision`] takes.
+pub fn optimize_unfused(nodes: &Nodes) -> Nodes {
+    let passes = &ALL[..ALL.len() - 1];
+    let start = nodes.clone();
+    passes.iter().fold(start, |nodes, (_, pass)| pass(&nodes))
 }
 
 /// As [`optimize`]; `after` is shown the nodes after each pass, with its name.

@@ -29,6 +29,7 @@ pub struct Summary {
     linear: bool,
     count: ParameterCount,
     policies: Vec<(String, usize)>,
+    notes: Vec<String>,
     line_length: Option<usize>,
     show_trainable: bool,
     expand_nested: bool,
@@ -68,6 +69,13 @@ impl Summary {
     #[must_use]
     pub fn expand_nested(mut self, expand_nested: bool) -> Self {
         self.expand_nested = expand_nested;
+        self
+    }
+
+    /// With a line below the table.
+    #[must_use]
+    pub fn note(mut self, note: impl Into<String>) -> Self {
+        self.notes.push(note.into());
         self
     }
 
@@ -150,6 +158,9 @@ impl fmt::Display for Summary {
                 f,
                 " Policy {policy} of {layers} layers: computed in float32, saved as {policy}"
             )?;
+        }
+        for note in &self.notes {
+            writeln!(f, " {note}")?;
         }
         Ok(())
     }
@@ -263,6 +274,7 @@ impl Model {
             linear,
             count: self.count_parameters(),
             policies: self.policies(),
+            notes: Vec::new(),
             line_length: None,
             expand_nested: false,
         }

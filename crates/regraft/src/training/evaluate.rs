@@ -8,6 +8,7 @@ use regraft_layers::{Mode, Model as Network};
 use crate::training::batches::KeptFeatures;
 use crate::training::compiled::{Training, not_compiled};
 use crate::training::feature_cache::{FeatureCache, keep_features, most_at_once};
+use crate::training::frozen_precision::Calibrated;
 use crate::training::input::IntoInputs;
 use crate::training::prepare;
 use crate::training::read_ahead::{ReadAhead, Taken};
@@ -27,7 +28,7 @@ pub(crate) struct Evaluation<'s> {
 
 impl<'s> Evaluation<'s> {
     pub fn new(
-        model: &Network,
+        (model, precision): (&Network, Option<&Calibrated>),
         training: &Training,
         data: &Samples<'_>,
         cache: FeatureCache,
@@ -38,6 +39,7 @@ impl<'s> Evaluation<'s> {
             objective: &training.objective,
             weights: &data.weight_shapes(),
             mode: Mode::Inference,
+            precision,
         };
         let mut steps = Steps::new(model, purpose, times > 1 || store.is_some())?;
         let features = keep_features(&mut steps, model, data, cache, times, store)?;
@@ -133,6 +135,7 @@ impl Model {
                     objective: &training.objective,
                     weights: &weights,
                     mode: Mode::Constant,
+                    precision: self.precision.as_deref(),
                 };
                 // What asks nothing of the targets goes depth first.
                 Steps::new(network, purpose, true)?
@@ -202,7 +205,8 @@ mod tests {
         let (network, objective) = (&model.network, &training.objective);
         let data = prepare::arrays("x", "y", network, objective, inputs, targets).unwrap();
         let cache = FeatureCache::Off;
-        let mut evaluation = Evaluation::new(network, training, &data, cache, 1, None).unwrap();
+        let mut evaluation =
+            Evaluation::new((network, None), training, &data, cache, 1, None).unwrap();
         evaluation.run(network, training, &data, 256).unwrap()
     }
 

@@ -17,6 +17,7 @@ pub(crate) mod extraction;
 pub(crate) mod feature_cache;
 mod feeds;
 mod fit;
+pub(crate) mod frozen_precision;
 pub(crate) mod gather;
 pub mod history;
 pub(crate) mod input;

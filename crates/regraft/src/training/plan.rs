@@ -9,6 +9,7 @@ use regraft_layers::{Freezing, Mode, WeightKind};
 
 use crate::training::compiled::not_compiled;
 use crate::training::feature_cache::{FeatureCache, most_of};
+use crate::training::frozen_precision::Similarity;
 use crate::training::steps::{Purpose, Steps, batch_size as samples_at_once};
 use crate::{Model, Result};
 
@@ -28,6 +29,8 @@ pub struct TrainingPlan {
     /// How the frozen prefix is run, if there is one: depth first or op by op, how many samples at a time, and
     /// what decides that. Of a batch that is not full it may be another.
     pub prefix: Option<Division>,
+    /// With what numbers frozen layers are computed, if not with 32-bit floats, and how near their features are.
+    pub frozen_precision: Option<Similarity>,
     /// Multiplications and additions of an epoch after the features are kept.
     pub operations_per_epoch: u64,
     /// The same without keeping them.
@@ -87,6 +90,7 @@ impl Model {
             objective: &training.objective,
             weights: &[],
             mode: Mode::Training,
+            precision: self.precision.as_deref(),
         };
         let steps = Steps::new(model, purpose, true)?;
         let features_per_sample = steps.feature_bytes() / 4;
@@ -179,6 +183,7 @@ impl Model {
             features_per_sample,
             features_kept,
             prefix: division,
+            frozen_precision: self.frozen_precision(),
             operations_per_epoch: rest + if features_kept { 0 } else { prefix },
             operations_without_cache: rest + prefix,
             operations_if_all_trained: batches(all.rest().nodes())
@@ -301,6 +306,9 @@ impl fmt::Display for TrainingPlan {
         }
         if let Some(division) = self.prefix {
             writeln!(f, "Frozen layers run {division}")?;
+        }
+        if let Some(similarity) = self.frozen_precision {
+            writeln!(f, "Low precision: {similarity}")?;
         }
         if self.features_per_sample > 0 {
             let kept = if self.features_kept {

@@ -43,7 +43,7 @@ impl Model {
         let mut kept = kept.unwrap_or_else(PoisonError::into_inner);
         let compiled = match kept.take() {
             Some((of, compiled)) if of == version => compiled,
-            _ => Arc::new(Compiled::of(&self.network)?),
+            _ => Arc::new(Compiled::of(&self.network, self.precision.as_deref())?),
         };
         *kept = Some((version, compiled.clone()));
         Ok(Predictor::new(compiled, self.class_names.clone()))

@@ -9,6 +9,7 @@ use crate::training::callbacks::{Callbacks, Context, Moment, Seen};
 use crate::training::compiled::{Training, not_compiled};
 use crate::training::evaluate::Evaluation;
 use crate::training::feature_cache::keep_features;
+use crate::training::frozen_precision::Calibrated;
 use crate::training::history::Params;
 use crate::training::options::Fit;
 use crate::training::prepare;
@@ -31,7 +32,7 @@ pub(crate) struct Session<'s, 'd> {
     features: Option<KeptFeatures<'d>>,
     batches: ReadAhead,
     /// Of the model and of what it was compiled with, when the programs were made.
-    made_of: (u64, u64),
+    made_of: MadeOf,
 }
 
 impl<'s, 'd> Session<'s, 'd> {
@@ -45,11 +46,14 @@ impl<'s, 'd> Session<'s, 'd> {
             network,
             training,
             kept,
+            precision,
             ..
         } = &mut *model;
         kept.forget();
         let training = training.as_mut().ok_or_else(not_compiled)?;
-        let mut steps = training_steps(network, training, &data)?;
+        let of = (&*network, precision.as_deref());
+        let made_of = made_of(of, training);
+        let mut steps = training_steps(of, training, &data)?;
         require_training(network, &steps)?;
         let epochs = options.epochs - options.initial_epoch;
         let (cache, store) = (options.feature_cache, options.feature_store);
@@ -57,14 +61,14 @@ impl<'s, 'd> Session<'s, 'd> {
         let update = Update::new(network, &mut training.optimizer, &steps, &options.rates)?;
         let validation = match validation {
             Some(data) => {
-                let evaluation = Evaluation::new(network, training, &data, cache, epochs, store)?;
+                let evaluation = Evaluation::new(of, training, &data, cache, epochs, store)?;
                 Some((data, evaluation))
             }
             None => None,
         };
         Ok(Session {
             batches: ReadAhead::new(steps.feed_plan(features.is_some()), &data),
-            made_of: (network.revision(), training.number),
+            made_of,
             model,
             data,
             validation,
@@ -90,10 +94,14 @@ impl<'s, 'd> Session<'s, 'd> {
     /// compiled. The data are checked once more if they are `needed`.
     fn refresh(&mut self, options: &Fit<'d>, epochs_left: usize, needed: bool) -> Result<()> {
         let Model {
-            network, training, ..
+            network,
+            training,
+            precision,
+            ..
         } = &mut *self.model;
         let training = training.as_mut().ok_or_else(not_compiled)?;
-        let made_of = (network.revision(), training.number);
+        let of = (&*network, precision.as_deref());
+        let made_of = made_of(of, training);
         if self.made_of == made_of {
             return Ok(());
         }
@@ -106,7 +114,7 @@ impl<'s, 'd> Session<'s, 'd> {
                 prepare::again("validation", network, &training.objective, data)?;
             }
         }
-        self.steps = training_steps(network, training, &self.data)?;
+        self.steps = training_steps(of, training, &self.data)?;
         if epochs_left > 0 {
             require_training(network, &self.steps)?;
         }
@@ -121,7 +129,7 @@ impl<'s, 'd> Session<'s, 'd> {
         )?;
         self.batches = ReadAhead::new(self.steps.feed_plan(self.features.is_some()), &self.data);
         if let Some((data, evaluation)) = &mut self.validation {
-            *evaluation = Evaluation::new(network, training, data, cache, epochs_left, store)?;
+            *evaluation = Evaluation::new(of, training, data, cache, epochs_left, store)?;
         }
         Ok(())
     }
@@ -298,11 +306,27 @@ struct Told<'t, 'c> {
     progress: &'t mut Progress,
 }
 
-fn training_steps(model: &Network, training: &Training, data: &Samples<'_>) -> Result<Steps> {
+/// A network, and with what numbers its frozen layers are computed, if not with 32-bit floats.
+type Of<'m> = (&'m Network, Option<&'m Calibrated>);
+
+/// The numbers of all that a program is made of: the network, its training, its precision.
+type MadeOf = (u64, u64, Option<u64>);
+
+fn made_of((network, precision): Of<'_>, training: &Training) -> MadeOf {
+    let precision = precision.map(|precision| precision.number);
+    (network.revision(), training.number, precision)
+}
+
+fn training_steps(
+    (model, precision): Of<'_>,
+    training: &Training,
+    data: &Samples<'_>,
+) -> Result<Steps> {
     let purpose = Purpose {
         objective: &training.objective,
         weights: &data.weight_shapes(),
         mode: Mode::Training,
+        precision,
     };
     Steps::new(model, purpose, true)
 }

@@ -7,9 +7,10 @@ use regraft_autograd::{
     Workspace,
 };
 use regraft_layers::losses::{Link, LossFunction};
-use regraft_layers::{Mode, Model, Trained};
+use regraft_layers::{Mode, Model, Trained, WeightStore};
 
 use crate::training::batches::{Batch, FeedPlan, feed_of};
+use crate::training::frozen_precision::Calibrated;
 use crate::training::inputs::Inputs;
 use crate::training::objective::Objective;
 use crate::training::protocol::{Answers, Asked, Questions, Role};
@@ -46,6 +47,8 @@ pub(crate) struct Purpose<'a> {
     /// Training; evaluation, again and again between the steps of training; or evaluation of the model as it is
     /// now, whose states fold.
     pub mode: Mode,
+    /// With what numbers frozen layers are computed, if not with 32-bit floats.
+    pub precision: Option<&'a Calibrated>,
 }
 
 impl Steps {
@@ -64,7 +67,13 @@ impl Steps {
             objective,
             weights,
             mode,
+            precision,
         } = purpose;
+        // What is frozen is told by its being constant.
+        let (mode, constants) = match (mode, precision) {
+            (Mode::Constant, Some(_)) => (Mode::Inference, Some(model.weights())),
+            (mode, _) => (mode, None),
+        };
         let (outputs, emission) = model.emit(&graph, &inputs, mode)?;
         let mut questions = Questions::default();
         for (index, &output) in outputs.iter().enumerate() {
@@ -115,7 +124,9 @@ impl Steps {
         if trains {
             questions.ask_training(total, &emission.trainable, &emission.updates)?;
         }
-        let steps = Steps::compile(&graph, questions, roles, keep_features, emission.trained())?;
+        let precision = precision.map(|precision| (precision, constants));
+        let trained = emission.trained();
+        let steps = Steps::compile(&graph, questions, roles, keep_features, trained, precision)?;
         Ok(Steps {
             links,
             depends_on_batches,
@@ -124,18 +135,24 @@ impl Steps {
     }
 
     /// Compiles all that is asked for. With `keep_features`, what depends on constants and on inputs of the
-    /// model alone, which stand first in `roles`, becomes a program of its own.
+    /// model alone, which stand first in `roles`, becomes a program of its own. With a `precision`, what is frozen has
+    /// it; and with the model's weights beside it, these are constants, too.
     pub fn compile(
         graph: &Graph,
         questions: Questions<'_>,
         roles: Vec<Role>,
         keep_features: bool,
         trained: Trained,
+        precision: Option<(&Calibrated, Option<&WeightStore>)>,
     ) -> Result<Steps> {
         graph.check()?;
         let inputs = roles.iter().filter(|role| matches!(role, Role::Input(_)));
         let inputs = inputs.count();
-        let nodes = optimize(&graph.nodes_for(&questions.values));
+        let nodes = graph.nodes_for(&questions.values);
+        let nodes = match precision {
+            Some((precision, constants)) => precision.compile(&nodes, constants)?,
+            None => optimize(&nodes),
+        };
         let split = keep_features
             .then(|| split_at(&nodes, inputs, roles.len()))
             .flatten();

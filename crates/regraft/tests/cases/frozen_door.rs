@@ -254,6 +254,16 @@ fn call(owner: &str, method: &str, model: &mut Model) -> bool {
             let optimizer = model.optimizer_mut().unwrap();
             optimizer.set_learning_rate(0.5).unwrap();
         }
+        ("Model", "set_frozen_precision") => {
+            model.freeze(..).unwrap();
+            let int8 = regraft::FrozenPrecision::int8().least_similarity(-1.0);
+            model.set_frozen_precision(int8, &data().0).unwrap();
+            model.predict(&data().0).unwrap();
+            for trained in ["middle", "moving", "head"] {
+                model.unfreeze(trained).unwrap();
+            }
+        }
+        ("Model", "reset_frozen_precision") => model.reset_frozen_precision(),
         ("Model", "set_class_names") => model.set_class_names(["a", "b"]),
         ("Model", "evaluate") => {
             let (x, y) = data();

@@ -16,6 +16,7 @@ mod feature_store;
 mod fitting;
 mod freezing_states;
 mod frozen_door;
+mod frozen_precision;
 mod integers;
 mod loops;
 mod lora;

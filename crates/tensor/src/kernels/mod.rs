@@ -22,6 +22,7 @@ pub mod gather;
 pub mod isa;
 pub mod layout;
 pub mod linear_systems;
+pub mod low_precision;
 pub mod math;
 pub mod matmul;
 pub(crate) mod parallel;

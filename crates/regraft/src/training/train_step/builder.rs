@@ -10,6 +10,7 @@ use regraft_tensor::Detail;
 
 use super::Written;
 use super::step_data::{Fed, FedArray, require_finite};
+use crate::training::frozen_precision::Calibrated;
 use crate::training::protocol::{Asked, Questions, Role};
 use crate::training::rates::Rates;
 use crate::training::steps::Steps;
@@ -34,10 +35,17 @@ pub struct StepBuilder<'g> {
     penalties: bool,
     rates: Rates,
     error: Option<Error>,
+    /// With what numbers frozen layers are computed, if not with 32-bit floats.
+    precision: Option<&'g Calibrated>,
 }
 
 impl<'g> StepBuilder<'g> {
-    pub(super) fn new(graph: &'g Graph, model: &'g Network, inputs: Vec<Var<'g>>) -> Self {
+    pub(super) fn new(
+        graph: &'g Graph,
+        model: &'g Network,
+        inputs: Vec<Var<'g>>,
+        precision: Option<&'g Calibrated>,
+    ) -> Self {
         StepBuilder {
             graph,
             model,
@@ -52,6 +60,7 @@ impl<'g> StepBuilder<'g> {
             penalties: true,
             rates: Rates::default(),
             error: None,
+            precision,
         }
     }
 
@@ -369,8 +378,9 @@ impl<'g> StepBuilder<'g> {
         let mut roles: Vec<Role> = (0..self.inputs.len()).map(Role::Input).collect();
         roles.resize(self.graph.input_count(), Role::Fed);
         let reports = self.reports.into_iter().map(|(name, _)| name);
+        let precision = self.precision.map(|precision| (precision, None));
         Ok(Written {
-            steps: Steps::compile(self.graph, questions, roles, true, trained)?,
+            steps: Steps::compile(self.graph, questions, roles, true, trained, precision)?,
             fed: self.fed,
             reports: reports.collect(),
             live: self.live,

@@ -95,7 +95,8 @@ impl Model {
         let inputs = Inputs::of(network)?;
         let mut optimizer = optimizer.into_optimizer()?;
         let graph = Graph::new();
-        let mut builder = StepBuilder::new(&graph, network, inputs.in_graph(&graph));
+        let (vars, precision) = (inputs.in_graph(&graph), self.precision.as_deref());
+        let mut builder = StepBuilder::new(&graph, network, vars, precision);
         let loss = write(&mut builder)?;
         let written = builder.finish(loss)?;
         let steps = written.steps;

@@ -7,7 +7,7 @@ use super::ConvolutionSizes;
 /// A convolution as the fast kernels compute it. Along each axis, tap `t` of output pixel `o` falls on
 /// input pixel `o · stride + t · dilation − before`, which may lie outside.
 #[derive(Clone, Copy)]
-pub(super) struct Geometry {
+pub(in crate::kernels) struct Geometry {
     pub samples: usize,
     pub input: [usize; 3],
     pub output: [usize; 3],

@@ -48,7 +48,7 @@
 
 mod depthwise;
 mod direct;
-mod geometry;
+pub(in crate::kernels) mod geometry;
 mod input_gradient;
 mod packed;
 mod patches;
