@@ -221,11 +221,12 @@ impl From<DataType> for Attribute {
     }
 }
 
-/// The sizes; −1 for the batch, as ONNX and TensorFlow write it.
+/// The sizes; −1 for the batch, as ONNX and TensorFlow write it, and −n for n rows of each sample.
 impl From<Shape> for Attribute {
     fn from(shape: Shape) -> Self {
         let size = |dim: &Dim| match *dim {
             Dim::Batch => Attribute::Integer(-1),
+            Dim::PerSample(rows) => Attribute::Integer(-(rows as i64)),
             Dim::Fixed(size) => Attribute::from(size),
         };
         Attribute::List(shape.dims().iter().map(size).collect())

@@ -8,6 +8,9 @@ use std::fmt;
 pub enum Dim {
     /// The number of samples, known when the program runs.
     Batch,
+    /// So many rows for each sample, those of one sample after those of the other: the batch and an axis of
+    /// this size, as one axis.
+    PerSample(usize),
     /// A size known when the graph is built.
     Fixed(usize),
 }
@@ -23,6 +26,7 @@ impl fmt::Display for Dim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Dim::Batch => f.write_str("None"),
+            Dim::PerSample(rows) => write!(f, "{rows}·None"),
             Dim::Fixed(size) => write!(f, "{size}"),
         }
     }
@@ -55,20 +59,15 @@ impl Shape {
         self.0.len()
     }
 
-    /// Whether the first axis is the batch and no other is.
+    /// Whether the first axis is the batch, or rows of its samples, and no other is.
     pub fn is_batch_first(&self) -> bool {
-        self.0.first() == Some(&Dim::Batch) && !self.0[1..].contains(&Dim::Batch)
+        let grows = |dim: &Dim| dim.fixed().is_none();
+        self.0.first().is_some_and(grows) && !self.0[1..].iter().any(grows)
     }
 
     /// The sizes, if none depends on the batch.
     pub fn fixed(&self) -> Option<Vec<usize>> {
-        self.0
-            .iter()
-            .map(|dim| match dim {
-                Dim::Fixed(size) => Some(*size),
-                Dim::Batch => None,
-            })
-            .collect()
+        self.0.iter().map(|dim| dim.fixed()).collect()
     }
 
     /// The sizes after the first axis, if they are all fixed: the shape of one sample.
@@ -119,7 +118,16 @@ impl Dim {
     pub fn size(self, batch: usize) -> usize {
         match self {
             Dim::Batch => batch,
+            Dim::PerSample(rows) => rows * batch,
             Dim::Fixed(size) => size,
+        }
+    }
+
+    /// The size, if it does not depend on the batch.
+    pub fn fixed(self) -> Option<usize> {
+        match self {
+            Dim::Fixed(size) => Some(size),
+            Dim::Batch | Dim::PerSample(_) => None,
         }
     }
 }

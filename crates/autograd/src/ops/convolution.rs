@@ -58,7 +58,7 @@ pub(super) fn spatial(x: &Shape) -> Result<([usize; 3], usize), Detail> {
     for (size, dim) in sizes[3 - spatial.len()..].iter_mut().zip(spatial) {
         match dim {
             Dim::Fixed(fixed) => *size = *fixed,
-            Dim::Batch => return Err(wrong()),
+            Dim::Batch | Dim::PerSample(_) => return Err(wrong()),
         }
     }
     Ok((sizes, channels))

@@ -88,7 +88,7 @@ impl Op for ScatterAdd {
             return Err(Detail::new("", "2 operands", operands.len()));
         };
         match x.dims().strip_prefix(indices.dims()) {
-            Some(row) if !row.contains(&Dim::Batch) => {
+            Some(row) if row.iter().all(|dim| dim.fixed().is_some()) => {
                 let rows = Dim::Fixed(self.rows);
                 Ok(std::iter::once(rows).chain(row.iter().copied()).collect())
             }

@@ -9,8 +9,8 @@ use crate::{Dim, Forward, Gradient, Op, Output, Shape, Var, attributes};
 /// The size of the last axis must be known.
 fn check_last(operand: &Shape) -> Result<(), Detail> {
     match operand.dims().last() {
-        None | Some(Dim::Batch) => Err(Detail::new("", "a last axis of fixed size", operand)),
         Some(Dim::Fixed(_)) => Ok(()),
+        _ => Err(Detail::new("", "a last axis of fixed size", operand)),
     }
 }
 

@@ -120,9 +120,7 @@ impl Op for MatMulWeightGradient {
             return Err(Detail::new("", "2 operands", operands.len()));
         };
         match (a.dims().split_last(), dy.dims().split_last()) {
-            (Some((&k, a)), Some((&n, dy))) if a == dy && k != Dim::Batch && n != Dim::Batch => {
-                Ok([k, n].into())
-            }
+            (Some((&Dim::Fixed(k), a)), Some((&Dim::Fixed(n), dy))) if a == dy => Ok([k, n].into()),
             _ => Err(Detail::new("", format!("the leading axes of {a}"), dy)),
         }
     }

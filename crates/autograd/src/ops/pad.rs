@@ -49,7 +49,7 @@ fn resized(
         .zip(borders)
         .map(|(&dim, border)| match dim {
             Dim::Fixed(size) => resize(size, border).map(Dim::Fixed),
-            Dim::Batch => (border == 0).then_some(dim),
+            Dim::Batch | Dim::PerSample(_) => (border == 0).then_some(dim),
         });
     match dims.collect::<Option<Vec<Dim>>>() {
         Some(dims) => Ok(dims.into()),

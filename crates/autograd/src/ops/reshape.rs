@@ -4,8 +4,8 @@ use regraft_tensor::Detail;
 
 use crate::{Dim, Error, Forward, Gradient, Op, Output, Shape, Var, attributes};
 
-/// x in another shape with as many elements. The batch may move among axes of size 1, but cannot
-/// be merged with another axis.
+/// x in another shape with as many elements. The batch may move among axes of size 1, and be one axis with
+/// the axis behind it ([`Dim::PerSample`]).
 #[derive(Clone, Debug)]
 pub struct Reshape {
     /// The shape of the result.
@@ -17,7 +17,7 @@ fn size(shape: &Shape) -> (usize, usize) {
     let batches = shape
         .dims()
         .iter()
-        .filter(|dim| **dim == Dim::Batch)
+        .filter(|dim| dim.fixed().is_none())
         .count();
     (batches, shape.len(1))
 }

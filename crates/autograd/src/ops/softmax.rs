@@ -18,7 +18,7 @@ impl Op for Softmax {
 
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {
         match operands[0].dims().last() {
-            None | Some(Dim::Batch) => {
+            None | Some(Dim::Batch | Dim::PerSample(_)) => {
                 Err(Detail::new("", "a last axis of fixed size", operands[0]))
             }
             _ => Ok(operands[0].clone()),

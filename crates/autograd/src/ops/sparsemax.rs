@@ -20,7 +20,7 @@ impl Op for Sparsemax {
 
     fn shape(&self, operands: &[&Shape]) -> Result<Shape, Detail> {
         match operands[0].dims().last() {
-            None | Some(Dim::Batch) => {
+            None | Some(Dim::Batch | Dim::PerSample(_)) => {
                 Err(Detail::new("", "a last axis of fixed size", operands[0]))
             }
             Some(Dim::Fixed(_)) => Ok(operands[0].clone()),

@@ -1,7 +1,7 @@
 //! Plans buffers: values that are never needed at the same time share one.
 
 use crate::node::Source;
-use crate::{Dim, NodeId, Nodes, Shape};
+use crate::{NodeId, Nodes, Shape};
 
 /// Which buffer each computed node writes to.
 #[derive(Clone, Debug, Default)]
@@ -104,7 +104,7 @@ fn same_length(a: &Shape, b: &Shape) -> bool {
         shape
             .dims()
             .iter()
-            .filter(|dim| **dim == Dim::Batch)
+            .filter(|dim| dim.fixed().is_none())
             .count()
     };
     batches(a) == batches(b) && a.len(1) == b.len(1)

@@ -1,6 +1,8 @@
 //! What a layer's formula is written with: its weights as values of the graph, whether it behaves as
 //! in training, and where it reports updates of its state.
 
+use std::cell::Cell;
+
 use regraft_autograd::{DataType, Dim, Graph, Origin, Shape, Var, VariableId};
 use regraft_tensor::Detail;
 
@@ -19,6 +21,8 @@ pub struct Call<'g, 'm> {
     types: &'m [ElementType],
     /// Of the inputs.
     masks: &'m [Option<Var<'g>>],
+    /// Of what a contained layer gave last.
+    wrapped_mask: Cell<Option<Var<'g>>>,
 }
 
 impl<'g, 'm> Call<'g, 'm> {
@@ -33,6 +37,7 @@ impl<'g, 'm> Call<'g, 'm> {
             entry,
             types,
             masks,
+            wrapped_mask: Cell::new(None),
         }
     }
 
@@ -52,6 +57,11 @@ impl<'g, 'm> Call<'g, 'm> {
         self.scene.mode == Mode::Training && self.entry.freezing.behaves_as_in_training()
     }
 
+    /// Whether the layer comes from a file of Keras 1 or 2, where it shall compute as these do.
+    pub(crate) fn as_keras2(&self) -> bool {
+        self.entry.keras2
+    }
+
     /// The mask of the input at `index`, if it has one: 1 where a step counts and 0 where it is padding,
     /// usually of shape `(batch, steps)`. What becomes of it is told by [`Layer::mask`](crate::Layer::mask).
     pub fn mask(&self, index: usize) -> Option<Var<'g>> {
@@ -68,6 +78,11 @@ impl<'g, 'm> Call<'g, 'm> {
         masks: &[Option<Var<'g>>],
     ) -> Option<Var<'g>> {
         self.call_wrapped(index, inputs, masks, false)
+    }
+
+    /// The mask of what the contained layer gave that was called last, if that has one.
+    pub fn wrapped_mask(&self) -> Option<Var<'g>> {
+        self.wrapped_mask.get()
     }
 
     /// As [`wrapped`](Self::wrapped), without the activity penalty of the layer itself: what is
@@ -99,7 +114,9 @@ impl<'g, 'm> Call<'g, 'm> {
             ..self.scene
         };
         let results = scene.call_entry(entry, &inputs, self.types);
-        results.first().map(|result| result.var)
+        let first = results.first()?;
+        self.wrapped_mask.set(first.mask);
+        Some(first.var)
     }
 
     /// The weight called `name` of the layer that this one [contains](crate::Layer::wrapped) at `index`, if
@@ -144,7 +161,7 @@ impl<'g, 'm> Call<'g, 'm> {
     /// The surroundings of the layer that this one contains at `index`.
     fn within(&self, index: usize) -> Option<Call<'g, 'm>> {
         let entry = self.entry.wrapped.get(index)?;
-        Some(Call { entry, ..*self })
+        Some(Call::new(self.scene, entry, self.types, self.masks))
     }
 
     /// The weight that was declared as `name`: a constant if it is frozen, a variable otherwise.
@@ -246,17 +263,15 @@ impl<'g, 'm> Call<'g, 'm> {
         self.scene.emission.borrow_mut().penalties.push(value);
     }
 
-    /// Adds an activity regularizer's penalty on `output`, divided by the batch size as Keras does. That
-    /// of a frozen layer counts, too: it moves what is trained before the layer.
+    /// Adds an activity regularizer's penalty on `output`, divided by the number of its rows (the batch) as
+    /// Keras does. That of a frozen layer counts, too: it moves what is trained before the layer.
     pub fn activity_penalty(&self, regularizer: &Option<Regularizer>, output: Var<'g>) {
         if let (false, Some(regularizer)) = (self.scene.formula_alone, regularizer) {
-            self.penalty(self.per_sample(regularizer.penalty(output)));
+            let shape = output.shape();
+            let rows = shape.dims().first().copied().unwrap_or(Dim::Fixed(1));
+            let count = self.scene.graph.full([rows], 1.0).sum_all();
+            self.penalty(regularizer.penalty(output) / count);
         }
-    }
-
-    /// A number divided by the number of samples in the batch.
-    pub fn per_sample(&self, number: Var<'g>) -> Var<'g> {
-        number / self.scene.graph.full([Dim::Batch], 1.0).sum_all()
     }
 
     /// The number of a new stream of random numbers, for a random op.

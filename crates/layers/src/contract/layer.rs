@@ -193,6 +193,8 @@ pub struct LayerSpec {
     pub(crate) alone: Alone,
     /// See [`Entry::policy`](crate::models::topology::Entry::policy).
     pub(crate) policy: Option<String>,
+    /// See [`Entry::keras2`](crate::models::topology::Entry::keras2).
+    pub(crate) keras2: bool,
 }
 
 /// A single layer, or a model used as one.
@@ -234,6 +236,7 @@ impl From<Arc<dyn Layer>> for LayerSpec {
             within: None,
             alone: Alone::new(),
             policy: None,
+            keras2: false,
         }
     }
 }
@@ -247,6 +250,7 @@ impl From<Model> for LayerSpec {
             within: None,
             alone: Alone::new(),
             policy: None,
+            keras2: false,
         }
     }
 }

@@ -4,14 +4,15 @@ use regraft_autograd::{Shape, Var};
 use regraft_tensor::Detail;
 
 use super::support::single;
+use crate::regularizers::L1L2;
 use crate::settings::require_rate;
 use crate::{Call, Flow, Layer, Weights};
 
 settings! {
-    /// `y = x`, and adds `l1 · Σ |x| + l2 · Σ x²`, divided by the number of samples, to the loss while it
-    /// is trained.
+    /// `y = x`, and adds `l1 · Σ |x| + l2 · Σ x²`, divided by the number of samples, to the loss, in training and in
+    /// evaluation.
     ///
-    /// Input and output have the same shape, any; there are no weights. Frozen, it adds nothing.
+    /// Input and output have the same shape, any; there are no weights. Frozen, it adds the same.
     /// Keras: <https://keras.io/api/layers/regularization_layers/activity_regularization/>.
     #[derive(Clone, Copy, Debug)]
     pub struct ActivityRegularization as "keras.layers.ActivityRegularization" {
@@ -34,17 +35,14 @@ impl Layer for ActivityRegularization {
     }
 
     fn call<'g>(&self, call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {
-        let x = inputs[0];
-        if call.training() {
-            let absolute = |x: Var<'g>| x.relu() + (-x).relu();
-            if self.l1 != 0.0 {
-                call.penalty(call.per_sample(absolute(x).sum_all() * self.l1));
-            }
-            if self.l2 != 0.0 {
-                call.penalty(call.per_sample(x.square().sum_all() * self.l2));
-            }
+        let penalty = L1L2 {
+            l1: self.l1,
+            l2: self.l2,
+        };
+        if penalty != L1L2::default() {
+            call.activity_penalty(&Some(penalty.into()), inputs[0]);
         }
-        x
+        inputs[0]
     }
 
     fn mask<'g>(&self, call: &Call<'g, '_>, _inputs: &[Var<'g>]) -> Option<Var<'g>> {

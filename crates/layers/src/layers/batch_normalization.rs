@@ -23,6 +23,10 @@ settings! {
     /// | frozen | uses the moving statistics and leaves them as they are; then `y = x · scale + offset` with constants, which fold into the layer before |
     /// | [`FrozenStatistics`](crate::Freezing::FrozenStatistics) | the same, with gamma and beta trained; what unfreezing a base gives |
     ///
+    /// Read from a file of Keras 2 it computes images (four or five axes, with the features first or last) as
+    /// TensorFlow's fused kernel does there: no step is left out, and the moving variance follows that of a sample,
+    /// `n / (n − 1)` of the batch's.
+    ///
     /// Ioffe and Szegedy 2015.
     /// Keras: <https://keras.io/api/layers/normalization_layers/batch_normalization/>.
     #[derive(Clone, Debug)]
@@ -70,8 +74,9 @@ impl BatchNormalization {
     /// Normalizes with the statistics of the batch, and lets the moving ones follow.
     fn train<'g>(&self, call: &Call<'g, '_>, x: Var<'g>, axes: &[usize]) -> Var<'g> {
         let others = other_axes(axes, x);
-        let [mean, centered, variance] = match call.mask(0) {
-            None if axes == [x.shape().rank() - 1] => return self.train_last_axis(call, x),
+        let mask = call.mask(0).filter(|_| !self.is_fused(call, x, axes));
+        let [mean, centered, variance] = match mask {
+            None if axes == [x.shape().rank() - 1] => return self.train_last_axis(call, x, axes),
             None => {
                 let mean = x.mean_keeping(&others);
                 let centered = x - mean;
@@ -79,7 +84,7 @@ impl BatchNormalization {
             }
             Some(mask) => moments_of_counting(x, along_features(mask, x), &others),
         };
-        self.follow(call, mean, variance);
+        self.follow(call, x, axes, [mean, variance]);
         let mut scale = 1.0 / (variance + self.epsilon).sqrt();
         if self.scale {
             scale = scale * along(call.weight("gamma"), axes, x);
@@ -92,7 +97,7 @@ impl BatchNormalization {
     }
 
     /// As [`train`](Self::train), with the ops that there are for channels that lie last.
-    fn train_last_axis<'g>(&self, call: &Call<'g, '_>, x: Var<'g>) -> Var<'g> {
+    fn train_last_axis<'g>(&self, call: &Call<'g, '_>, x: Var<'g>, axes: &[usize]) -> Var<'g> {
         let moving = call.weight("moving_mean");
         let weight = |is_there: bool, name: &str, otherwise: f32| match is_there {
             true => call.weight(name),
@@ -104,17 +109,38 @@ impl BatchNormalization {
         let gamma = weight(self.scale, "gamma", 1.0);
         let beta = weight(self.center, "beta", 0.0);
         let (y, mean, variance) = x.batch_normalize(gamma, beta, self.epsilon);
-        self.follow(call, mean, variance);
+        self.follow(call, x, axes, [mean, variance]);
         y
     }
 
-    /// Lets the moving statistics follow those of the batch.
-    fn follow<'g>(&self, call: &Call<'g, '_>, mean: Var<'g>, variance: Var<'g>) {
+    /// Lets the moving statistics follow those of the batch `x`.
+    fn follow<'g>(
+        &self,
+        call: &Call<'g, '_>,
+        x: Var<'g>,
+        axes: &[usize],
+        [mean, mut variance]: [Var<'g>; 2],
+    ) {
+        if self.is_fused(call, x, axes) {
+            let shape = x.shape();
+            let others = other_axes(axes, x)
+                .into_iter()
+                .map(|axis| shape.dims()[axis]);
+            let count = x.graph().full(Shape::from_iter(others), 1.0).sum_all();
+            variance = variance * (count / (count - 1.0).maximum(1.0));
+        }
         for (name, statistic) in [("moving_mean", mean), ("moving_variance", variance)] {
             let moving = call.weight(name);
             let statistic = statistic.reshape(moving.shape()) * (1.0 - self.momentum);
             call.update(name, moving * self.momentum + statistic);
         }
+    }
+
+    /// Whether Keras 2 has TensorFlow's fused kernel compute it.
+    fn is_fused(&self, call: &Call<'_, '_>, x: Var<'_>, axes: &[usize]) -> bool {
+        let rank = x.shape().rank();
+        let is_image = matches!(rank, 4 | 5) && (axes == [1] || axes == [rank - 1]);
+        call.as_keras2() && is_image && call.entry().policy.as_deref() != Some("float64")
     }
 
     /// `x · scale + offset` with both from weights alone: of a frozen layer, constants.

@@ -277,7 +277,8 @@ impl Parts {
             let many = size(rest, &input, &x_shape);
             let same = size(&shared, &self.kernel, &kernel_shape);
             let x = ordered(x, &input, &join(&[rest, &shared, batch, &summed]));
-            let x = x.reshape([Dim::Fixed(many * same), Dim::Batch, depth]);
+            let rows = dims_of(batch)[0];
+            let x = x.reshape([Dim::Fixed(many * same), rows, depth]);
             let kernel = ordered(kernel, &self.kernel, &join(&[&shared, &summed, &new]));
             let kernel = kernel.reshape([Dim::Fixed(1), Dim::Fixed(same), depth, width]);
             let kernel = kernel.broadcast_to([Dim::Fixed(many), Dim::Fixed(same), depth, width]);

@@ -58,6 +58,6 @@ impl Layer for Flatten {
             x = x.permute(&axes);
         }
         let size = x.shape().sample().unwrap_or_default().iter().product();
-        x.reshape([Dim::Batch, Dim::Fixed(size)])
+        x.reshape([x.shape().dims()[0], Dim::Fixed(size)])
     }
 }

@@ -33,6 +33,7 @@ impl Layer for Identity {
     }
 
     fn mask<'g>(&self, call: &Call<'g, '_>, _inputs: &[Var<'g>]) -> Option<Var<'g>> {
-        call.mask(0)
+        // Keras 2 drops it here.
+        call.mask(0).filter(|_| !call.as_keras2())
     }
 }

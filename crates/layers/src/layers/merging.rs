@@ -194,7 +194,7 @@ impl Layer for Concatenate {
             return Err(Detail::new("", "at least 1 input", 0));
         };
         let axis = resolve(&[self.axis], first.rank())?[0];
-        if first.dims()[axis] == Dim::Batch {
+        if first.dims()[axis].fixed().is_none() {
             return Err(Detail::new("axis", "an axis other than the batch", axis));
         }
         let others = |shape: &Shape| {

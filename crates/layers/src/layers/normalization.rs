@@ -231,7 +231,8 @@ impl Layer for Normalization {
     }
 
     fn mask<'g>(&self, call: &Call<'g, '_>, _inputs: &[Var<'g>]) -> Option<Var<'g>> {
-        call.mask(0)
+        // Keras 2 drops it here.
+        call.mask(0).filter(|_| !call.as_keras2())
     }
 }
 

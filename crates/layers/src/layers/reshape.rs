@@ -1,6 +1,6 @@
 //! Samples in another shape.
 
-use regraft_autograd::{Shape, Var};
+use regraft_autograd::{Dim, Shape, Var};
 use regraft_tensor::Detail;
 
 use super::support::single;
@@ -23,7 +23,8 @@ settings! {
 impl Reshape {
     /// The shape of a batch of shape `input` afterwards.
     pub(crate) fn output(&self, input: &Shape) -> Result<Shape, Detail> {
-        Ok(Shape::batch_of(&self.sample(input)?))
+        let sample = self.sample(input)?.into_iter().map(Dim::Fixed);
+        Ok(input.dims()[..1].iter().copied().chain(sample).collect())
     }
 
     /// The shape of a sample of shape `input` afterwards.
@@ -79,7 +80,7 @@ impl Layer for Reshape {
 
     fn call<'g>(&self, _call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {
         // What does not fit was found when the layer was built.
-        let sample = self.sample(&inputs[0].shape()).unwrap_or_default();
-        inputs[0].reshape(Shape::batch_of(&sample))
+        let shape = self.output(&inputs[0].shape());
+        inputs[0].reshape(shape.unwrap_or_else(|_| Shape::batch_of(&[])))
     }
 }

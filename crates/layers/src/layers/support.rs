@@ -51,9 +51,9 @@ pub(crate) fn fixed_axes(
     input: &Shape,
 ) -> Result<(Vec<usize>, Vec<usize>), Detail> {
     let resolved = resolve(axes, input.rank())?;
-    let size = |&axis: &usize| match input.dims()[axis] {
-        Dim::Fixed(size) => Ok(size),
-        Dim::Batch => Err(Detail::new("axis", "axes other than the batch", input)),
+    let size = |&axis: &usize| {
+        let size = input.dims()[axis].fixed();
+        size.ok_or_else(|| Detail::new("axis", "axes other than the batch", input))
     };
     let sizes = resolved.iter().map(size).collect::<Result<_, _>>()?;
     Ok((resolved, sizes))

@@ -34,6 +34,11 @@ use crate::{Call, Class, Configured, Layer, LayerSpec, Weights};
 /// | mask | kept; the layer is given the part of its step |
 /// | frozen | what is in it is |
 ///
+/// Read from a file of Keras 2 it takes the steps of all samples for one large batch, as Keras 2 does: a batch
+/// normalization has the statistics of all steps and moves once (within a model twice), the layer's activity penalty
+/// counts, which Keras 3 leaves out here, and where the layer has a mask to give (an `Embedding` whose zeros are
+/// padding, say) that is the mask of the result.
+///
 /// Keras: <https://keras.io/api/layers/recurrent_layers/time_distributed/>.
 #[derive(Clone, Debug)]
 pub struct TimeDistributed {
@@ -46,6 +51,30 @@ impl TimeDistributed {
         TimeDistributed {
             layer: layer.into(),
         }
+    }
+
+    /// The layer applied once, to the steps of all samples, as in Keras 2.
+    fn call_together<'g>(&self, call: &Call<'g, '_>, x: Var<'g>) -> Var<'g> {
+        let steps = steps(&x.shape()).unwrap_or(0);
+        let rows = |x: Var<'g>| {
+            let shape = x.shape();
+            let dims = shape.dims();
+            let rows = match dims[0] {
+                Dim::Batch => Dim::PerSample(steps),
+                Dim::PerSample(rows) => Dim::PerSample(rows * steps),
+                Dim::Fixed(samples) => Dim::Fixed(samples * steps),
+            };
+            x.reshape(Shape::from_iter(
+                [rows].into_iter().chain(dims[2..].iter().copied()),
+            ))
+        };
+        let run = || call.wrapped(0, &[rows(x)], &[call.mask(0).map(rows)]);
+        let y = run();
+        if let LayerKind::Nested(_) = &self.layer.kind {
+            // To learn its mask Keras 2 runs a model once more, in which statistics move and penalties count again.
+            let _of_the_mask = run();
+        }
+        y.map_or(x, |y| apart(y, x))
     }
 
     /// Whether the layer treats the steps of a sequence alike and apart by itself, so that it need
@@ -72,6 +101,13 @@ fn steps(x: &Shape) -> Option<usize> {
 /// One step of `x`, without the axis of the steps.
 fn step<'g>(x: Var<'g>, index: usize) -> Var<'g> {
     x.slice(1, index..index + 1).squeeze(1)
+}
+
+/// The rows of all steps as the steps of the samples of `x`.
+fn apart<'g>(rows: Var<'g>, x: Var<'g>) -> Var<'g> {
+    let (shape, of_x) = (rows.shape(), x.shape());
+    let dims = of_x.dims()[..2].iter().chain(&shape.dims()[1..]);
+    rows.reshape(Shape::from_iter(dims.copied()))
 }
 
 impl Configured for TimeDistributed {
@@ -107,6 +143,9 @@ impl Layer for TimeDistributed {
 
     fn call<'g>(&self, call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {
         let x = inputs[0];
+        if call.as_keras2() {
+            return self.call_together(call, x);
+        }
         if self.is_stepwise() {
             return call.wrapped_formula(0, &[x], &[]).unwrap_or(x);
         }
@@ -122,8 +161,24 @@ impl Layer for TimeDistributed {
         }
     }
 
-    fn mask<'g>(&self, call: &Call<'g, '_>, _inputs: &[Var<'g>]) -> Option<Var<'g>> {
-        call.mask(0)
+    fn mask<'g>(&self, call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Option<Var<'g>> {
+        let given = call.mask(0);
+        if !call.as_keras2() {
+            return given;
+        }
+        if let Some(rows) = call.wrapped_mask() {
+            return Some(apart(rows, inputs[0]));
+        }
+        // A step counts if anything of it does.
+        let mask = given?;
+        let shape = mask.shape();
+        let within: Vec<usize> = (2..shape.rank()).collect();
+        let any = if within.is_empty() {
+            mask
+        } else {
+            mask.max_keeping(&within)
+        };
+        Some(any.reshape(Shape::from_iter(shape.dims()[..2].iter().copied())))
     }
 
     fn input_type(&self) -> DataType {

@@ -81,7 +81,7 @@ pub(super) fn smooth(targets: Var<'_>, smoothing: f32, share: f32) -> Var<'_> {
 pub(super) fn smooth_classes(targets: Var<'_>, smoothing: f32, axis: usize) -> Var<'_> {
     match targets.shape().dims()[axis] {
         Dim::Fixed(classes) => smooth(targets, smoothing, 1.0 / classes as f32),
-        Dim::Batch => targets,
+        Dim::Batch | Dim::PerSample(_) => targets,
     }
 }
 

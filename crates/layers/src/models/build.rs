@@ -88,6 +88,7 @@ impl Model {
             output_shapes,
             stream,
             policy: spec.policy,
+            keras2: spec.keras2,
             changed_settings: serde_json::Map::new(),
             wrapped,
             attribute: None,

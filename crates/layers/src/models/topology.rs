@@ -124,6 +124,8 @@ pub(crate) struct Entry {
     /// The policy of element types that its file has, if that is not `float32`: what Keras computes it
     /// in. Here all is computed with 32 bits; the policy is kept for saving.
     pub policy: Option<String>,
+    /// Whether it was read from a file of Keras 1 or 2, and computes as these do where Keras 3 does otherwise.
+    pub keras2: bool,
     /// The layers that it contains, if it is a wrapper.
     pub wrapped: Vec<Entry>,
     /// The attribute in which Keras' wrapper keeps it, if one contains it.

@@ -100,7 +100,7 @@ impl Model {
             .filter(|config| !is_empty(config));
         let mut unknown = Vec::new();
         if let Some(config) = compiled {
-            let config = &*keras2::compilation(checkpoint, config, outputs.len());
+            let config = &*keras2::compilation(checkpoint, config, &outputs);
             let own = checkpoint.metadata.entries.get(OWN_METRICS);
             let own = own.and_then(|text| serde_json::from_str(text).ok());
             let memory = checkpoint.optimizer.as_ref();

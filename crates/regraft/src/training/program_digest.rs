@@ -129,6 +129,7 @@ fn shape(hasher: Hasher, shape: &Shape) -> Hasher {
     let hasher = hasher.number(shape.dims().len() as u64);
     shape.dims().iter().fold(hasher, |hasher, dim| match *dim {
         Dim::Batch => hasher.bytes(b"batch"),
+        Dim::PerSample(rows) => hasher.bytes(b"per sample").number(rows as u64),
         Dim::Fixed(size) => hasher.number(size as u64),
     })
 }

@@ -4,7 +4,8 @@
 //! read is that of Keras 3 and of Keras 1 and 2. A freezing state that Keras' `trainable` cannot
 //! express stands beside a layer's `config` under the key `freezing`, which Keras passes over (that of a
 //! frozen wrapper always, since Keras' says nothing of what is in it), and
-//! weights that were frozen or unfrozen alone under `trainable_weights`.
+//! weights that were frozen or unfrozen alone under `trainable_weights`; under `keras2` that the layer comes from
+//! a file of Keras 1 or 2, which some layers compute otherwise in.
 
 mod graph;
 mod operation;
@@ -30,6 +31,9 @@ const FREEZING: &str = "freezing";
 
 /// The key of weights that do not follow their layer, beside `config`: by name, whether each is trained.
 const ALONE: &str = "trainable_weights";
+
+/// The key that says that a layer computes as in Keras 2, beside `config`.
+const KERAS2: &str = "keras2";
 
 /// Layers whose inputs Keras passes as one list.
 const TAKES_A_LIST: [&str; 9] = [

@@ -6,7 +6,7 @@ use regraft_tensor::Detail;
 use serde_json::{Map, Value};
 
 use super::support::{without_slashes, written_by_keras2, wrong};
-use super::{ALONE, FREEZING};
+use super::{ALONE, FREEZING, KERAS2};
 use crate::contract::freezing::Alone;
 use crate::contract::layer::{LayerKind, LayerSpec};
 use crate::layers::{Input, WRAPPERS, Wrap, sample_shape};
@@ -141,6 +141,7 @@ impl Reader<'_> {
         let mut spec = LayerSpec::from(layer.map_err(|error| error.within(at))?);
         spec.name = name.map(without_slashes);
         spec.policy = policy;
+        spec.keras2 = value[KERAS2] == Value::Bool(true);
         spec.freezing = freezing(config, &value[FREEZING]).map_err(|error| error.within(at))?;
         spec.alone = alone(&value[ALONE]).map_err(|error| error.within(at))?;
         // What is in a wrapper has states of its own, which are read.

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{ALONE, FREEZING, TAKES_A_LIST, operation};
+use super::{ALONE, FREEZING, KERAS2, TAKES_A_LIST, operation};
 use crate::layers::{Operation, object};
 use crate::models::structure::Structure;
 use crate::models::topology::{Body, Container, Entry, LayerCall, Topology, ValueId};
@@ -131,6 +131,9 @@ fn layer(entry: &Entry) -> Value {
     if !alone.is_empty() {
         value[ALONE] = json!(alone);
     }
+    if entry.keras2 {
+        value[KERAS2] = true.into();
+    }
     value
 }
 
@@ -216,10 +219,7 @@ fn shape(topology: &Topology, id: ValueId) -> Value {
 
 fn sizes(dims: &[regraft_autograd::Dim]) -> Value {
     dims.iter()
-        .map(|dim| match dim {
-            regraft_autograd::Dim::Batch => Value::Null,
-            regraft_autograd::Dim::Fixed(size) => (*size).into(),
-        })
+        .map(|dim| dim.fixed().map_or(Value::Null, Value::from))
         .collect()
 }
 

@@ -119,7 +119,7 @@ pub(super) fn product<'g>(a: Var<'g>, b: Var<'g>) -> Result<Var<'g>, Detail> {
     let inner = (a.shape().dims()[rank - 1], b.shape().dims()[other - 2]);
     let expected = format!("as many columns of {} as rows of {}", a.shape(), b.shape());
     require(
-        inner.0 == inner.1 && inner.0 != Dim::Batch,
+        inner.0 == inner.1 && inner.0.fixed().is_some(),
         "",
         &expected,
         (rank, other),
@@ -466,7 +466,7 @@ fn pair<'g>(
     summed.sort_unstable();
     // The batch beside other axes of its own cannot be one axis with them; over the last axis of the
     // first value it need not be.
-    let has_batch = |x: Var<'g>| x.shape().dims().contains(&Dim::Batch);
+    let has_batch = |x: Var<'g>| x.shape().fixed().is_none();
     if batch.is_empty() && b_only.len() + summed.len() == b_letters.len() {
         if has_batch(b) && !has_batch(a) {
             return pair((&b_letters, b), (&a_letters, a), kept);
@@ -500,13 +500,7 @@ fn pair<'g>(
             match &wide[from..from + count] {
                 [one] => Ok(*one),
                 several => {
-                    let fixed: Option<usize> = several
-                        .iter()
-                        .map(|dim| match dim {
-                            Dim::Fixed(size) => Some(*size),
-                            Dim::Batch => None,
-                        })
-                        .product();
+                    let fixed: Option<usize> = several.iter().map(|dim| dim.fixed()).product();
                     fixed.map(Dim::Fixed).ok_or_else(|| {
                         let expected = "the batch as an axis of its own, of both values";
                         let detail = Detail::new("subscripts", expected, x.shape());

@@ -292,10 +292,7 @@ pub(super) fn window(
     let shape = x.shape();
     let input: Option<Vec<usize>> = shape.dims()[1..shape.rank() - 1]
         .iter()
-        .map(|dim| match dim {
-            Dim::Fixed(size) => Some(*size),
-            Dim::Batch => None,
-        })
+        .map(|dim| dim.fixed())
         .collect();
     let input = input.ok_or_else(|| Detail::new("", "the batch in front alone", shape))?;
     let window = Window::new(size)

@@ -104,7 +104,13 @@ pub(super) const TABLE: &[Declared] = &[
             .iter()
             .enumerate()
             .map(|(axis, size)| match size {
-                None | Some(-1) if axis == 0 => Some(Dim::Batch),
+                None | Some(-1) if axis == 0 => {
+                    let own = x.shape().dims().first().copied();
+                    Some(
+                        own.filter(|dim| dim.fixed().is_none())
+                            .unwrap_or(Dim::Batch),
+                    )
+                }
                 Some(size) => usize::try_from(*size).ok().map(Dim::Fixed),
                 None => None,
             })

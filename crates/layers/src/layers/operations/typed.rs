@@ -1,7 +1,7 @@
 //! A value in a formula with the element type that it has in Keras.
 
 use regraft_autograd::ops::Integers;
-use regraft_autograd::{Dim, Graph, IntTensor, Shape, Tensor, Var};
+use regraft_autograd::{Graph, IntTensor, Shape, Tensor, Var};
 use regraft_tensor::Detail;
 
 use crate::ElementType;
@@ -165,7 +165,10 @@ impl<'g> Typed<'g> {
 /// An error if the batch is among the axes: an operation over it would make one sample's result
 /// depend on the others.
 pub(super) fn not_the_batch(shape: &Shape, axes: &[usize]) -> Result<(), Detail> {
-    match axes.iter().any(|&axis| shape.dims()[axis] == Dim::Batch) {
+    match axes
+        .iter()
+        .any(|&axis| shape.dims()[axis].fixed().is_none())
+    {
         false => Ok(()),
         true => {
             let expected = "axes other than the batch";

@@ -46,7 +46,7 @@ fn for_each<'g>(x: Var<'g>, sizes: &[usize], expected: &str) -> Result<Var<'g>, 
     let fixed: Vec<Dim> = sizes.iter().copied().map(Dim::Fixed).collect();
     match shape.dims() {
         dims if dims == fixed => Ok(x.expand_dims(0)),
-        [Dim::Batch | Dim::Fixed(1), rest @ ..] if rest == fixed => Ok(x),
+        [Dim::Batch | Dim::PerSample(_) | Dim::Fixed(1), rest @ ..] if rest == fixed => Ok(x),
         _ => Err(Detail::new("", expected, shape)),
     }
 }
