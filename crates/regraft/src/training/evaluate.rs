@@ -108,6 +108,41 @@ impl Model {
         self.evaluate_samples(data)
     }
 
+    /// As [`evaluate`](Self::evaluate), where samples, or their steps, count so much in the loss and in weighted
+    /// metrics: what Keras' `evaluate` has as `sample_weight`. Weights are given as to
+    /// [`Fit::sample_weight`](crate::Fit::sample_weight). The loss is divided by the number of samples all the same,
+    /// weighted metrics by the sum of weights.
+    ///
+    /// ```
+    /// use regraft::layers::{Dense, Input, layers};
+    /// use regraft::Sequential;
+    ///
+    /// let x = regraft::ndarray::Array2::<f32>::ones((2, 1));
+    /// let mut model = Sequential::new(layers![Input::new([1]), Dense::new(1).kernel_initializer("ones")])?;
+    /// model.compile("sgd", "mse", ())?;
+    /// // Errors of 1 and 2: (3 · 1 + 1 · 4) / 2.
+    /// let scores = model.evaluate_weighted(&x, &[0.0, 3.0], &[3.0, 1.0])?;
+    /// assert_eq!(scores.loss, 3.5);
+    /// # Ok::<(), regraft::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`evaluate`](Self::evaluate), and if the weights are not one for each sample or step.
+    pub fn evaluate_weighted<'a>(
+        &mut self,
+        x: impl IntoInputs<'a>,
+        y: impl IntoInputs<'a>,
+        sample_weight: impl IntoInputs<'a>,
+    ) -> Result<Scores> {
+        let training = self.training.as_ref().ok_or_else(not_compiled)?;
+        let (inputs, targets) = (x.into_inputs()?, y.into_inputs()?);
+        let (network, objective) = (&self.network, &training.objective);
+        let mut data = prepare::arrays("x", "y", network, objective, inputs, targets)?;
+        let given = sample_weight.into_inputs()?;
+        data.weights = prepare::sample_weights(("x", "sample_weight"), network, &data, &given)?;
+        self.evaluate_samples(data)
+    }
+
     /// As [`evaluate`](Self::evaluate), on a data set of which samples are made or read when they are asked
     /// for.
     ///
@@ -127,7 +162,7 @@ impl Model {
         let training = self.training.as_mut().ok_or_else(not_compiled)?;
         training.fit_to(&self.network)?;
         let (network, weights) = (&self.network, data.weight_shapes());
-        let made_of = (network.version(), training.number, !weights.is_empty());
+        let made_of = (network.version(), training.number, weights.clone());
         let steps = match self.kept.evaluation.take() {
             Some((of, steps)) if of == made_of => steps,
             _ => {

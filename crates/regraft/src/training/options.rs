@@ -28,6 +28,7 @@ pub struct Fit<'a> {
     pub(crate) validation: Validation<'a>,
     pub(crate) class_weight: BTreeMap<i32, f32>,
     pub(crate) sample_weight: Vec<Data<'a>>,
+    pub(crate) validation_sample_weight: Vec<Data<'a>>,
     pub(crate) callbacks: Vec<Box<dyn Callback + 'a>>,
     pub(crate) verbosity: Verbosity,
     pub(crate) feature_cache: FeatureCache,
@@ -78,6 +79,7 @@ impl Default for Fit<'_> {
             validation: Validation::None,
             class_weight: BTreeMap::new(),
             sample_weight: Vec::new(),
+            validation_sample_weight: Vec::new(),
             callbacks: Vec::new(),
             verbosity: Verbosity::default(),
             feature_cache: FeatureCache::Auto,
@@ -166,9 +168,17 @@ impl<'a> Fit<'a> {
     /// own, in their order or by their names, as targets.
     pub fn sample_weight(mut self, weights: impl IntoInputs<'a>) -> Self {
         match weights.into_inputs() {
-            Ok(weights) => {
-                self.sample_weight = weights.into_iter().map(Data::into_floats).collect();
-            }
+            Ok(weights) => self.sample_weight = weights,
+            Err(error) => self.fail(error),
+        }
+        self
+    }
+
+    /// As [`sample_weight`](Self::sample_weight), of the samples that are validated on: how much each counts in
+    /// `val_loss` and in weighted metrics. It is what Keras takes behind the targets of its `validation_data`.
+    pub fn validation_sample_weight(mut self, weights: impl IntoInputs<'a>) -> Self {
+        match weights.into_inputs() {
+            Ok(weights) => self.validation_sample_weight = weights,
             Err(error) => self.fail(error),
         }
         self

@@ -19,8 +19,8 @@ type Version = (u64, u64);
 #[derive(Debug, Default)]
 pub(crate) struct Kept {
     predictor: Mutex<Option<(Version, Arc<Compiled>)>>,
-    /// Of which training, too, and whether samples have weights.
-    pub evaluation: Option<((Version, u64, bool), Steps)>,
+    /// Of which training, too, and the shapes of what a sample counts.
+    pub evaluation: Option<((Version, u64, Vec<Vec<usize>>), Steps)>,
 }
 
 impl Kept {

@@ -30,8 +30,8 @@ pub(crate) fn parts<'a>(
     options: &Fit<'a>,
 ) -> Result<(Samples<'a>, Option<Samples<'a>>)> {
     let objective = &training.objective;
-    data.weights = sample_weights(model, &data, options)?;
-    let validation = match &options.validation {
+    data.weights = sample_weights(("x", "sample_weight"), model, &data, &options.sample_weight)?;
+    let mut validation = match &options.validation {
         Validation::None => None,
         Validation::Data(inputs, targets) => {
             let (inputs, targets) = (inputs.clone(), targets.clone());
@@ -56,6 +56,21 @@ pub(crate) fn parts<'a>(
             Some(validation)
         }
     };
+    if !options.validation_sample_weight.is_empty() {
+        let given = &options.validation_sample_weight;
+        let names = ("validation x", "validation_sample_weight");
+        match (&options.validation, &mut validation) {
+            (Validation::Data(..) | Validation::Dataset(_), Some(validation)) => {
+                validation.weights = sample_weights(names, model, validation, given)?;
+            }
+            _ => {
+                let expected = "samples of their own to validate on";
+                let detail = Detail::new(names.1, expected, format!("{:?}", options.validation));
+                let help = "give `validation_data`; of a split, `sample_weight` has the weights";
+                return Err(Error::Setting(detail.help(help)));
+            }
+        }
+    }
     // Only now: what is validated is weighted by its samples alone, as in Keras.
     check_class_weight(&data, options)?;
     data.class_weight.clone_from(&options.class_weight);
@@ -324,39 +339,36 @@ pub(crate) fn check_classes(
     }
 }
 
-/// The weights that `sample_weight` gives, for all outputs or for each; none if it was not given.
-fn sample_weights(
+/// How much samples count, for all outputs or for each, by the arrays that are `given` as `name`; none if none is.
+pub(crate) fn sample_weights(
+    (x, name): (&str, &str),
     model: &Model,
     data: &Samples<'_>,
-    options: &Fit<'_>,
+    given: &[Data<'_>],
 ) -> Result<Vec<SampleWeights>> {
     let (names, outputs) = (model.output_names(), model.output_shapes());
-    let given = options.sample_weight.clone();
-    let given = match given.as_slice() {
-        [one] if names.len() > 1 && one.name.is_none() => given,
-        _ if given.is_empty() => given,
-        _ => named::data_in_order("sample_weight", &names, given)?,
+    let of_all = matches!(given, [one] if names.len() == 1 || one.name.is_none());
+    let given = given.iter().cloned().map(Data::into_floats).collect();
+    let given = match of_all && names.len() > 1 {
+        true => given,
+        false => named::data_in_order(name, &names, given)?,
     };
     if given.len() > 1 && given.len() != names.len() {
         let expected = format!("one array, or one for each of the outputs {names:?}");
-        let detail = Detail::new("sample_weight", expected, given.len());
-        return Err(Error::Data(detail));
+        return Err(Error::Data(Detail::new(name, expected, given.len())));
     }
     let weights = given.iter().enumerate().map(|(index, given)| {
-        let at = match given.name.is_some() || options.sample_weight.len() > 1 {
-            true => format!("sample_weight of output {:?}", names[index]),
-            false => "sample_weight".to_string(),
+        let at = match of_all && given.name.is_none() {
+            true => name.to_string(),
+            false => format!("{name} of output {:?}", names[index]),
         };
-        regraft_data::check_same_samples(("x", data.len()), (&at, given.len()))?;
+        regraft_data::check_same_samples((x, data.source.data().len()), (&at, given.len()))?;
         check_finite(&at, given)?;
-        let mut shape = given.shape().get(1..).unwrap_or_default();
-        while let [rest @ .., 1] = shape {
-            shape = rest;
-        }
+        let shape = squeezed_all(given.shape().get(1..).unwrap_or_default());
         // Of the outputs that it counts for, all must have these steps.
-        let of = match options.sample_weight.len() {
-            1 => &outputs[..],
-            _ => &outputs[index..=index],
+        let of = match of_all {
+            true => &outputs[..],
+            false => &outputs[index..=index],
         };
         let has_steps = |output: &Shape| {
             let sizes = output.sample().unwrap_or_default();
@@ -377,6 +389,14 @@ fn sample_weights(
         }
     });
     weights.collect()
+}
+
+/// Without the axes of size 1 at the end.
+fn squeezed_all(mut sizes: &[usize]) -> &[usize] {
+    while let [rest @ .., 1] = sizes {
+        sizes = rest;
+    }
+    sizes
 }
 
 /// Refuses weights of classes where a sample has none: it has one if its target is a number, and if it is a

@@ -123,6 +123,112 @@ fn they_train_as_keras_trains_what_it_opens_from_the_same_file() {
     assert_eq!(trained, 14);
 }
 
+/// `golden_validation.py`: `evaluate` with weights, and validation on samples with weights of their own.
+#[test]
+fn what_is_validated_counts_as_in_keras() {
+    let path = format!(
+        "{}/../../fixtures/golden/validation.json",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    let golden: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let cases = golden["cases"].as_array().unwrap();
+    assert_eq!(cases.len(), 12);
+    for case in cases {
+        let (name, file) = (&case["name"], case["config"]["file"].as_str().unwrap());
+        let part = |part: &str| arrays(&case["inputs"][part]);
+        let (x, y, weights) = (part("x"), part("y"), part("weights"));
+        let of_validation = ["x", "y", "weights"].map(|it| part(&format!("validation_{it}")));
+        let [validation_x, validation_y, validation_weights] = &of_validation;
+        let mut model = open(file);
+        let scores = model
+            .evaluate_weighted(
+                data(validation_x),
+                data(validation_y),
+                data(validation_weights),
+            )
+            .unwrap();
+        for (key, expected) in case["outputs"]["evaluate"].as_object().unwrap() {
+            let ours = scores.get(key);
+            let ours = ours.unwrap_or_else(|| panic!("{name}: no {key} in {scores:?}"));
+            let expected = expected.as_f64().unwrap();
+            let near = (ours - expected).abs() <= 2e-5 * expected.abs().max(1.0);
+            assert!(
+                near,
+                "{name}, {key} of evaluate: {ours}, expected {expected}"
+            );
+        }
+        for (also, history) in case["outputs"]["histories"].as_object().unwrap() {
+            let fit = Fit::new().epochs(2).batch_size(8).shuffle(false);
+            let mut fit = fit
+                .verbosity(Verbosity::Silent)
+                .validation_data(data(validation_x), data(validation_y))
+                .validation_sample_weight(data(validation_weights));
+            if also == "with" {
+                fit = fit.sample_weight(data(&weights));
+            }
+            let ours = open(file).fit(data(&x), data(&y), fit).unwrap();
+            check(
+                &ours,
+                &json!({ "history": history }),
+                &format!("{name} {also}"),
+            );
+        }
+    }
+}
+
+#[test]
+fn weights_of_a_validation_are_checked_and_need_one() {
+    let case = cases()
+        .into_iter()
+        .find(|case| case["file"] == "factor.keras")
+        .unwrap();
+    let (x, y) = (arrays(&case["x"]), arrays(&case["y"]));
+    let fit = |fit: Fit<'_>| {
+        let fit = fit.verbosity(Verbosity::Silent);
+        open("factor.keras")
+            .fit(data(&x), data(&y), fit)
+            .unwrap_err()
+            .to_string()
+    };
+    let weights = vec![1.0_f32; 8];
+    for without in [Fit::new(), Fit::new().validation_split(0.25)] {
+        let error = fit(without.validation_sample_weight(&weights));
+        assert!(error.contains("validation_sample_weight"), "{error}");
+        assert!(error.contains("validation_data"), "{error}");
+    }
+    let validated = || Fit::new().validation_data(data(&x), data(&y));
+    let error = fit(validated().validation_sample_weight(&weights[1..]));
+    assert!(error.contains("validation_sample_weight"), "{error}");
+    let mut bad = weights.clone();
+    bad[5] = f32::INFINITY;
+    let error = fit(validated().validation_sample_weight(&bad));
+    assert!(error.contains("sample 5"), "{error}");
+    let mut model = open("factor.keras");
+    let error = model
+        .evaluate_weighted(data(&x), data(&y), &bad)
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("sample 5"), "{error}");
+    // Weights of another shape are another program than the one that was kept.
+    let mut model = open("steps.keras");
+    let case = cases()
+        .into_iter()
+        .find(|case| case["file"] == "steps.keras")
+        .unwrap();
+    let (x, y) = (arrays(&case["x"]), arrays(&case["y"]));
+    let plain = model.evaluate(data(&x), data(&y)).unwrap().loss;
+    let steps = ArrayD::from_elem(vec![8, 5], 2.0_f32);
+    for weights in [ArrayD::from_elem(vec![8], 2.0_f32), steps] {
+        let scores = model
+            .evaluate_weighted(data(&x), data(&y), &weights)
+            .unwrap();
+        assert!(
+            (scores.loss - 2.0 * plain).abs() < 1e-6 * plain,
+            "{scores:?} {plain}"
+        );
+    }
+}
+
 #[test]
 fn what_is_not_trained_predicts_as_in_keras() {
     let folder = tempfile::tempdir().unwrap();

@@ -269,6 +269,11 @@ fn call(owner: &str, method: &str, model: &mut Model) -> bool {
             let (x, y) = data();
             model.evaluate(&x, &y).unwrap();
         }
+        ("Model", "evaluate_weighted") => {
+            let (x, y) = data();
+            let weights = vec![0.5; x.shape()[0]];
+            model.evaluate_weighted(&x, &y, &weights).unwrap();
+        }
         ("Model", "evaluate_dataset") => {
             let (x, y) = data();
             let data = regraft::data::Arrays::new(&x, &y).unwrap();
