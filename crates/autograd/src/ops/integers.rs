@@ -18,6 +18,8 @@ pub enum Integers {
     FloorDivide,
     /// a − b · ⌊a / b⌋; b = 0 is an error when the program runs.
     FloorModulo,
+    /// The largest number that divides both, not below 0; that of 0 and 0 is 0.
+    GreatestCommonDivisor,
     /// The larger one.
     Maximum,
     /// The smaller one.
@@ -58,6 +60,13 @@ impl Integers {
                     false => rest,
                 }
             }
+            Integers::GreatestCommonDivisor => {
+                let (mut a, mut b) = (a.unsigned_abs(), b.unsigned_abs());
+                while b != 0 {
+                    (a, b) = (b, a % b);
+                }
+                a as i32
+            }
             Integers::Maximum => a.max(b),
             Integers::Minimum => a.min(b),
             Integers::And => a & b,
@@ -79,6 +88,7 @@ impl Op for Integers {
             Integers::Multiply => "multiply_integers",
             Integers::FloorDivide => "floor_divide_integers",
             Integers::FloorModulo => "floor_modulo_integers",
+            Integers::GreatestCommonDivisor => "greatest_common_divisor_integers",
             Integers::Maximum => "maximum_integers",
             Integers::Minimum => "minimum_integers",
             Integers::And => "and_integers",

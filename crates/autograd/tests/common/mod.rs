@@ -197,6 +197,15 @@ pub fn differentiable() -> Vec<Case> {
         "min_all" mixed [rows(&[a, b], Odd)] |&[x], [a, b, _]| x.min_all();
         "broadcast_to" apart [rows(&[1, b], Real)]
             |&[x], [a, b, _]| x.broadcast_to([x.shape().dims()[0], a.into(), b.into()]);
+        "rows_of_samples" apart [rows(&[a, b], Real), fixed(&[b, a], Real)] |&[x, w], [a, b, _]| {
+            let rows = x.reshape([rows_of_samples(x, a), b.into()]);
+            let y = rows.matmul(w).softmax();
+            y.reshape([x.shape().dims()[0], a.into(), a.into()])
+        };
+        "mean_of_rows_of_samples" mixed [rows(&[a, b], Real)] |&[x], [a, b, _]| {
+            let rows = x.reshape([rows_of_samples(x, a), b.into()]);
+            (rows - rows.mean_keeping(&[0])).reshape(x.shape())
+        };
         "reshape" apart [rows(&[a, b], Real)]
             |&[x], [a, b, _]| x.reshape([x.shape().dims()[0], (a * b).into()]);
         "flatten" apart [rows(&[a, b], Real)] |&[x], [a, b, _]| x.flatten();
@@ -282,6 +291,14 @@ pub fn differentiable() -> Vec<Case> {
     }
 }
 
+/// So many rows of each sample of `x` as one axis.
+fn rows_of_samples(x: Var<'_>, rows: usize) -> Dim {
+    match x.shape().dims()[0] {
+        Dim::Fixed(samples) => Dim::Fixed(samples * rows),
+        _ => Dim::PerSample(rows),
+    }
+}
+
 /// Formulas for ops without a gradient.
 // Not every size occurs in both of a case's closures.
 #[allow(unused_variables)]
@@ -301,6 +318,9 @@ pub fn without_gradient() -> Vec<Case> {
         "to_i32" apart [rows(&[a], Odd)] |&[x], [a, _, _]| x.to_i32().to_f32();
         "integers" apart [rows(&[b], Class(9)), rows(&[b], Class(9))] |&[x, y], [_, b, _]|
             x.integers(regraft_autograd::ops::Integers::Subtract, y).to_f32();
+        "greatest_common_divisor" apart [rows(&[b], Class(9)), fixed(&[b], Class(9))]
+            |&[x, y], [_, b, _]|
+            x.integers(regraft_autograd::ops::Integers::GreatestCommonDivisor, y).to_f32();
         "moved_integers" apart [rows(&[b], Class(9))]
             |&[x], [_, b, _]| x.pick(1, vec![b - 1, 0]).to_f32();
         "to_f32" apart [rows(&[b], Class(a))] |&[x], [a, b, _]| x.to_f32();

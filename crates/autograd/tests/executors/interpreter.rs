@@ -449,6 +449,10 @@ fn binary(name: &str, settings: &Settings, a: f64, b: f64) -> Option<f64> {
                 "multiply_integers" => wrapped(a * b),
                 "floor_divide_integers" => wrapped((a as f64 / b as f64).floor() as i64),
                 "floor_modulo_integers" => wrapped(a - b * (a as f64 / b as f64).floor() as i64),
+                "greatest_common_divisor_integers" => {
+                    let mut all = (1..=a.abs().max(b.abs())).rev();
+                    wrapped(all.find(|d| a % d == 0 && b % d == 0).unwrap_or(0))
+                }
                 "maximum_integers" => wrapped(a.max(b)),
                 "minimum_integers" => wrapped(a.min(b)),
                 "and_integers" => wrapped(a & b),

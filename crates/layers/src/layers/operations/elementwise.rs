@@ -8,7 +8,7 @@ use regraft_tensor::Detail;
 
 use super::arguments::Arguments;
 use super::declaration::{CORE, Declared, MATH, Takes, X, X1_X2, function, of_floats, one};
-use super::typed::{Typed, common, promoted};
+use super::typed::{Typed, common, integer, promoted};
 use crate::ElementType;
 use crate::settings::require;
 
@@ -148,6 +148,18 @@ pub(super) const TABLE: &[Declared] = &[
     Declared::new("BitwiseRightShift", Takes::Values(&["x", "y"]), |a| {
         bits(a, Integers::ShiftRight)
     }),
+    Declared::new("Gcd", X1_X2, |a| {
+        let [a, b] = two_integers(a)?;
+        one(a.with(a.var.integers(Integers::GreatestCommonDivisor, b.var)))
+    }),
+    Declared::new("Lcm", X1_X2, |a| {
+        let [a, b] = two_integers(a)?;
+        let divisor = a.var.integers(Integers::GreatestCommonDivisor, b.var);
+        // Where both are 0, so is the result.
+        let divisor = divisor.integers(Integers::Maximum, integer(a.graph(), 1));
+        let rest = b.var.integers(Integers::FloorDivide, divisor);
+        one(a.with(a.var.integers(Integers::Multiply, rest)).wrapped())
+    }),
     Declared::new("LeftShift", Takes::Values(&["x", "y"]), |a| {
         bits(a, Integers::ShiftLeft)
     }),
@@ -211,6 +223,9 @@ pub(super) const TABLE: &[Declared] = &[
         function("cast", "x dtype"),
         function("to_float", "x").with(r#"{"dtype": "float32"}"#),
     ]),
+    Declared::new("SaturateCast", X, saturate_cast)
+        .within(CORE)
+        .like(&[function("saturate_cast", "value=x dtype")]),
     Declared::new("Clip", X, clip).like(&[function(
         "clip_by_value",
         "t=x clip_value_min=x_min clip_value_max=x_max",
@@ -423,6 +438,19 @@ fn bits<'g>(a: &Arguments<'g, '_>, function: Integers) -> Results<'g> {
     }
 }
 
+/// The absolute values of two operands, integers of their common type.
+fn two_integers<'g>(a: &Arguments<'g, '_>) -> Result<[Typed<'g>; 2], Detail> {
+    let both = promoted(&[a.tensor("x1")?, a.tensor("x2")?]);
+    let [a, b] = [both[0], both[1]];
+    match a.of.is_integer() {
+        true => Ok([a, b].map(|x| {
+            let below = zero_like(x.var).integers(Integers::Subtract, x.var);
+            x.with(x.var.integers(Integers::Maximum, below)).wrapped()
+        })),
+        false => Err(Detail::new("x1", "integers", a.of)),
+    }
+}
+
 /// The angle of the point (x2, x1).
 fn arctan2<'g>(a: &Arguments<'g, '_>) -> Results<'g> {
     let (y, x) = two_floats(a)?;
@@ -449,6 +477,43 @@ fn cast<'g>(a: &Arguments<'g, '_>) -> Results<'g> {
             .wrong("dtype", expected, &serde_json::Value::Null));
     };
     one(x.to(a.element_type("dtype", x.of)?))
+}
+
+/// As [`cast`], with what the type has no room for brought to its ends.
+fn saturate_cast<'g>(a: &Arguments<'g, '_>) -> Results<'g> {
+    let (x, of) = (
+        a.tensor("x")?,
+        a.element_type("dtype", ElementType::Float32)?,
+    );
+    if of.is_float() {
+        // Infinity becomes the largest number, too.
+        let largest = match of {
+            ElementType::Float16 => 65504.0,
+            ElementType::Bfloat16 => f32::from_bits(0x7f7f_0000),
+            _ => f32::MAX,
+        };
+        let x = x.to(of);
+        return one(x.with(x.var.clip(-largest, largest)));
+    }
+    if x.of == of {
+        return one(x);
+    }
+    let (low, high) = match of {
+        ElementType::Bool => (0, 1),
+        of => (*of.range().start(), *of.range().end()),
+    };
+    if x.of.is_integer() {
+        let ends = [low, high].map(|end| integer(x.graph(), end as i32));
+        let within = x.var.integers(Integers::Maximum, ends[0]);
+        return one(x.with(within.integers(Integers::Minimum, ends[1])).to(of));
+    }
+    // The largest float that is not above the end.
+    let highest = match high as f32 {
+        end if end as i64 > high => f32::from_bits(end.to_bits() - 1),
+        end => end,
+    };
+    let clipped = x.floats().clip(low as f32, highest);
+    one(Typed::new(clipped, x.of.as_float()).to(of))
 }
 
 fn cast_if_told<'g>(a: &Arguments<'g, '_>) -> Results<'g> {

@@ -117,6 +117,7 @@ pub(super) const TABLE: &[Declared] = &[
         filtered(a, [3, 3], &[down.to_vec(), right.to_vec()])
     })
     .within(IMAGE),
+    Declared::new("SSIM", Takes::Values(&["image1", "image2"]), similarity).within(IMAGE),
 ];
 
 /// The operand with images.
@@ -226,6 +227,55 @@ fn colours<'g>(
 
 /// Each channel filtered by each of the kernels, of `rows · columns` numbers. One gives images of the same
 /// shape, with zeros around them; several stand along a new last axis, with images that are mirrored at their
+/// The structural similarity of the images of each sample: means, variances and covariances under a window that is
+/// a bell, compared at each of its places, and the mean of that.
+fn similarity<'g>(a: &Arguments<'g, '_>) -> Results<'g> {
+    let (x, y) = (a.tensor("image1")?, a.tensor("image2")?);
+    let highest = a.settings.or::<f64>("max_val", 1.0)?;
+    let size = a.settings.or::<usize>("filter_size", 11)?;
+    let sigma = a.settings.or::<f64>("filter_sigma", 1.5)?;
+    let [c1, c2] = [("k1", 0.01), ("k2", 0.03)].map(|(name, default)| {
+        let k = a.settings.or::<f64>(name, default)?;
+        Ok::<f32, Detail>((k * highest).powi(2) as f32)
+    });
+    let (c1, c2) = (c1?, c2?);
+    let first = !channels_last(a)?;
+    let as_rows = |x: Typed<'g>| match first {
+        true => x.to_float().var.permute(&[0, 2, 3, 1]),
+        false => x.to_float().var,
+    };
+    let expected = "two images of each sample, of the same shape";
+    require(
+        x.rank() == 4 && x.shape() == y.shape(),
+        "image2",
+        expected,
+        y.shape(),
+    )?;
+    let of = x.of;
+    let (x, y) = (as_rows(x), as_rows(y));
+    let shape = x.shape();
+    let sizes = [1, 2, 3].map(|axis| shape.dims()[axis].size(0));
+    let fits = (1..=sizes[0].min(sizes[1])).contains(&size) && sigma > 0.0;
+    require(fits, "filter_size", "a window within the images", size)?;
+    let bell: Vec<f64> = (0..size)
+        .map(|at| (-(at as f64 - (size as f64 - 1.0) / 2.0).powi(2) / (2.0 * sigma * sigma)).exp())
+        .collect();
+    let sum: f64 = bell.iter().sum();
+    let weights = bell
+        .iter()
+        .flat_map(|a| bell.iter().map(move |b| (a * b / sum / sum) as f32));
+    let weights = weights.flat_map(|weight| std::iter::repeat_n(weight, sizes[2]));
+    let kernel = floats(x.graph(), vec![size, size, sizes[2], 1], weights.collect());
+    let mean = |x: Var<'g>| x.depthwise_convolution(kernel, Window::new(&[size, size]));
+    let (of_x, of_y) = (mean(x), mean(y));
+    let (squares, products) = (of_x.square() + of_y.square(), of_x * of_y);
+    let variances = mean(x.square()) - of_x.square() + (mean(y.square()) - of_y.square());
+    let covariance = mean(x * y) - products;
+    let above = (products * 2.0 + c1) * (covariance * 2.0 + c2);
+    let similar = above / ((squares + c1) * (variances + c2));
+    one(Typed::new(similar.mean(&[1, 2, 3]), of.as_float()).to(of))
+}
+
 /// borders.
 fn filtered<'g>(
     a: &Arguments<'g, '_>,

@@ -1,5 +1,7 @@
 //! Elements taken by their place: slices, numbers of positions, rows of tables.
 
+use std::ops::Range;
+
 use regraft_autograd::{Dim, Var};
 use regraft_tensor::Detail;
 use serde_json::Value;
@@ -24,6 +26,12 @@ pub(super) const TABLE: &[Declared] = &[
             "slice",
             "input_=inputs begin=start_indices size=shape",
         )]),
+    Declared::new(
+        "SliceUpdate",
+        Takes::Values(&["inputs", "start_indices", "updates"]),
+        slice_update,
+    )
+    .within(CORE),
     Declared::new("Take", Takes::Values(&["x", "indices"]), take).like(&[function(
         "gather",
         "params=x indices axis ~validate_indices -batch_dims",
@@ -75,6 +83,8 @@ pub(super) const TABLE: &[Declared] = &[
         "argmin",
         "input=x axis dimension=axis ~output_type",
     )]),
+    Declared::new("Nanargmax", X, |a| extreme_at(a, |x| x)),
+    Declared::new("Nanargmin", X, |a| extreme_at(a, |x| -x)),
     Declared::new("IsIn", Takes::Values(&["x1", "x2"]), |a| {
         let (x, elements) = (a.tensor("x1")?, a.tensor("x2")?);
         a.settings.ignore(&["assume_unique"]);
@@ -229,7 +239,7 @@ fn get_item<'g>(a: &Arguments<'g, '_>) -> Results<'g> {
         };
         let size = match x.shape().dims().get(axis) {
             Some(Dim::Fixed(size)) => *size,
-            Some(Dim::Batch) => {
+            Some(Dim::Batch | Dim::PerSample(_)) => {
                 let whole = slice.is_object()
                     && (slice["start"].is_null() || slice["start"] == 0)
                     && slice["stop"].is_null()
@@ -285,6 +295,57 @@ fn slice<'g>(a: &Arguments<'g, '_>) -> Results<'g> {
         x = x.with(x.var.slice(axis, start..start + size));
     }
     one(x)
+}
+
+/// `inputs` with `updates` in the place where `start_indices` says, the batch as a whole.
+fn slice_update<'g>(a: &Arguments<'g, '_>) -> Results<'g> {
+    let x = a.tensor("inputs")?;
+    let updates = a.tensor("updates")?.to(x.of);
+    let Some((_, starts)) = a.constant_integers("start_indices")? else {
+        let received = "values of the graph";
+        return Err(Detail::new("start_indices", "whole numbers", received));
+    };
+    let (shape, part) = (x.shape(), updates.shape());
+    let (dims, part) = (shape.dims(), part.dims());
+    let expected = format!("values of as many axes as {shape}, the batch as a whole, that fit");
+    let wrong = || {
+        Detail::new(
+            "updates",
+            &expected,
+            format!("{} at {starts:?}", updates.shape()),
+        )
+    };
+    if starts.len() != dims.len()
+        || part.len() != dims.len()
+        || starts[0] != 0
+        || part[0] != dims[0]
+    {
+        return Err(wrong());
+    }
+    let mut place = vec![0..0];
+    for ((start, dim), size) in starts.iter().zip(dims).zip(part).skip(1) {
+        let start = usize::try_from(*start).map_err(|_| wrong())?;
+        let end = start.checked_add(size.size(1));
+        place.push(start..end.filter(|&end| end <= dim.size(1)).ok_or_else(wrong)?);
+    }
+    one(x.with(placed(x.var, updates.var, &place, 1)))
+}
+
+/// `x` with `updates` at this place of the axes from `axis` on.
+fn placed<'g>(x: Var<'g>, updates: Var<'g>, place: &[Range<usize>], axis: usize) -> Var<'g> {
+    let Some(own) = place.get(axis) else {
+        return updates;
+    };
+    let size = x.shape().dims()[axis].size(1);
+    let within = placed(x.slice(axis, own.clone()), updates, place, axis + 1);
+    let mut parts = vec![within];
+    if own.start > 0 {
+        parts.insert(0, x.slice(axis, 0..own.start));
+    }
+    if own.end < size {
+        parts.push(x.slice(axis, own.end..size));
+    }
+    x.graph().concatenate(&parts, axis)
 }
 
 /// Positions that are the same for all samples along an axis, or rows of a table by numbers.
@@ -376,7 +437,17 @@ fn extreme_at<'g>(a: &Arguments<'g, '_>, of_largest: impl Fn(Var<'g>) -> Var<'g>
         return Err(detail.help("an operation over the batch would mix samples"));
     };
     let axis = x.axis(a.integer("axis", -1)?)?;
-    let at = of_largest(x.floats()).argmax(axis).expand_dims(axis);
+    let values = of_largest(x.floats());
+    let at = match a.settings.owner().starts_with("Nan") && x.of.is_float() {
+        false => values.argmax(axis).expand_dims(axis),
+        true => {
+            let is_number = values.equal(values);
+            let at = is_number.select(values, f32::NEG_INFINITY).argmax(axis);
+            // Where there is no number at all, Keras says −1.
+            let any = is_number.max_keeping(&[axis]);
+            any.select(at.expand_dims(axis), integer(a.graph(), -1))
+        }
+    };
     let at = Typed::new(at, ElementType::Int32);
     one(without(
         at,

@@ -3,6 +3,7 @@
 //! Every operation is declared once, as a line of a table in the file of its subject: Keras' class
 //! and module, what it takes, its formula, and the functions of TensorFlow that are the same.
 
+mod alignment;
 pub(crate) mod arguments;
 mod comparison;
 mod creation;
@@ -37,7 +38,7 @@ use declaration::{NN, X};
 use typed::Typed;
 
 /// The tables, one for each subject.
-const TABLES: [&[Declared]; 15] = [
+const TABLES: [&[Declared]; 16] = [
     elementwise::TABLE,
     comparison::TABLE,
     reduction::TABLE,
@@ -53,6 +54,7 @@ const TABLES: [&[Declared]; 15] = [
     fourier::TABLE,
     patches::TABLE,
     warps::TABLE,
+    alignment::TABLE,
 ];
 
 /// Activations that are operations of `keras.ops.nn`, with the functions of TensorFlow that are the
