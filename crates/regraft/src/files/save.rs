@@ -76,8 +76,9 @@ impl Model {
 
     /// Saves the weights that `selector` picks, without an optimizer's memory: what was trained of a large
     /// network, say. [`Load::only`](crate::Load::only) loads them into the rest. Whole layers go into every
-    /// kind of file (`.weights.h5`, `.weights.json`, `.h5`, `.safetensors`). Single weights of a layer go
-    /// into `.safetensors`, which names them; the other kinds number the weights of a layer.
+    /// kind of file (`.weights.h5`, `.weights.json`, `.h5`, `.safetensors`), out of which Keras loads them, too
+    /// (`skip_mismatch=True`, and `by_name=True` for `.h5`). Single weights of a layer go into `.safetensors`, which
+    /// names them; the other kinds number the weights of a layer, and Keras skips a layer of which not all are there.
     ///
     /// ```no_run
     /// # fn main() -> regraft::Result<()> {

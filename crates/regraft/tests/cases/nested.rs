@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
+use regraft::layers::{Dense, Input, LayerExt, layers};
 use regraft::ndarray::ArrayD;
-use regraft::{Freezing, Load, Model};
+use regraft::{Freezing, Load, Model, Sequential};
 
 use crate::common::{assert_close, case, npy, npz};
 
@@ -150,5 +151,14 @@ fn written_for_keras() {
                     .unwrap();
             }
         }
+    }
+    // A layer of three of one class, by itself.
+    let dense = || Dense::new(4);
+    let stack = layers![Input::new([4]), dense(), dense().named("own"), dense()];
+    let model = Sequential::with_seed(stack, 7).unwrap();
+    model.save(format!("{folder}/whole.keras")).unwrap();
+    for ending in ["weights.h5", "h5"] {
+        let path = format!("{folder}/part.{ending}");
+        model.save_weights_of("own", path).unwrap();
     }
 }
