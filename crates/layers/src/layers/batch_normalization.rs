@@ -1,6 +1,6 @@
 //! Normalization with the statistics of the batch, and with moving ones afterwards.
 
-use regraft_autograd::{Shape, Var};
+use regraft_autograd::{Dim, Shape, Var};
 use regraft_tensor::{Detail, Tensor};
 
 use super::support::{OneAxis, along, axes_of, fixed_axes, other_axes, single};
@@ -59,14 +59,20 @@ settings! {
         beta_constraint: Option<Constraint> = None,
         /// What holds for gamma after each update.
         gamma_constraint: Option<Constraint> = None,
+        /// Whether the moving variance follows the batch's `Σ (x − mean)² / (n − 1)`, as in PyTorch, and not
+        /// that with `/ n`. Keras' layer has no such setting; files have it beside Keras' own.
+        unbiased: bool = false,
     }
     reading |settings, _it| {
         settings.unsupported(&["synchronized", "renorm", "virtual_batch_size", "adjustment"])?;
         // Of use with `renorm` alone, and how Keras 1 and 2 ran it.
         settings.ignore(&["renorm_clipping", "renorm_momentum", "fused"]);
     }
-    writing |_it, config| {
+    writing |it, config| {
         config.insert("synchronized".to_string(), false.into());
+        if !it.unbiased {
+            config.remove("unbiased");
+        }
     }
 }
 
@@ -121,12 +127,23 @@ impl BatchNormalization {
         axes: &[usize],
         [mean, mut variance]: [Var<'g>; 2],
     ) {
-        if self.is_fused(call, x, axes) {
-            let shape = x.shape();
-            let others = other_axes(axes, x)
-                .into_iter()
-                .map(|axis| shape.dims()[axis]);
-            let count = x.graph().full(Shape::from_iter(others), 1.0).sum_all();
+        let is_fused = self.is_fused(call, x, axes);
+        if self.unbiased || is_fused {
+            let others = other_axes(axes, x);
+            let count = match call.mask(0).filter(|_| !is_fused) {
+                Some(mask) => {
+                    let mut counted = x.shape().dims().to_vec();
+                    axes.iter()
+                        .for_each(|&axis| counted[axis] = Dim::Fixed(1));
+                    let mask = along_features(mask, x).broadcast_to(counted);
+                    mask.sum_keeping(&others).reshape([1])
+                }
+                None => {
+                    let shape = x.shape();
+                    let others = others.into_iter().map(|axis| shape.dims()[axis]);
+                    x.graph().full(Shape::from_iter(others), 1.0).sum_all()
+                }
+            };
             variance = variance * (count / (count - 1.0).maximum(1.0));
         }
         for (name, statistic) in [("moving_mean", mean), ("moving_variance", variance)] {

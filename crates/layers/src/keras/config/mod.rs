@@ -35,6 +35,9 @@ const ALONE: &str = "trainable_weights";
 /// The key that says that a layer computes as in Keras 2, beside `config`.
 const KERAS2: &str = "keras2";
 
+/// Settings that Keras' class does not have, which are beside `config` for that reason: class and key.
+const BESIDE: [(&str, &str); 1] = [("BatchNormalization", "unbiased")];
+
 /// Layers whose inputs Keras passes as one list.
 const TAKES_A_LIST: [&str; 9] = [
     "Add",

@@ -6,7 +6,7 @@ use regraft_tensor::Detail;
 use serde_json::{Map, Value};
 
 use super::support::{without_slashes, written_by_keras2, wrong};
-use super::{ALONE, FREEZING, KERAS2};
+use super::{ALONE, BESIDE, FREEZING, KERAS2};
 use crate::contract::freezing::Alone;
 use crate::contract::layer::{LayerKind, LayerSpec};
 use crate::layers::{Input, WRAPPERS, Wrap, sample_shape};
@@ -124,9 +124,12 @@ impl Reader<'_> {
             true => !matches!(key.as_str(), "name" | "trainable"),
             false => !OF_EVERY_LAYER.contains(&key.as_str()),
         };
+        let of_class = BESIDE.iter().filter(|(name, _)| *name == class_name);
+        let beside = of_class.filter_map(|(_, key)| value.as_object()?.get_key_value(*key));
         let settings: Map<String, Value> = config
             .iter()
             .filter(own)
+            .chain(beside)
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect();
         // A hash has integers, and Keras says so.

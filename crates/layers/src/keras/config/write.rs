@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{ALONE, FREEZING, KERAS2, TAKES_A_LIST, operation};
+use super::{ALONE, BESIDE, FREEZING, KERAS2, TAKES_A_LIST, operation};
 use crate::layers::{Operation, object};
 use crate::models::structure::Structure;
 use crate::models::topology::{Body, Container, Entry, LayerCall, Topology, ValueId};
@@ -112,7 +112,16 @@ fn layer(entry: &Entry) -> Value {
             expressed = Freezing::Frozen;
         }
     }
+    let of_class = BESIDE
+        .iter()
+        .filter(|(name, _)| *name == entry.class_name());
+    let beside: Vec<(&str, Value)> = of_class
+        .filter_map(|(_, key)| Some((*key, config.remove(*key)?)))
+        .collect();
     let mut value = class(&**layer, config);
+    for (key, setting) in beside {
+        value[key] = setting;
+    }
     if !entry.weights.is_empty() || !entry.wrapped.is_empty() {
         let shapes: Vec<Value> = entry.input_shapes.iter().map(|s| sizes(s.dims())).collect();
         let shape = match <[Value; 1]>::try_from(shapes) {
