@@ -10,9 +10,10 @@ use regraft_tensor::Detail;
 
 use super::backbone::Backbone;
 use super::preprocessing::Preprocessing;
+use super::pytorch::PyTorchNetwork;
 use super::weights::file::WeightsFile;
 use super::{blocks::Blocks, imagenet};
-use crate::{Error, Load, Model, Result};
+use crate::{Error, Load, LoadReport, Model, Result};
 
 /// A network that somebody has designed: what [`Application`] builds. One of your own is an `impl` of
 /// this trait and then `Application::new(MyNetwork)`.
@@ -86,6 +87,11 @@ pub trait Architecture: fmt::Debug + Send + Sync {
     /// for Keras' automatic names.
     fn pooling_names(&self) -> Option<[&'static str; 2]> {
         Some(["avg_pool", "max_pool"])
+    }
+
+    /// The network, if it is one of PyTorch's, so that state dicts fit it.
+    fn pytorch(&self) -> Option<&PyTorchNetwork> {
+        None
     }
 }
 
@@ -219,7 +225,8 @@ impl<A: Architecture + ?Sized> Application<A> {
     }
 
     /// Loads the weights of this file: Keras' own, with or without top, or one that
-    /// [`Model::save`](crate::Model::save) wrote. Every layer must be in it. [`pretrained`](Self::pretrained)
+    /// [`Model::save`](crate::Model::save) wrote; of PyTorch's networks a state dict, `.pth` or `.safetensors`.
+    /// Every layer must be in it. [`pretrained`](Self::pretrained)
     /// finds Keras' own by itself.
     pub fn weights(mut self, path: impl AsRef<Path>) -> Self {
         self.weights = Some(path.as_ref().to_path_buf());
@@ -303,7 +310,7 @@ impl<A: Architecture + ?Sized> Application<A> {
         }
         let mut model = Model::from(functional.model(&[image], &[output])?);
         let load_report = match &self.weights {
-            Some(path) => Some(model.load_weights_with(path, Load::new().without_optimizer())?),
+            Some(path) => Some(self.load(&mut model, path, &options)?),
             None => None,
         };
         let preprocessing = self.preprocessing;
@@ -313,6 +320,19 @@ impl<A: Architecture + ?Sized> Application<A> {
                 .unwrap_or_else(|| self.architecture.preprocessing(&options)),
             load_report,
         })
+    }
+
+    fn load(&self, model: &mut Model, path: &Path, options: &Options) -> Result<LoadReport> {
+        let Some(network) = self.architecture.pytorch() else {
+            return model.load_weights_with(path, Load::new().without_optimizer());
+        };
+        let [rows, columns, channels] = options.input_shape;
+        if !options.imagenet_weights || channels == 3 {
+            return network.load(model, path, options);
+        }
+        let of_colours = self.clone().input_shape([rows, columns, 3]).build()?;
+        network.adapt_channels(model, &of_colours.model)?;
+        Ok(of_colours.load_report.expect("weights were to be loaded"))
     }
 
     pub(super) fn checked_options(&self) -> Result<Options> {

@@ -74,11 +74,17 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 }
 
 /// The application with the name of Keras' constructor, or of the function here: `by_name("MobileNetV2")?`,
-/// `by_name("mobilenet_v2")?`.
+/// `by_name("mobilenet_v2")?`. One of PyTorch's networks has its library in front:
+/// `by_name("torchvision/resnet18")?`, `by_name("timm/resnet50.a1_in1k")?`.
 ///
 /// # Errors
 /// [`Error::Setting`] for a name that is not known, with those most like it.
 pub fn by_name(name: &str) -> Result<Application<dyn Architecture>> {
+    match name.split_once('/') {
+        Some(("torchvision", name)) => return Ok(torchvision::by_name(name)?.into_any()),
+        Some(("timm", name)) => return Ok(timm::by_name(name)?.into_any()),
+        _ => {}
+    }
     let found = APPLICATIONS
         .iter()
         .find(|(constructor, function, _)| [*constructor, *function].contains(&name));

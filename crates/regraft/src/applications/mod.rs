@@ -23,6 +23,7 @@ mod application;
 mod backbone;
 mod blocks;
 mod catalogue;
+mod classifier;
 mod convnext;
 mod densenet;
 mod efficientnet;
@@ -37,6 +38,7 @@ mod mobilenet_v2;
 mod mobilenet_v3;
 mod nasnet;
 mod preprocessing;
+mod pytorch;
 mod recognition;
 mod resnet;
 #[cfg(test)]
@@ -75,6 +77,8 @@ pub use mobilenet_v2::{MobileNetV2, mobilenet_v2};
 pub use mobilenet_v3::{MobileNetV3, mobilenet_v3_large, mobilenet_v3_small};
 pub use nasnet::{NasNet, nasnet_large, nasnet_mobile};
 pub use preprocessing::{Preprocessed, Preprocessing};
+pub(crate) use pytorch::recognition::opened;
+pub use pytorch::{Evaluation, FeatureInfo, Library, PyTorchNetwork, timm, torchvision};
 pub use resnet::{
     ResNet, ResNetV2, resnet50, resnet50_v2, resnet101, resnet101_v2, resnet152, resnet152_v2,
 };

@@ -38,6 +38,8 @@ pub struct Load {
     pub(crate) names: Option<NameMap>,
     pub(crate) layout: Option<Layout>,
     pub(crate) as_stored: Option<Selector>,
+    /// Beginnings of names of tensors that are left aside.
+    pub(crate) ignored: Vec<&'static str>,
 }
 
 impl Load {

@@ -74,6 +74,14 @@ impl LoadPlan {
         let (mut report, values) = pair_up(
             &wanted, checkpoint, source, &kept, &sources, layout, &orders,
         );
+        let is_ignored = |name: &String| {
+            // `DataParallel` has put this in front.
+            let name = name.strip_prefix("module.").unwrap_or(name);
+            load.ignored.iter().any(|it| name.starts_with(it))
+        };
+        report
+            .ignored
+            .extend(report.unexpected.extract_if(.., |name| is_ignored(name)));
         report.shared = network.shared_layers();
         let fits = report.mismatched.is_empty()
             && (load.allow_missing || report.missing.is_empty())

@@ -10,7 +10,7 @@ mod load_plan;
 pub(crate) mod load_report;
 mod load_weights;
 pub(crate) mod loss_scaling;
-mod matching;
+pub(crate) mod matching;
 pub(crate) mod name_map;
 mod open;
 pub(crate) mod optimizer_state;

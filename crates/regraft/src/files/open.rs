@@ -8,6 +8,7 @@ use regraft_optimizers::{Error as OptimizerError, Optimizer};
 use regraft_tensor::Detail;
 use serde_json::Value;
 
+use crate::applications;
 use crate::files::keras2;
 use crate::files::keys::OWN_METRICS;
 use crate::files::load::Load;
@@ -29,6 +30,10 @@ impl Model {
     /// it was. A part that is not known here (an optimizer, loss or metric of somebody's own) does not
     /// keep the others from being restored; the report says what is missing and how to
     /// [register](Self::open_with) it.
+    ///
+    /// A state dict of PyTorch's (`.pth`, `.safetensors`) that has the tensors of one of
+    /// [torchvision's](crate::applications::torchvision) or [timm's](crate::applications::timm) networks gives that
+    /// network, for images of the size that it was trained with; a note of the report says which.
     ///
     /// ```no_run
     /// # fn main() -> regraft::Result<()> {
@@ -80,6 +85,9 @@ impl Model {
         let completed = vocabularies::completed(checkpoint)?;
         let checkpoint = completed.as_ref().unwrap_or(checkpoint);
         let Some(config) = &checkpoint.config else {
+            if let Some(opened) = applications::opened(checkpoint, source)? {
+                return Ok(opened);
+            }
             let received = format!("{}, which holds weights only", checkpoint.format);
             let detail = Detail::new(source, "a file with the model's architecture", received);
             return Err(Error::File(detail.help(

@@ -32,6 +32,7 @@ mod plans;
 mod policies;
 mod predictor;
 mod pytorch;
+mod pytorch_networks;
 mod resizing;
 mod resuming;
 mod shared_layers;

@@ -11,4 +11,13 @@ pub struct WeightsFile {
     pub url: String,
     /// What it must have, if that is published.
     pub hash: Option<Hash>,
+    /// The repository at Hugging Face whose `model.safetensors` it is: `timm/resnet50.a1_in1k`.
+    pub repository: Option<String>,
+}
+
+impl WeightsFile {
+    /// Whether PyTorch's hub has it.
+    pub(super) fn is_of_pytorch(&self) -> bool {
+        self.url.contains("pytorch.org/")
+    }
 }

@@ -13,6 +13,8 @@ pub enum Hash {
     Md5(String),
     /// 64 hexadecimal digits.
     Sha256(String),
+    /// The first hexadecimal digits of a SHA-256, which PyTorch has in the names of files.
+    Sha256Beginning(String),
 }
 
 impl Hash {
@@ -27,11 +29,24 @@ impl Hash {
         }
     }
 
+    /// The first digits of a SHA-256.
+    pub(in crate::applications) fn beginning(digits: &str) -> Option<Hash> {
+        let text = digits.to_ascii_lowercase();
+        let fits = (8..64).contains(&text.len());
+        let digits = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        (fits && digits).then_some(Hash::Sha256Beginning(text))
+    }
+
     /// The hash of the same kind of what `from` gives.
     pub(super) fn same_of(&self, from: impl Read) -> io::Result<Hash> {
         match self {
             Hash::Md5(_) => Ok(Hash::Md5(digest::<Md5>(from)?)),
             Hash::Sha256(_) => Hash::sha256(from),
+            Hash::Sha256Beginning(wanted) => {
+                let mut digits = digest::<Sha256>(from)?;
+                digits.truncate(wanted.len());
+                Ok(Hash::Sha256Beginning(digits))
+            }
         }
     }
 
@@ -43,7 +58,7 @@ impl Hash {
     /// The digits.
     pub(super) fn digits(&self) -> &str {
         match self {
-            Hash::Md5(digits) | Hash::Sha256(digits) => digits,
+            Hash::Md5(digits) | Hash::Sha256(digits) | Hash::Sha256Beginning(digits) => digits,
         }
     }
 }
@@ -68,6 +83,7 @@ impl fmt::Display for Hash {
         match self {
             Hash::Md5(digits) => write!(f, "MD5 {digits}"),
             Hash::Sha256(digits) => write!(f, "SHA-256 {digits}"),
+            Hash::Sha256Beginning(digits) => write!(f, "SHA-256 {digits}…"),
         }
     }
 }

@@ -32,6 +32,7 @@ pub(super) fn rows() -> impl Iterator<Item = Row> {
                 name: name.to_string(),
                 url: format!("https://{url}"),
                 hash: (hash != "-").then(|| Hash::parse(hash).expect("the table has hashes")),
+                repository: None,
             },
         }
     })

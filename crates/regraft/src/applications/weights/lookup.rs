@@ -25,6 +25,8 @@ type OnWait = dyn Fn(&str) + Send + Sync;
 pub struct Lookup {
     pub(super) home: Option<PathBuf>,
     pub(super) keras_home: Option<PathBuf>,
+    pub(super) torch_home: Option<PathBuf>,
+    pub(super) hugging_face: Option<PathBuf>,
     pub(super) base_url: Option<String>,
     pub(super) download: bool,
     pub(super) patience: Duration,
@@ -39,9 +41,20 @@ pub fn home() -> Option<PathBuf> {
 }
 
 fn folder(variable: &str, otherwise: &str) -> Option<PathBuf> {
-    let set = env::var_os(variable).filter(|value| !value.is_empty());
     let in_home = || Some(env::home_dir()?.join(otherwise));
-    set.map(PathBuf::from).or_else(in_home)
+    set(variable).or_else(in_home)
+}
+
+/// The folder that a variable names.
+fn set(variable: &str) -> Option<PathBuf> {
+    let set = env::var_os(variable).filter(|value| !value.is_empty());
+    set.map(PathBuf::from)
+}
+
+/// The folder that a variable names, or one in the user's cache.
+fn cache(variable: &str, otherwise: &str) -> Option<PathBuf> {
+    let in_cache = || Some(folder("XDG_CACHE_HOME", ".cache")?.join(otherwise));
+    set(variable).or_else(in_cache)
 }
 
 impl Default for Lookup {
@@ -56,6 +69,9 @@ impl Lookup {
         Lookup {
             home: home(),
             keras_home: folder("KERAS_HOME", ".keras"),
+            torch_home: cache("TORCH_HOME", "torch"),
+            hugging_face: set("HF_HUB_CACHE")
+                .or_else(|| Some(cache("HF_HOME", "huggingface")?.join("hub"))),
             base_url: env::var("REGRAFT_WEIGHTS_URL")
                 .ok()
                 .filter(|url| !url.is_empty()),
@@ -75,6 +91,18 @@ impl Lookup {
     /// Keras' folder, instead of `$KERAS_HOME`.
     pub fn keras_home(mut self, folder: impl Into<PathBuf>) -> Self {
         self.keras_home = Some(folder.into());
+        self
+    }
+
+    /// PyTorch's folder, instead of `$TORCH_HOME`. Files are in `hub/checkpoints/` of it.
+    pub fn torch_home(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.torch_home = Some(folder.into());
+        self
+    }
+
+    /// The folder of Hugging Face's hub, instead of `$HF_HUB_CACHE`.
+    pub fn hugging_face(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.hugging_face = Some(folder.into());
         self
     }
 
@@ -148,9 +176,39 @@ impl Lookup {
 
     /// Where the file can be on this machine, in the order in which it is looked for.
     pub fn places(&self, file: &WeightsFile) -> Vec<PathBuf> {
-        let homes = [&self.home, &self.keras_home].into_iter().flatten();
-        homes
-            .map(|home| home.join("models").join(&file.name))
+        let models = |home: &PathBuf| home.join("models").join(&file.name);
+        let mut places: Vec<PathBuf> = self.home.iter().map(models).collect();
+        match (&file.repository, file.is_of_pytorch()) {
+            (Some(repository), _) => places.extend(self.in_hub(repository)),
+            (None, true) => {
+                let home = self.torch_home.iter();
+                places.extend(home.map(|it| it.join("hub/checkpoints").join(&file.name)));
+            }
+            (None, false) => places.extend(self.keras_home.iter().map(models)),
+        }
+        places
+    }
+
+    /// Where Hugging Face's hub has the weights of a repository: in each of its snapshots, the newest first.
+    fn in_hub(&self, repository: &str) -> Vec<PathBuf> {
+        let Some(hub) = &self.hugging_face else {
+            return Vec::new();
+        };
+        let folder = format!("models--{}", repository.replace('/', "--"));
+        let snapshots = hub.join(folder).join("snapshots");
+        let entries = std::fs::read_dir(&snapshots)
+            .into_iter()
+            .flatten()
+            .flatten();
+        let mut found: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+        let changed = |path: &PathBuf| path.metadata().and_then(|it| it.modified()).ok();
+        found.sort_by_key(|path| std::cmp::Reverse(changed(path)));
+        if found.is_empty() {
+            found.push(snapshots.join("*"));
+        }
+        found
+            .iter()
+            .map(|path| path.join("model.safetensors"))
             .collect()
     }
 
@@ -284,6 +342,8 @@ impl fmt::Debug for Lookup {
         f.debug_struct("Lookup")
             .field("home", &self.home)
             .field("keras_home", &self.keras_home)
+            .field("torch_home", &self.torch_home)
+            .field("hugging_face", &self.hugging_face)
             .field("base_url", &self.base_url)
             .field("download", &self.download)
             .finish_non_exhaustive()

@@ -13,9 +13,13 @@ use crate::applications::imagenet;
 use crate::{Error, Result};
 
 impl<A: Architecture + ?Sized> Application<A> {
-    /// Builds the model with the weights that Keras publishes for it, learnt from ImageNet: those on this
-    /// machine or, with the feature `download`, Keras' own server. Where they are looked for,
+    /// Builds the model with the weights that Keras publishes for it (or torchvision, or timm), learnt from ImageNet:
+    /// those on this machine or, with the feature `download`, from the publisher's server. Where they are looked for,
     /// [`weights`](crate::applications::weights) says.
+    ///
+    /// torchvision's and timm's networks may have other classes, or images with other channels, than the weights:
+    /// then the classifier is new, and the first convolution is what timm makes of the published one (its sum over
+    /// the colours for one channel; otherwise these again and again, times 3 / n for n channels).
     ///
     /// An EfficientNet gets the scaling that belongs to Keras' weights
     /// ([`imagenet_scaling`](Application::imagenet_scaling)).
@@ -58,19 +62,24 @@ impl<A: Architecture + ?Sized> Application<A> {
             Error::Setting(detail.help(help))
         };
         let [.., channels] = options.input_shape;
-        if channels != 3 {
+        // PyTorch's networks get a new classifier, and a first convolution that is made of the published one.
+        let adapts = self.architecture.pytorch().is_some();
+        if channels != 3 && !adapts {
             let expected = "3 channels, which the published weights take".to_string();
             return Err(refused("input_shape", expected, format!("{channels}")));
         }
-        if options.include_top && options.classes != imagenet::COUNT {
+        if options.include_top && options.classes != imagenet::COUNT && !adapts {
             let expected = format!("ImageNet's {} classes, or no top", imagenet::COUNT);
             return Err(refused("classes", expected, format!("{}", options.classes)));
         }
         self.architecture.imagenet_weights(&options).ok_or_else(|| {
-            let known = keras_files::settings_of(&name);
+            let known = match adapts {
+                true => Vec::new(),
+                false => keras_files::settings_of(&name),
+            };
             match known.is_empty() {
                 true => {
-                    let expected = "a network that Keras publishes weights for";
+                    let expected = "a network that somebody publishes weights for";
                     let detail = Detail::new(&name, expected, "another one");
                     Error::Setting(detail.help("load weights of your own with `weights(path)`"))
                 }

@@ -36,6 +36,7 @@ impl Architecture for Published {
             name: "published_notop.h5".to_string(),
             url: "https://storage.invalid/weights/published_notop.h5".to_string(),
             hash: self.hash.clone(),
+            repository: None,
         })
     }
 

@@ -21,7 +21,7 @@ pub(crate) fn find_by_names<'c>(
     layout: Layout,
 ) -> Result<Sources<'c>> {
     let namings = namings(checkpoint, layout);
-    if let Some(map) = map {
+    if let Some(map @ NameMap::Patterns(_)) = map {
         let unmatched = |naming: &Naming<'_>| {
             let names = naming.iter().map(|(name, _)| name.as_str());
             map.unmatched(names)
@@ -36,10 +36,10 @@ pub(crate) fn find_by_names<'c>(
         };
         return find_in(naming, wanted, kept, Some(map), layout);
     }
-    let mut best = find_in(&namings[0], wanted, kept, None, layout)?;
+    let mut best = find_in(&namings[0], wanted, kept, map, layout)?;
     for naming in &namings[1..] {
         // Names that fall together are not meant.
-        if let Ok(other) = find_in(naming, wanted, kept, None, layout)
+        if let Ok(other) = find_in(naming, wanted, kept, map, layout)
             && other.count() > best.count()
         {
             best = other;

@@ -1,0 +1,156 @@
+//! Which network a state dict is of, told by the names and shapes of its tensors.
+
+use regraft_io::Checkpoint;
+use regraft_tensor::Detail;
+
+use super::loading::is_state_dict;
+use super::network::{Library, PyTorchNetwork};
+use super::published::networks_of;
+use crate::applications::Application;
+use crate::files::matching::tensor_names;
+use crate::{Error, LoadReport, Model, Result};
+
+/// The layers that tell classes, in all networks.
+const CLASSIFIERS: [&str; 7] = [
+    "fc",
+    "classifier",
+    "classifier.1",
+    "classifier.2",
+    "classifier.3",
+    "classifier.6",
+    "head.fc",
+];
+
+/// The networks that a state dict can be of, and how many classes it tells: several if these have the same tensors.
+pub(in crate::applications) fn recognize(
+    checkpoint: &Checkpoint,
+) -> Option<(Vec<Application<PyTorchNetwork>>, usize)> {
+    if !is_state_dict(checkpoint) {
+        return None;
+    }
+    let tensors = tensors(checkpoint);
+    CLASSIFIERS.iter().find_map(|classifier| {
+        let (own, of_body): (Vec<_>, Vec<_>) = tensors.iter().partition(|(name, _)| {
+            let layer = name.rsplit_once('.').map(|(layer, _)| layer);
+            layer == Some(*classifier)
+        });
+        let lines: Vec<String> = of_body.iter().map(|it| line(it)).collect();
+        let found: Vec<_> = networks_of(&digest(&lines.join("\n")))
+            .into_iter()
+            .filter_map(|(library, name)| application(library, name))
+            .filter(|it| it.architecture().body.classifier() == *classifier)
+            .collect();
+        let bias = own.iter().find(|(name, _)| name.ends_with(".bias"))?;
+        let classes = *bias.1.first()?;
+        (!found.is_empty()).then_some((found, classes))
+    })
+}
+
+/// A sentence that says which network a file is of, if that is known.
+pub(super) fn note(checkpoint: &Checkpoint) -> Option<String> {
+    let (networks, classes) = recognize(checkpoint)?;
+    Some(format!(
+        "the file's tensors are those of {}, with {classes} classes",
+        names(&networks)
+    ))
+}
+
+/// `torchvision::resnet50 or timm::resnet50`.
+pub(in crate::applications) fn names(networks: &[Application<PyTorchNetwork>]) -> String {
+    let name = |it: &Application<PyTorchNetwork>| {
+        let network = it.architecture();
+        format!("{}::{}", network.library, network.name)
+    };
+    let names: Vec<String> = networks.iter().map(name).collect();
+    names.join(" or ")
+}
+
+/// Whether networks compute the same.
+pub(in crate::applications) fn are_one(networks: &[Application<PyTorchNetwork>]) -> bool {
+    let computes = |it: &Application<PyTorchNetwork>| {
+        let network = it.architecture();
+        let conventions = (
+            network.conventions.epsilon.to_bits(),
+            network.conventions.same,
+        );
+        (conventions, format!("{:?}", network.body))
+    };
+    networks
+        .windows(2)
+        .all(|two| computes(&two[0]) == computes(&two[1]))
+}
+
+fn application(library: Library, name: &str) -> Option<Application<PyTorchNetwork>> {
+    match library {
+        Library::Torchvision => super::torchvision::by_name(name).ok(),
+        Library::Timm => super::timm::by_name(name).ok(),
+    }
+}
+
+/// Names and shapes as the tables' script has them, in the order of the names.
+fn tensors(checkpoint: &Checkpoint) -> Vec<(String, Vec<usize>)> {
+    let named = tensor_names(checkpoint).into_iter();
+    let mut tensors: Vec<(String, Vec<usize>)> = named
+        .map(|(name, weight)| {
+            let name = name.strip_prefix("module.").unwrap_or(&name).to_string();
+            (today(name), weight.tensor.shape().to_vec())
+        })
+        .filter(|(name, _)| {
+            !name.ends_with("num_batches_tracked") && !name.starts_with("AuxLogits.")
+        })
+        .collect();
+    tensors.sort();
+    tensors
+}
+
+/// DenseNet's layers had names with one more dot.
+fn today(name: String) -> String {
+    match name.contains(".denselayer") {
+        true => ["norm", "relu", "conv"].iter().fold(name, |name, kind| {
+            name.replace(&format!(".{kind}.1."), &format!(".{kind}1."))
+                .replace(&format!(".{kind}.2."), &format!(".{kind}2."))
+        }),
+        false => name,
+    }
+}
+
+fn line((name, shape): &(String, Vec<usize>)) -> String {
+    let sizes: Vec<String> = shape.iter().map(usize::to_string).collect();
+    format!("{name} {}", sizes.join("x"))
+}
+
+/// The FNV-1a hash of a text.
+pub(super) fn digest(text: &str) -> String {
+    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+    for byte in text.bytes() {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    }
+    format!("{hash:016x}")
+}
+
+/// The network that a state dict is of, with its weights; `None` if it is of none that is known.
+///
+/// # Errors
+/// Networks that have the same tensors and do not compute the same.
+pub(crate) fn opened(checkpoint: &Checkpoint, source: &str) -> Result<Option<(Model, LoadReport)>> {
+    let Some((networks, classes)) = recognize(checkpoint) else {
+        return Ok(None);
+    };
+    let names = names(&networks);
+    if !are_one(&networks) {
+        let detail = Detail::new(
+            source,
+            "tensors of one network",
+            format!("those of {names}"),
+        );
+        let help = "say which: `applications::….weights(path).build()`";
+        return Err(Error::File(detail.help(help)));
+    }
+    let application = networks[0].clone().classes(classes);
+    let mut model = application.build()?.model;
+    let options = application.checked_options()?;
+    let network = application.architecture();
+    let mut report = network.load_checkpoint(&mut model, checkpoint, source, &options)?;
+    report.notes.push(format!("the network is {names}"));
+    Ok(Some((model, report)))
+}
