@@ -133,8 +133,7 @@ impl BatchNormalization {
             let count = match call.mask(0).filter(|_| !is_fused) {
                 Some(mask) => {
                     let mut counted = x.shape().dims().to_vec();
-                    axes.iter()
-                        .for_each(|&axis| counted[axis] = Dim::Fixed(1));
+                    axes.iter().for_each(|&axis| counted[axis] = Dim::Fixed(1));
                     let mask = along_features(mask, x).broadcast_to(counted);
                     mask.sum_keeping(&others).reshape([1])
                 }

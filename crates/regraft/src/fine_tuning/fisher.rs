@@ -157,14 +157,14 @@ mod tests {
         let p = model.predict(&x).unwrap();
         let mut kernel = [[0.0; 2]; 3];
         let mut bias = [0.0; 2];
-        for sample in 0..5 {
+        let samples = x.as_slice().chunks(3).zip(p.as_slice().chunks(2));
+        for ((x, p), y) in samples.zip(y) {
             for class in 0..2 {
-                let target = f64::from(y[sample] == class as i32);
-                let d = f64::from(p.as_slice()[2 * sample + class]) - target;
+                let target = f64::from(y == class as i32);
+                let d = f64::from(p[class]) - target;
                 bias[class] += d * d / 5.0;
-                for feature in 0..3 {
-                    let x = f64::from(x.as_slice()[3 * sample + feature]);
-                    kernel[feature][class] += (d * x).powi(2) / 5.0;
+                for (kernel, x) in kernel.iter_mut().zip(x) {
+                    kernel[class] += (d * f64::from(*x)).powi(2) / 5.0;
                 }
             }
         }

@@ -15,12 +15,14 @@ use crate::{Extracted, Model, Result};
 /// A network's [`version`](regraft_layers::Model::version).
 type Version = (u64, u64);
 
+/// Of which network and training an evaluation was compiled, and for which shapes of what a sample counts.
+type EvaluationVersion = (Version, u64, Vec<Vec<usize>>);
+
 /// What prediction and evaluation have compiled of a model, and of which version of it.
 #[derive(Debug, Default)]
 pub(crate) struct Kept {
     predictor: Mutex<Option<(Version, Arc<Compiled>)>>,
-    /// Of which training, too, and the shapes of what a sample counts.
-    pub evaluation: Option<((Version, u64, Vec<Vec<usize>>), Steps)>,
+    pub evaluation: Option<(EvaluationVersion, Steps)>,
 }
 
 impl Kept {

@@ -322,7 +322,9 @@ fn slice_update<'g>(a: &Arguments<'g, '_>) -> Results<'g> {
     {
         return Err(wrong());
     }
-    let mut place = vec![0..0];
+    // Of the batch it is not read.
+    let batch = 0..0;
+    let mut place = vec![batch];
     for ((start, dim), size) in starts.iter().zip(dims).zip(part).skip(1) {
         let start = usize::try_from(*start).map_err(|_| wrong())?;
         let end = start.checked_add(size.size(1));

@@ -190,7 +190,7 @@ fn of_numbers<'g>(rows: Var<'g>, count: usize, place: Place) -> Var<'g> {
     let sorted = filled.take_along(filled.argsort(false));
     let numbers = is_number.sum_keeping(&[last]);
     // For each number of numbers, the place.
-    let places: Vec<_> = (1..=count).map(|count| place(count)).collect();
+    let places: Vec<_> = (1..=count).map(place).collect();
     let table = |of: &dyn Fn(&(usize, usize, f64)) -> f32| {
         let table = std::iter::once(0.0).chain(places.iter().map(of)).collect();
         floats(rows.graph(), vec![count + 1], table).gather(numbers.to_i32())
