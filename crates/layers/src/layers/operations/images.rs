@@ -225,8 +225,6 @@ fn colours<'g>(
     })?)
 }
 
-/// Each channel filtered by each of the kernels, of `rows · columns` numbers. One gives images of the same
-/// shape, with zeros around them; several stand along a new last axis, with images that are mirrored at their
 /// The structural similarity of the images of each sample: means, variances and covariances under a window that is
 /// a bell, compared at each of its places, and the mean of that.
 fn similarity<'g>(a: &Arguments<'g, '_>) -> Results<'g> {
@@ -276,6 +274,8 @@ fn similarity<'g>(a: &Arguments<'g, '_>) -> Results<'g> {
     one(Typed::new(similar.mean(&[1, 2, 3]), of.as_float()).to(of))
 }
 
+/// Each channel filtered by each of the kernels, of `rows · columns` numbers. One gives images of the same
+/// shape, with zeros around them; several stand along a new last axis, with images that are mirrored at their
 /// borders.
 fn filtered<'g>(
     a: &Arguments<'g, '_>,
