@@ -18,12 +18,12 @@ impl Model {
     /// inference. The model, which must be [compiled](Self::compile), stays as it is. It takes the time of an epoch of
     /// batches of one sample; a few hundred samples will do (`data.shuffle(0)?.take(300)`).
     ///
-    /// With [`L2SP::importance`](crate::layers::regularizers::L2SP::importance) it holds what mattered (elastic weight
+    /// With [`L2SP::importance`](crate::regularizers::L2SP::importance) it holds what mattered (elastic weight
     /// consolidation) while something else is learnt:
     ///
     /// ```
     /// use regraft::data::Arrays;
-    /// use regraft::layers::regularizers::L2SP;
+    /// use regraft::regularizers::L2SP;
     /// use regraft::prelude::*;
     ///
     /// let mut model = Sequential::new(layers![
