@@ -39,7 +39,7 @@ impl Model {
     ///
     /// let fisher = model.fisher_information(&first)?;
     /// let lambda = 100.0;
-    /// let held = L2SP::towards(&model, lambda / 2.0).importance(fisher)?;
+    /// let held = L2SP::towards(model.as_ref(), lambda / 2.0).importance(fisher)?;
     /// model.set_regularizer(.., held)?;
     /// // From here on `fit` learns another task, and forgets the first one less.
     /// # Ok::<(), Box<dyn std::error::Error>>(())
