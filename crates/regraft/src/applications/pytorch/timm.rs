@@ -1,4 +1,4 @@
-//! timm's networks (PyTorch Image Models), under timm's names: equal to the originals in evaluation and in training,
+//! timm's networks (PyTorch Image Models), under timm's names: built as the originals are, for evaluation and training:
 //! with their borders, epsilons and activations, and layers that are called as the modules are in state dicts.
 //!
 //! ```

@@ -1,4 +1,4 @@
-//! torchvision's networks, under torchvision's names: equal to the originals in evaluation and in training, with
+//! torchvision's networks, under torchvision's names: built as the originals are, for evaluation and training: with
 //! symmetric borders, PyTorch's moving statistics, and layers that are called as the modules are in state dicts.
 //!
 //! ```
