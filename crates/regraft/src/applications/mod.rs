@@ -77,7 +77,7 @@ pub use mobilenet_v2::{MobileNetV2, mobilenet_v2};
 pub use mobilenet_v3::{MobileNetV3, mobilenet_v3_large, mobilenet_v3_small};
 pub use nasnet::{NasNet, nasnet_large, nasnet_mobile};
 pub use preprocessing::{Preprocessed, Preprocessing};
-pub(crate) use pytorch::recognition::opened;
+pub(crate) use pytorch::loading::opened;
 pub use pytorch::{Evaluation, FeatureInfo, Library, PyTorchNetwork, timm, torchvision};
 pub use resnet::{
     ResNet, ResNetV2, resnet50, resnet50_v2, resnet101, resnet101_v2, resnet152, resnet152_v2,

@@ -5,12 +5,11 @@ use std::collections::HashMap;
 
 use regraft_autograd::VariableId;
 use regraft_data::Dataset;
-use regraft_layers::{Freezing, WeightKind};
+use regraft_layers::WeightKind;
 use regraft_tensor::Tensor;
 
-use crate::optimizers::SGD;
-use crate::training::compiled::not_compiled;
-use crate::{Callback, Context, Error, Fit, Model, Result, Verbosity};
+use crate::fine_tuning::batch_gradients::batch_gradients;
+use crate::{Error, Model, Result};
 
 impl Model {
     /// The diagonal of the (empirical) Fisher information of each parameter, frozen or not: the mean over samples of the
@@ -49,9 +48,6 @@ impl Model {
     /// As [`fit_dataset`](Self::fit_dataset), and a gradient that is no number.
     pub fn fisher_information(&self, data: &dyn Dataset) -> Result<Vec<(String, Tensor)>> {
         let mut model = self.clone();
-        model.training.as_ref().ok_or_else(not_compiled)?;
-        model.set_freezing(.., Freezing::FrozenStatistics)?;
-        model.set_optimizer(SGD::new(0.0))?;
         let ids: Vec<VariableId> = {
             let weights = model.network.weights().iter();
             let parameters = weights.filter(|weight| weight.kind() == WeightKind::Parameter);
@@ -59,20 +55,23 @@ impl Model {
         };
         let none = ids.iter().map(|id| (*id, None)).collect();
         model.network.exchange_regularizers(none);
-        let mut squares = Squares::default();
-        let options = Fit::new()
-            .batch_size(1)
-            .shuffle(false)
-            .verbosity(Verbosity::Silent)
-            .callback(&mut squares);
-        model.fit_dataset(data, options)?;
+        let mut squares: HashMap<VariableId, Vec<f64>> = HashMap::new();
+        let samples = batch_gradients(&mut model, data, 1, |id, gradient| {
+            let sums = squares
+                .entry(id)
+                .or_insert_with(|| vec![0.0; gradient.len()]);
+            let gradient = gradient.iter().map(|it| f64::from(*it));
+            sums.iter_mut()
+                .zip(gradient)
+                .for_each(|(sum, it)| *sum += it * it);
+        })?;
         let mean = |id: VariableId| {
             let weight = &model.network.weights()[id];
-            let values = match squares.sums.get(&id) {
-                Some(sums) => {
-                    let means = sums.iter().map(|sum| (sum / squares.samples) as f32);
-                    means.collect()
-                }
+            let values = match squares.get(&id) {
+                Some(sums) => sums
+                    .iter()
+                    .map(|sum| (sum / samples as f64) as f32)
+                    .collect(),
                 // No gradient reaches it.
                 None => vec![0.0; weight.value().len()],
             };
@@ -84,40 +83,6 @@ impl Model {
     }
 }
 
-/// Adds up the squares of gradients, each of one sample.
-#[derive(Debug, Default)]
-struct Squares {
-    sums: HashMap<VariableId, Vec<f64>>,
-    samples: f64,
-}
-
-impl Callback for Squares {
-    fn wants_batches(&self) -> bool {
-        true
-    }
-
-    fn on_batch_end(
-        &mut self,
-        _epoch: usize,
-        _step: usize,
-        context: &mut Context<'_>,
-    ) -> Result<()> {
-        for (path, gradient) in context.gradients() {
-            let Some(weight) = context.model.weight(path) else {
-                continue;
-            };
-            let new = || vec![0.0; gradient.len()];
-            let sums = self.sums.entry(weight.id()).or_insert_with(new);
-            let squares = gradient.iter().map(|it| f64::from(*it).powi(2));
-            sums.iter_mut()
-                .zip(squares)
-                .for_each(|(sum, it)| *sum += it);
-        }
-        self.samples += 1.0;
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use regraft_layers::layers::{BatchNormalization, Dense, Input};
@@ -125,8 +90,9 @@ mod tests {
     use regraft_layers::{LayerExt, layers};
 
     use super::*;
-    use crate::Sequential;
     use crate::data::Arrays;
+    use crate::optimizers::SGD;
+    use crate::{Fit, Sequential, Verbosity};
 
     /// softmax(x W + b), whose gradients are (p − y) xᵀ and p − y.
     #[test]

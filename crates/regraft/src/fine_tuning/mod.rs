@@ -27,6 +27,7 @@
 //! ```
 
 mod anchor;
+mod batch_gradients;
 mod curve;
 mod fisher;
 mod learning_rates;

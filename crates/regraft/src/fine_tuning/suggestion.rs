@@ -5,16 +5,18 @@ use std::fmt;
 
 use regraft_autograd::VariableId;
 use regraft_data::Dataset;
-use regraft_layers::{Freezing, Selector};
+use regraft_layers::Selector;
 
+use crate::fine_tuning::batch_gradients::batch_gradients;
 use crate::fine_tuning::run::exactly;
-use crate::optimizers::SGD;
 use crate::training::blocks::{Block, blocks};
-use crate::training::compiled::not_compiled;
-use crate::{Callback, Context, Fit, Model, Result, Verbosity};
+use crate::{Model, Result};
 
 /// How many samples tell it.
 const SAMPLES: usize = 512;
+
+/// Samples of a batch.
+const BATCH: usize = 32;
 
 /// The gradient of the loss beside the weights, block by block, from
 /// [`Model::unfreeze_suggestion`](crate::Model::unfreeze_suggestion). It prints as a table.
@@ -102,16 +104,14 @@ impl Model {
     /// As [`fit_dataset`](Self::fit_dataset).
     pub fn unfreeze_suggestion(&self, data: &dyn Dataset) -> Result<UnfreezeSuggestion> {
         let mut model = self.clone();
-        model.training.as_ref().ok_or_else(not_compiled)?;
-        model.set_freezing(.., Freezing::FrozenStatistics)?;
-        model.set_optimizer(SGD::new(0.0))?;
         let samples = data.shuffle(0)?.take(SAMPLES);
-        let mut gradients = Gradients::default();
-        let options = Fit::new()
-            .shuffle(false)
-            .verbosity(Verbosity::Silent)
-            .callback(&mut gradients);
-        model.fit_dataset(&samples, options)?;
+        let mut sums: HashMap<VariableId, Vec<f32>> = HashMap::new();
+        let batches = batch_gradients(&mut model, &samples, BATCH, |id, gradient| {
+            let sums = sums.entry(id).or_insert_with(|| vec![0.0; gradient.len()]);
+            sums.iter_mut()
+                .zip(gradient)
+                .for_each(|(sum, it)| *sum += it);
+        })?;
         let norm = |values: &[f32]| {
             values
                 .iter()
@@ -121,13 +121,13 @@ impl Model {
         let blocks = blocks(&model.network).into_iter().map(|block| {
             let (mut of_gradient, mut of_weights) = (0.0, 0.0);
             for id in &block.parameters {
-                of_gradient += gradients.sums.get(id).map_or(0.0, |sum| norm(sum));
+                of_gradient += sums.get(id).map_or(0.0, |sum| norm(sum));
                 of_weights += model
                     .weights()
                     .get(*id)
                     .map_or(0.0, |weight| norm(weight.value().as_slice()));
             }
-            let mean = of_gradient.sqrt() / gradients.batches.max(1.0);
+            let mean = of_gradient.sqrt() / batches.max(1) as f64;
             BlockGradient {
                 name: block.name,
                 layers: block.layers,
@@ -140,42 +140,5 @@ impl Model {
         Ok(UnfreezeSuggestion {
             blocks: blocks.collect(),
         })
-    }
-}
-
-/// Adds up the gradients of the batches.
-#[derive(Debug, Default)]
-struct Gradients {
-    sums: HashMap<VariableId, Vec<f32>>,
-    batches: f64,
-}
-
-impl Callback for Gradients {
-    fn wants_batches(&self) -> bool {
-        true
-    }
-
-    fn on_batch_end(
-        &mut self,
-        _epoch: usize,
-        _step: usize,
-        context: &mut Context<'_>,
-    ) -> Result<()> {
-        for (path, gradient) in context.gradients() {
-            let Some(weight) = context.model.weight(path) else {
-                continue;
-            };
-            match self.sums.get_mut(&weight.id()) {
-                Some(sum) => sum
-                    .iter_mut()
-                    .zip(gradient)
-                    .for_each(|(sum, it)| *sum += it),
-                None => {
-                    self.sums.insert(weight.id(), gradient.to_vec());
-                }
-            }
-        }
-        self.batches += 1.0;
-        Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use regraft_layers::{LayerOutput, Result};
 
 use super::network::Body;
-use super::writer::{Conv, FC, Gate, Torch};
+use super::writer::{Conv, FC, Gate, Inverted, Torch};
 use crate::applications::blocks::make_divisible;
 
 #[derive(Clone, Copy, Debug)]
@@ -162,30 +162,33 @@ fn block(
 ) -> Result<LayerOutput> {
     let channels = torch.channels(x);
     let widened = make_divisible((channels * expansion) as f64, 8);
-    let mut parts = (0..).map(|part| format!("{name}.block.{part}"));
-    let mut part = || parts.next().expect("numbers do not end");
-    let mut y = x;
-    if fused {
+    let activation = "silu";
+    let mut y = if fused {
+        let part = |number: usize| format!("{name}.block.{number}");
         let outputs = if expansion > 1 { widened } else { filters };
         let whole = Conv::new(outputs, kernel).stride(stride);
-        y = torch.conv_norm_act(&part(), whole, Some("silu"), y)?;
-    } else {
-        if expansion > 1 {
-            y = torch.conv_norm_act(&part(), Conv::new(widened, 1), Some("silu"), y)?;
+        let y = torch.conv_norm_act(&part(0), whole, Some(activation), x)?;
+        match expansion {
+            1 => y,
+            _ => torch.conv_norm_act(&part(1), Conv::new(filters, 1), None, y)?,
         }
-        let depthwise = Conv::new(widened, kernel).stride(stride).groups(widened);
-        y = torch.conv_norm_act(&part(), depthwise, Some("silu"), y)?;
+    } else {
         let gate = Gate {
             names: FC,
             reduced: (channels / 4).max(1),
-            activation: "silu",
+            activation,
             scale_activation: "sigmoid",
         };
-        y = torch.squeeze_excite(&part(), &gate, y)?;
-    }
-    if !fused || expansion > 1 {
-        y = torch.conv_norm_act(&part(), Conv::new(filters, 1), None, y)?;
-    }
+        let block = Inverted {
+            widened,
+            kernel,
+            stride,
+            filters,
+            activation,
+            gate: Some(gate),
+        };
+        torch.inverted_residual(name, &block, x)?
+    };
     let adds = stride == 1 && channels == filters;
     if adds {
         y = torch.drop_path(&format!("{name}.stochastic_depth"), share, y)?;

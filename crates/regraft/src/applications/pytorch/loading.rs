@@ -2,31 +2,17 @@
 
 use std::path::Path;
 
-use regraft_io::{Checkpoint, Format};
+use regraft_io::Checkpoint;
 use regraft_layers::IntoSelector;
-use regraft_tensor::Tensor;
+use regraft_tensor::{Detail, Tensor};
 
 use super::network::PyTorchNetwork;
-use super::recognition;
+use super::recognition::{are_one, is_state_dict, names, note, recognize};
 use crate::applications::Options;
 use crate::{Error, Layout, Load, LoadReport, Model, Result};
 
 /// A part of torchvision's InceptionV3 that is there in training alone.
 const IN_TRAINING: &str = "AuxLogits.";
-
-/// Whether a file is PyTorch's: `.safetensors` do not say so, but the names of their tensors do.
-pub(in crate::applications) fn is_state_dict(checkpoint: &Checkpoint) -> bool {
-    let weights = checkpoint.layers.iter().flat_map(|layer| &layer.weights);
-    let is_theirs = |name: Option<&str>| {
-        let last = name.and_then(|name| name.rsplit('.').next());
-        matches!(last, Some("weight" | "running_mean"))
-    };
-    match checkpoint.format {
-        Format::PyTorch => true,
-        Format::Safetensors => weights.into_iter().any(|it| is_theirs(it.name.as_deref())),
-        _ => false,
-    }
-}
 
 impl PyTorchNetwork {
     /// Loads a file into the network that was built with these settings: a state dict, or weights that were saved
@@ -77,7 +63,7 @@ impl PyTorchNetwork {
         let loaded = model.load_checkpoint(checkpoint, source, load);
         loaded.map_err(|error| match error {
             Error::Load(mut error) => {
-                error.0.notes.extend(recognition::note(checkpoint));
+                error.0.notes.extend(note(checkpoint));
                 Error::Load(error)
             }
             error => error,
@@ -109,6 +95,33 @@ impl PyTorchNetwork {
         model.network.set_weights(values)?;
         Ok(())
     }
+}
+
+/// The network that a state dict is of, with its weights; `None` if it is of none that is known.
+///
+/// # Errors
+/// Networks that have the same tensors and do not compute the same.
+pub(crate) fn opened(checkpoint: &Checkpoint, source: &str) -> Result<Option<(Model, LoadReport)>> {
+    let Some((networks, classes)) = recognize(checkpoint) else {
+        return Ok(None);
+    };
+    let names = names(&networks);
+    if !are_one(&networks) {
+        let detail = Detail::new(
+            source,
+            "tensors of one network",
+            format!("those of {names}"),
+        );
+        let help = "say which: `applications::….weights(path).build()`";
+        return Err(Error::File(detail.help(help)));
+    }
+    let application = networks[0].clone().classes(classes);
+    let mut model = application.build()?.model;
+    let options = application.checked_options()?;
+    let network = application.architecture();
+    let mut report = network.load_checkpoint(&mut model, checkpoint, source, &options)?;
+    report.notes.push(format!("the network is {names}"));
+    Ok(Some((model, report)))
 }
 
 /// The kernel `(rows, columns, 3, filters)` for other channels.

@@ -3,7 +3,7 @@
 use regraft_layers::{LayerOutput, Result};
 
 use super::network::Body;
-use super::writer::{Conv, FC, Gate, Torch};
+use super::writer::{Conv, FC, Gate, Inverted, Torch};
 use crate::applications::blocks::make_divisible;
 
 #[derive(Clone, Copy, Debug)]
@@ -198,26 +198,20 @@ fn block_v3(
     (kernel, widened, filters, weighs, hard, stride): BlockV3,
     x: LayerOutput,
 ) -> Result<LayerOutput> {
-    let channels = torch.channels(x);
-    let activation = Some(if hard { "hard_silu" } else { "relu" });
-    let mut parts = (0..).map(|part| format!("{name}.block.{part}"));
-    let mut part = || parts.next().expect("numbers do not end");
-    let mut y = x;
-    if widened != channels {
-        y = torch.conv_norm_act(&part(), Conv::new(widened, 1), activation, y)?;
-    }
-    let depthwise = Conv::new(widened, kernel).stride(stride).groups(widened);
-    y = torch.conv_norm_act(&part(), depthwise, activation, y)?;
-    if weighs {
-        let gate = Gate {
+    let block = Inverted {
+        widened,
+        kernel,
+        stride,
+        filters,
+        activation: if hard { "hard_silu" } else { "relu" },
+        gate: weighs.then(|| Gate {
             names: FC,
             reduced: make_divisible((widened / 4) as f64, 8),
             activation: "relu",
             scale_activation: "hard_sigmoid",
-        };
-        y = torch.squeeze_excite(&part(), &gate, y)?;
-    }
-    y = torch.conv_norm_act(&part(), Conv::new(filters, 1), None, y)?;
-    let adds = stride == 1 && channels == filters;
+        }),
+    };
+    let y = torch.inverted_residual(name, &block, x)?;
+    let adds = stride == 1 && torch.channels(x) == filters;
     torch.block_end(name, adds.then_some(x), y)
 }

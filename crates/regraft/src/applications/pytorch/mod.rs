@@ -11,6 +11,7 @@ mod evaluation;
 mod features;
 mod ghostnet;
 mod inception_v3;
+mod library;
 pub(super) mod loading;
 mod mobile;
 mod mobilenet;
@@ -28,7 +29,8 @@ mod writer;
 
 pub use evaluation::Evaluation;
 pub use features::FeatureInfo;
-pub use network::{Library, PyTorchNetwork};
+pub use library::Library;
+pub use network::PyTorchNetwork;
 
 use regraft_tensor::Detail;
 

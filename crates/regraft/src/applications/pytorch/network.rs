@@ -6,45 +6,11 @@ use std::sync::Arc;
 use regraft_layers::{LayerOutput, Result};
 use regraft_tensor::Detail;
 
+use super::library::Library;
 use super::published::{Published, published};
-use super::writer::{Torch, linear};
+use super::writer::{Conventions, Torch, linear};
 use crate::applications::weights::WeightsFile;
 use crate::applications::{Application, Architecture, Blocks, Options, Preprocessing};
-
-/// Who wrote a network: where two have one of a name, as ResNet50, these differ in what they expect of images and
-/// in where their weights are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Library {
-    /// PyTorch's own package of networks.
-    Torchvision,
-    /// PyTorch Image Models.
-    Timm,
-}
-
-impl fmt::Display for Library {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Library::Torchvision => "torchvision",
-            Library::Timm => "timm",
-        })
-    }
-}
-
-/// What is the same in all blocks of a network.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Conventions {
-    /// What normalizations add to the variance.
-    pub epsilon: f32,
-    /// What the batch has of the moving statistics.
-    pub momentum: f32,
-    /// Whether borders are TensorFlow's, and not the same on both sides.
-    pub same: bool,
-    /// Of the features in front of the classifier.
-    pub dropout: f32,
-    /// Of the last branch; the others' are smaller.
-    pub drop_path: f32,
-}
 
 /// The layers of a family of networks.
 pub(super) trait Body: fmt::Debug + Send + Sync {

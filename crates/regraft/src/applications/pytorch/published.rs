@@ -1,7 +1,7 @@
 //! What is published of torchvision's and timm's networks, as tables that `fixtures/golden_torchvision.py` has
 //! written from what these packages say.
 
-use super::network::Library;
+use super::library::Library;
 use crate::applications::Preprocessing;
 use crate::applications::weights::{Hash, WeightsFile};
 

@@ -1,14 +1,12 @@
 //! Which network a state dict is of, told by the names and shapes of its tensors.
 
-use regraft_io::Checkpoint;
-use regraft_tensor::Detail;
+use regraft_io::{Checkpoint, Format};
 
-use super::loading::is_state_dict;
-use super::network::{Library, PyTorchNetwork};
+use super::library::Library;
+use super::network::PyTorchNetwork;
 use super::published::networks_of;
 use crate::applications::Application;
 use crate::files::matching::tensor_names;
-use crate::{Error, LoadReport, Model, Result};
 
 /// The layers that tell classes, in all networks.
 const CLASSIFIERS: [&str; 7] = [
@@ -20,6 +18,20 @@ const CLASSIFIERS: [&str; 7] = [
     "classifier.6",
     "head.fc",
 ];
+
+/// Whether a file is PyTorch's: `.safetensors` do not say so, but the names of their tensors do.
+pub(super) fn is_state_dict(checkpoint: &Checkpoint) -> bool {
+    let weights = checkpoint.layers.iter().flat_map(|layer| &layer.weights);
+    let is_theirs = |name: Option<&str>| {
+        let last = name.and_then(|name| name.rsplit('.').next());
+        matches!(last, Some("weight" | "running_mean"))
+    };
+    match checkpoint.format {
+        Format::PyTorch => true,
+        Format::Safetensors => weights.into_iter().any(|it| is_theirs(it.name.as_deref())),
+        _ => false,
+    }
+}
 
 /// The networks that a state dict can be of, and how many classes it tells: several if these have the same tensors.
 pub(in crate::applications) fn recognize(
@@ -126,31 +138,4 @@ pub(super) fn digest(text: &str) -> String {
         hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
     }
     format!("{hash:016x}")
-}
-
-/// The network that a state dict is of, with its weights; `None` if it is of none that is known.
-///
-/// # Errors
-/// Networks that have the same tensors and do not compute the same.
-pub(crate) fn opened(checkpoint: &Checkpoint, source: &str) -> Result<Option<(Model, LoadReport)>> {
-    let Some((networks, classes)) = recognize(checkpoint) else {
-        return Ok(None);
-    };
-    let names = names(&networks);
-    if !are_one(&networks) {
-        let detail = Detail::new(
-            source,
-            "tensors of one network",
-            format!("those of {names}"),
-        );
-        let help = "say which: `applications::….weights(path).build()`";
-        return Err(Error::File(detail.help(help)));
-    }
-    let application = networks[0].clone().classes(classes);
-    let mut model = application.build()?.model;
-    let options = application.checked_options()?;
-    let network = application.architecture();
-    let mut report = network.load_checkpoint(&mut model, checkpoint, source, &options)?;
-    report.notes.push(format!("the network is {names}"));
-    Ok(Some((model, report)))
 }

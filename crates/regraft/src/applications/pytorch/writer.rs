@@ -8,8 +8,22 @@ use regraft_layers::layers::{
 };
 use regraft_layers::{LayerOutput, Result};
 
-use super::network::Conventions;
 use crate::applications::Blocks;
+
+/// What is the same in all blocks of a network.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Conventions {
+    /// What normalizations add to the variance.
+    pub epsilon: f32,
+    /// What the batch has of the moving statistics.
+    pub momentum: f32,
+    /// Whether borders are TensorFlow's, and not the same on both sides.
+    pub same: bool,
+    /// Of the features in front of the classifier.
+    pub dropout: f32,
+    /// Of the last branch; the others' are smaller.
+    pub drop_path: f32,
+}
 
 /// Writes layers under the names that modules have in state dicts, so that these fit as they are.
 pub(super) struct Torch<'b, 'f> {
@@ -152,18 +166,25 @@ impl Torch<'_, '_> {
         self.blocks.apply(name, linear(units), x)
     }
 
+    /// The input of the layer `name` with zeros around it, if there are to be any.
+    fn bordered(&mut self, name: &str, padding: usize, x: LayerOutput) -> Result<LayerOutput> {
+        match padding {
+            0 => Ok(x),
+            _ => self
+                .blocks
+                .apply(format!("{name}.pad"), ZeroPadding2D::new(padding), x),
+        }
+    }
+
     /// The largest of each window, with a border of zeros: for numbers that a ReLU gave, below which PyTorch's
     /// border of −∞ is, too.
     pub fn max_pool(
         &mut self,
         name: &str,
         [size, stride, padding]: [usize; 3],
-        mut x: LayerOutput,
+        x: LayerOutput,
     ) -> Result<LayerOutput> {
-        if padding > 0 {
-            let border = ZeroPadding2D::new(padding);
-            x = self.blocks.apply(format!("{name}.pad"), border, x)?;
-        }
+        let x = self.bordered(name, padding, x)?;
         let pool = MaxPooling2D::new(size).strides(stride);
         self.blocks.apply(name, pool, x)
     }
@@ -183,12 +204,9 @@ impl Torch<'_, '_> {
         &mut self,
         name: &str,
         [size, stride, padding]: [usize; 3],
-        mut x: LayerOutput,
+        x: LayerOutput,
     ) -> Result<LayerOutput> {
-        if padding > 0 {
-            let border = ZeroPadding2D::new(padding);
-            x = self.blocks.apply(format!("{name}.pad"), border, x)?;
-        }
+        let x = self.bordered(name, padding, x)?;
         let pool = AveragePooling2D::new(size).strides(stride);
         self.blocks.apply(name, pool, x)
     }
@@ -254,6 +272,30 @@ impl Torch<'_, '_> {
         self.blocks.apply(name, LayerScale::new(1e-6, channels), x)
     }
 
+    /// torchvision's inverted residual, but for what goes around it: widens if it has to, convolves each channel, weighs
+    /// channels if it does, and narrows; parts `0`, `1`, … of the module `name.block`.
+    pub fn inverted_residual(
+        &mut self,
+        name: &str,
+        block: &Inverted<'_>,
+        mut x: LayerOutput,
+    ) -> Result<LayerOutput> {
+        let mut parts = (0..).map(|part| format!("{name}.block.{part}"));
+        let mut part = || parts.next().expect("numbers do not end");
+        let (widened, activation) = (block.widened, Some(block.activation));
+        if widened != self.channels(x) {
+            x = self.conv_norm_act(&part(), Conv::new(widened, 1), activation, x)?;
+        }
+        let depthwise = Conv::new(widened, block.kernel)
+            .stride(block.stride)
+            .groups(widened);
+        x = self.conv_norm_act(&part(), depthwise, activation, x)?;
+        if let Some(gate) = &block.gate {
+            x = self.squeeze_excite(&part(), gate, x)?;
+        }
+        self.conv_norm_act(&part(), Conv::new(block.filters, 1), None, x)
+    }
+
     /// Weighs each channel by what the means of all channels say.
     pub fn squeeze_excite(
         &mut self,
@@ -271,6 +313,19 @@ impl Torch<'_, '_> {
         let y = self.act(&named("scale_activation"), gate.scale_activation, y)?;
         self.blocks.merge(name, Multiply, &[x, y])
     }
+}
+
+/// What [`Torch::inverted_residual`] is like.
+pub(super) struct Inverted<'n> {
+    /// The channels within.
+    pub widened: usize,
+    /// Of the convolution of each channel.
+    pub kernel: usize,
+    pub stride: usize,
+    pub filters: usize,
+    pub activation: &'n str,
+    /// Where channels are weighed.
+    pub gate: Option<Gate<'n>>,
 }
 
 /// What [`Torch::squeeze_excite`] is like.

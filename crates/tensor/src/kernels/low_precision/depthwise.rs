@@ -3,6 +3,7 @@
 use super::gather::{Region, Seen};
 use super::product::Product;
 use super::tile::{COLUMNS, ROWS, Sums};
+use super::weights::{TOGETHER, place};
 use crate::kernels::convolution::geometry::Geometry;
 use crate::kernels::isa::Isa;
 use crate::kernels::matmul::scratch::{Scratch, Use};
@@ -10,9 +11,6 @@ use crate::kernels::parallel;
 
 /// How many multiply-adds of a product one of these takes.
 const COST: usize = 4;
-
-/// Taps whose products are added at once.
-pub(super) const TOGETHER: usize = 4;
 
 /// What is read for [`COLUMNS`] channels of a few pixels of a row.
 pub(super) struct Block<'a> {
@@ -43,13 +41,6 @@ impl Block<'_> {
 /// # Safety
 /// The machine must have the instructions, and the block be [within](Block::is_within) its slices.
 type Kernel = unsafe fn(&Block<'_>, &mut Sums<i32>);
-
-/// Where channel `channel` of a block stands among its words: in the order in which four taps of 32 channels, each in
-/// a vector, are interleaved byte by byte and pair by pair within each half of the vector.
-pub(super) fn place(channel: usize) -> usize {
-    let (half, quarter, rest) = (channel / 16, channel / 4 % 4, channel % 4);
-    quarter * 8 + half * 4 + rest
-}
 
 unsafe fn plain(block: &Block<'_>, sums: &mut Sums<i32>) {
     for (pixel, sums) in sums.iter_mut().take(block.pixels).enumerate() {

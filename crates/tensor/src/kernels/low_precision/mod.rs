@@ -27,6 +27,7 @@
 //! Where windows reach beyond the input, or the input is of floats, what the windows of some rows see is first copied
 //! with its border around it, and rounded. Channels that do not fill a word are filled up by zeros of the kernel.
 
+mod convolution;
 mod depthwise;
 mod gather;
 mod product;
@@ -37,12 +38,10 @@ mod tests;
 mod tile;
 mod weights;
 
+pub use convolution::convolution;
 pub use quantization::Quantization;
 pub use reference::reference;
 pub use weights::{Ending, Weights};
-
-use super::convolution::ConvolutionSizes;
-use super::matmul::EpilogueActivation;
 
 /// An array that is read.
 #[derive(Clone, Copy, Debug)]
@@ -65,20 +64,4 @@ pub enum Target<'a> {
 /// How many words a pixel of so many bytes takes.
 pub fn words_of_bytes(channels: usize) -> usize {
     channels.div_ceil(4)
-}
-
-/// `y = activation(convolution + bias + residual)` with weights of low precision. `x` is rounded as `ending` was made
-/// for; `residual` and `y` have the result's shape.
-///
-/// # Panics
-/// If sizes and slices contradict each other, the weights are of another shape, or `x` was rounded in another way.
-pub fn convolution(
-    sizes: &ConvolutionSizes,
-    x: Values<'_>,
-    (weights, ending): (&Weights, &Ending),
-    residual: Option<Values<'_>>,
-    activation: EpilogueActivation,
-    y: Target<'_>,
-) {
-    product::convolution(sizes, x, (weights, ending), residual, activation, y);
 }

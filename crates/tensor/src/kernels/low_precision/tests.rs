@@ -4,8 +4,9 @@ use proptest::prelude::*;
 
 use super::tile::{self, Kernels, ROWS, Sums, Tile};
 use super::*;
-use crate::kernels::convolution::KernelShape;
+use crate::kernels::convolution::{ConvolutionSizes, KernelShape};
 use crate::kernels::isa::{Avx2, Avx512, Isa};
+use crate::kernels::matmul::EpilogueActivation;
 use crate::kernels::window::Window;
 
 fn numbers(length: usize, seed: u32) -> Vec<f32> {
@@ -200,7 +201,7 @@ proptest! {
         pixels in 1usize..=ROWS, taps in 1usize..12, step in 0usize..70, apart in 1usize..50, seed: u32,
     ) {
         let x = bits((taps * apart + ROWS * step) / 4 + 9, seed);
-        let weights = bits(taps.div_ceil(depthwise::TOGETHER) * tile::COLUMNS, seed ^ 1);
+        let weights = bits(taps.div_ceil(weights::TOGETHER) * tile::COLUMNS, seed ^ 1);
         let taps: Vec<usize> = (0..taps).map(|tap| tap * apart).collect();
         let block = depthwise::Block {
             x: bytemuck::cast_slice(&x),

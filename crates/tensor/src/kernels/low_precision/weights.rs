@@ -1,8 +1,11 @@
 //! Weights in low precision, in the order in which the tile kernels read them, and what ends their sums.
 
+use super::Quantization;
 use super::tile::COLUMNS;
-use super::{Quantization, depthwise};
 use crate::kernels::convolution::KernelShape;
+
+/// Taps of a depthwise kernel whose products are added at once.
+pub(super) const TOGETHER: usize = 4;
 
 /// Weights of a convolution or a matrix product, rounded and packed. The order is the same on all machines.
 #[derive(Clone, Debug)]
@@ -18,7 +21,7 @@ pub(super) enum Kind {
     /// Likewise.
     Bfloat16 { panels: Vec<u32> },
     /// Blocks of [`COLUMNS`] channels: for each four taps a word for each channel, in the order of
-    /// [`place`](depthwise::place).
+    /// [`place`].
     Depthwise { blocks: Vec<u32>, steps: Vec<f32> },
 }
 
@@ -49,18 +52,24 @@ fn words<const COUNT: usize>(
     panels
 }
 
+/// Where channel `channel` of a depthwise block stands among its words: in the order in which four taps of 32 channels, each in
+/// a vector, are interleaved byte by byte and pair by pair within each half of the vector.
+pub(super) fn place(channel: usize) -> usize {
+    let (half, quarter, rest) = (channel / 16, channel / 4 % 4, channel % 4);
+    quarter * 8 + half * 4 + rest
+}
+
 /// The blocks of a depthwise kernel.
 fn depthwise_blocks(shape: &KernelShape, weights: &[f32], steps: &[f32]) -> Vec<u32> {
     let (taps, channels) = (shape.window.cells(), shape.channels);
-    let of_block = taps.div_ceil(depthwise::TOGETHER) * COLUMNS;
+    let of_block = taps.div_ceil(TOGETHER) * COLUMNS;
     let mut blocks = vec![0; channels.div_ceil(COLUMNS) * of_block];
     for (at, &weight) in weights.iter().enumerate() {
         let (tap, channel) = (at / channels, at % channels);
-        let word = channel / COLUMNS * of_block
-            + tap / depthwise::TOGETHER * COLUMNS
-            + depthwise::place(channel % COLUMNS);
+        let word =
+            channel / COLUMNS * of_block + tap / TOGETHER * COLUMNS + place(channel % COLUMNS);
         let byte = u32::from(byte(weight, steps[channel]) as u8);
-        blocks[word] |= byte << (8 * (tap % depthwise::TOGETHER));
+        blocks[word] |= byte << (8 * (tap % TOGETHER));
     }
     blocks
 }
