@@ -69,6 +69,17 @@ impl Model {
         self.topology.container.class_name()
     }
 
+    /// Whether all of its layers come from a file of Keras 1 or 2, so that it is one of these Kerases' models.
+    pub fn is_of_keras2(&self) -> bool {
+        let mut layers = self
+            .topology
+            .layers
+            .iter()
+            .filter(|entry| !entry.is_input());
+        let first = layers.next();
+        first.is_some_and(|first| first.keras2) && layers.all(|entry| entry.keras2)
+    }
+
     /// Whether all layers have their weights.
     pub fn is_built(&self) -> bool {
         self.topology.built

@@ -4,15 +4,15 @@ use super::{Batch, Metric, Result};
 
 /// Updates `metric` with a batch, which has no weights itself. `weights` are one for each sample, or for each
 /// of its steps; the mask has one number for each row: rows where it is 0 do not count, for the metrics that
-/// look at masks.
+/// look at masks, or for all.
 pub(crate) fn update_masked(
     metric: &mut dyn Metric,
     batch: &Batch<'_>,
     weights: Option<&[f32]>,
-    mask: Option<&[f32]>,
+    (mask, for_all): (Option<&[f32]>, bool),
 ) -> Result<()> {
     let (rows, samples) = (batch.rows(), batch.samples());
-    let fits = |mask: &&[f32]| metric.looks_at_masks() && mask.len() == rows;
+    let fits = |mask: &&[f32]| (for_all || metric.looks_at_masks()) && mask.len() == rows;
     let mask = mask.filter(fits);
     let of_samples = weights.is_none_or(|weights| weights.len() == samples);
     if mask.is_none() && (of_samples || rows % weights.map_or(1, <[f32]>::len).max(1) != 0) {

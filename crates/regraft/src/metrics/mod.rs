@@ -160,7 +160,8 @@ pub trait Metric: Configured + CloneMetric + Any {
 
     /// Whether rows of predictions with a mask that do not count (padding) are left out: the metric is
     /// then given the rows as samples, with the mask as their weights. As in Keras, means of a function
-    /// of each row say yes; others, and those of your own unless they say so, count all rows.
+    /// of each row say yes; others, and those of your own unless they say so, count all rows. In a model of
+    /// Keras 2, where masks weigh for every metric, it is not asked.
     fn looks_at_masks(&self) -> bool {
         self.inner().is_some_and(Metric::looks_at_masks)
     }

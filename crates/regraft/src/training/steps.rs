@@ -32,6 +32,8 @@ pub(crate) struct Steps {
     /// Whether the mean of the batches' losses depends on how the samples are divided: where what counts
     /// in a batch is not the number of its samples.
     pub depends_on_batches: bool,
+    /// Whether masks weigh the steps for every metric, as in Keras 2, and not just for means of a function of each.
+    pub masks_weigh_metrics: bool,
     /// Which weights the program may write.
     pub trained: Trained,
     /// If no gradient reaches anything, the ops at which they stop.
@@ -130,6 +132,7 @@ impl Steps {
         Ok(Steps {
             links,
             depends_on_batches,
+            masks_weigh_metrics: model.is_of_keras2(),
             ..steps
         })
     }
@@ -179,6 +182,7 @@ impl Steps {
             rest: Program::from_nodes(rest).workspace(),
             links: Vec::new(),
             depends_on_batches: false,
+            masks_weigh_metrics: false,
             trained,
             stopped_at: questions.stopped_at,
         })

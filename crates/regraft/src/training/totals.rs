@@ -53,7 +53,8 @@ impl Totals {
                 shape: steps.prediction_shape(output),
                 sample_weights: None,
             };
-            metrics::update_masked(metric, &batch, weights, steps.mask(output))?;
+            let mask = (steps.mask(output), steps.masks_weigh_metrics);
+            metrics::update_masked(metric, &batch, weights, mask)?;
         }
         self.loss += f64::from(steps.loss_value()) * samples as f64;
         for (sum, loss) in self.parts.iter_mut().zip(steps.loss_values()) {

@@ -18,6 +18,7 @@ mod freezing_states;
 mod frozen_door;
 mod frozen_precision;
 mod integers;
+mod keras2_metrics;
 mod keras2_training;
 mod loops;
 mod lora;
