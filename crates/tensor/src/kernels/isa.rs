@@ -2,17 +2,22 @@
 
 use std::sync::OnceLock;
 
+#[cfg(test)]
+pub(in crate::kernels) mod tests;
+
 /// A set of vector instructions that the kernels are compiled for, with the proof that this machine has
 /// them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Isa {
-    /// What the compilation target guarantees: SSE2, NEON, WebAssembly with or without `simd128`.
+    /// Loops in plain Rust, for what the compilation target guarantees.
     Portable,
     /// x86-64 with AVX2 and FMA.
     Avx2(Avx2),
     /// x86-64 with AVX-512 (F, BW, DQ, VL).
     Avx512(Avx512),
+    /// 64-bit ARM with NEON.
+    Neon(Neon),
 }
 
 /// A token: whoever holds one may use the instructions.
@@ -70,15 +75,55 @@ token!(
     "avx512f" "avx512bw" "avx512dq" "avx512vl" "avx2" "fma"
 );
 
+/// A token for instructions that every machine has which runs what is compiled for the target.
+macro_rules! target_token {
+    ($(#[$meta:meta])* $name:ident, $($condition:tt)*) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub struct $name {
+            _private: (),
+        }
+
+        impl $name {
+            /// The token, if the target has the instructions.
+            pub const fn new() -> Option<Self> {
+                if cfg!($($condition)*) {
+                    Some($name { _private: () })
+                } else {
+                    None
+                }
+            }
+
+            /// The token on a target that has the instructions.
+            #[cfg($($condition)*)]
+            pub(in crate::kernels) const fn here() -> Self {
+                $name { _private: () }
+            }
+        }
+    };
+}
+
+target_token!(
+    /// Proof that this machine is one of 64-bit ARM with NEON.
+    Neon, all(target_arch = "aarch64", target_feature = "neon", not(miri))
+);
+
 impl Isa {
     /// The widest set that this machine runs; looked up once per process. The variable `REGRAFT_ISA` of the
     /// environment may hold it to a narrower one, `avx2` or `portable`, to compare them.
     #[inline]
     pub fn detect() -> Isa {
+        #[cfg(test)]
+        if let Some(isa) = tests::instead() {
+            return isa;
+        }
         static FOUND: OnceLock<Isa> = OnceLock::new();
         *FOUND.get_or_init(|| {
             let most = std::env::var("REGRAFT_ISA").unwrap_or_default();
-            let narrower = || Avx2::new().map_or(Isa::Portable, Isa::Avx2);
+            let narrower = || {
+                let neon = || Neon::new().map_or(Isa::Portable, Isa::Neon);
+                Avx2::new().map_or_else(neon, Isa::Avx2)
+            };
             match most.as_str() {
                 "portable" => Isa::Portable,
                 "avx2" => narrower(),
@@ -105,7 +150,7 @@ impl Isa {
     #[inline]
     pub fn run<R>(self, work: impl FnOnce() -> R) -> R {
         match self {
-            Isa::Portable => work(),
+            Isa::Portable | Isa::Neon(_) => work(),
             Isa::Avx2(token) => token.run(work),
             Isa::Avx512(token) => token.run(work),
         }
@@ -115,9 +160,20 @@ impl Isa {
     /// multiplication and after the addition. All paths that one machine can take agree.
     #[inline]
     pub fn fused(self) -> bool {
-        self != Isa::Portable || cfg!(any(target_arch = "aarch64", target_feature = "fma"))
+        self != Isa::Portable || TARGET_FUSES
+    }
+
+    /// Whether there is AVX2, in this set or a wider one.
+    #[inline]
+    #[cfg(target_arch = "x86_64")]
+    pub(in crate::kernels) fn has_avx2(self) -> bool {
+        matches!(self, Isa::Avx2(_) | Isa::Avx512(_))
     }
 }
+
+/// Whether every machine of the compilation target has fused multiply-adds.
+pub(in crate::kernels) const TARGET_FUSES: bool =
+    cfg!(any(target_arch = "aarch64", target_feature = "fma"));
 
 /// Defines a function whose body is compiled for every [`Isa`] and run for the one that is there. Generic
 /// parameters stand in square brackets.
@@ -151,7 +207,7 @@ macro_rules! vectorised {
                 $crate::kernels::isa::Isa::Avx512(_) => return unsafe { avx512($($argument),*) },
                 // SAFETY: likewise.
                 $crate::kernels::isa::Isa::Avx2(_) => return unsafe { avx2($($argument),*) },
-                $crate::kernels::isa::Isa::Portable => {}
+                _ => {}
             }
             body($($argument),*)
         }

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::kernels::isa::{self, tests::instruction_sets};
 use crate::kernels::matmul::EpilogueActivation;
 use crate::kernels::random::{self, Key};
 
@@ -80,6 +81,32 @@ proptest! {
         weight_gradient(&sizes, &x, &dy, &mut fast);
         reference_weight_gradient(&sizes, &x, &dy, &mut slow);
         prop_assert!(close(&fast, &slow, dy.len()), "weight gradient");
+    }
+
+    #[test]
+    fn every_instruction_set_gives_the_same_bits(sizes in geometry()) {
+        let x = numbers(sizes.input_len(), 0);
+        let kernel = numbers(sizes.kernel.len(), 1);
+        let dy = numbers(sizes.output_len(), 2);
+        let run = || {
+            let mut y = vec![9.0; dy.len()];
+            convolution(&sizes, &x, &kernel, &mut y);
+            let mut dx = vec![9.0; x.len()];
+            input_gradient(&sizes, &dy, &kernel, &mut dx);
+            let mut dkernel = vec![9.0; kernel.len()];
+            weight_gradient(&sizes, &x, &dy, &mut dkernel);
+            [y, dx, dkernel].map(|part| part.iter().map(|x| x.to_bits()).collect::<Vec<_>>())
+        };
+        for fused in [true, false] {
+            let sets = instruction_sets().into_iter().filter(|isa| isa.fused() == fused);
+            let mut results = sets.map(|isa| (isa, isa::tests::with(isa, run)));
+            let Some((first, expected)) = results.next() else {
+                continue;
+            };
+            for (isa, received) in results {
+                prop_assert_eq!(&received, &expected, "{:?} and {:?}", isa, first);
+            }
+        }
     }
 
     #[test]

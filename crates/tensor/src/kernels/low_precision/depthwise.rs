@@ -68,7 +68,7 @@ pub(super) fn kernels(isa: Isa) -> Vec<Kernel> {
         _ => {}
     }
     #[cfg(all(target_arch = "x86_64", not(miri)))]
-    if isa != Isa::Portable {
+    if isa.has_avx2() {
         kernels.push(x86::avx2);
     }
     let _ = isa;

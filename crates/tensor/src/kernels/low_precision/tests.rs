@@ -5,7 +5,9 @@ use proptest::prelude::*;
 use super::tile::{self, Kernels, ROWS, Sums, Tile};
 use super::*;
 use crate::kernels::convolution::{ConvolutionSizes, KernelShape};
-use crate::kernels::isa::{Avx2, Avx512, Isa};
+#[cfg(target_arch = "x86_64")]
+use crate::kernels::isa::Avx2;
+use crate::kernels::isa::{Isa, tests::instruction_sets};
 use crate::kernels::matmul::EpilogueActivation;
 use crate::kernels::window::Window;
 
@@ -247,20 +249,12 @@ fn by_rows<S: Copy + Default>(
     all
 }
 
-fn instruction_sets() -> Vec<Isa> {
-    let avx = [Avx2::new().map(Isa::Avx2), Avx512::new().map(Isa::Avx512)];
-    let avx = avx.into_iter().flatten();
-    std::iter::once(Isa::Portable).chain(avx).collect()
-}
-
 /// All kernels that this machine can run, those that a better one hides included.
 fn int8_kernels() -> Vec<&'static Kernels<i32>> {
-    let mut kernels: Vec<_> = instruction_sets().into_iter().map(tile::int8).collect();
+    let kernels = instruction_sets().into_iter().map(tile::int8);
     #[cfg(target_arch = "x86_64")]
-    if Avx2::new().is_some() {
-        kernels.push(&tile::x86::AVX2);
-    }
-    kernels
+    let kernels = kernels.chain(Avx2::new().map(|_| &tile::x86::AVX2));
+    kernels.collect()
 }
 
 /// Sizes at which several threads, regions and panels are at work.

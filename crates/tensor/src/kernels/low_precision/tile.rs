@@ -90,7 +90,7 @@ pub(super) fn int8(isa: Isa) -> &'static Kernels<i32> {
                 return &x86::AVX_VNNI;
             }
             Isa::Avx512(_) | Isa::Avx2(_) => return &x86::AVX2,
-            Isa::Portable => {}
+            _ => {}
         }
     }
     let _ = isa;
@@ -104,7 +104,7 @@ pub(super) fn bfloat16(isa: Isa) -> &'static Kernels<f32> {
         match isa {
             Isa::Avx512(_) if is_x86_feature_detected!("avx512bf16") => return &x86::AVX512_BF16,
             Isa::Avx512(_) | Isa::Avx2(_) => return &x86::BFLOAT16_AVX2,
-            Isa::Portable => {}
+            _ => {}
         }
     }
     let _ = isa;

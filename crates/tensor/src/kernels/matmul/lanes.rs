@@ -1,5 +1,8 @@
 //! A vector of `f32` as the tile kernel needs it, for every instruction set.
 
+#[cfg(target_arch = "aarch64")]
+mod neon;
+
 /// Loads, stores and multiply-adds of one vector width.
 ///
 /// An implementation is a token: a value of it exists only where the machine has the instructions, so
@@ -60,6 +63,8 @@ macro_rules! with_lanes {
                 #[inline(always)]
                 || $work,
             ),
+            #[cfg(target_arch = "aarch64")]
+            $crate::kernels::isa::Isa::Neon($lanes) => $work,
             _ => {
                 let $lanes = $crate::kernels::matmul::lanes::Portable;
                 $work
@@ -154,40 +159,44 @@ impl Lanes for Portable {
     }
 }
 
+/// Instructions as the methods of a token: each is proof that the machine has them.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+macro_rules! lanes {
+    ($token:ty, $count:literal, $vector:ty, $mask:ty;
+        $(fn $name:ident($($argument:ident: $type:ty),*) -> $output:ty = $body:expr;)*
+        $(unsafe fn $access:ident($($pointer:ident: $kind:ty),*) -> $value:ty = $touch:expr;)*
+    ) => {
+        impl $crate::kernels::matmul::lanes::Lanes for $token {
+            const COUNT: usize = $count;
+            type Vector = $vector;
+            type Mask = $mask;
+            $(
+                // A mask may be a number.
+                #[allow(unused_unsafe)]
+                #[inline(always)]
+                fn $name(self, $($argument: $type),*) -> $output {
+                    // SAFETY: there is a token, and the instruction touches no memory.
+                    unsafe { $body }
+                }
+            )*
+            $(
+                #[inline(always)]
+                unsafe fn $access(self, $($pointer: $kind),*) -> $value {
+                    // SAFETY: there is a token; the caller vouches for the memory.
+                    unsafe { $touch }
+                }
+            )*
+        }
+    };
+}
+#[cfg(target_arch = "aarch64")]
+use lanes;
+
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::*;
 
-    use super::Lanes;
     use crate::kernels::isa::{Avx2, Avx512};
-
-    /// Instructions as the methods of a token: each is proof that the machine has them.
-    macro_rules! lanes {
-        ($token:ty, $count:literal, $vector:ty, $mask:ty;
-            $(fn $name:ident($($argument:ident: $type:ty),*) -> $output:ty = $body:expr;)*
-            $(unsafe fn $access:ident($($pointer:ident: $kind:ty),*) -> $value:ty = $touch:expr;)*
-        ) => {
-            impl Lanes for $token {
-                const COUNT: usize = $count;
-                type Vector = $vector;
-                type Mask = $mask;
-                $(
-                    #[inline(always)]
-                    fn $name(self, $($argument: $type),*) -> $output {
-                        // SAFETY: there is a token, and the instruction touches no memory.
-                        unsafe { $body }
-                    }
-                )*
-                $(
-                    #[inline(always)]
-                    unsafe fn $access(self, $($pointer: $kind),*) -> $value {
-                        // SAFETY: there is a token; the caller vouches for the memory.
-                        unsafe { $touch }
-                    }
-                )*
-            }
-        };
-    }
 
     // The instructions for maximum and minimum return their second operand where one is NaN or both are
     // zero, which is what `math::relu` and `at_most` do.

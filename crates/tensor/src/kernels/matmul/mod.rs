@@ -36,7 +36,7 @@ pub use matrix::Matrix;
 pub use reference::reference;
 pub use right::{PackedMatrix, Right};
 
-use super::isa::Isa;
+use super::isa::{Isa, TARGET_FUSES};
 use super::parallel::SharedMut;
 use block::{Product, RightPart};
 use tile::Kernels;
@@ -44,7 +44,7 @@ use tile::Kernels;
 /// One link of a chain on targets without their own kernel: fused where the target has it.
 #[inline(always)]
 fn multiply_add(a: f32, b: f32, c: f32) -> f32 {
-    if cfg!(any(target_arch = "aarch64", target_feature = "fma")) {
+    if TARGET_FUSES {
         a.mul_add(b, c)
     } else {
         a * b + c

@@ -207,9 +207,9 @@ fn transpose_rows(a: Strided<'_>, rows: usize, depth: usize, step: usize, to: &m
     let mut row = 0;
     if a.column_stride == 1 && depth > 0 {
         #[cfg(target_arch = "x86_64")]
-        if Isa::detect() != Isa::Portable {
+        if Isa::detect().has_avx2() {
             while row + 8 <= rows {
-                // SAFETY: every set of instructions but the portable one has AVX2.
+                // SAFETY: `has_avx2`.
                 unsafe { transpose8(a.at(row, 0), depth, step, &mut to[row..]) };
                 row += 8;
             }

@@ -2,16 +2,9 @@
 
 use super::tile::Kernels;
 use super::*;
-use crate::kernels::isa::{Avx2, Avx512};
+use crate::kernels::isa::tests::instruction_sets;
 use crate::kernels::math;
 use proptest::prelude::*;
-
-/// The instruction sets that this machine has.
-fn instruction_sets() -> Vec<Isa> {
-    let avx = [Avx2::new().map(Isa::Avx2), Avx512::new().map(Isa::Avx512)];
-    let avx = avx.into_iter().flatten();
-    std::iter::once(Isa::Portable).chain(avx).collect()
-}
 
 fn numbers(length: usize, seed: u32) -> Vec<f32> {
     let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(1);

@@ -115,6 +115,8 @@ impl Kernels {
             Isa::Avx512(_) => &x86::AVX512,
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2(_) => &x86::AVX2,
+            #[cfg(all(target_arch = "aarch64", target_feature = "neon", not(miri)))]
+            Isa::Neon(_) => &neon::NEON,
             _ => &PORTABLE,
         }
     }
@@ -409,5 +411,30 @@ mod x86 {
         2: 1 2 3 4 5 6;
         4: 1 2 3;
         8: 1;
+    };
+}
+
+#[cfg(all(target_arch = "aarch64", target_feature = "neon", not(miri)))]
+mod neon {
+    use super::{Kernels, Lanes, Tile, tile};
+    use crate::kernels::isa::Neon;
+
+    /// # Safety
+    /// As [`TileKernel`](super::TileKernel).
+    #[target_feature(enable = "neon")]
+    unsafe fn neon<const HEIGHT: usize, const WIDTH: usize, const COLUMN_MAJOR: bool>(
+        t: &Tile<'_>,
+    ) {
+        // SAFETY: the caller's.
+        unsafe { tile::<Neon, HEIGHT, WIDTH, COLUMN_MAJOR>(Neon::here(), t) }
+    }
+
+    /// 32 registers: up to 24 sums, as with AVX-512. Parts of vectors are read value by value.
+    pub static NEON: Kernels = kernels! {
+        neon, Neon, reads_part: false,
+        1: 1 2 3 4 5 6 7 8 9 10 11 12;
+        2: 1 2 3 4 5 6 7 8 9 10 11 12;
+        4: 1 2 3 4 5 6;
+        8: 1 2 3;
     };
 }
