@@ -57,6 +57,7 @@ pub use regraft_optimizers as optimizers;
 #[cfg(feature = "report")]
 pub use regraft_report as report;
 pub use regraft_tensor::Tensor;
+pub use regraft_tensor::kernels::isa::set_exact_mode;
 
 /// Layers, and what models are made of.
 pub mod layers {

@@ -110,7 +110,11 @@ fn training_gives_the_committed_digests() {
     match std::env::var("REGRAFT_ISA").as_deref() {
         Ok("avx2") => assert!(matches!(isa, Isa::Avx2(_)), "{isa:?}"),
         Ok("avx512") => assert!(matches!(isa, Isa::Avx512(_)), "{isa:?}"),
+        Ok("portable") => assert!(matches!(isa, Isa::Portable | Isa::Exact), "{isa:?}"),
         _ => {}
+    }
+    if std::env::var("REGRAFT_EXACT").is_ok_and(|exact| exact == "1") {
+        assert!(isa.fused(), "{isa:?}");
     }
     // Without fused multiply-add each product is rounded once more.
     if isa.fused() {
@@ -119,20 +123,23 @@ fn training_gives_the_committed_digests() {
     }
 }
 
-/// Each instruction set in a process of its own, on one and two threads.
+/// Each instruction set in a process of its own, on one and two threads; the portable one with multiply-adds that are
+/// fused by software.
 #[cfg(target_arch = "x86_64")]
 #[test]
 fn every_instruction_set_gives_the_committed_digests() {
     use regraft_tensor::kernels::isa::{Avx2, Avx512};
     let found = [
-        ("avx2", Avx2::new().is_some()),
-        ("avx512", Avx512::new().is_some()),
+        ("avx2", "0", Avx2::new().is_some()),
+        ("avx512", "0", Avx512::new().is_some()),
+        ("portable", "1", true),
     ];
-    for (isa, _) in found.into_iter().filter(|(_, found)| *found) {
+    for (isa, exact, _) in found.into_iter().filter(|(.., found)| *found) {
         for threads in ["1", "2"] {
             let child = std::process::Command::new(std::env::current_exe().unwrap())
                 .args(["exactness::training_gives_the_committed_digests", "--exact"])
                 .env("REGRAFT_ISA", isa)
+                .env("REGRAFT_EXACT", exact)
                 .env("RAYON_NUM_THREADS", threads)
                 .output()
                 .unwrap();

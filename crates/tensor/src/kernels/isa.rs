@@ -1,6 +1,7 @@
 //! Which vector instructions this machine has, and how a loop is compiled for each of them.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 #[cfg(test)]
 pub(in crate::kernels) mod tests;
@@ -18,6 +19,8 @@ pub enum Isa {
     Avx512(Avx512),
     /// 64-bit ARM with NEON.
     Neon(Neon),
+    /// Loops in plain Rust, with multiply-adds fused by software: the [exact mode](set_exact_mode).
+    Exact,
 }
 
 /// A token: whoever holds one may use the instructions.
@@ -111,6 +114,8 @@ target_token!(
 impl Isa {
     /// The widest set that this machine runs; looked up once per process. The variable `REGRAFT_ISA` of the
     /// environment may hold it to a narrower one, `avx2` or `portable`, to compare them.
+    ///
+    /// [`Exact`](Isa::Exact) in its place if that set does not fuse multiply-adds and [`set_exact_mode`] asks for it.
     #[inline]
     pub fn detect() -> Isa {
         #[cfg(test)]
@@ -118,7 +123,7 @@ impl Isa {
             return isa;
         }
         static FOUND: OnceLock<Isa> = OnceLock::new();
-        *FOUND.get_or_init(|| {
+        let found = *FOUND.get_or_init(|| {
             let most = std::env::var("REGRAFT_ISA").unwrap_or_default();
             let narrower = || {
                 let neon = || Neon::new().map_or(Isa::Portable, Isa::Neon);
@@ -129,7 +134,11 @@ impl Isa {
                 "avx2" => narrower(),
                 _ => Avx512::new().map_or_else(narrower, Isa::Avx512),
             }
-        })
+        });
+        match found.fused() || !is_exact() {
+            true => found,
+            false => Isa::Exact,
+        }
     }
 
     /// Runs `work`, compiled for these instructions if it is inlined.
@@ -150,14 +159,15 @@ impl Isa {
     #[inline]
     pub fn run<R>(self, work: impl FnOnce() -> R) -> R {
         match self {
-            Isa::Portable | Isa::Neon(_) => work(),
+            Isa::Portable | Isa::Neon(_) | Isa::Exact => work(),
             Isa::Avx2(token) => token.run(work),
             Isa::Avx512(token) => token.run(work),
         }
     }
 
-    /// Whether matrix products round once per multiply-add on this machine (fused), or after the
-    /// multiplication and after the addition. All paths that one machine can take agree.
+    /// Whether matrix products round once per multiply-add with these instructions (fused), or after the
+    /// multiplication and after the addition. All sets that round once agree in every bit, on all machines, and
+    /// so do all that round twice.
     #[inline]
     pub fn fused(self) -> bool {
         self != Isa::Portable || TARGET_FUSES
@@ -168,6 +178,30 @@ impl Isa {
     #[cfg(target_arch = "x86_64")]
     pub(in crate::kernels) fn has_avx2(self) -> bool {
         matches!(self, Isa::Avx2(_) | Isa::Avx512(_))
+    }
+}
+
+/// What [`set_exact_mode`] was told: 0 or 1, [`UNSAID`] before that.
+static EXACT: AtomicU8 = AtomicU8::new(UNSAID);
+const UNSAID: u8 = 2;
+
+/// Whether machines without fused multiply-add shall compute what the others do, for the whole process: x86-64
+/// without AVX2 and WebAssembly then give the same bytes as every machine with it, several times as slowly.
+/// Elsewhere this changes nothing.
+///
+/// The variable `REGRAFT_EXACT` of the environment does the same if it is `1`; what is said here counts before it.
+/// Say it before the first model is made: what was computed before is kept, features of frozen layers for example.
+pub fn set_exact_mode(exact: bool) {
+    EXACT.store(u8::from(exact), Ordering::Relaxed);
+}
+
+/// Whether [`set_exact_mode`] or the environment asks for it.
+fn is_exact() -> bool {
+    static FROM_ENVIRONMENT: OnceLock<bool> = OnceLock::new();
+    match EXACT.load(Ordering::Relaxed) {
+        UNSAID => *FROM_ENVIRONMENT
+            .get_or_init(|| std::env::var("REGRAFT_EXACT").is_ok_and(|value| value == "1")),
+        said => said == 1,
     }
 }
 

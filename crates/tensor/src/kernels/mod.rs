@@ -18,6 +18,7 @@ pub mod batch_normalization;
 pub mod broadcast;
 pub mod convolution;
 pub mod elementwise;
+mod fused;
 pub mod gather;
 pub mod isa;
 pub mod layout;

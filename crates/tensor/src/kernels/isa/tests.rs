@@ -41,7 +41,10 @@ pub(in crate::kernels) fn instruction_sets() -> Vec<Isa> {
         Neon::new().map(Isa::Neon),
     ];
     let others = others.into_iter().flatten();
-    std::iter::once(Isa::Portable).chain(others).collect()
+    [Isa::Portable, Isa::Exact]
+        .into_iter()
+        .chain(others)
+        .collect()
 }
 
 /// The FNV-1a hash of some results.

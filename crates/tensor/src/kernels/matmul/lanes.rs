@@ -3,6 +3,8 @@
 #[cfg(target_arch = "aarch64")]
 mod neon;
 
+use crate::kernels::fused;
+
 /// Loads, stores and multiply-adds of one vector width.
 ///
 /// An implementation is a token: a value of it exists only where the machine has the instructions, so
@@ -65,8 +67,12 @@ macro_rules! with_lanes {
             ),
             #[cfg(target_arch = "aarch64")]
             $crate::kernels::isa::Isa::Neon($lanes) => $work,
+            $crate::kernels::isa::Isa::Exact => {
+                let $lanes = $crate::kernels::matmul::lanes::Exact {};
+                $work
+            }
             _ => {
-                let $lanes = $crate::kernels::matmul::lanes::Portable;
+                let $lanes = $crate::kernels::matmul::lanes::Portable {};
                 $work
             }
         }
@@ -74,11 +80,16 @@ macro_rules! with_lanes {
 }
 pub(in crate::kernels) use with_lanes;
 
-/// Four lanes in plain Rust, for every target.
+/// Four lanes in plain Rust, for every target; multiply-adds as the target has them, or fused by software.
 #[derive(Clone, Copy)]
-pub(in crate::kernels) struct Portable;
+pub(in crate::kernels) struct Plain<const BY_SOFTWARE: bool>;
 
-impl Lanes for Portable {
+/// Multiply-adds as the target has them.
+pub(in crate::kernels) type Portable = Plain<false>;
+/// Multiply-adds [fused by software](crate::kernels::fused).
+pub(in crate::kernels) type Exact = Plain<true>;
+
+impl<const BY_SOFTWARE: bool> Lanes for Plain<BY_SOFTWARE> {
     const COUNT: usize = 4;
     type Vector = [f32; 4];
     type Mask = usize;
@@ -95,6 +106,11 @@ impl Lanes for Portable {
 
     #[inline(always)]
     fn multiply_add(self, a: [f32; 4], b: [f32; 4], c: [f32; 4]) -> [f32; 4] {
+        if BY_SOFTWARE {
+            let mut sums = c;
+            fused::multiply_add_lanes(&a, &b, &mut sums);
+            return sums;
+        }
         std::array::from_fn(
             #[inline(always)]
             |lane| super::multiply_add(a[lane], b[lane], c[lane]),

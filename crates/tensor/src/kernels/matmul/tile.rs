@@ -1,6 +1,6 @@
 //! The innermost kernel: a tile of the result that stays in registers over a block of `k`.
 
-use super::lanes::{Lanes, Portable};
+use super::lanes::{Exact, Lanes, Portable};
 use crate::kernels::isa::Isa;
 use crate::kernels::parallel::SharedMut;
 
@@ -117,6 +117,7 @@ impl Kernels {
             Isa::Avx2(_) => &x86::AVX2,
             #[cfg(all(target_arch = "aarch64", target_feature = "neon", not(miri)))]
             Isa::Neon(_) => &neon::NEON,
+            Isa::Exact => &EXACT,
             _ => &PORTABLE,
         }
     }
@@ -359,7 +360,14 @@ unsafe fn portable<const HEIGHT: usize, const WIDTH: usize, const COLUMN_MAJOR: 
     t: &Tile<'_>,
 ) {
     // SAFETY: the caller's.
-    unsafe { tile::<Portable, HEIGHT, WIDTH, COLUMN_MAJOR>(Portable, t) }
+    unsafe { tile::<Portable, HEIGHT, WIDTH, COLUMN_MAJOR>(Portable {}, t) }
+}
+
+/// # Safety
+/// As [`TileKernel`].
+unsafe fn exact<const HEIGHT: usize, const WIDTH: usize, const COLUMN_MAJOR: bool>(t: &Tile<'_>) {
+    // SAFETY: the caller's.
+    unsafe { tile::<Exact, HEIGHT, WIDTH, COLUMN_MAJOR>(Exact {}, t) }
 }
 
 static PORTABLE: Kernels = kernels! {
@@ -367,6 +375,15 @@ static PORTABLE: Kernels = kernels! {
     1: 1 2 3 4 5 6;
     2: 1 2 3 4 5 6;
     4: 1 2 3;
+    8: 1;
+};
+
+/// A multiply-add is some thirty instructions here: larger tiles would save nothing but loads.
+static EXACT: Kernels = kernels! {
+    exact, Exact, reads_part: false,
+    1: 1 2;
+    2: 1 2;
+    4: 1;
     8: 1;
 };
 
