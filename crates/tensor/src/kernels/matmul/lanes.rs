@@ -2,6 +2,8 @@
 
 #[cfg(target_arch = "aarch64")]
 mod neon;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod simd128;
 
 use crate::kernels::fused;
 
@@ -67,6 +69,8 @@ macro_rules! with_lanes {
             ),
             #[cfg(target_arch = "aarch64")]
             $crate::kernels::isa::Isa::Neon($lanes) => $work,
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            $crate::kernels::isa::Isa::Simd128($lanes) => $work,
             $crate::kernels::isa::Isa::Exact => {
                 let $lanes = $crate::kernels::matmul::lanes::Exact {};
                 $work

@@ -117,6 +117,8 @@ impl Kernels {
             Isa::Avx2(_) => &x86::AVX2,
             #[cfg(all(target_arch = "aarch64", target_feature = "neon", not(miri)))]
             Isa::Neon(_) => &neon::NEON,
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Isa::Simd128(_) => &simd128::SIMD128,
             Isa::Exact => &EXACT,
             _ => &PORTABLE,
         }
@@ -453,5 +455,29 @@ mod neon {
         2: 1 2 3 4 5 6 7 8 9 10 11 12;
         4: 1 2 3 4 5 6;
         8: 1 2 3;
+    };
+}
+
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod simd128 {
+    use super::{Kernels, Lanes, Tile, tile};
+    use crate::kernels::isa::Simd128;
+
+    /// # Safety
+    /// As [`TileKernel`](super::TileKernel).
+    unsafe fn simd128<const HEIGHT: usize, const WIDTH: usize, const COLUMN_MAJOR: bool>(
+        t: &Tile<'_>,
+    ) {
+        // SAFETY: the caller's.
+        unsafe { tile::<Simd128, HEIGHT, WIDTH, COLUMN_MAJOR>(Simd128::here(), t) }
+    }
+
+    /// Engines have 16 registers for them on x86-64: up to 8 sums, so that an operand and a product have room.
+    pub static SIMD128: Kernels = kernels! {
+        simd128, Simd128, reads_part: false,
+        1: 1 2 3 4 5 6;
+        2: 1 2 3 4;
+        4: 1 2;
+        8: 1;
     };
 }
