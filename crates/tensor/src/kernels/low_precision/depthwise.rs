@@ -42,6 +42,8 @@ impl Block<'_> {
 /// The machine must have the instructions, and the block be [within](Block::is_within) its slices.
 type Kernel = unsafe fn(&Block<'_>, &mut Sums<i32>);
 
+/// # Safety
+/// None: it is one of the kernels, and compares with the lengths of slices itself.
 unsafe fn plain(block: &Block<'_>, sums: &mut Sums<i32>) {
     for (pixel, sums) in sums.iter_mut().take(block.pixels).enumerate() {
         *sums = [0; COLUMNS];

@@ -168,6 +168,8 @@ fn add_bfloat16(left: u32, right: u32, sum: f32) -> f32 {
     sum + number(left << 16) * number(right << 16)
 }
 
+/// # Safety
+/// As [`TileKernel`]; every machine has the instructions.
 unsafe fn portable_int8<const HEIGHT: usize, const WIDTH: usize>(
     tile: &Tile<'_>,
     sums: &mut Sums<i32>,
@@ -176,6 +178,8 @@ unsafe fn portable_int8<const HEIGHT: usize, const WIDTH: usize>(
     unsafe { plain::<_, HEIGHT, WIDTH>(tile, sums, add_bytes) }
 }
 
+/// # Safety
+/// As [`TileKernel`]; every machine has the instructions.
 unsafe fn portable_bfloat16<const HEIGHT: usize, const WIDTH: usize>(
     tile: &Tile<'_>,
     sums: &mut Sums<f32>,
