@@ -1,5 +1,6 @@
 //! Learnt scales.
 
+use crate::adapters::setters::setters;
 use crate::{IntoSelector, Selector};
 
 /// A factor for each output, bias included: `y = l · (f(x, W) + bias)`; where told, for each input instead:
@@ -25,9 +26,5 @@ impl Ia3 {
         self
     }
 
-    /// The picked layers are trained as a whole: the adapter has copies of all their weights.
-    pub fn modules_to_save(mut self, selector: impl IntoSelector) -> Self {
-        self.modules_to_save = Some(selector.into_selector());
-        self
-    }
+    setters!(modules_to_save);
 }

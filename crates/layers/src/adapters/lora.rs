@@ -1,5 +1,6 @@
 //! Low-rank adaptation.
 
+use crate::adapters::setters::setters;
 use crate::{IntoSelector, Selector};
 
 /// Which biases of the model an adapter has copies of, to be trained with it.
@@ -74,17 +75,7 @@ impl Lora {
         self
     }
 
-    /// Drops elements of what goes into A while training, with this probability.
-    pub fn dropout(mut self, rate: f32) -> Self {
-        self.dropout = rate;
-        self
-    }
-
-    /// Trains copies of biases, too.
-    pub fn bias(mut self, bias: Bias) -> Self {
-        self.bias = bias;
-        self
-    }
+    setters!(dropout, bias, modules_to_save, seed);
 
     /// Adds a bias behind B. Not with [`dora`](Self::dora).
     pub fn lora_bias(mut self) -> Self {
@@ -101,19 +92,6 @@ impl Lora {
     /// Another alpha for the picked layers; of several the first that picks a layer counts.
     pub fn alpha_of(mut self, selector: impl IntoSelector, alpha: f32) -> Self {
         self.alphas.push((selector.into_selector(), alpha));
-        self
-    }
-
-    /// The picked layers are trained as a whole: the adapter has copies of all their weights, statistics
-    /// included.
-    pub fn modules_to_save(mut self, selector: impl IntoSelector) -> Self {
-        self.modules_to_save = Some(selector.into_selector());
-        self
-    }
-
-    /// The seed of A, if not the model's.
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = Some(seed);
         self
     }
 }

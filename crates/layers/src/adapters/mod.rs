@@ -41,6 +41,7 @@ mod limits;
 mod lora;
 mod merge;
 mod product;
+mod setters;
 mod state;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,8 @@
 //! Vectors beside random matrices that all layers share.
 
-use crate::{IntoSelector, Selector};
+use crate::Selector;
+use crate::adapters::Bias;
+use crate::adapters::setters::setters;
 
 /// `y = f(x, W) + λ_b · (λ_d · f(x, A)) · B` for dense layers: A and B are random numbers, the same for all
 /// layers (each takes as much of them as it is large), and never trained.
@@ -14,7 +16,7 @@ pub struct Vera {
     pub(crate) rank: usize,
     pub(crate) d_initial: f32,
     pub(crate) dropout: f32,
-    pub(crate) bias: crate::adapters::Bias,
+    pub(crate) bias: Bias,
     pub(crate) modules_to_save: Option<Selector>,
     pub(crate) seed: Option<u64>,
 }
@@ -26,7 +28,7 @@ impl Vera {
             rank,
             d_initial: 0.1,
             dropout: 0.0,
-            bias: crate::adapters::Bias::None,
+            bias: Bias::None,
             modules_to_save: None,
             seed: None,
         }
@@ -38,27 +40,5 @@ impl Vera {
         self
     }
 
-    /// Drops elements of what goes into A while training, with this probability.
-    pub fn dropout(mut self, rate: f32) -> Self {
-        self.dropout = rate;
-        self
-    }
-
-    /// Trains copies of biases, too.
-    pub fn bias(mut self, bias: crate::adapters::Bias) -> Self {
-        self.bias = bias;
-        self
-    }
-
-    /// The picked layers are trained as a whole: the adapter has copies of all their weights.
-    pub fn modules_to_save(mut self, selector: impl IntoSelector) -> Self {
-        self.modules_to_save = Some(selector.into_selector());
-        self
-    }
-
-    /// The seed of A and B, if not the model's.
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = Some(seed);
-        self
-    }
+    setters!(dropout, bias, modules_to_save, seed);
 }
