@@ -30,6 +30,7 @@ mod no_weights;
 mod nothing_trained;
 mod operations;
 mod plans;
+mod other_adapters;
 mod policies;
 mod predictor;
 mod pytorch;

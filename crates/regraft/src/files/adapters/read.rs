@@ -11,7 +11,7 @@ use regraft_layers::{LayerOrders, Model as Network, Place, Weight, WeightAxis, n
 use regraft_tensor::{Detail, Tensor};
 use serde_json::{Map, Value};
 
-use super::{BASE, base_hash, config, torch};
+use super::{BASE, config, require_base, torch};
 use crate::files::layout::{Layout, converted};
 use crate::{Error, Result};
 
@@ -55,12 +55,17 @@ fn split(name: &str) -> Option<(&str, &str)> {
     found.or_else(|| name.rsplit_once('.'))
 }
 
+/// What counts when an adapter is read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules {
+    /// Whether it may be one of another base.
+    pub any_base: bool,
+    /// Whether its factors dilate as the convolutions beside them do; PEFT's do not.
+    pub dilates: bool,
+}
+
 /// The adapter of a folder, for this model.
-pub(super) fn state_of(
-    model: &Network,
-    folder: &PeftFolder,
-    any_base: bool,
-) -> Result<AdapterState> {
+pub(super) fn state_of(model: &Network, folder: &PeftFolder, rules: Rules) -> Result<AdapterState> {
     let settings = &folder.config;
     config::check(settings)?;
     let kind = config::kind(settings);
@@ -105,6 +110,7 @@ pub(super) fn state_of(
         let reading = Reading {
             model,
             folder,
+            rules,
             place,
             module,
             orders: match &orders {
@@ -118,23 +124,8 @@ pub(super) fn state_of(
         layers.push(reading.layer(parts, &shared)?);
     }
     require_all(settings, &held, &places)?;
-    if let (Some(theirs), false) = (folder.metadata.get(BASE), any_base) {
-        let adapted = layers.iter().filter(|layer| !layer.updates.is_empty());
-        let ours = base_hash(model, adapted.clone().map(|layer| layer.path.as_str()));
-        if *theirs != ours {
-            let kernels = adapted.filter_map(|layer| {
-                let weight = format!("{}/{}", layer.path, layer.updates[0].weight);
-                let shape = model.weight(&weight)?.value().shape();
-                Some(format!("{weight} {shape:?}"))
-            });
-            let kernels: Vec<String> = kernels.take(4).collect();
-            let expected = format!("the base that it was trained on, of hash {theirs}");
-            let received = format!("one of hash {ours} ({}, …)", kernels.join(", "));
-            let detail = Detail::new("adapter_model.safetensors", expected, received);
-            let help = "load the weights of that base first, or use `LoadAdapter::any_base`";
-            return Err(Error::File(detail.help(help)));
-        }
-    }
+    let theirs = folder.metadata.get(BASE).filter(|_| !rules.any_base);
+    require_base(model, "adapter_model.safetensors", theirs, &layers)?;
     let number = |key: &str| settings.get(key).and_then(Value::as_f64);
     let rank = number("r").unwrap_or(8.0) as usize;
     let biases = match settings.get("bias").and_then(Value::as_str) {
@@ -194,6 +185,7 @@ fn require_all(settings: &Map<String, Value>, held: &[&str], places: &[Place<'_>
 struct Reading<'a> {
     model: &'a Network,
     folder: &'a PeftFolder,
+    rules: Rules,
     place: &'a Place<'a>,
     module: &'a str,
     orders: Option<&'a LayerOrders>,
@@ -337,7 +329,9 @@ impl<'a> Reading<'a> {
                 return Err(file(name, expected, format!("{:?}", factor.shape())));
             }
         }
-        torch::refuse_dilated(self.model, self.place, kernel)?;
+        if !self.rules.dilates {
+            torch::refuse_dilated(self.model, self.place, kernel)?;
+        }
         let looked_up = axes.first() == Some(&WeightAxis::Entry);
         let outputs = kernel.value().shape().last().copied().unwrap_or(0);
         let [a_orders, b_orders] = torch::halves(self.orders);
