@@ -5,7 +5,7 @@ cd "$(dirname "$0")"
 seconds=${1:-60}
 [ $# -gt 0 ] && shift
 [ $# -gt 0 ] || set -- keras_weights legacy_h5 keras_archive sharded safetensors pytorch idx \
-    tensorflow_js tensorflow_checkpoint saved_model pictures features peft heads
+    tensorflow_js tensorflow_checkpoint saved_model pictures features peft load_adapter heads
 seeds=../fixtures/keras-files
 for target in "$@"; do
     mkdir -p "corpus/$target"
@@ -53,6 +53,19 @@ for target in "$@"; do
                     cat "$folder/adapter_config.json" "$folder/adapter_model.safetensors"
                 } >"corpus/$target/$(basename "$folder")"
             done
+            ;;
+        load_adapter)
+            # A first byte chooses: a folder, as for `peft`; KerasHub's file; loralib's.
+            for folder in ../fixtures/cases/peft/*/; do
+                length=$(wc -c <"$folder/adapter_config.json")
+                {
+                    printf "0\\$(printf %03o $((length % 256)))\\$(printf %03o $((length / 256)))"
+                    cat "$folder/adapter_config.json" "$folder/adapter_model.safetensors"
+                } >"corpus/$target/$(basename "$folder")"
+            done
+            { printf 1; cat ../fixtures/cases/keras-hub/some.lora.h5; } >"corpus/$target/lora.h5"
+            { printf 2; cat ../fixtures/cases/loralib/some.pt; } >"corpus/$target/some.pt"
+            { printf 2; cat ../fixtures/cases/loralib/other.safetensors; } >"corpus/$target/other"
             ;;
     esac
     # Some need no seeds.
