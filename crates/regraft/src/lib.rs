@@ -32,6 +32,7 @@ pub use sequential::Sequential;
 pub use training::callbacks::{Callback, Context};
 #[cfg(feature = "plot")]
 pub use training::curves;
+pub use training::distillation::Distillation;
 pub use training::extracted::Extracted;
 pub use training::feature_cache::FeatureCache;
 pub use training::frozen_precision::{FrozenPrecision, Similarity};

@@ -28,6 +28,6 @@ pub use crate::losses::{
 pub use crate::optimizers::{Adam, AdamW, RMSprop, SGD, schedules};
 pub use crate::training::callbacks::{EarlyStopping, ModelCheckpoint, ReduceLROnPlateau};
 pub use crate::{
-    FeatureCache, Fit, Freezing, History, Layout, Load, LoadReport, Model, Selector, Sequential,
-    Tensor, Verbosity, applications, callbacks, losses, metrics, optimizers,
+    Distillation, FeatureCache, Fit, Freezing, History, Layout, Load, LoadReport, Model, Selector,
+    Sequential, Tensor, Verbosity, applications, callbacks, losses, metrics, optimizers,
 };

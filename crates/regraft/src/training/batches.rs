@@ -67,6 +67,7 @@ pub(crate) struct Batcher {
     /// The samples of the batch, unless they lie in order.
     picked: Vec<usize>,
     weights: Vec<Vec<f32>>,
+    taught: Vec<f32>,
     features: Vec<Vec<f32>>,
 }
 
@@ -109,6 +110,7 @@ impl Batcher {
             rows,
             picked: Vec::new(),
             weights: vec![Vec::new(); data.weight_shapes().len()],
+            taught: Vec::new(),
             features: vec![Vec::new(); plan.features.len()],
             plan,
         }
@@ -189,6 +191,21 @@ impl Batcher {
                 weights.set(index, Feed::F32(values));
             }
         }
+        let taught: &[f32] = match &data.taught {
+            Some(all) if self.plan.with_targets => {
+                let width = all.width();
+                match is_in_order(data, order) {
+                    true => &all.values[from * width..to * width],
+                    false => {
+                        let of = |&sample: &usize| &all.values[sample * width..][..width];
+                        self.taught.clear();
+                        self.taught.extend(picked.iter().flat_map(of));
+                        &self.taught
+                    }
+                }
+            }
+            _ => &[],
+        };
         let mut feeds = Feeds::new(self.plan.roles.len());
         let mut targets = Feeds::new(self.targets);
         for index in 0..self.targets {
@@ -207,6 +224,7 @@ impl Batcher {
                     feeds.set(position, weights.as_slice()[index]);
                 }
                 Role::SampleWeight(_) => {}
+                Role::Taught => feeds.set(position, Feed::F32(taught)),
                 Role::Feature(index) => {
                     let buffer = buffers.next().expect("a buffer for each feature");
                     let (elements, data_type) = self.plan.features[index];

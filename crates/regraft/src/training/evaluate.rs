@@ -38,6 +38,7 @@ impl<'s> Evaluation<'s> {
         let purpose = Purpose {
             objective: &training.objective,
             weights: &data.weight_shapes(),
+            taught: None,
             mode: Mode::Inference,
             precision,
         };
@@ -169,6 +170,7 @@ impl Model {
                 let purpose = Purpose {
                     objective: &training.objective,
                     weights: &weights,
+                    taught: None,
                     mode: Mode::Constant,
                     precision: self.precision.as_deref(),
                 };

@@ -76,6 +76,9 @@ impl Model {
 
     fn fit_samples<'a>(&mut self, data: Samples<'a>, mut options: Fit<'a>) -> Result<History> {
         unoptimised::note(options.verbosity);
+        if let Some(distillation) = &options.distillation {
+            distillation.check_classes(self.class_names())?;
+        }
         let training = self.training.as_mut().ok_or_else(not_compiled)?;
         training.fit_to(&self.network)?;
         training.check_optimizer()?;

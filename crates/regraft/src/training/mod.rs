@@ -11,6 +11,7 @@ pub(crate) mod compiled;
 pub(crate) mod compiled_metrics;
 #[cfg(feature = "plot")]
 pub mod curves;
+pub(crate) mod distillation;
 mod evaluate;
 pub(crate) mod extracted;
 pub(crate) mod extraction;

@@ -9,6 +9,7 @@ use regraft_layers::IntoSelector;
 use regraft_tensor::Detail;
 
 use crate::training::callbacks::{Callback, RunOf};
+use crate::training::distillation::Distillation;
 use crate::training::feature_cache::FeatureCache;
 use crate::training::input::{Data, IntoInputs};
 use crate::training::progress::Verbosity;
@@ -34,6 +35,7 @@ pub struct Fit<'a> {
     pub(crate) feature_cache: FeatureCache,
     pub(crate) feature_store: Option<&'a FeatureStore>,
     pub(crate) rates: Rates,
+    pub(crate) distillation: Option<Distillation<'a>>,
     /// The first thing that was wrong with an option.
     error: Option<Error>,
 }
@@ -85,6 +87,7 @@ impl Default for Fit<'_> {
             feature_cache: FeatureCache::Auto,
             feature_store: None,
             rates: Rates::default(),
+            distillation: None,
             error: None,
         }
     }
@@ -248,6 +251,16 @@ impl<'a> Fit<'a> {
     /// `block_3_expand`), count as one, and a normalization counts with the layer before it.
     pub fn layer_decay(mut self, decay: f32) -> Self {
         self.rates.layer_decay = Some(decay);
+        self
+    }
+
+    /// Learns the answers of a teacher beside the labels: see [`Distillation`].
+    ///
+    /// # Errors
+    /// `fit` refuses a teacher of other classes, numbers without meaning, and data whose samples are others in each
+    /// epoch.
+    pub fn distillation(mut self, distillation: Distillation<'a>) -> Self {
+        self.distillation = Some(distillation);
         self
     }
 

@@ -89,6 +89,7 @@ impl Model {
         let purpose = Purpose {
             objective: &training.objective,
             weights: &[],
+            taught: None,
             mode: Mode::Training,
             precision: self.precision.as_deref(),
         };

@@ -74,6 +74,9 @@ pub(crate) fn parts<'a>(
     // Only now: what is validated is weighted by its samples alone, as in Keras.
     check_class_weight(&data, options)?;
     data.class_weight.clone_from(&options.class_weight);
+    if let Some(distillation) = &options.distillation {
+        data.taught = Some(Arc::new(distillation.taught(model, &data)?));
+    }
     Ok((data, validation))
 }
 

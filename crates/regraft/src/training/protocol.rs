@@ -13,6 +13,8 @@ pub(crate) enum Role {
     Target(usize),
     /// How much samples count: for all outputs, or for each.
     SampleWeight(usize),
+    /// What a teacher answers.
+    Taught,
     /// What a step of one's own is fed besides.
     Fed,
     /// An output of the frozen prefix, for the rest.

@@ -11,6 +11,7 @@ use regraft_tensor::Detail;
 
 use crate::random::{Key, permutation};
 use crate::training::arrays::Arrays;
+use crate::training::distillation::Taught;
 use crate::training::inputs::data_type;
 use crate::{Error, Result, metrics};
 
@@ -24,6 +25,8 @@ pub(crate) struct Samples<'a> {
     pub weights: Vec<SampleWeights>,
     /// How much each class counts besides, where [`weights`](Self::weights) do not have it already.
     pub class_weight: BTreeMap<i32, f32>,
+    /// What a teacher answers to each sample of the source.
+    pub taught: Option<Arc<Taught>>,
 }
 
 /// How much samples count, or each of their steps.
@@ -94,6 +97,7 @@ impl<'a> From<Source<'a>> for Samples<'a> {
             members: None,
             weights: Vec::new(),
             class_weight: BTreeMap::new(),
+            taught: None,
         }
     }
 }

@@ -325,6 +325,7 @@ fn training_steps(
     let purpose = Purpose {
         objective: &training.objective,
         weights: &data.weight_shapes(),
+        taught: data.taught.as_deref(),
         mode: Mode::Training,
         precision,
     };

@@ -10,6 +10,7 @@ use regraft_layers::losses::{Link, LossFunction};
 use regraft_layers::{Mode, Model, Trained, WeightStore};
 
 use crate::training::batches::{Batch, FeedPlan, feed_of};
+use crate::training::distillation::Taught;
 use crate::training::frozen_precision::Calibrated;
 use crate::training::inputs::Inputs;
 use crate::training::objective::Objective;
@@ -46,6 +47,8 @@ pub(crate) struct Purpose<'a> {
     pub objective: &'a Objective,
     /// The shapes of what a sample counts: for all outputs, or for each; none if all count the same.
     pub weights: &'a [Vec<usize>],
+    /// What a teacher answers to the samples, if there is one.
+    pub taught: Option<&'a Taught>,
     /// Training; evaluation, again and again between the steps of training; or evaluation of the model as it is
     /// now, whose states fold.
     pub mode: Mode,
@@ -68,6 +71,7 @@ impl Steps {
         let Purpose {
             objective,
             weights,
+            taught,
             mode,
             precision,
         } = purpose;
@@ -107,8 +111,17 @@ impl Steps {
             feed(role, "sample_weight", shape, DataType::F32)
         });
         let weights: Vec<_> = weights.collect();
+        let answers = taught.map(|taught| {
+            let sizes = taught.row.iter().map(|&size| Dim::Fixed(size));
+            let shape = [Dim::Batch].into_iter().chain(sizes).collect();
+            (taught, feed(Role::Taught, "taught", shape, DataType::F32))
+        });
         let (mut total, parts) =
             objective.apply(model, &targets, &outputs, &emission.masks, &weights)?;
+        if let (Some((taught, answers)), Some(&output)) = (answers, outputs.first()) {
+            let mask = emission.masks.first().copied().flatten();
+            total = taught.loss(total, (answers, output), weights.first().copied(), mask);
+        }
         for &penalty in &emission.penalties {
             total = total + penalty;
         }

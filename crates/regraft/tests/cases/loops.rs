@@ -18,7 +18,7 @@ use serde_json::Value;
 
 #[allow(dead_code)]
 #[path = "../../examples/loops.rs"]
-mod examples;
+pub(crate) mod examples;
 
 const SAMPLES: usize = 22;
 
@@ -726,7 +726,7 @@ fn the_gradient_of_a_score_is_its_slope() {
 
 // ---- Beside Keras ------------------------------------------------------------------------------
 
-fn golden(name: &str) -> Value {
+pub(crate) fn golden(name: &str) -> Value {
     let text = include_str!("../../../../fixtures/golden/loops.json");
     let golden: Value = serde_json::from_str(text).unwrap();
     let mut cases = golden["cases"].as_array().unwrap().iter();
@@ -742,7 +742,7 @@ fn tensor(value: &Value) -> Tensor {
     Tensor::new(shape, data).unwrap()
 }
 
-fn model(case: &Value, name: &str) -> Model {
+pub(crate) fn model(case: &Value, name: &str) -> Model {
     let registry = regraft_layers::Registry::new();
     let config = &case["config"]["models"][name];
     let mut model = Model::from(regraft_layers::Model::from_config(config, &registry).unwrap());
@@ -753,7 +753,7 @@ fn model(case: &Value, name: &str) -> Model {
     model
 }
 
-fn adam(case: &Value, name: &str) -> Optimizer {
+pub(crate) fn adam(case: &Value, name: &str) -> Optimizer {
     Optimizer::from_config(&case["config"]["optimizers"][name]).unwrap()
 }
 
@@ -772,7 +772,7 @@ fn classes(batch: &Value, name: &str) -> Array1<i32> {
 }
 
 /// Compares losses and weights with what Keras ended with.
-fn compare(case: &Value, losses: &[Vec<f64>], models: &[(&str, &Model)]) {
+pub(crate) fn compare(case: &Value, losses: &[Vec<f64>], models: &[(&str, &Model)]) {
     let near = |ours: f64, theirs: f64, what: &str| {
         let tolerance = 2e-5 * theirs.abs().max(1.0);
         assert!(
@@ -807,12 +807,12 @@ fn batches(case: &Value) -> Vec<Value> {
     case["inputs"]["batches"].as_array().unwrap().clone()
 }
 
-fn labelled(case: &Value) -> Vec<examples::Labelled> {
+pub(crate) fn labelled(case: &Value) -> Vec<examples::Labelled> {
     let one = |batch: &Value| (floats(batch, "x"), classes(batch, "y"));
     batches(case).iter().map(one).collect()
 }
 
-fn singly(losses: Vec<f64>) -> Vec<Vec<f64>> {
+pub(crate) fn singly(losses: Vec<f64>) -> Vec<Vec<f64>> {
     losses.into_iter().map(|loss| vec![loss]).collect()
 }
 
