@@ -36,6 +36,7 @@ mod lr_find;
 mod plan;
 mod probe;
 mod recipe;
+mod resumed;
 mod run;
 mod stages;
 mod suggestion;

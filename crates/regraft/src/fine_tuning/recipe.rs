@@ -1,6 +1,7 @@
 //! A recipe of fine-tuning: which one, and its settings.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use regraft_data::Dataset;
 use regraft_features::FeatureStore;
@@ -81,6 +82,7 @@ pub struct FineTune<'a> {
     pub(crate) verbosity: Verbosity,
     pub(crate) feature_cache: FeatureCache,
     pub(crate) feature_store: Option<&'a FeatureStore>,
+    pub(crate) backup: Option<PathBuf>,
 }
 
 impl Default for FineTune<'_> {
@@ -104,6 +106,7 @@ impl Default for FineTune<'_> {
             verbosity: Verbosity::default(),
             feature_cache: FeatureCache::Auto,
             feature_store: None,
+            backup: None,
         }
     }
 }
@@ -281,6 +284,17 @@ impl<'a> FineTune<'a> {
     /// Keeps them on disk, too: [`Fit::feature_store`](crate::Fit::feature_store).
     pub fn feature_store(mut self, store: &'a FeatureStore) -> Self {
         self.feature_store = Some(store);
+        self
+    }
+
+    /// Backs up after each epoch into this folder, which is for one run alone. The same call goes on from there where it
+    /// was interrupted (by an error, or because the program was killed), and ends with the same bytes as one that was
+    /// not; a model that is given to it must be as at first. At the end the folder is deleted.
+    ///
+    /// Each stage has a [`BackupAndRestore`](crate::callbacks::BackupAndRestore) of its own. A solved head is solved
+    /// anew, to the same bits.
+    pub fn backup(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.backup = Some(folder.into());
         self
     }
 

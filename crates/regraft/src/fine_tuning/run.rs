@@ -1,6 +1,7 @@
 //! Fine-tuning: the head, the stages, the way back along the line.
 
 use std::collections::HashSet;
+use std::ops::RangeFrom;
 
 use regraft_data::{Dataset, Split, random_split, stratified_split};
 use regraft_layers::{Freezing, Model as Network, Place, Selector, Weight, WeightKind};
@@ -13,6 +14,7 @@ use crate::fine_tuning::line::Line;
 use crate::fine_tuning::plan::Parts;
 use crate::fine_tuning::probe::{self, Probe};
 use crate::fine_tuning::recipe::{FineTune, Judge, Recipe};
+use crate::fine_tuning::resumed::Backups;
 use crate::fine_tuning::stages::Stage;
 use crate::optimizers::AdamW;
 use crate::training::callbacks::Snapshot;
@@ -94,7 +96,8 @@ fn run(
     recipe: &FineTune<'_>,
 ) -> Result<FineTuned> {
     let parts = Parts::of(&model.network, recipe)?;
-    let mut histories = make_head(model, data, &parts, recipe)?;
+    let backups = Backups::open(recipe, &model.network, data)?;
+    let mut histories = make_head(model, data, &parts, recipe, &backups)?;
     let suggestion = match recipe.kind {
         Recipe::Surgical => Some(model.unfreeze_suggestion(data)?),
         _ => None,
@@ -105,13 +108,15 @@ fn run(
         Some(strengths) => anchor(&mut model.network, &parts, strengths)?,
         None => Regularizers::new(),
     };
-    let trained = train(model, data, validation, recipe, &parts, &stages);
+    let numbered = (1.., &backups);
+    let trained = train(model, data, validation, recipe, &parts, &stages, numbered);
     model.network.exchange_regularizers(regularizers);
     histories.extend(trained?);
     let line = match validation {
         None => Line::without_judge(),
         Some(validation) => Line::walk(model, &start, validation, recipe.interpolate)?,
     };
+    backups.delete(1 + stages.len())?;
     Ok(FineTuned {
         stages: histories,
         line,
@@ -125,6 +130,7 @@ fn make_head(
     data: &dyn Dataset,
     parts: &Parts,
     recipe: &FineTune<'_>,
+    backups: &Backups,
 ) -> Result<Vec<(String, History)>> {
     let probe = match recipe.solve_head {
         true => Probe::of(model, data, parts.head())?,
@@ -142,7 +148,7 @@ fn make_head(
                 normalizations: None,
             };
             if stage.epochs > 0 {
-                return train(model, data, None, recipe, parts, &[stage]);
+                return train(model, data, None, recipe, parts, &[stage], (0.., backups));
             }
         }
     }
@@ -156,9 +162,10 @@ fn train(
     recipe: &FineTune<'_>,
     parts: &Parts,
     stages: &[Stage],
+    (numbers, backups): (RangeFrom<usize>, &Backups),
 ) -> Result<Vec<(String, History)>> {
     let mut histories = Vec::new();
-    for (number, stage) in stages.iter().enumerate() {
+    for ((number, stage), of_backup) in stages.iter().enumerate().zip(numbers) {
         set_states(&mut model.network, parts, stage)?;
         let steps = data.len().div_ceil(recipe.batch_size) * stage.epochs;
         let rate = StageRate {
@@ -181,6 +188,9 @@ fn train(
         options.feature_store = recipe.feature_store;
         if let Some(validation) = validation {
             options = options.validation_dataset(validation);
+        }
+        if let Some(backup) = backups.callback(of_backup) {
+            options = options.callback(backup);
         }
         let is_other =
             |weight: &Weight| weight.kind() == WeightKind::Parameter && weight.name() != "kernel";

@@ -3,6 +3,7 @@
 mod blocks;
 mod promises;
 mod rates;
+mod resuming;
 
 use ndarray::Array2;
 
