@@ -40,6 +40,7 @@ mod resumed;
 mod run;
 mod stages;
 mod suggestion;
+mod test_time;
 #[cfg(test)]
 mod tests;
 mod tuned;
@@ -50,4 +51,5 @@ pub use plan::FineTuningPlan;
 pub use recipe::FineTune;
 pub use stages::{Stage, TrainedBlock};
 pub use suggestion::{BlockGradient, UnfreezeSuggestion};
+pub use test_time::{TestTimeAugmentation, TestTimeAugmented, View};
 pub use tuned::FineTuned;

@@ -4,6 +4,7 @@ mod blocks;
 mod promises;
 mod rates;
 mod resuming;
+mod test_time;
 
 use ndarray::Array2;
 
