@@ -30,6 +30,8 @@ mod anchor;
 mod batch_gradients;
 mod curve;
 mod fisher;
+#[cfg(feature = "heads")]
+mod head2toe;
 mod learning_rates;
 mod line;
 mod lr_find;
@@ -46,6 +48,8 @@ mod tests;
 mod tuned;
 
 pub use curve::RateCurve;
+#[cfg(feature = "heads")]
+pub use head2toe::{Head2Toe, SelectedFeatures, Selection};
 pub use learning_rates::LearningRates;
 pub use plan::FineTuningPlan;
 pub use recipe::FineTune;

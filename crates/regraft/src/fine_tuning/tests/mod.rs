@@ -1,6 +1,8 @@
 //! The recipes: rates and rules beside fastai's, and what a recipe may never do.
 
 mod blocks;
+#[cfg(feature = "heads")]
+mod head2toe;
 mod promises;
 mod rates;
 mod resuming;
