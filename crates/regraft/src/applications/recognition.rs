@@ -8,6 +8,7 @@ use regraft_tensor::Detail;
 
 use super::backbone::Backbone;
 use super::preprocessing::Preprocessing;
+use super::pytorch::recognition::preprocessing as of_pytorch;
 use crate::{Error, Model, Result};
 
 /// Layers by which a family is known: all of the first list and none of the second are there.
@@ -86,8 +87,12 @@ impl Model {
     /// applications, wherever it was saved: told by the names of its layers. `BuiltIn` if scaling
     /// stands in front of it. `None` for other networks, and for EfficientNets and ConvNeXt without
     /// their own scaling.
+    ///
+    /// Of [torchvision's](super::torchvision) and [timm's](super::timm) networks, all names and shapes but those of
+    /// the last layer tell; `None` where weights are published that expect different things, and where more of a
+    /// classifier of several layers is missing.
     pub fn preprocessing(&self) -> Option<Preprocessing> {
-        preprocessing(&self.network)
+        preprocessing(&self.network).or_else(|| of_pytorch(&self.network))
     }
 }
 
@@ -110,7 +115,7 @@ impl Backbone {
     /// [`Error::Model`] for a network that is not known.
     pub fn of(model: Model) -> Result<Backbone> {
         let Some(preprocessing) = model.preprocessing() else {
-            let expected = "a network of Keras' applications";
+            let expected = "a network of Keras' applications, of torchvision or of timm";
             let detail = Detail::new(model.name(), expected, "layers of other names");
             let help = "say what it expects: `Preprocessing::Tf.apply(&images)`, …";
             return Err(Error::Model(detail.help(help)));

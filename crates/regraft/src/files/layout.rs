@@ -92,6 +92,39 @@ impl Layout {
     }
 }
 
+/// The shape that PyTorch gives a weight of these axes.
+pub(crate) fn shape_there(axes: &[WeightAxis], shape: &[usize]) -> Vec<usize> {
+    let size = |wanted: WeightAxis| {
+        let position = axes.iter().position(|axis| *axis == wanted)?;
+        Some((position, shape[position]))
+    };
+    let space = || {
+        let sizes = axes.iter().zip(shape);
+        sizes
+            .filter(|(axis, _)| **axis == WeightAxis::Space)
+            .map(|(_, size)| *size)
+    };
+    match (
+        size(WeightAxis::Input),
+        size(WeightAxis::Channel),
+        size(WeightAxis::Output),
+    ) {
+        (_, Some((_, channels)), Some((_, multiplier))) => [channels * multiplier, 1]
+            .into_iter()
+            .chain(space())
+            .collect(),
+        (Some((input_at, inputs)), None, Some((output_at, outputs))) => {
+            let transposed = output_at < input_at && space().next().is_some();
+            let channels = match transposed {
+                true => [inputs, outputs],
+                false => [outputs, inputs],
+            };
+            channels.into_iter().chain(space()).collect()
+        }
+        _ => shape.to_vec(),
+    }
+}
+
 /// PyTorch's tensor as a weight with these axes and this shape; see [`Layout::convert`].
 ///
 /// # Errors

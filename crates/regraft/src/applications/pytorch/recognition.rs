@@ -1,11 +1,13 @@
 //! Which network a state dict is of, told by the names and shapes of its tensors.
 
 use regraft_io::{Checkpoint, Format};
+use regraft_layers::{Model as Network, Place, Weight};
 
 use super::library::Library;
 use super::network::PyTorchNetwork;
-use super::published::networks_of;
-use crate::applications::Application;
+use super::published::{networks_of, published};
+use crate::applications::{Application, Preprocessing};
+use crate::files::layout::{Layout, shape_there};
 use crate::files::matching::tensor_names;
 
 /// The layers that tell classes, in all networks.
@@ -56,6 +58,62 @@ pub(in crate::applications) fn recognize(
         let classes = *bias.1.first()?;
         (!found.is_empty()).then_some((found, classes))
     })
+}
+
+/// What networks of these tensors expect of pixels, where everything that is published of them expects the same: of a
+/// model that is, or contains, one of them, with its own head or another.
+pub(in crate::applications) fn preprocessing(model: &Network) -> Option<Preprocessing> {
+    let places = model.places();
+    let models = places.iter().filter(|place| place.is_model);
+    let within = models.map(|place| format!("{}.", place.module));
+    std::iter::once(String::new())
+        .chain(within)
+        .find_map(|prefix| preprocessing_within(model, &places, &prefix))
+}
+
+/// As [`preprocessing`], of the layers whose modules' names begin so.
+fn preprocessing_within(
+    model: &Network,
+    places: &[Place<'_>],
+    prefix: &str,
+) -> Option<Preprocessing> {
+    // The head: the last layers with weights, of which a network has up to three.
+    const MOST_HEADS: usize = 3;
+    let mut layers: Vec<Vec<(String, Vec<usize>)>> = Vec::new();
+    for place in places.iter().filter(|place| !place.is_repeated) {
+        let Some(module) = place.module.strip_prefix(prefix) else {
+            continue;
+        };
+        let tensor = |weight: &Weight| {
+            let names = Layout::PyTorch.names(place.class_name, weight.name());
+            let shape = weight.value().shape();
+            let shape = match weight.spec().axes.as_deref() {
+                Some(axes) if axes.len() == shape.len() => shape_there(axes, shape),
+                _ => shape.to_vec(),
+            };
+            let name = names.last().copied().unwrap_or_default();
+            (format!("{module}.{name}"), shape)
+        };
+        let tensors: Vec<_> = place.weights_in(model).map(tensor).collect();
+        if !tensors.is_empty() {
+            layers.push(tensors);
+        }
+    }
+    for heads in 0..=MOST_HEADS.min(layers.len().saturating_sub(1)) {
+        let body = layers[..layers.len() - heads].iter().flatten();
+        let mut body: Vec<_> = body.collect();
+        body.sort();
+        let lines: Vec<String> = body.into_iter().map(line).collect();
+        let networks = networks_of(&digest(&lines.join("\n")));
+        let mut expected = networks
+            .into_iter()
+            .flat_map(|(library, name)| published(library, name))
+            .map(|published| published.preprocessing);
+        if let Some(first) = expected.next() {
+            return expected.all(|other| other == first).then_some(first);
+        }
+    }
+    None
 }
 
 /// A sentence that says which network a file is of, if that is known.

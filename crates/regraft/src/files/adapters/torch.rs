@@ -4,41 +4,8 @@ use regraft_layers::{LayerOrders, Model as Network, Place, Weight, WeightAxis};
 use regraft_tensor::{Detail, Tensor};
 use serde_json::Value;
 
-use crate::files::layout::converted;
+use crate::files::layout::{converted, shape_there};
 use crate::{Error, Result};
-
-/// The shape that PyTorch gives a weight of these axes.
-fn shape_there(axes: &[WeightAxis], shape: &[usize]) -> Vec<usize> {
-    let size = |wanted: WeightAxis| {
-        let position = axes.iter().position(|axis| *axis == wanted)?;
-        Some((position, shape[position]))
-    };
-    let space = || {
-        let sizes = axes.iter().zip(shape);
-        sizes
-            .filter(|(axis, _)| **axis == WeightAxis::Space)
-            .map(|(_, size)| *size)
-    };
-    match (
-        size(WeightAxis::Input),
-        size(WeightAxis::Channel),
-        size(WeightAxis::Output),
-    ) {
-        (_, Some((_, channels)), Some((_, multiplier))) => [channels * multiplier, 1]
-            .into_iter()
-            .chain(space())
-            .collect(),
-        (Some((input_at, inputs)), None, Some((output_at, outputs))) => {
-            let transposed = output_at < input_at && space().next().is_some();
-            let channels = match transposed {
-                true => [inputs, outputs],
-                false => [outputs, inputs],
-            };
-            channels.into_iter().chain(space()).collect()
-        }
-        _ => shape.to_vec(),
-    }
-}
 
 /// A weight of ours as PyTorch has it.
 ///
