@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use regraft::callbacks::LambdaCallback;
-use regraft::data::{Dataset, Part, RowSpec, Rows};
+use regraft::data::{Dataset, Part, RowSpec, Rows, batches};
 use regraft::extend::Detail;
 use regraft::layers::{Dense, Dropout, Functional, Input, layers};
 use regraft::losses::SparseCategoricalCrossentropy;
@@ -210,6 +210,37 @@ fn the_teacher_is_asked_once_for_each_sample_that_is_trained_on() {
     for other in &trained[1..] {
         assert_eq!(other.0, trained[0].0);
         assert_eq!(other.1.last("loss"), trained[0].1.last("loss"));
+    }
+}
+
+#[test]
+fn in_any_order_each_sample_has_its_own_answers() {
+    let (x, y) = samples();
+    let teacher = stack(1, false);
+    let mut student = stack(2, false);
+    let loss = SparseCategoricalCrossentropy::from_logits();
+    student.compile(Adam::new(0.01), loss, ()).unwrap();
+    let fit = Fit::new()
+        .batch_size(8)
+        .seed(3)
+        .verbosity(Verbosity::Silent);
+    let taught = Distillation::by(&teacher).temperature(4.0).alpha(0.9);
+    student.fit(&x, &y, fit.distillation(taught)).unwrap();
+    // The loop of one's own, with the batches that `fit` takes.
+    let rows = batches(40, 8, 3, 0).into_iter();
+    let data = rows.map(|rows| (x.select(Axis(0), &rows), y.select(Axis(0), &rows)));
+    let mut other = stack(2, false);
+    let data: Vec<_> = data.collect();
+    examples::distillation(&teacher, &mut other, Adam::new(0.01), &data).unwrap();
+    for (ours, theirs) in student.weights().iter().zip(other.weights().iter()) {
+        let values = ours
+            .value()
+            .as_slice()
+            .iter()
+            .zip(theirs.value().as_slice());
+        for (ours, theirs) in values {
+            assert!((ours - theirs).abs() < 1e-5, "{ours} {theirs}");
+        }
     }
 }
 

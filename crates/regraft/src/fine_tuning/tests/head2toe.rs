@@ -78,7 +78,10 @@ fn where_the_last_block_is_blind_others_are_kept_and_the_model_computes_what_was
     assert_eq!(network.revision(), before);
     let (last, kept) = (&selected.tried()[0], selected.kept());
     assert!(last.share.is_none() && kept.share.is_some(), "{selected}");
-    assert!(last.log_loss.is_infinite() && kept.log_loss < 0.5, "{selected}");
+    assert!(
+        last.log_loss.is_infinite() && kept.log_loss < 0.5,
+        "{selected}"
+    );
     assert!(kept.accuracy > 0.8, "{selected}");
     assert!(
         selected
@@ -89,22 +92,12 @@ fn where_the_last_block_is_blind_others_are_kept_and_the_model_computes_what_was
     let count: usize = selected.layers().map(|(_, kept, _)| kept).sum();
     assert_eq!(count, selected.solved().features());
 
-    // By hand: means over space, of length 1, and the kept columns' head.
-    let all = network
-        .features(["block_1_relu", "block_2_add", "mean"])
-        .unwrap();
-    let outputs = all.predict_all(&x).unwrap();
-    let model = selected.model();
-    let found = model.predict(&x).unwrap();
-    let kernel = model.weight("predictions/kernel").unwrap().value().clone();
-    let bias = model.weight("predictions/bias").unwrap().value().clone();
-    let mut nonzero = 0;
+    // By hand: means over space, of length 1, the columns of the largest weights, and the head on them.
+    let names = ["block_1_relu", "block_2_add", "mean"];
+    let outputs = network.features(names).unwrap().predict_all(&x).unwrap();
+    let mut all: Vec<f32> = Vec::new();
     for sample in 0..90 {
-        let mut row: Vec<f64> = Vec::new();
-        for (output, name) in outputs.iter().zip(["block_1_relu", "block_2_add", "mean"]) {
-            if !selected.layers().any(|(layer, ..)| layer == name) {
-                continue;
-            }
+        for output in &outputs {
             let channels = *output.shape().last().unwrap();
             let of_sample = output.len() / 90;
             let values = &output.as_slice()[sample * of_sample..][..of_sample];
@@ -118,30 +111,39 @@ fn where_the_last_block_is_blind_others_are_kept_and_the_model_computes_what_was
                 .sum::<f64>()
                 .sqrt()
                 .max(1e-12);
-            row.extend(means.iter().map(|it| it / length));
+            all.extend(means.iter().map(|it| (it / length) as f32));
         }
-        assert_eq!(row.len(), kernel.shape()[0]);
-        let logits: Vec<f64> = (0..3)
-            .map(|class| {
-                let products = row.iter().enumerate();
-                let sum: f64 = products
-                    .map(|(at, x)| x * f64::from(kernel.as_slice()[at * 3 + class]))
-                    .sum();
-                sum + f64::from(bias.as_slice()[class])
-            })
-            .collect();
-        let sum: f64 = logits.iter().map(|logit| logit.exp()).sum();
-        for (class, logit) in logits.iter().enumerate() {
-            let found = f64::from(found.as_slice()[sample * 3 + class]);
-            assert!((found - logit.exp() / sum).abs() < 1e-4, "{found}");
-        }
-        nonzero = kernel
-            .as_slice()
-            .chunks(3)
-            .filter(|row| row.iter().any(|it| *it != 0.0))
-            .count();
     }
-    assert_eq!(nonzero, count);
+    let width = all.len() / 90;
+    let features = Tensor::new([90, width], all.clone()).unwrap();
+    let whole = crate::heads::Ridge::new().fit(&features, &y).unwrap();
+    let columns = most(&by_weight(&whole), kept.share.unwrap());
+    assert_eq!(columns.len(), count);
+    let (model, solved) = (selected.model(), selected.solved());
+    let found = model.predict(&x).unwrap();
+    for (row, found) in all.chunks(width).zip(found.as_slice().chunks(3)) {
+        let mut logits = [0, 1, 2].map(|class| f64::from(solved.bias().as_slice()[class]));
+        for (at, column) in columns.iter().enumerate() {
+            for (class, logit) in logits.iter_mut().enumerate() {
+                let weight = solved.kernel().as_slice()[at * 3 + class];
+                *logit += f64::from(row[*column]) * f64::from(weight);
+            }
+        }
+        let sum: f64 = logits.iter().map(|logit| logit.exp()).sum();
+        for (logit, found) in logits.iter().zip(found) {
+            let expected = logit.exp() / sum;
+            assert!(
+                (f64::from(*found) - expected).abs() < 1e-3,
+                "{found} {expected}"
+            );
+        }
+    }
+    let kernel = model.weight("predictions/kernel").unwrap().value();
+    let used = kernel
+        .as_slice()
+        .chunks(3)
+        .filter(|row| row.iter().any(|it| *it != 0.0));
+    assert_eq!(used.count(), count);
     // It can be saved, and is frozen but for the head.
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("selected.keras");
