@@ -46,6 +46,8 @@ mod test_time;
 #[cfg(test)]
 mod tests;
 mod tuned;
+#[cfg(feature = "heads")]
+mod weighed;
 
 pub use curve::RateCurve;
 #[cfg(feature = "heads")]

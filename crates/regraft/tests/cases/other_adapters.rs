@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use regraft::adapters::{Bias, Ia3, Lora};
-use regraft::io::{TensorData, keras_weights, safetensors};
+use regraft::io::{Checkpoint, TensorData, keras_weights, safetensors};
 use regraft::layers::{
     BatchNormalization, Conv2D, Dense, Embedding, Flatten, Input, LayerExt, ReLU, layers,
 };
@@ -118,6 +118,9 @@ fn what_is_trained_here_comes_back_from_a_file_of_keras_hub() {
     assert!(other.adapters().is_empty());
 }
 
+/// What is done to a file that is sound.
+type Change<'a> = &'a dyn Fn(&mut Checkpoint);
+
 #[test]
 fn what_keras_hub_has_no_place_for_is_refused() {
     let folder = tempfile::tempdir().unwrap();
@@ -149,7 +152,7 @@ fn what_keras_hub_has_no_place_for_is_refused() {
     let mut model = backbone();
     let before = model.revision();
     let theirs = keras_weights::read(case("keras-hub/some.lora.h5")).unwrap();
-    let mut changed = |change: &dyn Fn(&mut regraft::io::Checkpoint)| {
+    let mut changed = |change: Change<'_>| {
         let mut checkpoint = theirs.clone();
         change(&mut checkpoint);
         keras_weights::write(&path, &checkpoint).unwrap();
@@ -157,7 +160,7 @@ fn what_keras_hub_has_no_place_for_is_refused() {
         assert_eq!(model.revision(), before);
         text
     };
-    let cases: [(&dyn Fn(&mut regraft::io::Checkpoint), &[&str]); 5] = [
+    let cases: [(Change<'_>, &[&str]); 5] = [
         (
             &|it| it.layers[1].path = "lora/99".to_string(),
             &["99", "15 layers"],

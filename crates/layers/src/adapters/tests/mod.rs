@@ -9,7 +9,6 @@ use regraft_autograd::{Graph, Program, Run};
 use regraft_tensor::Tensor;
 use regraft_tensor::kernels::random::{self, Key};
 
-use crate::adapters::Adapter;
 use crate::layers::{
     BatchNormalization, Conv1D, Conv2D, Conv2DTranspose, Conv3D, DepthwiseConv2D, EinsumDense,
     Embedding, SeparableConv2D,

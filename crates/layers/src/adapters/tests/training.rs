@@ -4,7 +4,6 @@ use regraft_tensor::Tensor;
 
 use super::{bits, close, models, network, run, stir, trained};
 use crate::adapters::{Bias, Lora};
-use crate::layers::BatchNormalization;
 use crate::{Dense, Freezing, Model, Selector};
 
 #[test]

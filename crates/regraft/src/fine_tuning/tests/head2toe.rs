@@ -4,7 +4,7 @@ use ndarray::Array4;
 
 use crate::data::Arrays;
 use crate::fine_tuning::Head2Toe;
-use crate::fine_tuning::head2toe::{by_weight, most};
+use crate::fine_tuning::weighed::{by_weight, most};
 use crate::layers::{
     ActivationLayer, Add, BatchNormalization, Conv2D, Dense, Functional, GlobalAveragePooling2D,
     Input, LayerExt, layers,
