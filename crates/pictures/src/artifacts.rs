@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use regraft::Model;
+use regraft_features::FeatureStore;
 use regraft_report::{self as report, Report};
 use regraft_tensor::one_line;
 
@@ -16,7 +17,7 @@ use crate::error::io;
 use crate::extractor::Extractor;
 use crate::findings::finding;
 use crate::observer::{Observer, Stage};
-use crate::page::pictures;
+use crate::page::Page;
 use crate::run_file::{
     AnswerSetRecord, BackboneRecord, EstimateRecord, FORMAT, HeadRecord, Pictures, RunFile, Share,
     UnknownRecord,
@@ -56,6 +57,8 @@ pub(crate) struct Work<'a> {
     /// Whether the backbone was trained, so that what is known is known of what was held out.
     pub improved: Option<String>,
     pub cache: &'a Path,
+    /// Where what is known of pictures is kept.
+    pub store: &'a FeatureStore,
 }
 
 impl Work<'_> {
@@ -69,14 +72,21 @@ impl Work<'_> {
         let began = Instant::now();
         let mut run = self.run_file(BTreeMap::new());
         let mut report = self.report(&run);
-        let stretched = self.config.fit == "stretch";
+        let unchanged = self.improved.is_none();
+        let page = Page {
+            report: &report,
+            set: self.set,
+            extractor: self.extractor,
+            model: self.model,
+            kernel: unchanged.then(|| self.solution.solved.kernel()),
+            stretched: self.config.fit == "stretch",
+            store: self.store,
+            cache: self.cache,
+        };
         // One writes and hashes, the others decode and compute.
         let (files, pictures) = std::thread::scope(|scope| {
             let files = scope.spawn(|| self.write_model(&destination));
-            let unchanged = self.improved.is_none();
-            let pictures = pictures(
-                &report, self.set, self.model, stretched, unchanged, self.cache,
-            );
+            let pictures = page.pictures();
             let files = files.join();
             (
                 files.unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
@@ -87,7 +97,7 @@ impl Work<'_> {
         destination.write(RUN_FILE, run.to_text().as_bytes())?;
         report.settings = run.to_text();
         report.costs = costs(spent, began);
-        destination.write(REPORT, report.html(&pictures?).as_bytes())?;
+        destination.write(REPORT, report.html(&pictures).as_bytes())?;
         if observer.is_cancelled() {
             return Err(crate::Error::Cancelled);
         }

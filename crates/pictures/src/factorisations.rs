@@ -9,11 +9,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use regraft_heads::{ClassWeight, Factorised, Result};
 
-use crate::checked::{CHECK, is_whole, keep, used};
+use crate::checked::{self, CHECK, Folder, Key, is_whole};
 use crate::features::Part;
 
 /// Changes when the same features are factorised to other bits.
-const VERSION: u32 = 2;
+const VERSION: &str = "2";
 
 /// Bytes of a factorisation up to which it is in memory, and kept.
 const IN_MEMORY: usize = 128 << 20;
@@ -28,10 +28,10 @@ pub(crate) fn factorised(
     features: &Part<'_>,
     labels: &[i32],
     class_weight: ClassWeight,
-    folder: &Path,
+    folder: &Folder,
 ) -> Result<Factorised> {
     if !fits_into_memory(features.len(), features.width())
-        && let Some(file) = nameless(folder)
+        && let Some(file) = nameless(folder.path())
     {
         match Factorised::in_file(features, labels, class_weight, file) {
             // Without room on the disk there may be some in memory.
@@ -39,14 +39,14 @@ pub(crate) fn factorised(
             result => return result,
         }
     }
-    let key = key(features, labels, class_weight).finalize();
-    let path = folder.join(format!("{key}.{VERSION}"));
-    if let Some(kept) = kept(&path, features, labels, class_weight)? {
+    let key = key(features, labels, class_weight).finalize().into();
+    let path = folder.file(&key, VERSION);
+    if let Some(kept) = kept(&path, &key, features, labels, class_weight)? {
         return Ok(kept);
     }
     let new = Factorised::new(features, labels, class_weight)?;
     // That it cannot be kept costs the next run time, and nothing else.
-    let _ = keep(&path, |to| new.write(to));
+    let _ = folder.keep(&key, VERSION, |to| new.write(to));
     Ok(new)
 }
 
@@ -84,6 +84,7 @@ fn nameless(folder: &Path) -> Option<File> {
 
 fn kept(
     path: &Path,
+    key: &Key,
     features: &Part<'_>,
     labels: &[i32],
     class_weight: ClassWeight,
@@ -91,7 +92,7 @@ fn kept(
     let (Ok(mut file), Ok(other)) = (File::open(path), File::open(path)) else {
         return Ok(None);
     };
-    used(path);
+    checked::used(path);
     // One thread reads what is there while another looks whether it is what was written.
     let (read, is_whole) = rayon::join(
         || {
@@ -100,7 +101,7 @@ fn kept(
             let ended = file.read_to_end(&mut check).is_ok() && check.len() == CHECK;
             Ok(read.filter(|_| ended))
         },
-        || is_whole(other).unwrap_or(false),
+        || is_whole(other, key, VERSION).unwrap_or(false),
     );
     match read? {
         Some(read) if is_whole => Ok(Some(read)),
@@ -138,13 +139,14 @@ mod tests {
 
     #[test]
     fn what_was_factorised_comes_back_and_what_was_changed_does_not() {
-        let folder = tempfile::tempdir().unwrap();
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = Folder::new(temporary.path());
         let number = |at: usize| ((at * 7919 + at * at * 31) % 1013) as f32 / 500.0;
         let all = features(60, (0..420).map(number).collect());
         let features = all.all().unwrap();
         let labels: Vec<i32> = (0..60).map(|at| at % 3).collect();
         let solve = || {
-            let of = factorised(&features, &labels, ClassWeight::Equal, folder.path()).unwrap();
+            let of = factorised(&features, &labels, ClassWeight::Equal, &folder).unwrap();
             let solved = Ridge::new()
                 .factorised(&of)
                 .fit(&features, &labels)
@@ -158,7 +160,10 @@ mod tests {
         let first = solve();
         let [path] = files().try_into().unwrap();
         let whole = fs::read(&path).unwrap();
-        let find = || kept(&path, &features, &labels, ClassWeight::Equal).unwrap();
+        let key = key(&features, &labels, ClassWeight::Equal)
+            .finalize()
+            .into();
+        let find = || kept(&path, &key, &features, &labels, ClassWeight::Equal).unwrap();
         assert!(find().is_some());
         assert_eq!(solve(), first);
         let mut changed = whole.clone();
@@ -176,11 +181,18 @@ mod tests {
             assert_eq!(solve(), first);
             assert_eq!(fs::read(&path).unwrap(), whole);
         }
+        // That of others is none of these.
+        assert!(
+            kept(&path, &[1; 32], &features, &labels, ClassWeight::Equal)
+                .unwrap()
+                .is_none()
+        );
+        assert_eq!(solve(), first);
         // Others have a file of their own.
         let balanced = ClassWeight::Balanced(1.0);
-        factorised(&features, &labels, balanced, folder.path()).unwrap();
+        factorised(&features, &labels, balanced, &folder).unwrap();
         let other = self::features(60, (1..421).map(number).collect());
-        factorised(&other.all().unwrap(), &labels, balanced, folder.path()).unwrap();
+        factorised(&other.all().unwrap(), &labels, balanced, &folder).unwrap();
         assert_eq!(files().len(), 3);
     }
 }

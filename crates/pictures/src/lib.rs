@@ -18,6 +18,7 @@ mod inspections;
 mod kept;
 mod label;
 mod lines;
+mod maps;
 mod observer;
 mod opened;
 mod page;

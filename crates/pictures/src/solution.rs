@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use regraft_heads::{
     AnswerSet, BestHead, ClassWeight, Factorised, HeadKind, Lda, Logistic, NearestMean, Ridge,
@@ -10,7 +10,7 @@ use regraft_heads::{
 };
 use regraft_tensor::Detail;
 
-use crate::checked;
+use crate::checked::Folder;
 use crate::config::Config;
 use crate::factorisations::{factorised, key};
 use crate::features::Part;
@@ -34,7 +34,7 @@ pub(crate) struct Solution {
 }
 
 /// Changes when the same head is solved to other bits.
-const VERSION: u32 = 1;
+const VERSION: &str = "head-2";
 
 /// So many pictures are told of at a time.
 const TOGETHER: usize = 8192;
@@ -53,7 +53,7 @@ pub(crate) fn solve(
         features,
         labels: &given,
         weight,
-        folder: cache.join("factorisations"),
+        folder: Folder::new(cache.join("factorisations")),
         factorised: OnceCell::new(),
     };
     let mut heads = solver.heads(&config.head, groups)?.into_iter();
@@ -124,7 +124,7 @@ struct Solver<'a> {
     features: &'a Part<'a>,
     labels: &'a [i32],
     weight: ClassWeight,
-    folder: PathBuf,
+    folder: Folder,
     /// Made when it is needed first.
     factorised: OnceCell<Factorised>,
 }
@@ -168,9 +168,9 @@ impl Solver<'_> {
         for group in groups.unwrap_or_default() {
             hasher.update(&(*group as u64).to_le_bytes());
         }
-        let name = format!("{}.head-{VERSION}", hasher.finalize());
-        let path = self.folder.join(name);
-        let kept = checked::read(&path).and_then(|bytes| Solved::from_bytes(&bytes));
+        let key = hasher.finalize().into();
+        let kept = self.folder.read(&key, VERSION);
+        let kept = kept.and_then(|bytes| Solved::from_bytes(&bytes));
         if let Some(kept) = kept {
             return Ok(kept);
         }
@@ -180,7 +180,9 @@ impl Solver<'_> {
             let _ = solved.unknown();
         }
         // That it cannot be kept costs the next run time, and nothing else.
-        let _ = checked::keep(&path, |to| to.write_all(&solved.to_bytes()));
+        let _ = self
+            .folder
+            .keep(&key, VERSION, |to| to.write_all(&solved.to_bytes()));
         Ok(solved)
     }
 

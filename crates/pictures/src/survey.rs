@@ -464,7 +464,7 @@ impl<'a> Rows<'a> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::fs;
     use std::path::Path;
 
@@ -476,7 +476,7 @@ mod tests {
     use crate::opened::opened;
 
     /// A folder with a network and pictures of two classes, one of which is none.
-    fn place(folder: &Path) -> Config {
+    pub(crate) fn place(folder: &Path) -> Config {
         for (class, name) in ["dark", "light"].iter().enumerate() {
             let class_folder = folder.join("photos").join(name);
             fs::create_dir_all(&class_folder).unwrap();

@@ -289,6 +289,7 @@ impl Train {
             of_held_out: &of_held_out,
             improved: improved.clone(),
             cache: &cache,
+            store: &kept.features,
         };
         let run = work.write(destination, &spent, observer)?;
         spent.add(Stage::Write, began);

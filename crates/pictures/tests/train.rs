@@ -219,6 +219,51 @@ fn what_is_known_is_not_computed_again_and_gives_the_same_bytes() {
     assert_eq!(place.left(), known);
 }
 
+/// The pictures in a report, heat maps among them.
+fn shown(report: &str) -> Vec<&str> {
+    let parts = report.split("data:image/").skip(1);
+    parts.map(|part| part.split('"').next().unwrap()).collect()
+}
+
+/// Changes a byte of every file below a folder.
+fn damage(folder: &Path) -> usize {
+    let mut damaged = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            damaged += damage(&path);
+            continue;
+        }
+        let mut bytes = fs::read(&path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(path, bytes).unwrap();
+        damaged += 1;
+    }
+    damaged
+}
+
+#[test]
+fn a_report_shows_the_same_whatever_was_kept() {
+    let place = Place::new(12);
+    let report = |head: &str| {
+        let train = place.train().configure(|config| config.head = head.into());
+        train.replace(true).run(&mut ()).unwrap();
+        fs::read_to_string(place.output().join("report.html")).unwrap()
+    };
+    report("ridge");
+    let kept = report("nearest-mean");
+    let small = place.path("cache/small-pictures");
+    assert!(damage(&small) >= 12);
+    let damaged = report("nearest-mean");
+    assert_eq!(shown(&damaged), shown(&kept));
+    fs::remove_dir_all(place.path("cache")).unwrap();
+    let anew = report("nearest-mean");
+    assert_eq!(shown(&anew), shown(&kept));
+    let heat = |url: &&str| url.starts_with("png");
+    assert!(shown(&kept).into_iter().filter(|url| heat(&url)).count() >= 3);
+}
+
 #[test]
 fn nothing_is_overwritten_unless_told() {
     let place = Place::new(6);
