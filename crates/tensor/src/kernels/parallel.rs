@@ -86,9 +86,16 @@ pub(crate) fn each(
     threads: usize,
     work: impl Fn(usize) + Send + Sync,
 ) {
-    if threads == 1 {
-        (0..count).for_each(work);
-    } else if !team::each(count, &work) {
+    match threads {
+        1 => (0..count).for_each(work),
+        _ => on_several(count, together, &work),
+    }
+}
+
+/// Compiled once: what shares work over threads would be in a program for each of a thousand kernels, a tenth of it.
+#[inline(never)]
+fn on_several(count: usize, together: usize, work: &(dyn Fn(usize) + Sync)) {
+    if !team::each(count, &work) {
         let numbers = (0..count).into_par_iter().with_min_len(together);
         numbers.for_each(work);
     }
