@@ -261,7 +261,7 @@ fn a_report_shows_the_same_whatever_was_kept() {
     let anew = report("nearest-mean");
     assert_eq!(shown(&anew), shown(&kept));
     let heat = |url: &&str| url.starts_with("png");
-    assert!(shown(&kept).into_iter().filter(|url| heat(&url)).count() >= 3);
+    assert!(shown(&kept).into_iter().filter(heat).count() >= 3);
 }
 
 #[test]
