@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """`regraft train` on folders of pictures beside scikit-learn and Keras: how good, how honest, how fast.
 
-    python benches/peers/pictures.py accuracy --clip-art FOLDER [--seeds N] [--python-sklearn FILE]
+    python benches/peers/pictures.py accuracy --clip-art FOLDER [--seeds N] [--keep FOLDER] [--python-sklearn FILE]
     python benches/peers/pictures.py time [--pictures N] [--keras] [--python-keras FILE]
 
 `python3 fixtures/pretrained.py` fetches the networks and the animals first. README.md says what is measured.
@@ -49,7 +49,7 @@ def run(command, **options):
 
 
 def files(folder):
-    return sorted((path.parent.name, path) for path in Path(folder).glob("*/*") if path.is_file())
+    return sorted((path.parent.name, path) for path in Path(folder).resolve().glob("*/*") if path.is_file())
 
 
 def divided(pictures, seed, per_class, test_per_class):
@@ -84,18 +84,34 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 warnings.filterwarnings("ignore")
 
-def read(path):
+def tensors(path):
     data = open(path, "rb").read()
     size = int.from_bytes(data[:8], "little")
-    header = json.loads(data[8:8 + size])
-    entry = header["features"]
-    begin, end = entry["data_offsets"]
-    return np.frombuffer(data[8 + size + begin:8 + size + end], "<f4").reshape(entry["shape"]).astype(float)
+    for name, entry in json.loads(data[8:8 + size]).items():
+        if name != "__metadata__":
+            begin, end = entry["data_offsets"]
+            yield name, np.frombuffer(data[8 + size + begin:8 + size + end], "<f4").reshape(entry["shape"]).astype(float)
 
-train, test = read(sys.argv[1]), read(sys.argv[2])
-y_train, y_test = (np.array(json.load(open(path))) for path in sys.argv[3:5])
-best = 0.0
-for scale in ("raw", "one deviation", "each its own"):
+asked = json.load(open(sys.argv[1]))
+row_of = {}
+for part in asked["features"]:
+    rows = dict(tensors(part["file"]))["features"]
+    row_of.update(zip(part["paths"], rows))
+(train, y_train), (test, y_test) = (
+    (np.array([row_of[path] for _, path in part]), np.array([asked["classes"].index(name) for name, _ in part]))
+    for part in (asked["train"], asked["test"]))
+
+# What the command's model says of the same features.
+head = {name.split("/")[-1]: value for name, value in tensors(asked["model"]) if "predictions/" in name}
+logits = test @ head["kernel"] + head["bias"]
+shares = np.exp(logits - logits.max(1, keepdims=True))
+shares /= shares.sum(1, keepdims=True)
+answer, sure = shares.argmax(1), shares.max(1)
+right = answer == y_test
+bins = np.minimum((sure * 15).astype(int), 14)
+error = sum(abs(right[bins == one].mean() - sure[bins == one].mean()) * (bins == one).mean() for one in set(bins))
+found = {"accuracy": float(right.mean()), "calibration": float(error), "sklearn": {}}
+for scale in ("raw", "one deviation", "each its own") if asked["compare"] else ():
     head = LogisticRegressionCV(Cs=[1e-3, 1e-2, 1e-1, 1, 10], cv=5, max_iter=500)
     x, z = train, test
     if scale == "one deviation":
@@ -104,10 +120,8 @@ for scale in ("raw", "one deviation", "each its own"):
     elif scale == "each its own":
         head = make_pipeline(StandardScaler(), head)
     head.fit(x, y_train)
-    accuracy = float((head.predict(z) == y_test).mean())
-    print(scale, accuracy, file=sys.stderr)
-    best = max(best, accuracy)
-print(best)
+    found["sklearn"][scale] = float((head.predict(z) == y_test).mean())
+print(json.dumps(found))
 """
 
 
@@ -122,54 +136,85 @@ def area(scores, wrong):
 
 def accuracy(given):
     binary = given.binary or build()
+    kept = (given.keep or Path(tempfile.mkdtemp())).resolve()
+    kept.mkdir(parents=True, exist_ok=True)
+    # What was measured before is not measured again.
+    log = kept / "rows.jsonl"
+    rows = {tuple(row["of"]): row for row in map(json.loads, log.read_text().splitlines())} if log.exists() else {}
+    sets = {}
+    if given.clip_art:
+        sets["clip art"] = files(given.clip_art)
+    sets["animals"] = files(animal_pictures.write(kept / "animals"))
+    for seed in range(given.seeds):
+        for name, pictures in sets.items():
+            for network in BACKBONES:
+                if (name, network, seed) not in rows:
+                    row = measured(given, binary, kept, name, pictures, network, seed)
+                    rows[name, network, seed] = row
+                    with log.open("a") as file:
+                        print(json.dumps(row), file=file)
+                    print(row, file=sys.stderr, flush=True)
+    columns = ("accuracy", "sklearn", "estimate", "calibration", "planted")
+    print("| pictures, network | seeds | accuracy | scikit-learn, best | estimate | calibration error | wrong labels found |")
+    print("|---|---|---|---|---|---|---|")
+    for name in sets:
+        for network in BACKBONES:
+            found = [row for of, row in rows.items() if of[:2] == (name, network) and of[2] < given.seeds]
+            cells = [cell([row[column] for row in found]) for column in columns]
+            print(f"| {name}, {network} | {len(found)} | {' | '.join(cells)} |", flush=True)
+
+
+def measured(given, binary, kept, name, pictures, network, seed):
+    """Up to 100 pictures of each class to learn from, up to 200 others to judge by."""
+    train, test = divided(pictures, seed, 100, 200)
+    backbone, options = BACKBONES[network], ["--json", "--quiet", "--no-config"]
     with tempfile.TemporaryDirectory() as scratch:
         scratch = Path(scratch)
-        cache = ["--cache", scratch / "cache"]
-        sets = {"animals": (files(animal_pictures.write(scratch / "animals")), 100)}
-        if given.clip_art:
-            sets["clip art"] = (files(given.clip_art), 100)
-        print("| pictures, network | accuracy | scikit-learn, best | estimate | calibration error | wrong labels found |")
-        print("|---|---|---|---|---|---|")
-        for name, (pictures, per_class) in sets.items():
-            for network, backbone in BACKBONES.items():
-                rows = []
-                for seed in range(given.seeds):
-                    train, test = divided(pictures, seed, per_class, 200)
-                    folders = [linked(scratch / kind, part) for kind, part in (("train", train), ("test", test))]
-                    model, quiet = scratch / "model.regraft", ["--json", "--quiet", "--no-config"]
-                    command = [binary, "train", folders[0], *backbone, "--output", model, "--force", *cache, *quiet]
-                    trained = json.loads(run(command)[2])
-                    found = json.loads(run([binary, "evaluate", model, folders[1], *quiet])[2])
-                    row = [found["accuracy"]["value"], float("nan"), trained["estimate"]["accuracy"]["value"],
-                           found["calibration_error"]]
-                    if given.python_sklearn:
-                        row[1] = by_sklearn(given, binary, scratch, model, folders, quiet)
-                    row.append(planted(binary, scratch, train, backbone, cache + quiet, seed))
-                    rows.append(row)
-                    print(name, network, seed, row, file=sys.stderr, flush=True)
-                cells = [cell([row[column] for row in rows]) for column in range(5)]
-                print(f"| {name}, {network} | {' | '.join(cells)} |", flush=True)
+        folders = [linked(scratch / kind, part) for kind, part in (("train", train), ("test", test))]
+        cache, model = ["--cache", kept / "cache"], scratch / "model.regraft"
+        trained = json.loads(run([binary, "train", folders[0], *backbone, "--output", model, *cache, *options])[2])
+        row = {"of": [name, network, seed], "estimate": trained["estimate"]["accuracy"]["value"]}
+        asked = {
+            "features": features(binary, kept / f"{name}-{network}", model, [path for _, path in train + test], options),
+            "classes": sorted({name for name, _ in pictures}),
+            "train": [(name, str(path)) for name, path in train],
+            "test": [(name, str(path)) for name, path in test],
+            "model": str(model / "model.safetensors"),
+            "compare": not given.without_sklearn,
+        }
+        script, question = scratch / "heads.py", scratch / "asked.json"
+        script.write_text(SKLEARN)
+        question.write_text(json.dumps(asked))
+        found = json.loads(run([given.python_sklearn or sys.executable, script, question])[2])
+        row.update(found, sklearn=max(found["sklearn"].values(), default=float("nan")), kinds=found["sklearn"])
+        if seed == 0:
+            # The whole model on the pictures themselves says the same.
+            said = json.loads(run([binary, "evaluate", model, folders[1], *options])[2])
+            pair = (said["accuracy"]["value"], said["calibration_error"])
+            if max(abs(pair[0] - row["accuracy"]), abs(pair[1] - row["calibration"])) > 2e-3:
+                sys.exit(f"{row['of']}: `evaluate` says {pair}, its head on the features {row}")
+        row["planted"] = planted(binary, scratch, train, backbone, cache + options, seed)
+        return row
+
+
+def features(binary, folder, model, paths, options):
+    """Files of features, each picture's once for a network whatever the head, and of which pictures they are."""
+    folder.mkdir(exist_ok=True)
+    parts = [json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))]
+    known = {path for part in parts for path in part["paths"]}
+    new = sorted({str(path) for path in paths} - known)
+    if new:
+        file = folder / f"{len(parts)}.safetensors"
+        run([binary, "predict", model, *new, "--features", file, *options])
+        parts.append({"file": str(file), "paths": new})
+        (folder / f"{len(parts) - 1}.json").write_text(json.dumps(parts[-1]))
+    return parts
 
 
 def cell(values):
     spread = statistics.stdev(values) if len(values) > 1 else 0.0
-    return f"{statistics.mean(values):.3f} ± {spread:.3f}".replace("0.", ".")
-
-
-def by_sklearn(given, binary, scratch, model, folders, options):
-    arguments, labels = [], []
-    for folder in folders:
-        pictures = files(folder)
-        out = scratch / f"{folder.name}.safetensors"
-        run([binary, "predict", model, *(path for _, path in pictures), "--features", out, *options])
-        names = sorted({name for name, _ in pictures})
-        file = scratch / f"{folder.name}.json"
-        file.write_text(json.dumps([names.index(name) for name, _ in pictures]))
-        arguments.append(out)
-        labels.append(file)
-    script = scratch / "sklearn_head.py"
-    script.write_text(SKLEARN)
-    return float(run([given.python_sklearn, script, *arguments, *labels])[2])
+    mean = statistics.mean(values) if values else float("nan")
+    return f"{mean:.3f} ± {spread:.3f}".replace("0.", ".")
 
 
 def planted(binary, scratch, train, backbone, options, seed):
@@ -293,6 +338,8 @@ def main():
     parser.add_argument("what", choices=("accuracy", "time"))
     parser.add_argument("--clip-art", type=Path, help="a folder of pictures with a folder for each class")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--keep", type=Path, help="where what was measured is kept: the same command goes on from there")
+    parser.add_argument("--without-sklearn", action="store_true", help="the command alone, which takes a fraction of the time")
     parser.add_argument("--pictures", type=int, default=7390)
     parser.add_argument("--photos", type=Path, help="pictures for `time` instead of those that are made")
     parser.add_argument("--keras", action="store_true")
