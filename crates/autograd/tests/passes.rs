@@ -6,8 +6,9 @@ mod common;
 use common::random_graph::{STEP, WIDTH, build, recipes, run, run_on, samples};
 use proptest::prelude::*;
 use regraft_autograd::passes::{
-    NumberFormat, assign_slots, fold_constants, fold_scales, fuse, low_precision, optimize,
-    optimize_traced, optimize_unfused, prune, share, skip_broadcasts, skip_pads, split,
+    NumberFormat, assign_slots, fold_constants, fold_scales, fuse,
+    join_cross_entropies, low_precision, optimize, optimize_traced, optimize_unfused, prune,
+    share, skip_broadcasts, skip_pads, split,
 };
 use regraft_autograd::{
     BatchWorkspace, Calibration, DataType, Feed, Graph, Nodes, Origin, Program, Run, Source,
@@ -572,4 +573,58 @@ fn a_value_that_others_read_stays_a_float() {
         feeds: &feeds,
     };
     assert!(low_precision(&nodes, NumberFormat::Int8, 1, wrong).is_err());
+}
+
+#[test]
+fn a_loss_and_its_gradient_share_their_exponentials() {
+    for (classes, weighted) in [(10, false), (10, true), (40, true)] {
+        let graph = Graph::new();
+        let x = graph.samples("x", &[7]);
+        let labels = graph.input(
+            "labels",
+            regraft_autograd::Shape::batch_of(&[]),
+            DataType::I32,
+        );
+        let w = graph.variable(VariableId(0), "w", [7, classes]);
+        let logits = x.matmul(w);
+        let losses = logits.softmax_cross_entropy(labels);
+        let losses = match weighted {
+            true => losses * x.sum(&[1]),
+            false => losses,
+        };
+        let loss = losses.mean_all();
+        let gradient = graph.grad(loss, &[w]).unwrap()[0];
+        let nodes = prune(&graph.nodes_for(&[loss, gradient, logits]));
+        let joined = join_cross_entropies(&nodes);
+        let count =
+            |nodes: &Nodes, name: &str| ops(nodes).iter().filter(|(op, _)| op == name).count();
+        assert_eq!(count(&joined, "softmax_and_cross_entropy"), 1, "{joined}");
+        assert_eq!(count(&joined, "softmax_cross_entropy"), 0, "{joined}");
+        assert_eq!(
+            count(&joined, "softmax_cross_entropy_gradient"),
+            0,
+            "{joined}"
+        );
+        assert_eq!(count(&optimize(&nodes), "softmax_and_cross_entropy"), 1);
+        let batch = 70;
+        let (x, w) = (numbers(&[batch, 7], 0.37), [numbers(&[7, classes], 0.71)]);
+        let labels: Vec<i32> = (0..batch).map(|row| (row * 3 % classes) as i32).collect();
+        let run = |nodes: &Nodes| {
+            let mut workspace = Program::from_nodes(nodes.clone()).workspace();
+            let feeds = [Feed::from(&x), Feed::I32(&labels)];
+            workspace.run(batch, &feeds, &w, Run::default()).unwrap();
+            let words = |output| {
+                workspace
+                    .output(output)
+                    .iter()
+                    .map(|x| x.to_bits())
+                    .collect()
+            };
+            (0..3).map(words).collect::<Vec<Vec<u32>>>()
+        };
+        assert_eq!(run(&joined), run(&nodes));
+        // The loss alone is left as it is.
+        let alone = prune(&graph.nodes_for(&[loss]));
+        assert_eq!(join_cross_entropies(&alone).to_string(), alone.to_string());
+    }
 }

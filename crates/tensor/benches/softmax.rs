@@ -4,7 +4,8 @@
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use regraft_tensor::kernels::random::{Key, normal};
 use regraft_tensor::kernels::softmax::{
-    softmax, softmax_cross_entropy, softmax_cross_entropy_gradient,
+    cross_entropy_gradient_from, softmax, softmax_and_cross_entropy, softmax_cross_entropy,
+    softmax_cross_entropy_gradient,
 };
 use std::hint::black_box;
 
@@ -27,6 +28,13 @@ fn benches(criterion: &mut Criterion) {
         group.bench_function(BenchmarkId::new("gradient", &shape), |bencher| {
             bencher.iter(|| {
                 softmax_cross_entropy_gradient(black_box(&x), columns, &labels, &scale, &mut y)
+            });
+        });
+        let mut both = vec![0.0; rows * (columns + 1)];
+        group.bench_function(BenchmarkId::new("both in one pass", &shape), |bencher| {
+            bencher.iter(|| {
+                softmax_and_cross_entropy(black_box(&x), columns, &labels, &mut both)?;
+                cross_entropy_gradient_from(&both, columns, &labels, &scale, &mut y)
             });
         });
     }

@@ -100,7 +100,10 @@ pub use resize::{Resize, ResizeGradient};
 pub use select::Select;
 pub use slice::Slice;
 pub use softmax::Softmax;
-pub use softmax_cross_entropy::{SoftmaxCrossEntropy, SoftmaxCrossEntropyGradient};
+pub use softmax_cross_entropy::{
+    CrossEntropyGradientOfBoth, CrossEntropyOfBoth, SoftmaxAndCrossEntropy, SoftmaxCrossEntropy,
+    SoftmaxCrossEntropyGradient,
+};
 pub use sparsemax::Sparsemax;
 pub use staircase::Staircase;
 pub use stop_gradient::StopGradient;

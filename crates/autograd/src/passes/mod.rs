@@ -7,6 +7,7 @@ mod cacheable;
 mod fold;
 mod fold_scales;
 mod fuse;
+mod join_cross_entropies;
 mod liveness;
 mod low_precision;
 mod prune;
@@ -18,6 +19,7 @@ pub use cacheable::{Split, cacheable, keeps_samples_apart, split, split_at};
 pub use fold::fold_constants;
 pub use fold_scales::fold_scales;
 pub use fuse::fuse;
+pub use join_cross_entropies::join_cross_entropies;
 pub use liveness::{Slots, assign_slots};
 pub use low_precision::{NumberFormat, low_precision};
 pub use prune::prune;
@@ -31,13 +33,15 @@ pub type Pass = (&'static str, fn(&Nodes) -> Nodes);
 
 /// All passes in the order in which each finds what the one before prepared: drop what nobody asks
 /// for, repeat nothing and put no border around anything where an op does so itself, compute what is
-/// constant, compute the same thing once, fold factors into constant weights, fuse products with what follows them.
-pub const ALL: [Pass; 7] = [
+/// constant, compute the same thing once, a loss and its gradient from the same exponentials, fold factors into constant
+/// weights, fuse products with what follows them.
+pub const ALL: [Pass; 8] = [
     ("prune", prune),
     ("skip_broadcasts", skip_broadcasts),
     ("skip_pads", skip_pads),
     ("fold_constants", fold_constants),
     ("share", share),
+    ("join_cross_entropies", join_cross_entropies),
     ("fold_scales", fold_scales),
     ("fuse", fuse),
 ];

@@ -753,6 +753,32 @@ fn reduced(name: &str, settings: &Settings, operands: &[Array], shape: &[usize])
             let loss = |(row, label): (&[f64], &f64)| -softmax(row)[*label as usize].ln();
             array(rows.zip(&operands[1].data).map(loss).collect())
         }
+        "softmax_and_cross_entropy" => {
+            let rows = x.data.chunks(x.shape[x.shape.len() - 1]);
+            let probabilities: Vec<Vec<f64>> = rows.map(softmax).collect();
+            let losses = probabilities.iter().zip(&operands[1].data);
+            let losses = losses.map(|(row, label)| -row[*label as usize].ln());
+            let all = probabilities.iter().flatten().copied();
+            array(all.chain(losses).collect())
+        }
+        "cross_entropy_of_both" => {
+            let rows = shape.iter().product::<usize>();
+            array(x.data[x.data.len() - rows..].to_vec())
+        }
+        "cross_entropy_gradient_of_both" => {
+            let (labels, dy) = (&operands[1].data, &operands[2].data);
+            let classes = x.shape[x.shape.len() - 1] - 1;
+            let rows = x.data[..classes * labels.len()].chunks(classes).zip(labels);
+            let mut y = Vec::new();
+            for (at, (row, label)) in rows.enumerate() {
+                let dy = if dy.len() == 1 { dy[0] } else { dy[at] };
+                let row = row.iter().enumerate();
+                y.extend(
+                    row.map(|(class, p)| (p - f64::from(u8::from(class == *label as usize))) * dy),
+                );
+            }
+            array(y)
+        }
         "softmax_cross_entropy_gradient" => {
             let (labels, dy) = (&operands[1], &operands[2]);
             let mut y = Array::zeros(shape);

@@ -3,6 +3,7 @@
 use regraft_layers::losses::Link;
 use regraft_layers::settings;
 use regraft_tensor::Detail;
+use regraft_tensor::kernels::largest::{count_largest_at, is_largest_at};
 use serde_json::Value;
 
 use super::{Batch, Direction, Error, Metric, Result, Targets, WeightedMean};
@@ -70,22 +71,6 @@ pub(crate) fn argmax(values: &[f32]) -> usize {
     best
 }
 
-/// Whether `class` is where [`argmax`] points. Unlike searching for the maximum, this has no chain of
-/// comparisons that wait for each other: the compiler makes vector code of both loops. NaN anywhere
-/// makes a row wrong.
-fn is_argmax(row: &[f32], class: usize) -> bool {
-    let (before, from) = row.split_at(class);
-    let chosen = from[0];
-    let mut beaten = 0;
-    for &value in before {
-        beaten += u32::from(value < chosen);
-    }
-    for &value in from {
-        beaten += u32::from(value <= chosen);
-    }
-    beaten as usize == row.len()
-}
-
 fn update_sparse(mean: &mut WeightedMean, name: &str, batch: &Batch<'_>) -> Result<()> {
     batch.check(name)?;
     let classes = batch.classes(name)?;
@@ -95,13 +80,10 @@ fn update_sparse(mean: &mut WeightedMean, name: &str, batch: &Batch<'_>) -> Resu
     }
     if batch.sample_weights.is_some() {
         return mean.add_class_rows(name, batch, |class, row| {
-            f64::from(u8::from(is_argmax(row, class)))
+            f64::from(u8::from(is_largest_at(row, class)))
         });
     }
-    let rows = batch.predictions.chunks_exact(width).zip(classes);
-    let right = rows
-        .filter(|(row, class)| is_argmax(row, **class as usize))
-        .count();
+    let right = count_largest_at(batch.predictions, width, classes);
     mean.add_part(right as f64 * batch.samples() as f64 / batch.rows().max(1) as f64);
     mean.add_weights(batch);
     Ok(())
@@ -114,7 +96,7 @@ fn update_categorical(mean: &mut WeightedMean, name: &str, batch: &Batch<'_>) ->
         return Err(needs_classes(name, batch));
     }
     mean.add_rows(name, batch, |target, predicted| {
-        f64::from(u8::from(is_argmax(predicted, argmax(target))))
+        f64::from(u8::from(is_largest_at(predicted, argmax(target))))
     })
 }
 
@@ -239,15 +221,15 @@ mod tests {
             row in prop::collection::vec((-2_i8..3).prop_map(f32::from), 1..20),
         ) {
             for class in 0..row.len() {
-                prop_assert_eq!(is_argmax(&row, class), argmax(&row) == class);
+                prop_assert_eq!(is_largest_at(&row, class), argmax(&row) == class);
             }
         }
     }
 
     #[test]
     fn a_row_with_nan_is_never_right() {
-        assert!(!is_argmax(&[1.0, f32::NAN], 0));
-        assert!(!is_argmax(&[1.0, f32::NAN], 1));
+        assert!(!is_largest_at(&[1.0, f32::NAN], 0));
+        assert!(!is_largest_at(&[1.0, f32::NAN], 1));
     }
 
     #[test]

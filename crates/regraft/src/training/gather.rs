@@ -1,5 +1,7 @@
 //! Rows of an array in any order.
 
+use regraft_tensor::kernels::gather::pick_rows;
+
 /// The rows at these positions, one after the other.
 pub(crate) fn gather<'b>(
     all: &[f32],
@@ -7,10 +9,8 @@ pub(crate) fn gather<'b>(
     positions: &[u32],
     buffer: &'b mut Vec<f32>,
 ) -> &'b [f32] {
-    buffer.clear();
-    for &position in positions {
-        let start = position as usize * elements;
-        buffer.extend_from_slice(&all[start..start + elements]);
-    }
+    // Every value is overwritten.
+    buffer.resize(positions.len() * elements, 0.0);
+    pick_rows(all, elements, positions, buffer);
     buffer
 }

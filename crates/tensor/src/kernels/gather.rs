@@ -1,6 +1,7 @@
 //! Rows chosen by index, and back: gather, scatter-add, one-hot.
 
 use super::alone::available;
+use super::isa::vectorised;
 use super::parallel::{self, parts};
 use crate::{Detail, Error, Result};
 
@@ -33,13 +34,47 @@ pub fn take_rows(x: &[f32], columns: usize, indices: &[i32], out: &mut [f32]) ->
         return Ok(());
     }
     check("gather", indices, x.len() / columns)?;
-    parts(out, columns, 1, |start, out| {
-        let indices = &indices[start / columns..];
-        for (out, &index) in out.chunks_exact_mut(columns).zip(indices) {
-            out.copy_from_slice(&x[index as usize * columns..][..columns]);
-        }
-    });
+    // They are not negative.
+    pick_rows(x, columns, bytemuck::cast_slice(indices), out);
     Ok(())
+}
+
+/// `out[i] = x[rows[i]]`, where `x` has rows of `columns` values, as [`take_rows`] of rows that are known to be there.
+///
+/// # Panics
+/// If one is not there, or `out` does not hold one row per number.
+pub fn pick_rows(x: &[f32], columns: usize, rows: &[u32], out: &mut [f32]) {
+    assert_eq!(out.len(), rows.len() * columns, "pick_rows: out");
+    if columns > 0 {
+        parts(out, columns, 1, |start, out| {
+            copy_rows(x, columns, &rows[start / columns..], out);
+        });
+    }
+}
+
+vectorised! {
+    fn copy_rows[](x: &[f32], columns: usize, rows: &[u32], out: &mut [f32]) {
+        // The usual widths of short rows, for which a call that copies takes longer than the copy.
+        match columns {
+            8 => copy_rows_of::<8>(x, rows, out),
+            16 => copy_rows_of::<16>(x, rows, out),
+            32 => copy_rows_of::<32>(x, rows, out),
+            64 => copy_rows_of::<64>(x, rows, out),
+            _ => {
+                for (out, &row) in out.chunks_exact_mut(columns).zip(rows) {
+                    out.copy_from_slice(&x[row as usize * columns..][..columns]);
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn copy_rows_of<const COLUMNS: usize>(x: &[f32], rows: &[u32], out: &mut [f32]) {
+    let (x, out) = (x.as_chunks::<COLUMNS>().0, out.as_chunks_mut::<COLUMNS>().0);
+    for (out, &row) in out.iter_mut().zip(rows) {
+        *out = x[row as usize];
+    }
 }
 
 /// `out[indices[i]] += x[i]`, where both have rows of `columns` values: the gradient of
@@ -143,6 +178,20 @@ mod tests {
             out
         };
         assert_eq!(on(1), on(3));
+    }
+
+    #[test]
+    fn picked_rows_are_those_of_any_width() {
+        for columns in [0, 1, 7, 8, 10, 16, 32, 33, 64, 100] {
+            let x: Vec<f32> = (0..9 * columns).map(|i| i as f32).collect();
+            let rows = [8, 0, 3, 3, 7];
+            let mut out = vec![-1.0; rows.len() * columns];
+            pick_rows(&x, columns, &rows, &mut out);
+            let expected = rows
+                .iter()
+                .flat_map(|&row| &x[row as usize * columns..][..columns]);
+            assert!(out.iter().eq(expected), "{columns} columns");
+        }
     }
 
     #[test]

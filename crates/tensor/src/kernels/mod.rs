@@ -21,6 +21,7 @@ pub mod elementwise;
 mod fused;
 pub mod gather;
 pub mod isa;
+pub mod largest;
 pub mod layout;
 pub mod linear_systems;
 pub mod low_precision;
