@@ -122,10 +122,20 @@ impl Network<'_> {
         self.predict_with(&model, "")?;
         model.freeze(..)?;
         let few = self.images.slice(s![..self.batch, .., .., ..]);
-        for precision in [FrozenPrecision::bfloat16(), FrozenPrecision::int8()] {
-            let similarity = model.set_frozen_precision(precision.least_similarity(0.0), &few)?;
-            eprintln!("{}: {similarity}", self.name);
-            self.predict_with(&model, &format!(", {precision}"))?;
+        for (name, precision) in [
+            ("Winograd", FrozenPrecision::winograd()),
+            ("bfloat16", FrozenPrecision::bfloat16()),
+            ("int8", FrozenPrecision::int8()),
+        ] {
+            match model.set_frozen_precision(precision.least_similarity(0.0), &few) {
+                Ok(similarity) => eprintln!("{}: {similarity}", self.name),
+                // A mobile network has no such convolutions.
+                Err(error) => {
+                    eprintln!("{}: {error}", self.name);
+                    continue;
+                }
+            }
+            self.predict_with(&model, &format!(", {name}"))?;
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use regraft_autograd::passes::{
     NumberFormat, assign_slots, fold_constants, fold_scales, fuse,
     join_cross_entropies, low_precision, optimize, optimize_traced, optimize_unfused, prune,
-    share, skip_broadcasts, skip_pads, split,
+    share, skip_broadcasts, skip_pads, split, winograd,
 };
 use regraft_autograd::{
     BatchWorkspace, Calibration, DataType, Feed, Graph, Nodes, Origin, Program, Run, Source,
@@ -626,5 +626,81 @@ fn a_loss_and_its_gradient_share_their_exponentials() {
         // The loss alone is left as it is.
         let alone = prune(&graph.nodes_for(&[loss]));
         assert_eq!(join_cross_entropies(&alone).to_string(), alone.to_string());
+    }
+}
+
+#[test]
+fn winograd_is_for_frozen_convolutions_where_it_pays() {
+    let graph = Graph::new();
+    let pad = Window::new(&[3, 3]).same_padding(&[10, 10]);
+    let x = graph.samples("x", &[10, 10, 32]);
+    let kernel = |channels: usize, filters: usize, step| {
+        let scale = 0.5 / (9 * channels) as f32;
+        let mut kernel = numbers(&[3, 3, channels, filters], step);
+        kernel
+            .as_mut_slice()
+            .iter_mut()
+            .for_each(|k| *k *= scale.sqrt());
+        kernel
+    };
+    let constant = |channels, filters, step| graph.constant(kernel(channels, filters, step));
+    let a =
+        (x.convolution(constant(32, 48, 0.3), pad, 1) + graph.constant(numbers(&[48], 0.9))).relu();
+    let b = a.convolution(constant(48, 48, 0.7), pad, 1);
+    // A residual goes into the convolution that is computed last.
+    let c = (a + b).relu();
+    let moving = Window::new(&[3, 3]).strides(&[2, 2]);
+    let d = c.convolution(constant(48, 48, 0.2), moving, 1);
+    let few = d.convolution(constant(48, 16, 0.4), Window::new(&[3, 3]), 1);
+    let w = graph.variable(VariableId(0), "w", [3, 3, 48, 48]);
+    let trained = c.convolution(w, pad, 1);
+    let nodes = optimize_unfused(&graph.nodes_for(&[c, few, trained]));
+    let exact = fuse(&nodes);
+    let made = fuse(&winograd(&nodes, 1));
+    let names = |nodes: &Nodes| {
+        ops(nodes)
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        names(&made),
+        [
+            "winograd_convolution",
+            "winograd_convolution",
+            "fused_convolution_packed",
+            "fused_convolution_packed",
+            "fused_convolution",
+        ]
+    );
+    assert!(made.flops(1) < exact.flops(1));
+    // No input is the samples'.
+    assert_eq!(names(&fuse(&winograd(&nodes, 0))), names(&exact));
+    let (x, w) = (numbers(&[5, 10, 10, 32], 0.37), [kernel(48, 48, 0.5)]);
+    let outputs = |nodes: &Nodes, batch: usize| -> Vec<Vec<f32>> {
+        let mut workspace = Program::from_nodes(nodes.clone()).workspace();
+        let x = &x.as_slice()[..batch * 3200];
+        workspace
+            .run(batch, &[Feed::F32(x)], &w, Run::default())
+            .unwrap();
+        (0..3)
+            .map(|output| workspace.output(output).to_vec())
+            .collect()
+    };
+    let (exact, near, alone) = (outputs(&exact, 5), outputs(&made, 5), outputs(&made, 1));
+    for ((exact, near), alone) in exact.iter().zip(&near).zip(&alone) {
+        let largest = exact
+            .iter()
+            .fold(0.0, |largest: f32, x| largest.max(x.abs()));
+        let apart = exact
+            .iter()
+            .zip(near)
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f32::max);
+        assert!(
+            apart > 0.0 && apart < 2e-6 * largest,
+            "{apart} of {largest}"
+        );
+        assert_eq!(alone[..], near[..alone.len()]);
     }
 }

@@ -51,6 +51,7 @@ mod sum;
 mod trigonometry;
 mod unary;
 mod variance;
+mod winograd;
 mod zip;
 
 pub use activations::{Gelu, GeluTanh, LeakyRelu, Silu, SiluGradient};
@@ -111,4 +112,5 @@ pub use sum::{Sum, SumTo};
 pub use trigonometry::{Arccos, Arccosh, Arcsin, Arcsinh, Arctan, Arctanh, Cbrt, Cosh, Sinh, Tan};
 pub use unary::{Map, Unary};
 pub use variance::Variance;
+pub use winograd::WinogradConvolution;
 pub use zip::{Binary, Zip};

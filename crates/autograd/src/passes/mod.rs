@@ -1,6 +1,6 @@
 //! Passes: small rewrites of a graph that keep its numbers (all but [`fold_scales`] every bit).
-//! [`optimize`] runs [`ALL`] in order before a program is compiled; each can be run and tested alone. One that changes
-//! numbers, [`low_precision`], is run by who asks for it.
+//! [`optimize`] runs [`ALL`] in order before a program is compiled; each can be run and tested alone. Two that change
+//! numbers, [`low_precision`] and [`winograd`], are run by who asks for them.
 
 mod broadcasts;
 mod cacheable;
@@ -13,6 +13,7 @@ mod low_precision;
 mod prune;
 mod share;
 mod skip_pads;
+mod winograd;
 
 pub use broadcasts::skip_broadcasts;
 pub use cacheable::{Split, cacheable, keeps_samples_apart, split, split_at};
@@ -25,6 +26,7 @@ pub use low_precision::{NumberFormat, low_precision};
 pub use prune::prune;
 pub use share::share;
 pub use skip_pads::skip_pads;
+pub use winograd::winograd;
 
 use crate::Nodes;
 
@@ -51,7 +53,7 @@ pub fn optimize(nodes: &Nodes) -> Nodes {
     optimize_traced(nodes, |_, _| ())
 }
 
-/// What all passes but the last, [`fuse`], make of `nodes`: what [`low_precision`] takes.
+/// What all passes but the last, [`fuse`], make of `nodes`: what [`low_precision`] and [`winograd`] take.
 pub fn optimize_unfused(nodes: &Nodes) -> Nodes {
     let passes = &ALL[..ALL.len() - 1];
     let start = nodes.clone();

@@ -1,10 +1,11 @@
-//! What is frozen, computed with narrower numbers: asked for, calibrated on samples, and compared with floats.
+//! What is frozen, computed in a faster way than exactly, with narrower numbers or fewer multiplications: asked for,
+//! calibrated on samples, and compared with the exact features.
 
 use std::fmt;
 use std::sync::Arc;
 
 use regraft_autograd::passes::{
-    NumberFormat, fuse, low_precision, optimize, optimize_unfused, split_at,
+    NumberFormat, fuse, low_precision, optimize, optimize_unfused, split_at, winograd,
 };
 use regraft_autograd::{BatchWorkspace, Calibration, Feed, Graph, Nodes, Program, Run, ops};
 use regraft_layers::{Mode, Model as Network, Summary, WeightStore};
@@ -18,11 +19,20 @@ use crate::{Error, Model, Result};
 /// The most samples that are calibrated on.
 const SAMPLES: usize = 32;
 
-/// What numbers frozen layers are computed with: see [`Model::set_frozen_precision`].
+/// How frozen layers are computed, if not exactly: see [`Model::set_frozen_precision`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FrozenPrecision {
-    format: NumberFormat,
+    way: Way,
     least: f32,
+}
+
+/// What is changed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Way {
+    /// The numbers.
+    Narrow(NumberFormat),
+    /// The sums.
+    Winograd,
 }
 
 impl FrozenPrecision {
@@ -31,7 +41,7 @@ impl FrozenPrecision {
     /// makes up for what rounding does to its mean.
     pub fn int8() -> Self {
         FrozenPrecision {
-            format: NumberFormat::Int8,
+            way: Way::Narrow(NumberFormat::Int8),
             least: 0.9,
         }
     }
@@ -40,13 +50,24 @@ impl FrozenPrecision {
     /// it, sums and all else are 32-bit floats.
     pub fn bfloat16() -> Self {
         FrozenPrecision {
-            format: NumberFormat::Bfloat16,
+            way: Way::Narrow(NumberFormat::Bfloat16),
             least: 0.99,
         }
     }
 
-    /// The least mean cosine similarity between features in low precision and in 32-bit floats that is accepted;
-    /// 0.9 for integers and 0.99 for bfloat16 unless told otherwise.
+    /// 32-bit floats with fewer multiplications: convolutions of 3×3 taps that move by one, of 32 channels and filters
+    /// or more, by Winograd's minimal filtering of 2×2 pixels at a time, 16 multiplications where the sum has 36. It
+    /// rounds about as much as the sum itself, but elsewhere, so features are near and not the same in every bit; they
+    /// are the same bytes on every machine with fused multiply-add. Nothing is calibrated.
+    pub fn winograd() -> Self {
+        FrozenPrecision {
+            way: Way::Winograd,
+            least: 0.9999,
+        }
+    }
+
+    /// The least mean cosine similarity between features in this precision and exact ones that is accepted;
+    /// 0.9 for integers, 0.99 for bfloat16 and 0.9999 for Winograd's filtering unless told otherwise.
     #[must_use]
     pub fn least_similarity(mut self, least: f32) -> Self {
         self.least = least;
@@ -56,9 +77,10 @@ impl FrozenPrecision {
 
 impl fmt::Display for FrozenPrecision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.format {
-            NumberFormat::Int8 => "int8",
-            NumberFormat::Bfloat16 => "bfloat16",
+        f.write_str(match self.way {
+            Way::Narrow(NumberFormat::Int8) => "int8",
+            Way::Narrow(NumberFormat::Bfloat16) => "bfloat16",
+            Way::Winograd => "float32 by Winograd's F(2x2, 3x3)",
         })
     }
 }
@@ -77,9 +99,9 @@ pub struct Similarity {
     pub least_cosine: f32,
     /// The length of the difference, over all samples, as a share of the features' length.
     pub relative_error: f32,
-    /// How many products and convolutions are in low precision.
+    /// How many products and convolutions are computed in that way.
     pub products: usize,
-    /// How many of the frozen ones are not: the first layers, and what there is no kernel for.
+    /// How many of the frozen ones are not: in low precision the first layers, and what there is no kernel for.
     pub left: usize,
 }
 
@@ -88,15 +110,23 @@ impl fmt::Display for Similarity {
         write!(
             f,
             "{} of {} frozen products in {}; features of {} samples beside float32: cosine similarity {:.4} \
-             (least {:.4}), relative error {:.2} %",
+             (least {:.4}), relative error {}",
             self.products,
             self.products + self.left,
             self.precision,
             self.samples,
             self.cosine,
             self.least_cosine,
-            100.0 * self.relative_error
+            share(self.relative_error)
         )
+    }
+}
+
+/// A share in words: a small one is no number of hundredths.
+fn share(share: f32) -> String {
+    match share < 1e-4 {
+        true => format!("{share:.1e}"),
+        false => format!("{:.2} %", 100.0 * share),
     }
 }
 
@@ -147,8 +177,10 @@ impl Calibrated {
             samples: self.samples,
             feeds: &feeds,
         };
-        let format = self.similarity.precision.format;
-        Ok(low_precision(nodes, format, feeds.len(), calibration)?)
+        match self.similarity.precision.way {
+            Way::Narrow(format) => Ok(low_precision(nodes, format, feeds.len(), calibration)?),
+            Way::Winograd => Ok(winograd(nodes, feeds.len())),
+        }
     }
 
     fn feeds(&self) -> Vec<Feed<'_>> {
@@ -174,10 +206,16 @@ impl Calibrated {
         similarity.left = ops().filter(|op| is_product(op.name())).count();
         similarity.products = rounded
             .iter()
-            .filter(|(_, node)| node.op_as::<ops::LowPrecision>().is_some())
+            .filter(|(_, node)| {
+                node.op_as::<ops::LowPrecision>().is_some()
+                    || node.op_as::<ops::WinogradConvolution>().is_some()
+            })
             .count();
         if similarity.products == 0 {
-            return Err(nothing_frozen(model));
+            return Err(match similarity.precision.way {
+                Way::Narrow(_) => nothing_frozen(model),
+                Way::Winograd => no_convolution(model),
+            });
         }
         let (exact, rounded) = (self.features(exact)?, self.features(rounded)?);
         self.similarity.compare(&exact, &rounded);
@@ -224,11 +262,12 @@ impl Similarity {
             cosines += cosine;
             least = least.min(cosine);
             length += dot(a, a);
-            apart += dot(a, a) - 2.0 * dot(a, b) + dot(b, b);
+            let differences = a.iter().zip(b).map(|(&a, &b)| f64::from(a) - f64::from(b));
+            apart += differences.map(|it| it * it).sum::<f64>();
         }
         self.cosine = (cosines / exact.len().max(1) as f64) as f32;
         self.least_cosine = least as f32;
-        self.relative_error = (apart.max(0.0) / length.max(f64::MIN_POSITIVE)).sqrt() as f32;
+        self.relative_error = (apart / length.max(f64::MIN_POSITIVE)).sqrt() as f32;
     }
 }
 
@@ -238,10 +277,20 @@ fn nothing_frozen(model: &Network) -> Error {
     Error::Model(detail.help("freeze first: `freeze(..)` for a model that only predicts"))
 }
 
+fn no_convolution(model: &Network) -> Error {
+    let expected =
+        "frozen convolutions of 3×3 taps that move by one, with 32 channels and filters at least";
+    let detail = Detail::new(model.name(), expected, "none");
+    Error::Model(
+        detail.help("freeze first, `freeze(..)` for a model that only predicts; or use int8"),
+    )
+}
+
 impl Model {
     /// Lets what is frozen be computed with narrower numbers, which is faster where the processor has instructions for
-    /// them (AVX512-VNNI, AVX-VNNI, AVX512-BF16): the frozen layers below all that is trained, in `fit`, `evaluate`,
-    /// `predict`, predictors, features and loops of one's own. All that is trained stays in 32-bit floats, and no bit
+    /// them (AVX512-VNNI, AVX-VNNI, AVX512-BF16), or with fewer multiplications ([`FrozenPrecision::winograd`]): the
+    /// frozen layers below all that is trained, in `fit`, `evaluate`, `predict`, predictors, features and loops of one's
+    /// own. All that is trained stays in 32-bit floats, and no bit
     /// of a weight is changed. A head that is trained or solved afterwards learns from the features as they are then.
     ///
     /// Ranges of values are found on `samples`: the first 32 of the user's own data, say, prepared as for `predict`.

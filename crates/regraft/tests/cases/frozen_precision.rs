@@ -170,6 +170,100 @@ fn it_is_told_and_taken_back() {
     assert_eq!(model.frozen_precision(), None);
 }
 
+/// A residual block of which the convolutions have as many channels as it takes, frozen, and a head.
+fn residual_network() -> Model {
+    let mut f = Functional::with_seed(3);
+    let x = f.input([12, 12, 3]);
+    let same = |filters| Conv2D::new(filters, 3).padding("same");
+    let h = f.apply(same(32).activation("relu"), &[x]).unwrap();
+    let inner = f.apply(same(40).use_bias(false), &[h]).unwrap();
+    let inner = f.apply(BatchNormalization::new(), &[inner]).unwrap();
+    let inner = f.apply(ReLU::new(), &[inner]).unwrap();
+    let inner = f.apply(same(32), &[inner]).unwrap();
+    let h = f.apply(Add, &[h, inner]).unwrap();
+    let h = f.apply(ReLU::new(), &[h]).unwrap();
+    let features = GlobalAveragePooling2D::new().named("features");
+    let features = f.apply(features, &[h]).unwrap();
+    let y = f.apply(Dense::new(3).named("head"), &[features]).unwrap();
+    let mut model = f.model(&[x], &[y]).unwrap();
+    model.freeze(..-1).unwrap();
+    let loss = regraft::losses::SparseCategoricalCrossentropy::from_logits();
+    model.compile("adam", loss, ["accuracy"]).unwrap();
+    model
+}
+
+#[test]
+fn fewer_multiplications_are_near_and_told() {
+    let (x, y) = data();
+    let mut model = residual_network();
+    let exact = model.cut_at("features").unwrap().predict(&x).unwrap();
+    let digest = model.frozen_digest();
+    let operations = model.plan(40, 8).unwrap().operations_without_cache;
+    let similarity = model
+        .set_frozen_precision(FrozenPrecision::winograd(), &x)
+        .unwrap();
+    assert_eq!(
+        (similarity.products, similarity.left),
+        (2, 1),
+        "{similarity}"
+    );
+    assert!(
+        similarity.relative_error > 0.0 && similarity.relative_error < 1e-6,
+        "{similarity}"
+    );
+    let told =
+        "2 of 3 frozen products in float32 by Winograd's F(2x2, 3x3); features of 32 samples";
+    let plan = model.plan(40, 8).unwrap();
+    assert!(plan.to_string().contains(told), "{plan}");
+    assert!(
+        plan.operations_without_cache < operations * 7 / 10,
+        "{plan}"
+    );
+    assert!(model.summary().to_string().contains(told));
+    let features = model.cut_at("features").unwrap().predict(&x).unwrap();
+    assert_ne!(bits(&features), bits(&exact));
+    // What learns and what predicts agree, cached or not, one sample or all.
+    let mut uncached = model.clone();
+    model.fit(&x, &y, fit()).unwrap();
+    uncached
+        .fit(&x, &y, fit().feature_cache(FeatureCache::Off))
+        .unwrap();
+    for (a, b) in model.weights().iter().zip(uncached.weights().iter()) {
+        assert_eq!(bits(a.value()), bits(b.value()), "{}", a.path());
+    }
+    assert_eq!(model.frozen_digest(), digest);
+    let predicted = bits(&model.predict(&x).unwrap());
+    assert_eq!(
+        bits(&model.predictor().unwrap().predict(&x).unwrap()),
+        predicted
+    );
+    let one = x.slice(regraft::ndarray::s![7..8, .., .., ..]);
+    assert_eq!(
+        bits(&model.predict(&one).unwrap())[..],
+        predicted[7 * 3..8 * 3]
+    );
+    // Rows of features are not taken for those of another precision.
+    let samples = Arrays::new(&x, Vec::<regraft::Data<'_>>::new()).unwrap();
+    let folder = std::env::temp_dir().join(format!("regraft-winograd-{}", std::process::id()));
+    let store = FeatureStore::open(&folder).unwrap();
+    let mut base = model.cut_at("features").unwrap();
+    assert_eq!(
+        base.extract_features(&samples, &store).unwrap().computed,
+        40
+    );
+    base.reset_frozen_precision();
+    assert_eq!(
+        base.extract_features(&samples, &store).unwrap().computed,
+        40
+    );
+    std::fs::remove_dir_all(&folder).unwrap();
+    // A network without such convolutions.
+    let error = network()
+        .set_frozen_precision(FrozenPrecision::winograd(), &x)
+        .unwrap_err();
+    assert!(error.to_string().contains("3×3 taps"), "{error}");
+}
+
 #[test]
 fn what_cannot_be_is_refused_and_the_model_is_as_before() {
     let (x, _) = data();

@@ -58,10 +58,12 @@ mod reference;
 #[cfg(test)]
 mod tests;
 mod weight_gradient;
+mod winograd;
 
 pub use input_gradient::input_gradient;
 pub use packed::PackedKernel;
 pub use weight_gradient::weight_gradient;
+pub use winograd::{WinogradKernel, winograd};
 
 pub use reference::{
     convolution as reference, input_gradient as reference_input_gradient,
@@ -171,6 +173,20 @@ impl ConvolutionSizes {
         );
         assert_eq!(y, self.output_len(), "convolution: length of the output");
     }
+
+    /// # Panics
+    /// If the sizes contradict each other or the slices.
+    fn check_fused(&self, x: &[f32], y: &[f32], epilogue: &Epilogue<'_>, residual: Option<&[f32]>) {
+        self.check(x.len(), self.kernel.len(), y.len());
+        if let Some(bias) = epilogue.bias {
+            let filters = self.kernel.filters;
+            assert_eq!(bias.len(), filters, "convolution: length of the bias");
+        }
+        if let Some(residual) = residual {
+            let length = residual.len();
+            assert_eq!(length, y.len(), "convolution: length of the residual");
+        }
+    }
 }
 
 /// `y[n, i, f] = Σ x[n, i · stride − before + j · dilation, c] · kernel[j, c, f]`.
@@ -196,17 +212,6 @@ pub fn convolution_fused(
     epilogue: &Epilogue<'_>,
     residual: Option<&[f32]>,
 ) {
-    sizes.check(x.len(), sizes.kernel.len(), y.len());
-    if let Some(bias) = epilogue.bias {
-        let filters = sizes.kernel.filters;
-        assert_eq!(bias.len(), filters, "convolution: length of the bias");
-    }
-    if let Some(residual) = residual {
-        assert_eq!(
-            residual.len(),
-            y.len(),
-            "convolution: length of the residual"
-        );
-    }
+    sizes.check_fused(x, y, epilogue, residual);
     kernel.apply(sizes, x, y, epilogue, residual);
 }

@@ -27,6 +27,8 @@ pub(in crate::kernels) trait Lanes: Copy {
     fn multiply_add(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
     /// `a + b`.
     fn add(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// `a - b`.
+    fn subtract(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// [`math::relu`](crate::kernels::math::relu).
     fn relu(self, a: Self::Vector) -> Self::Vector;
     /// The smaller one; `a` where it is NaN.
@@ -130,6 +132,14 @@ impl<const BY_SOFTWARE: bool> Lanes for Plain<BY_SOFTWARE> {
     }
 
     #[inline(always)]
+    fn subtract(self, a: [f32; 4], b: [f32; 4]) -> [f32; 4] {
+        std::array::from_fn(
+            #[inline(always)]
+            |lane| a[lane] - b[lane],
+        )
+    }
+
+    #[inline(always)]
     fn relu(self, a: [f32; 4]) -> [f32; 4] {
         a.map(crate::kernels::math::relu)
     }
@@ -226,6 +236,7 @@ mod x86 {
         fn splat(value: f32) -> __m512 = _mm512_set1_ps(value);
         fn multiply_add(a: __m512, b: __m512, c: __m512) -> __m512 = _mm512_fmadd_ps(a, b, c);
         fn add(a: __m512, b: __m512) -> __m512 = _mm512_add_ps(a, b);
+        fn subtract(a: __m512, b: __m512) -> __m512 = _mm512_sub_ps(a, b);
         fn relu(a: __m512) -> __m512 = _mm512_max_ps(_mm512_setzero_ps(), a);
         fn at_most(a: __m512, bound: __m512) -> __m512 = _mm512_min_ps(bound, a);
         unsafe fn load(from: *const f32) -> __m512 = _mm512_loadu_ps(from);
@@ -243,6 +254,7 @@ mod x86 {
         fn splat(value: f32) -> __m256 = _mm256_set1_ps(value);
         fn multiply_add(a: __m256, b: __m256, c: __m256) -> __m256 = _mm256_fmadd_ps(a, b, c);
         fn add(a: __m256, b: __m256) -> __m256 = _mm256_add_ps(a, b);
+        fn subtract(a: __m256, b: __m256) -> __m256 = _mm256_sub_ps(a, b);
         fn relu(a: __m256) -> __m256 = _mm256_max_ps(_mm256_setzero_ps(), a);
         fn at_most(a: __m256, bound: __m256) -> __m256 = _mm256_min_ps(bound, a);
         unsafe fn load(from: *const f32) -> __m256 = _mm256_loadu_ps(from);

@@ -82,6 +82,47 @@ pub fn matmul_fused(a: Matrix<'_>, b: Right<'_>, c: &mut [f32], epilogue: &Epilo
     run(Kernels::of(Isa::detect()), a, b, c, false, epilogue);
 }
 
+/// `c = a · b` for some columns of a packed `b`, on this thread alone; rows of `c` are `c_row` apart. The same bits as
+/// [`matmul_packed`].
+///
+/// # Panics
+/// As [`matmul`], and if the columns do not begin at a whole panel.
+pub(in crate::kernels) fn matmul_panels(
+    kernels: &Kernels,
+    a: Matrix<'_>,
+    b: &PackedMatrix,
+    columns: std::ops::Range<usize>,
+    c: &mut [f32],
+    c_row: usize,
+) {
+    let (panel, next) = (kernels.panel(), b.rows() * kernels.panel());
+    assert_eq!(a.columns, b.rows(), "matmul: columns of a and rows of b");
+    assert!(
+        columns.start.is_multiple_of(panel) && columns.end <= b.columns(),
+        "matmul: columns"
+    );
+    let end = a.rows.saturating_sub(1) * c_row + columns.len();
+    assert!(
+        end <= c.len() && columns.len() <= c_row,
+        "matmul: length of c"
+    );
+    let product = Product {
+        rows: a.rows,
+        columns: columns.len(),
+        depth: a.columns,
+        a: a.strided(),
+        b: RightPart::Panels(&b.panels()[columns.start / panel * next..], next),
+        c: SharedMut::new(c),
+        c_row,
+        add: false,
+        epilogue: Epilogue::default(),
+        first_column: 0,
+    };
+    // SAFETY: `strided` checked the left operand's memory, the packed one has whole panels of its rows from
+    // `columns` on, `(rows − 1) · c_row + columns ≤ c.len()`, which is borrowed mutably.
+    unsafe { block::product(kernels, &product) };
+}
+
 /// Checks the sizes and computes.
 #[inline]
 fn run(
