@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use crate::node::Source;
 use crate::op::{operand_type, result_type};
-use crate::ops::Alias;
-use crate::passes::{Slots, assign_slots, optimize};
+use crate::passes::{Slots, TYPICAL_BATCH, assign_slots, copy_leaf_outputs, optimize};
 use crate::{
     Constant, DataType, Graph, Node, NodeId, Nodes, Op, Result, Var, VariableId, Workspace,
 };
@@ -100,7 +99,6 @@ impl Program {
 
     /// Compiles `nodes` as they are, without passes.
     pub fn from_nodes(nodes: Nodes) -> Program {
-        const TYPICAL_BATCH: usize = 32;
         let nodes = copy_leaf_outputs(nodes);
         let slots = assign_slots(&nodes, TYPICAL_BATCH);
         let inputs = nodes.iter().filter_map(|(id, node)| match node.source {
@@ -149,11 +147,7 @@ impl Program {
 
     /// Bytes of all buffers of a workspace for `batch` samples.
     pub fn buffer_bytes(&self, batch: usize) -> usize {
-        let length = |id: &NodeId| self.nodes().node(*id).shape.len(batch);
-        let buffers = self.plan.tenants.iter();
-        4 * buffers
-            .map(|tenants| tenants.iter().map(length).max().unwrap_or(0))
-            .sum::<usize>()
+        Slots::bytes(&self.plan.tenants, self.nodes(), batch)
     }
 }
 
@@ -191,24 +185,4 @@ fn instructions(nodes: &Nodes, slots: &Slots) -> Vec<Instruction> {
 /// The buffer of a node that is computed.
 fn slot_of(slots: &Slots, id: NodeId) -> usize {
     slots.slot[id.0].expect("every computed node has a buffer")
-}
-
-/// Gives outputs that are leaves a buffer of their own, which they are copied to.
-fn copy_leaf_outputs(mut nodes: Nodes) -> Nodes {
-    let mut outputs = nodes.outputs().to_vec();
-    for output in &mut outputs {
-        let leaf = nodes.node(*output);
-        if leaf.op().is_none() {
-            let data_type = leaf.data_type;
-            let copy = Node {
-                source: Source::Op {
-                    op: Arc::new(Alias { data_type }),
-                    operands: vec![*output],
-                },
-                ..leaf.clone()
-            };
-            *output = nodes.push(copy);
-        }
-    }
-    nodes.with_outputs(outputs)
 }

@@ -6,9 +6,9 @@ mod common;
 use common::random_graph::{STEP, WIDTH, build, recipes, run, run_on, samples};
 use proptest::prelude::*;
 use regraft_autograd::passes::{
-    NumberFormat, assign_slots, fold_constants, fold_scales, fuse,
+    LeastMemory, NumberFormat, assign_slots, fold_constants, fold_scales, fuse,
     join_cross_entropies, low_precision, optimize, optimize_traced, optimize_unfused, prune,
-    share, skip_broadcasts, skip_pads, split, winograd,
+    recompute, share, skip_broadcasts, skip_pads, split, winograd,
 };
 use regraft_autograd::{
     BatchWorkspace, Calibration, DataType, Feed, Graph, Nodes, Origin, Program, Run, Source,
@@ -119,6 +119,25 @@ proptest! {
         for batch in batches {
             prop_assert_eq!(run(&mut reused, batch), bits(&nodes, batch));
         }
+    }
+
+    #[test]
+    fn what_is_computed_again_has_the_same_bits(
+        recipe in recipes(), batch in 1usize..6, share in 0.3f64..1.0,
+    ) {
+        let nodes = optimize(&build(&recipe));
+        let bytes = |nodes: &Nodes| Program::from_nodes(nodes.clone()).buffer_bytes(batch);
+        let limit = (share * bytes(&nodes) as f64) as usize;
+        let limit = match recompute(&nodes, batch, limit) {
+            Ok(_) => limit,
+            Err(LeastMemory(least)) => {
+                prop_assert!(least > limit && least <= bytes(&nodes));
+                least
+            }
+        };
+        let within = recompute(&nodes, batch, limit).unwrap();
+        prop_assert!(bytes(&within) <= limit);
+        prop_assert_eq!(bits(&within, batch), bits(&nodes, batch), "{}\n{}", nodes, within);
     }
 
     #[test]

@@ -1,7 +1,16 @@
 //! Plans buffers: values that are never needed at the same time share one.
 
+use std::sync::Arc;
+
 use crate::node::Source;
-use crate::{NodeId, Nodes, Shape};
+use crate::ops::Alias;
+use crate::{Node, NodeId, Nodes, Shape};
+
+/// How many times as large as a value the free buffer may be that it takes.
+const WASTE: usize = 2;
+
+/// The batch size for which buffers are assigned where it is not known.
+pub(crate) const TYPICAL_BATCH: usize = 32;
 
 /// Which buffer each computed node writes to.
 #[derive(Clone, Debug, Default)]
@@ -15,7 +24,7 @@ pub struct Slots {
 }
 
 /// Assigns buffers greedily in the order of computation: over operand 0 where the op can and nobody
-/// needs it any more, else the free buffer that fits best, else a new one. Outputs keep theirs.
+/// needs it any more, else the free buffer that fits best if it is not much too large, else a new one. Outputs keep theirs.
 /// `batch` is the batch size for which the fit is judged.
 pub fn assign_slots(nodes: &Nodes, batch: usize) -> Slots {
     let count = nodes.len();
@@ -63,9 +72,12 @@ pub fn assign_slots(nodes: &Nodes, batch: usize) -> Slots {
                         (1, usize::MAX - size)
                     }
                 };
+                // What may stay for long takes no much larger buffer with it.
+                let may_take = |&(_, &slot): &(usize, &usize)| sizes[slot] <= WASTE * length;
                 match free
                     .iter()
                     .enumerate()
+                    .filter(may_take)
                     .min_by_key(fit)
                     .map(|(position, _)| position)
                 {
@@ -96,6 +108,37 @@ pub fn assign_slots(nodes: &Nodes, batch: usize) -> Slots {
         }
     }
     slots
+}
+
+impl Slots {
+    /// Bytes of all buffers for `batch` samples.
+    pub(crate) fn bytes(tenants: &[Vec<NodeId>], nodes: &Nodes, batch: usize) -> usize {
+        let length = |id: &NodeId| nodes.node(*id).shape.len(batch);
+        let buffers = tenants.iter();
+        4 * buffers
+            .map(|tenants| tenants.iter().map(length).max().unwrap_or(0))
+            .sum::<usize>()
+    }
+}
+
+/// Gives outputs that are leaves a buffer of their own, which they are copied to.
+pub(crate) fn copy_leaf_outputs(mut nodes: Nodes) -> Nodes {
+    let mut outputs = nodes.outputs().to_vec();
+    for output in &mut outputs {
+        let leaf = nodes.node(*output);
+        if leaf.op().is_none() {
+            let data_type = leaf.data_type;
+            let copy = Node {
+                source: Source::Op {
+                    op: Arc::new(Alias { data_type }),
+                    operands: vec![*output],
+                },
+                ..leaf.clone()
+            };
+            *output = nodes.push(copy);
+        }
+    }
+    nodes.with_outputs(outputs)
 }
 
 /// Whether two shapes have as many elements as each other, whatever the batch is.

@@ -34,6 +34,7 @@ pub struct Fit<'a> {
     pub(crate) verbosity: Verbosity,
     pub(crate) feature_cache: FeatureCache,
     pub(crate) feature_store: Option<&'a FeatureStore>,
+    pub(crate) memory_limit: Option<usize>,
     pub(crate) rates: Rates,
     pub(crate) distillation: Option<Distillation<'a>>,
     /// The first thing that was wrong with an option.
@@ -86,6 +87,7 @@ impl Default for Fit<'_> {
             verbosity: Verbosity::default(),
             feature_cache: FeatureCache::Auto,
             feature_store: None,
+            memory_limit: None,
             rates: Rates::default(),
             distillation: None,
             error: None,
@@ -217,6 +219,19 @@ impl<'a> Fit<'a> {
     /// Whether the outputs of the frozen prefix are kept in memory.
     pub fn feature_cache(mut self, cache: FeatureCache) -> Self {
         self.feature_cache = cache;
+        self
+    }
+
+    /// Keeps the buffers that a step works in within so many bytes: values of the forward pass are computed again in the
+    /// backward pass where they do not fit until then (gradient checkpointing), as few as are found to suffice. Batches
+    /// stay what they are, and the numbers are the same in every bit; steps take longer, by the forward pass once more at
+    /// most. Weights, the optimizer's memory, the data and kept features are not counted.
+    /// [`plan_within`](crate::Model::plan_within) tells what it costs.
+    ///
+    /// # Errors
+    /// `fit` refuses a limit that is too low, and says what the least is.
+    pub fn memory_limit(mut self, bytes: usize) -> Self {
+        self.memory_limit = Some(bytes);
         self
     }
 

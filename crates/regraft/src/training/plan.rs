@@ -39,6 +39,9 @@ pub struct TrainingPlan {
     pub operations_if_all_trained: u64,
     /// Bytes of the buffers that a step works in.
     pub buffer_bytes: usize,
+    /// How many of the operations of an epoch compute values of the forward pass a second time, since they would not fit
+    /// into memory until the backward pass reads them; see [`Fit::memory_limit`](crate::Fit::memory_limit).
+    pub operations_computed_again: u64,
 }
 
 /// A layer in a plan.
@@ -84,6 +87,28 @@ impl Model {
     /// # Errors
     /// If the model is not built or not compiled.
     pub fn plan(&self, samples: usize, batch_size: usize) -> Result<TrainingPlan> {
+        self.plan_of(samples, batch_size, None)
+    }
+
+    /// As [`plan`](Self::plan), with a [`memory_limit`](crate::Fit::memory_limit) of so many bytes.
+    ///
+    /// # Errors
+    /// As [`plan`](Self::plan); and a limit that is too low, with what the least is.
+    pub fn plan_within(
+        &self,
+        samples: usize,
+        batch_size: usize,
+        bytes: usize,
+    ) -> Result<TrainingPlan> {
+        self.plan_of(samples, batch_size, Some(bytes))
+    }
+
+    fn plan_of(
+        &self,
+        samples: usize,
+        batch_size: usize,
+        memory_limit: Option<usize>,
+    ) -> Result<TrainingPlan> {
         let training = self.training.as_ref().ok_or_else(not_compiled)?;
         let model = &self.network;
         let purpose = Purpose {
@@ -93,7 +118,7 @@ impl Model {
             mode: Mode::Training,
             precision: self.precision.as_deref(),
         };
-        let steps = Steps::new(model, purpose, true)?;
+        let mut steps = Steps::new(model, purpose, true)?;
         let features_per_sample = steps.feature_bytes() / 4;
         let limit = FeatureCache::Auto.limit();
         let features_kept = steps.prefix().is_some() && 4 * features_per_sample * samples <= limit;
@@ -103,6 +128,10 @@ impl Model {
             let last = samples % batch_size.max(1);
             whole + if last > 0 { nodes.flops(last) } else { 0 }
         };
+        let unlimited = batches(steps.rest().nodes());
+        if let Some(limit) = memory_limit {
+            steps.limit_memory(batch_size.min(samples), limit)?;
+        }
         let rest = batches(steps.rest().nodes());
         let prefix = steps
             .prefix()
@@ -192,6 +221,7 @@ impl Model {
                     .prefix()
                     .map_or(0, |prefix| batches(prefix.program().nodes())),
             buffer_bytes: steps.rest().buffer_bytes(batch_size) + prefix_buffers,
+            operations_computed_again: rest.saturating_sub(unlimited),
         })
     }
 }
@@ -331,7 +361,11 @@ impl fmt::Display for TrainingPlan {
             operations(self.operations_without_cache),
             operations(self.operations_if_all_trained)
         )?;
-        write!(f, "Buffers of a step: {}", bytes(self.buffer_bytes))
+        write!(f, "Buffers of a step: {}", bytes(self.buffer_bytes))?;
+        match self.operations_computed_again {
+            0 => Ok(()),
+            count => write!(f, "; {} computed again for it", operations(count)),
+        }
     }
 }
 

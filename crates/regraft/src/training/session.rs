@@ -53,7 +53,7 @@ impl<'s, 'd> Session<'s, 'd> {
         let training = training.as_mut().ok_or_else(not_compiled)?;
         let of = (&*network, precision.as_deref());
         let made_of = made_of(of, training);
-        let mut steps = training_steps(of, training, &data)?;
+        let mut steps = training_steps(of, training, &data, options)?;
         require_training(network, &steps)?;
         let epochs = options.epochs - options.initial_epoch;
         let (cache, store) = (options.feature_cache, options.feature_store);
@@ -114,7 +114,7 @@ impl<'s, 'd> Session<'s, 'd> {
                 prepare::again("validation", network, &training.objective, data)?;
             }
         }
-        self.steps = training_steps(of, training, &self.data)?;
+        self.steps = training_steps(of, training, &self.data, options)?;
         if epochs_left > 0 {
             require_training(network, &self.steps)?;
         }
@@ -321,6 +321,7 @@ fn training_steps(
     (model, precision): Of<'_>,
     training: &Training,
     data: &Samples<'_>,
+    options: &Fit<'_>,
 ) -> Result<Steps> {
     let purpose = Purpose {
         objective: &training.objective,
@@ -329,7 +330,11 @@ fn training_steps(
         mode: Mode::Training,
         precision,
     };
-    Steps::new(model, purpose, true)
+    let mut steps = Steps::new(model, purpose, true)?;
+    if let Some(limit) = options.memory_limit {
+        steps.limit_memory(options.batch_size.min(data.len()), limit)?;
+    }
+    Ok(steps)
 }
 
 /// Refuses to train nothing: no parameter that a gradient reaches, and no state that moves.

@@ -1,13 +1,14 @@
 //! The programs that training and evaluation run: the frozen prefix, which is run once per sample
 //! where its features are kept, and the rest, which is run at every step.
 
-use regraft_autograd::passes::{optimize, split_at};
+use regraft_autograd::passes::{LeastMemory, optimize, recompute, split_at};
 use regraft_autograd::{
     BatchWorkspace, DataType, Dim, Graph, Program, Run, Shape, Tensor, VariableId, Variables,
     Workspace,
 };
 use regraft_layers::losses::{Link, LossFunction};
 use regraft_layers::{Mode, Model, Trained, WeightStore};
+use regraft_tensor::Detail;
 
 use crate::training::batches::{Batch, FeedPlan, feed_of};
 use crate::training::distillation::Taught;
@@ -199,6 +200,28 @@ impl Steps {
             trained,
             stopped_at: questions.stopped_at,
         })
+    }
+
+    /// Keeps the buffers for `batch` samples within `limit` bytes, where need be by computing values of the forward pass
+    /// again; the numbers are the same.
+    ///
+    /// # Errors
+    /// The least that is possible, if that is more.
+    pub fn limit_memory(&mut self, batch: usize, limit: usize) -> Result<()> {
+        let prefix = self.prefix.as_ref();
+        let prefix = prefix.map_or(0, |prefix| prefix.buffer_bytes(batch));
+        let nodes = self.rest.program().nodes();
+        let nodes = recompute(nodes, batch, limit.saturating_sub(prefix));
+        let nodes = nodes.map_err(|LeastMemory(least)| {
+            let least = least + prefix;
+            let expected = format!("at least {least} bytes for a step of {batch} samples");
+            let detail = Detail::new("memory_limit", expected, limit);
+            Error::Setting(detail.help(
+                "a smaller `batch_size` takes less, and so does freezing more of the first layers",
+            ))
+        })?;
+        self.rest = Program::from_nodes(nodes).workspace();
+        Ok(())
     }
 
     /// The program that is run at every step.
