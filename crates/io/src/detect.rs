@@ -27,7 +27,7 @@ pub fn read(path: impl AsRef<Path>) -> Result<Checkpoint> {
         return tensorflow_checkpoint::read(path);
     }
     let input = Input::open(path)?;
-    if starts_with(&input, b"{") {
+    if starts_with(&input, b"{") && !is_safetensors(&input) {
         let json = input.prefix(input.length());
         return match json.is_ok_and(|json| tensorflow_js::is_model(&json)) {
             true => tensorflow_js::read(path),
@@ -68,6 +68,20 @@ fn read_folder(folder: &Path) -> Result<Checkpoint> {
     }
 }
 
+/// Whether it begins as `.safetensors` does: with the length of a header that is all there. This comes before what other
+/// formats begin with, since a length may be written as these are (`{` is 123, `PK` 19,280), and none of them is taken for
+/// it: read as a length, what they begin with is more than any file has, and archives have other bytes behind.
+fn is_safetensors(input: &Input) -> bool {
+    header_of_safetensors(input).is_some_and(|length| length <= input.length() - 8)
+}
+
+/// The length of a header, if something like one stands behind it.
+fn header_of_safetensors(input: &Input) -> Option<u64> {
+    let prefix = input.prefix(9).ok()?;
+    let (length, behind) = prefix.split_first_chunk::<8>()?;
+    (behind == b"{").then(|| u64::from_le_bytes(*length))
+}
+
 /// Whether it ends as the `.index` file of a checkpoint does.
 fn is_table(input: &Input) -> bool {
     let mut magic = [0; tensorflow_checkpoint::MAGIC.len()];
@@ -87,6 +101,9 @@ pub fn read_bytes(bytes: impl Into<Vec<u8>>) -> Result<Checkpoint> {
 }
 
 fn from_input(input: &Input) -> Result<Checkpoint> {
+    if is_safetensors(input) {
+        return safetensors::from_input(input);
+    }
     if starts_with(input, &hdf5::SIGNATURE) {
         let root = hdf5::open(input)?;
         return if legacy_h5::is_legacy(&root) {
@@ -106,10 +123,8 @@ fn from_input(input: &Input) -> Result<Checkpoint> {
     if pytorch::is_legacy(input) {
         return pytorch::from_input(input);
     }
-    if input
-        .prefix(9)
-        .is_ok_and(|prefix| prefix.get(8) == Some(&b'{'))
-    {
+    // One that has been cut off, say.
+    if header_of_safetensors(input).is_some() {
         return safetensors::from_input(input);
     }
     let known = "HDF5 (.h5), zip (.keras, .pt), JSON (.weights.json, model.json), safetensors, \
@@ -127,4 +142,33 @@ fn starts_with(input: &Input, magic: &[u8]) -> bool {
     input
         .prefix(magic.len() as u64)
         .is_ok_and(|prefix| prefix == magic)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A header of this length, and one number.
+    fn safetensors_of(length: usize) -> Vec<u8> {
+        let header = r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
+        let mut bytes = (length as u64).to_le_bytes().to_vec();
+        bytes.extend(format!("{header:length$}").bytes());
+        bytes.extend(1.5_f32.to_le_bytes());
+        bytes
+    }
+
+    #[test]
+    fn a_length_is_not_taken_for_another_format() {
+        let folder = tempfile::tempdir().unwrap();
+        for (length, begins) in [(123, &b"{"[..]), (0x4b50, b"PK"), (64, b"@")] {
+            let bytes = safetensors_of(length);
+            assert!(bytes.starts_with(begins));
+            let path = folder.path().join(format!("{length}.safetensors"));
+            std::fs::write(&path, &bytes).unwrap();
+            for read in [read(&path), read_bytes(bytes)] {
+                let checkpoint = read.unwrap_or_else(|error| panic!("{length}: {error}"));
+                assert_eq!(checkpoint.tensors().count(), 1, "{length}");
+            }
+        }
+    }
 }
