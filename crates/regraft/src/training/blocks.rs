@@ -4,6 +4,8 @@
 use regraft_autograd::VariableId;
 use regraft_layers::{Model, Weight, WeightKind};
 
+use crate::training::module_blocks::{Belongs, Modules};
+
 /// Layers that count as one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Block {
@@ -13,17 +15,17 @@ pub(crate) struct Block {
     pub layers: Vec<String>,
     /// Their parameters.
     pub parameters: Vec<VariableId>,
+    /// Whether they count as the classifier does where rates go from layer to layer.
+    pub with_classifier: bool,
 }
 
 /// The blocks in the order of the layers, each layer of nested models by itself: those that a name tells
-/// (`conv2_block1_1_conv`, `block_3_expand`) are one, and a normalization belongs to the layer before it.
+/// (`conv2_block1_1_conv`, `block_3_expand`, `layer1.0.conv1`) are one, and a normalization belongs to the layer before it.
 pub(crate) fn blocks(model: &Model) -> Vec<Block> {
     let mut blocks: Vec<Block> = Vec::new();
-    for place in model
-        .places()
-        .into_iter()
-        .filter(|place| !place.is_repeated)
-    {
+    let places = model.places();
+    let modules = Modules::of(places.iter().map(|place| place.path.as_str()));
+    for place in places.into_iter().filter(|place| !place.is_repeated) {
         let weights = place
             .all_weights()
             .filter_map(|&id| model.weights().get(id));
@@ -32,9 +34,18 @@ pub(crate) fn blocks(model: &Model) -> Vec<Block> {
         if parameters.is_empty() {
             continue;
         }
-        let block = block_of(&place.path);
-        let belongs = block.is_none() && place.class_name.ends_with("Normalization");
-        let name = block.unwrap_or(&place.path);
+        let module = modules.belongs(&place.path);
+        let with_classifier = module == Some(Belongs::WithClassifier);
+        let is_normalization = place.class_name.ends_with("Normalization");
+        let (name, belongs) = match module {
+            Some(Belongs::To(block)) => (block, false),
+            Some(Belongs::ToPrevious) => (place.path.clone(), true),
+            Some(Belongs::WithClassifier) => (place.path.clone(), false),
+            None => match block_of(&place.path) {
+                Some(block) => (block.to_string(), false),
+                None => (place.path.clone(), is_normalization),
+            },
+        };
         match blocks
             .last_mut()
             .filter(|last| belongs || last.name == name)
@@ -44,9 +55,10 @@ pub(crate) fn blocks(model: &Model) -> Vec<Block> {
                 block.layers.push(place.path);
             }
             None => blocks.push(Block {
-                name: name.to_string(),
+                name,
                 layers: vec![place.path],
                 parameters,
+                with_classifier,
             }),
         }
     }

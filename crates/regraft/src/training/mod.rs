@@ -23,6 +23,7 @@ pub(crate) mod gather;
 pub mod history;
 pub(crate) mod input;
 pub(crate) mod inputs;
+mod module_blocks;
 pub(crate) mod named;
 mod number;
 pub(crate) mod objective;

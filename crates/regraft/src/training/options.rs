@@ -263,7 +263,9 @@ impl<'a> Fit<'a> {
     /// next, whether frozen or not.
     ///
     /// Layers of nested models are counted one by one. Those of a block, told by a name (`conv2_block1_1_conv`,
-    /// `block_3_expand`), count as one, and a normalization counts with the layer before it.
+    /// `block_3_expand`), count as one, and a normalization counts with the layer before it. In networks whose layers are
+    /// called as PyTorch's modules are (`layer1.0.conv1`) they count as in timm's `param_groups_layer_decay`: the stem
+    /// as one, a transition with the block before it, a last normalization with the classifier.
     pub fn layer_decay(mut self, decay: f32) -> Self {
         self.rates.layer_decay = Some(decay);
         self

@@ -77,13 +77,77 @@ impl Rates {
     }
 }
 
-/// A factor for each weight: 1 in the last block of layers, and `decay` times that of the next in each
-/// before it.
+/// A factor for each weight: 1 in the last block of layers and what counts with it, and `decay` times that of the next
+/// in each before it.
 fn by_depth(model: &Model, decay: f32) -> HashMap<VariableId, f32> {
     let mut scales = HashMap::new();
-    for (depth, block) in blocks(model).into_iter().rev().enumerate() {
-        let scale = f64::from(decay).powi(i32::try_from(depth).unwrap_or(i32::MAX)) as f32;
+    let (mut depth, mut is_first) = (0, true);
+    for block in blocks(model).into_iter().rev() {
+        if !std::mem::take(&mut is_first) && !(block.with_classifier && depth == 0) {
+            depth += 1;
+        }
+        let scale = f64::from(decay).powi(depth) as f32;
         scales.extend(block.parameters.into_iter().map(|id| (id, scale)));
     }
     scales
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::applications::timm;
+
+    /// `fixtures/golden_timm_groups.py`: timm's `param_groups_layer_decay` with its defaults.
+    #[test]
+    fn rates_and_decays_are_those_of_timms_groups() {
+        let text = include_str!("../../../../fixtures/golden/timm_groups.json");
+        let golden: Value = serde_json::from_str(text).unwrap();
+        for (network, groups) in golden.as_object().unwrap() {
+            let mut expected = HashMap::new();
+            for group in groups.as_array().unwrap() {
+                let (scale, decay) = (group[0].as_f64().unwrap(), group[1].as_f64().unwrap());
+                for module in group[2].as_str().unwrap().split(' ') {
+                    let (module, names) = module.rsplit_once('.').unwrap();
+                    for name in names.split('|') {
+                        expected.insert((module, name), (scale as f32, decay as f32));
+                    }
+                }
+            }
+            let application = timm::by_name(network).unwrap().input_shape([64, 64, 3]);
+            let model = application.build().unwrap().model;
+            let rates = Rates {
+                layer_decay: Some(0.75),
+                decays: vec![
+                    (Selector::weights("*"), 0.0),
+                    (Selector::weights("kernel"), 0.05),
+                ],
+                ..Rates::default()
+            };
+            let infos = rates.of(&model.network).unwrap();
+            let mut compared = 0;
+            for weight in model.weights().iter() {
+                let (layer, name) = weight.path().rsplit_once('/').unwrap();
+                // A factor for each channel is a module's own number there, and a layer here.
+                let (layer, name) = match (layer.strip_suffix(".gamma"), name) {
+                    (Some(block), _) => (block, "gamma"),
+                    (None, "kernel" | "gamma") => (layer, "weight"),
+                    (None, "bias" | "beta") => (layer, "bias"),
+                    _ => continue,
+                };
+                let (scale, decay) = expected[&(layer, name)];
+                let info = infos(weight);
+                let near = (info.learning_rate_scale / scale - 1.0).abs() < 1e-6;
+                assert!(
+                    near,
+                    "{network} {layer}: {} of {scale}",
+                    info.learning_rate_scale
+                );
+                assert_eq!(info.weight_decay, Some(decay), "{network} {layer} {name}");
+                compared += 1;
+            }
+            assert_eq!(compared, expected.len(), "{network}");
+        }
+    }
 }
