@@ -283,8 +283,23 @@ fn compare_step(
         let parameters = Selector::weights("gamma") | Selector::weights("beta");
         model.unfreeze(normalizations() & parameters)?;
     }
+    let golden: Vec<f64> = serde_json::from_value(step["tensors"].clone())?;
+    if golden.len() != 2 * tensors.len() {
+        return Err(format!("{} tensors, not {}", tensors.len(), golden.len() / 2).into());
+    }
+    // What a normalization takes away again, as biases in front of one, does not move but for rounding errors of
+    // what cancels out: that is seen beside what a tensor moves usually.
+    let mut lengths: Vec<f64> = golden.chunks_exact(2).map(|it| it[1]).collect();
+    lengths.sort_by(f64::total_cmp);
+    let least = lengths[lengths.len() / 2];
+    // A power of two loses nothing. Where changes are small beside weights it makes them large, since the sum is stored
+    // with 32 bits.
+    let rate = match frozen {
+        true => (64.0 / least).log2().ceil().exp2(),
+        false => 1.0,
+    };
     model.compile(
-        regraft::optimizers::SGD::new(1.0),
+        regraft::optimizers::SGD::new(rate),
         SparseCategoricalCrossentropy::from_logits(),
         (),
     )?;
@@ -296,15 +311,6 @@ fn compare_step(
     let expected = step["loss"].as_f64().ok_or("no loss")?;
     let difference = (loss.ok_or("no loss")? - expected).abs() / expected;
     differences.loss = worse(differences.loss, difference);
-    let golden: Vec<f64> = serde_json::from_value(step["tensors"].clone())?;
-    if golden.len() != 2 * tensors.len() {
-        return Err(format!("{} tensors, not {}", tensors.len(), golden.len() / 2).into());
-    }
-    // What a normalization takes away again, as biases in front of one, does not move but for rounding errors of
-    // what cancels out: that is seen beside what a tensor moves usually.
-    let mut lengths: Vec<f64> = golden.chunks_exact(2).map(|it| it[1]).collect();
-    lengths.sort_by(f64::total_cmp);
-    let least = lengths[lengths.len() / 2];
     let after = values(model, &tensors);
     let config = model.to_config().to_string();
     if ["\"relu\"", "\"relu6\""]
@@ -322,7 +328,7 @@ fn compare_step(
             .as_slice()
             .iter()
             .zip(before[index].as_slice())
-            .map(|(after, before)| after - before)
+            .map(|(after, before)| (after - before) / rate as f32)
             .collect();
         let change = tensor.as_theirs(&change);
         let sum: f64 = bits(&format!("signs of {}", tensor.name), change.len())
@@ -337,7 +343,7 @@ fn compare_step(
             .sum();
         let [expected, length] = [golden[2 * index], golden[2 * index + 1]];
         // What storing the new value with 32 bits takes away.
-        let rounding = norm(before[index].as_slice()) * f64::from(f32::EPSILON);
+        let rounding = norm(before[index].as_slice()) * f64::from(f32::EPSILON) / rate;
         let difference = (sum - expected).abs().max((norm(&change) - length).abs());
         let difference = (difference - rounding).max(0.0) / length.max(least);
         let (layer, name) = tensor.name.rsplit_once('.').unwrap_or_default();
