@@ -81,9 +81,10 @@ impl Rates {
 /// in each before it.
 fn by_depth(model: &Model, decay: f32) -> HashMap<VariableId, f32> {
     let mut scales = HashMap::new();
-    let (mut depth, mut is_first) = (0, true);
-    for block in blocks(model).into_iter().rev() {
-        if !std::mem::take(&mut is_first) && !(block.with_classifier && depth == 0) {
+    let mut depth = 0;
+    for (from_last, block) in blocks(model).into_iter().rev().enumerate() {
+        let with_classifier = depth == 0 && block.with_classifier;
+        if from_last > 0 && !with_classifier {
             depth += 1;
         }
         let scale = f64::from(decay).powi(depth) as f32;
