@@ -86,6 +86,7 @@ mod tests {
     use crate::layers::{Dense, Input, LayerExt, layers};
     use crate::{Model, Sequential};
 
+    #[cfg(feature = "images")]
     fn application(case: &Value) -> Application<PyTorchNetwork> {
         let name = case["name"].as_str().unwrap();
         match case["library"].as_str().unwrap() {
