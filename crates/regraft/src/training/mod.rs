@@ -43,6 +43,7 @@ pub(crate) mod scores;
 mod session;
 pub(crate) mod steps;
 pub(crate) mod stored_rows;
+pub(crate) mod taught;
 mod totals;
 pub mod train_step;
 mod unoptimised;

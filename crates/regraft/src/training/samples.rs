@@ -11,8 +11,8 @@ use regraft_tensor::Detail;
 
 use crate::random::{Key, permutation};
 use crate::training::arrays::Arrays;
-use crate::training::distillation::Taught;
 use crate::training::inputs::data_type;
+use crate::training::taught::Taught;
 use crate::{Error, Result, metrics};
 
 /// Samples with their targets and weights.

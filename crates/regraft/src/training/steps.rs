@@ -11,11 +11,11 @@ use regraft_layers::{Mode, Model, Trained, WeightStore};
 use regraft_tensor::Detail;
 
 use crate::training::batches::{Batch, FeedPlan, feed_of};
-use crate::training::distillation::Taught;
 use crate::training::frozen_precision::Calibrated;
 use crate::training::inputs::Inputs;
 use crate::training::objective::Objective;
 use crate::training::protocol::{Answers, Asked, Questions, Role};
+use crate::training::taught::Taught;
 use crate::{Error, Result};
 
 /// What is asked of a model: the programs for it, and where to find their results.
