@@ -3,6 +3,7 @@
 
 import os
 import time
+from fnmatch import fnmatch
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -13,9 +14,6 @@ import numpy as np
 import tensorflow as tf
 
 from convnets_common import CLASSES, SIZE, calls, data, print_convolution, print_speeds, timed, work
-
-NETWORKS = {"MobileNetV2": keras.applications.MobileNetV2, "ResNet50": keras.applications.ResNet50}
-
 
 class Clock(keras.callbacks.Callback):
     """Seconds of each epoch, the first from the call of `fit` on."""
@@ -31,12 +29,15 @@ class Clock(keras.callbacks.Callback):
 
 
 def backbone(name):
-    return NETWORKS[name](include_top=False, weights=None, input_shape=(SIZE, SIZE, 3), pooling="avg")
+    return getattr(keras.applications, name)(include_top=False, weights=None, input_shape=(SIZE, SIZE, 3), pooling="avg")
 
 
-def with_head(name, frozen):
+def with_head(name, frozen, but=None):
+    """`but` is a pattern of layers that are trained all the same."""
     base = backbone(name)
     base.trainable = not frozen
+    for layer in base.layers if but else []:
+        layer.trainable = fnmatch(layer.name, but)
     model = keras.Model(base.input, keras.layers.Dense(CLASSES, name="head")(base.output))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizer="adam", loss=loss, metrics=["accuracy"])
@@ -47,6 +48,17 @@ def fit(model, x, y, batch, epochs):
     clock = Clock()
     model.fit(x, y, batch_size=batch, epochs=epochs, verbose=0, callbacks=[clock])
     return clock.seconds
+
+
+def on_frozen(model, what, name, x, y, given):
+    batch, first, later = given["batch"], [], []
+    fit(model, x[:batch], y[:batch], batch, 1)
+    for _ in range(given["rounds"]):
+        seconds = fit(model, x, y, batch, 2)
+        first.append(seconds[0])
+        later.append(seconds[1])
+    print_speeds(name, f"{what}, first epoch", len(x), first)
+    print_speeds(name, f"{what}, later epochs", len(x), later)
 
 
 def one_convolution(batch, rounds):
@@ -86,14 +98,11 @@ def main():
         print_speeds(name, "predict", images, timed(rounds, predict))
         one_by_one = lambda: [model.predict_on_batch(x[at : at + 1]) for at in range(calls(images))]
         print_speeds(name, "predict, one picture a call", calls(images), timed(rounds, one_by_one))
-        model, first, later = with_head(name, True), [], []
-        fit(model, x[:batch], y[:batch], batch, 1)
-        for _ in range(rounds):
-            seconds = fit(model, x, y, batch, 2)
-            first.append(seconds[0])
-            later.append(seconds[1])
-        print_speeds(name, "head, first epoch", images, first)
-        print_speeds(name, "head, later epochs", images, later)
+        if few == 0:
+            continue
+        on_frozen(with_head(name, True), "head", name, x, y, given)
+        if "last_block" in network:
+            on_frozen(with_head(name, True, network["last_block"]), "last block", name, x, y, given)
         model = with_head(name, False)
         seconds = fit(model, x[:few], y[:few], batch, 1 + rounds)
         print_speeds(name, "all layers", few, seconds[1:])
