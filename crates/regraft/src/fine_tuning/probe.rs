@@ -10,6 +10,10 @@ use crate::training::blocks::Block;
 use crate::{Error, Model, Result};
 
 /// A dense layer at the end of a model, and the class of each sample.
+#[cfg_attr(
+    not(feature = "heads"),
+    expect(dead_code, reason = "there are none without that feature")
+)]
 pub(crate) struct Probe {
     path: String,
     width: usize,

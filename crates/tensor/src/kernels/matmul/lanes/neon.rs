@@ -13,6 +13,7 @@ lanes! {
     fn splat(value: f32) -> float32x4_t = vdupq_n_f32(value);
     fn multiply_add(a: float32x4_t, b: float32x4_t, c: float32x4_t) -> float32x4_t = vfmaq_f32(c, a, b);
     fn add(a: float32x4_t, b: float32x4_t) -> float32x4_t = vaddq_f32(a, b);
+    fn subtract(a: float32x4_t, b: float32x4_t) -> float32x4_t = vsubq_f32(a, b);
     fn relu(a: float32x4_t) -> float32x4_t = vbslq_f32(vcltzq_f32(a), vdupq_n_f32(0.0), a);
     fn at_most(a: float32x4_t, bound: float32x4_t) -> float32x4_t = vbslq_f32(vcgtq_f32(a, bound), bound, a);
     unsafe fn load(from: *const f32) -> float32x4_t = vld1q_f32(from);

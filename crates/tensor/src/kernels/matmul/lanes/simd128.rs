@@ -34,6 +34,11 @@ impl Lanes for Simd128 {
         f32x4_add(a, b)
     }
 
+    #[inline(always)]
+    fn subtract(self, a: v128, b: v128) -> v128 {
+        f32x4_sub(a, b)
+    }
+
     // The pseudo-maximum and -minimum keep their first operand unless the second is beyond it, so NaN and the
     // sign of zero too, as `math::relu` does.
     #[inline(always)]
