@@ -8,9 +8,9 @@
 //! cargo run --release --features images --example recipes -- clip-art FOLDER    # a folder for each class
 //! ```
 //!
-//! Names of recipes behind that run these alone, `seed=2` runs that alone. Seeds choose the labels, the order, and what is random in a recipe;
-//! all are printed, and all are in the means. `RAYON_NUM_THREADS=1` makes the processor's time comparable on a
-//! machine that does other work.
+//! Names of recipes behind that run these alone, `seed=2` runs that alone. Seeds choose the labels, the order, and what
+//! is random in a recipe; all are printed, and all are in the means. `RAYON_NUM_THREADS=1` makes the processor's time
+//! comparable on a machine that does other work.
 
 #[path = "common/processor_time.rs"]
 mod processor_time;

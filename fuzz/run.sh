@@ -7,6 +7,25 @@ seconds=${1:-60}
 [ $# -gt 0 ] || set -- keras_weights legacy_h5 keras_archive sharded safetensors pytorch idx \
     tensorflow_js tensorflow_checkpoint saved_model pictures features peft load_adapter heads
 seeds=../fixtures/keras-files
+
+# In 16 bits how long a file is, and the file.
+measured() {
+    length=$(wc -c <"$1")
+    printf "\\$(printf %03o $((length % 256)))\\$(printf %03o $((length / 256)))"
+    cat "$1"
+}
+
+# For each of PEFT's folders what stands in front of it, its settings, its tensors.
+adapters() {
+    for folder in ../fixtures/cases/peft/*/; do
+        {
+            printf '%s' "$1"
+            measured "$folder/adapter_config.json"
+            cat "$folder/adapter_model.safetensors"
+        } >"corpus/$target/$(basename "$folder")"
+    done
+}
+
 for target in "$@"; do
     mkdir -p "corpus/$target"
     case $target in
@@ -28,12 +47,8 @@ for target in "$@"; do
             # The length of the index (16 bits), the index, a shard.
             for index in ../fixtures/tensorflow-files/*/*.index \
                 ../fixtures/tensorflow-files/*/variables/*.index; do
-                length=$(wc -c <"$index")
                 name=$(echo "${index#../fixtures/tensorflow-files/}" | tr / _)
-                {
-                    printf "\\$(printf %03o $((length % 256)))\\$(printf %03o $((length / 256)))"
-                    cat "$index" "${index%.index}".data-00000-of-*
-                } >"corpus/$target/$name"
+                { measured "$index"; cat "${index%.index}".data-00000-of-*; } >"corpus/$target/$name"
             done
             ;;
         saved_model)
@@ -44,25 +59,10 @@ for target in "$@"; do
         pictures) cp ../fixtures/images/* corpus/$target ;;
         safetensors) cp seeds/*.safetensors corpus/$target ;;
         features) cp seeds/*.rows corpus/$target ;;
-        peft)
-            # The length of the settings (16 bits), the settings, the tensors.
-            for folder in ../fixtures/cases/peft/*/; do
-                length=$(wc -c <"$folder/adapter_config.json")
-                {
-                    printf "\\$(printf %03o $((length % 256)))\\$(printf %03o $((length / 256)))"
-                    cat "$folder/adapter_config.json" "$folder/adapter_model.safetensors"
-                } >"corpus/$target/$(basename "$folder")"
-            done
-            ;;
+        peft) adapters '' ;;
         load_adapter)
             # A first byte chooses: a folder, as for `peft`; KerasHub's file; loralib's.
-            for folder in ../fixtures/cases/peft/*/; do
-                length=$(wc -c <"$folder/adapter_config.json")
-                {
-                    printf "0\\$(printf %03o $((length % 256)))\\$(printf %03o $((length / 256)))"
-                    cat "$folder/adapter_config.json" "$folder/adapter_model.safetensors"
-                } >"corpus/$target/$(basename "$folder")"
-            done
+            adapters 0
             { printf 1; cat ../fixtures/cases/keras-hub/some.lora.h5; } >"corpus/$target/lora.h5"
             { printf 2; cat ../fixtures/cases/loralib/some.pt; } >"corpus/$target/some.pt"
             { printf 2; cat ../fixtures/cases/loralib/other.safetensors; } >"corpus/$target/other"

@@ -141,8 +141,9 @@ impl Op for SoftmaxCrossEntropyGradient {
 }
 
 /// What [`SoftmaxCrossEntropy`] and its gradient have in common: `([…, classes], […]) → […, classes + 1]`, first the
-/// softmax of all rows and then all losses, so a row of the result is not one of the logits. A [pass](crate::passes::join_cross_entropies) makes it after differentiation; it has
-/// no gradient of its own, nor have the two ops that take it apart.
+/// softmax of all rows and then all losses, so a row of the result is not one of the logits. A
+/// [pass](crate::passes::join_cross_entropies) makes it after differentiation; it has no gradient of its own, nor have the
+/// two ops that take it apart.
 #[derive(Clone, Copy, Debug)]
 pub struct SoftmaxAndCrossEntropy;
 

@@ -187,15 +187,9 @@ fn ends(network: &Network) -> Result<Ends> {
     let graph = Graph::new();
     let inputs = Inputs::of(network)?.in_graph(&graph);
     let (outputs, _) = network.emit(&graph, &inputs, Mode::Inference)?;
-    let is = |softmax: bool| {
-        outputs.first().is_some_and(|output| match softmax {
-            true => output.operands_of::<Softmax>().is_some(),
-            false => output.operands_of::<Map<Sigmoid>>().is_some(),
-        })
-    };
-    Ok(match (is(true), is(false)) {
-        (true, _) => Ends::Softmax,
-        (_, true) => Ends::Sigmoid,
+    Ok(match outputs.first() {
+        Some(output) if output.operands_of::<Softmax>().is_some() => Ends::Softmax,
+        Some(output) if output.operands_of::<Map<Sigmoid>>().is_some() => Ends::Sigmoid,
         _ => Ends::Logits,
     })
 }

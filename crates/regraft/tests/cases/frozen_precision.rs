@@ -7,7 +7,9 @@ use regraft::layers::{
     LayerExt, ReLU,
 };
 use regraft::ndarray::{Array1, Array4};
-use regraft::{Error, FeatureCache, FeatureStore, Fit, FrozenPrecision, Model, Tensor, Verbosity};
+use regraft::{
+    Error, FeatureCache, FeatureStore, Fit, FrozenPrecision, History, Model, Tensor, Verbosity,
+};
 
 /// A backbone of a mobile network's layers, frozen, and a head of its own, compiled.
 fn network() -> Model {
@@ -56,6 +58,18 @@ fn fit<'a>() -> Fit<'a> {
     Fit::new().epochs(3).seed(5).verbosity(Verbosity::Silent)
 }
 
+/// Fits the model, and a copy of it as [`fit`] says without kept features: to the same bits.
+fn fitted_alike(model: &mut Model, x: &Array4<f32>, y: &Array1<i32>, with: Fit<'_>) -> History {
+    let mut uncached = model.clone();
+    let history = model.fit(x, y, with).unwrap();
+    let without = fit().feature_cache(FeatureCache::Off);
+    uncached.fit(x, y, without).unwrap();
+    for (a, b) in model.weights().iter().zip(uncached.weights().iter()) {
+        assert_eq!(bits(a.value()), bits(b.value()), "{}", a.path());
+    }
+    history
+}
+
 fn bits(tensor: &Tensor) -> Vec<u32> {
     tensor.as_slice().iter().map(|x| x.to_bits()).collect()
 }
@@ -88,14 +102,7 @@ fn a_head_learns_from_the_features_that_prediction_computes() {
         };
         assert!(apart(&features, &exact) > 1e-6);
 
-        let mut uncached = model.clone();
-        let history = model.fit(&x, &y, fit().validation_data(&x, &y)).unwrap();
-        uncached
-            .fit(&x, &y, fit().feature_cache(FeatureCache::Off))
-            .unwrap();
-        for (a, b) in model.weights().iter().zip(uncached.weights().iter()) {
-            assert_eq!(bits(a.value()), bits(b.value()), "{}", a.path());
-        }
+        let history = fitted_alike(&mut model, &x, &y, fit().validation_data(&x, &y));
         assert_eq!(model.frozen_digest(), digest);
         // The head is a sum of the features, in 32-bit floats.
         let kernel = model.weight("head/kernel").unwrap().value().clone();
@@ -223,14 +230,7 @@ fn fewer_multiplications_are_near_and_told() {
     let features = model.cut_at("features").unwrap().predict(&x).unwrap();
     assert_ne!(bits(&features), bits(&exact));
     // What learns and what predicts agree, cached or not, one sample or all.
-    let mut uncached = model.clone();
-    model.fit(&x, &y, fit()).unwrap();
-    uncached
-        .fit(&x, &y, fit().feature_cache(FeatureCache::Off))
-        .unwrap();
-    for (a, b) in model.weights().iter().zip(uncached.weights().iter()) {
-        assert_eq!(bits(a.value()), bits(b.value()), "{}", a.path());
-    }
+    fitted_alike(&mut model, &x, &y, fit());
     assert_eq!(model.frozen_digest(), digest);
     let predicted = bits(&model.predict(&x).unwrap());
     assert_eq!(
