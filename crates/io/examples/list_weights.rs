@@ -1,4 +1,4 @@
-//! Prints every tensor of a weight file: `cargo run --example list_weights -- FILE`.
+//! Prints every tensor of a weight file: `cargo run -p regraft-io --example list_weights -- FILE`.
 //!
 //! Without an argument it shows a small file that Keras wrote.
 

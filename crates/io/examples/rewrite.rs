@@ -1,5 +1,5 @@
 //! Reads a weight file and writes what it holds to another file, in the format that its name's ending asks for:
-//! `cargo run --example rewrite -- IN OUT`, or several pairs. `fixtures/keras_loads_rewritten.py` and
+//! `cargo run -p regraft-io --example rewrite -- IN OUT`, or several pairs. `fixtures/keras_loads_rewritten.py` and
 //! `fixtures/keras_loads_converted.py` let Keras judge.
 
 use std::path::Path;
