@@ -1,6 +1,7 @@
 //! The nearest class mean of centred features of length 1.
 
 use rayon::prelude::*;
+use regraft_tensor::kernels::isa::Isa;
 
 use crate::Result;
 use crate::factor::{Blocks, Centred};
@@ -128,9 +129,12 @@ impl ClassMeans {
         }
         let squares: Vec<f64> = means.chunks_exact(width).map(|m| dot(m, m)).collect();
 
-        let mut sums = vec![0.0; classes * count * width];
+        // Zeros that are written: pages which are read before they are written to would be made twice.
+        let mut sums = Vec::new();
+        sums.resize(classes * count * width, 0.0);
         let mut shares = vec![0.0; classes * count];
-        let (mut rows, mut first) = (Vec::new(), 0);
+        let (mut rows, mut factors, mut first) = (Vec::new(), Vec::new(), 0);
+        let isa = Isa::detect();
         // Samples are in the order of their classes.
         for (class, of_class) in samples.counts.iter().enumerate() {
             let end = first + of_class;
@@ -140,7 +144,8 @@ impl ClassMeans {
                 rows.resize(size * width, 0.0);
                 centred.rows(places.clone(), &mut rows, |_| 1.0)?;
                 let x = View::new(&rows, size, width, width);
-                let mut factors = vec![0.0; size * count];
+                factors.clear();
+                factors.resize(size * count, 0.0);
                 let m = View::new(&means, count, width, width);
                 add_product(&mut factors, count, 1.0, x, m.transposed(), Part::All);
                 factors
@@ -148,18 +153,21 @@ impl ClassMeans {
                     .zip(rows.par_chunks_exact(width))
                     .zip(places)
                     .for_each(|((factors, row), i)| {
-                        let own = dot(row, row);
-                        for (block, (factor, of_mean)) in
-                            factors.iter_mut().zip(&squares).enumerate()
-                        {
-                            let square = own - 2.0 * *factor + of_mean;
-                            // Rounding leaves something of what is as long as nothing.
-                            let is_there = square > 1e-24 * (own + of_mean);
-                            *factor = match is_there && block_of[i] != block {
-                                true => 1.0 / square.sqrt(),
-                                false => 0.0,
-                            };
-                        }
+                        isa.run(
+                            #[inline(always)]
+                            || {
+                                let own = dot(row, row);
+                                for (factor, of_mean) in factors.iter_mut().zip(&squares) {
+                                    let square = own - 2.0 * *factor + of_mean;
+                                    // Rounding leaves something of what is as long as nothing.
+                                    let is_there = square > 1e-24 * (own + of_mean);
+                                    *factor = if is_there { 1.0 / square.sqrt() } else { 0.0 };
+                                }
+                                if let Some(factor) = factors.get_mut(block_of[i]) {
+                                    *factor = 0.0;
+                                }
+                            },
+                        )
                     });
                 for factors in factors.chunks_exact(count) {
                     add_scaled(&mut shares[class * count..][..count], 1.0, factors);
@@ -175,12 +183,17 @@ impl ClassMeans {
             .enumerate()
             .map(|(place, sum)| {
                 let mean = &means[place % count * width..][..width];
-                add_scaled(sum, -shares[place], mean);
-                let length = dot(sum, sum).sqrt();
-                if length > 0.0 {
-                    sum.iter_mut().for_each(|value| *value /= length);
-                }
-                -dot(sum, mean)
+                isa.run(
+                    #[inline(always)]
+                    || {
+                        add_scaled(sum, -shares[place], mean);
+                        let length = dot(sum, sum).sqrt();
+                        if length > 0.0 {
+                            sum.iter_mut().for_each(|value| *value /= length);
+                        }
+                        -dot(sum, mean)
+                    },
+                )
             })
             .collect();
         Ok(ClassMeans {
@@ -193,14 +206,21 @@ impl ClassMeans {
 
     /// The scores of samples from the means without a block, a row of each.
     fn scores(&self, block: usize, members: &[usize], centred: &Centred<'_>) -> Result<Vec<f64>> {
-        let classes = self.bias.len() / self.blocks;
+        let (classes, isa) = (self.bias.len() / self.blocks, Isa::detect());
         let of_one = |row: &mut Vec<f64>, &i: &usize| -> Result<Vec<f64>> {
             centred.row(i, row)?;
-            let score = |class: usize| {
-                let place = class * self.blocks + block;
-                self.bias[place] + dot(row, &self.means[place * self.width..][..self.width])
-            };
-            Ok((0..classes).map(score).collect())
+            Ok(isa.run(
+                #[inline(always)]
+                || {
+                    let mut scores = vec![0.0; classes];
+                    for (class, score) in scores.iter_mut().enumerate() {
+                        let place = class * self.blocks + block;
+                        let mean = &self.means[place * self.width..][..self.width];
+                        *score = self.bias[place] + dot(row, mean);
+                    }
+                    scores
+                },
+            ))
         };
         let rows = members
             .par_iter()

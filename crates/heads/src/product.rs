@@ -62,9 +62,21 @@ pub(crate) fn pack<const T: usize>(
     to: usize,
     packed: &mut Vec<f64>,
 ) {
-    let depth = to - from;
     packed.clear();
-    packed.resize(count.div_ceil(T) * depth * T, 0.0);
+    packed.resize(count.div_ceil(T) * (to - from) * T, 0.0);
+    pack_into::<T>(matrix, first, count, from, to, packed);
+}
+
+/// The same into `packed`, as long as that, of zeros where rows are missing.
+fn pack_into<const T: usize>(
+    matrix: View<'_>,
+    first: usize,
+    count: usize,
+    from: usize,
+    to: usize,
+    packed: &mut [f64],
+) {
+    let depth = to - from;
     for (panel, out) in packed.chunks_exact_mut((depth * T).max(1)).enumerate() {
         let rows = T.min(count - panel * T);
         let start = (first + panel * T) * matrix.down + from * matrix.right;
@@ -155,20 +167,25 @@ fn add_in_tiles<const M: usize, const N: usize>(
     if rows == 0 || columns == 0 {
         return;
     }
+    // Missing columns of the last panel stay 0 in all passes but the last, shorter one, which clears them.
+    let mut whole = vec![0.0; columns.div_ceil(N) * DEPTH.min(a.columns) * N];
     for from in (0..a.columns).step_by(DEPTH) {
         let to = (from + DEPTH).min(a.columns);
         let depth = to - from;
+        let packed = &mut whole[..columns.div_ceil(N) * depth * N];
+        if depth < DEPTH {
+            packed.fill(0.0);
+        }
         // Panels of `b`, several threads packing.
-        let mut packed = vec![0.0; columns.div_ceil(N) * depth * N];
         packed
             .par_chunks_mut(depth * N * 8)
             .enumerate()
-            .for_each_init(Vec::new, |buffer, (chunk, out)| {
+            .for_each(|(chunk, out)| {
                 let first = chunk * N * 8;
                 let count = (columns - first).min(N * 8);
-                pack::<N>(b.transposed(), first, count, from, to, buffer);
-                out.copy_from_slice(buffer);
+                pack_into::<N>(b.transposed(), first, count, from, to, out);
             });
+        let packed = &*packed;
         let task = |buffer: &mut Vec<f64>, block: usize, c: &mut [f64]| {
             let first = block * ROWS;
             let count = ROWS.min(rows - first);
@@ -176,7 +193,7 @@ fn add_in_tiles<const M: usize, const N: usize>(
             isa.run(
                 #[inline(always)]
                 || {
-                    add_rows::<M, N>(c, stride, count, columns, sign, buffer, &packed, depth, {
+                    add_rows::<M, N>(c, stride, count, columns, sign, buffer, packed, depth, {
                         if part == Part::Upper { first } else { 0 }
                     })
                 },
