@@ -95,6 +95,8 @@ impl WeightSpec {
 #[derive(Debug, Default)]
 pub struct Weights {
     pub(crate) specs: Vec<WeightSpec>,
+    /// Whether the layer is to be as in Keras 2 ([`Call::as_keras2`](crate::Call::as_keras2)).
+    pub(crate) as_keras2: bool,
 }
 
 impl Weights {

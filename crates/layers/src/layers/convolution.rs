@@ -4,10 +4,11 @@ use regraft_autograd::{Shape, Var};
 use regraft_tensor::Detail;
 
 use super::convolution_options::{convolution, groups, window_axes};
+use super::leading_axes;
 use super::padding::Padding;
 use super::sliding::Sliding;
 use super::spatial::{DataFormat, Sizes, in_format};
-use super::support::adapted_or_quantized;
+use super::support::{adapted_or_quantized, single};
 use crate::settings::require;
 use crate::{
     Activation, Call, Constraint, Flow, Initializer, Layer, Regularizer, WeightAxis, Weights,
@@ -35,7 +36,7 @@ settings! {
     ///
     /// | | |
     /// |---|---|
-    /// | input | `(batch, …spatial, channels)` |
+    /// | input | `(batch, …spatial, channels)`; in a file of Keras 2 axes between the batch and those are as samples, as there |
     /// | output | `(batch, …spatial, filters)`, the sizes as [`Padding`] says |
     /// | weights | `kernel` `(…size, channels / groups, filters)`, `bias` `(filters,)` |
     /// | defaults | strides and dilation 1, no padding, 1 group, no activation, Glorot uniform kernel, zero bias |
@@ -98,7 +99,12 @@ impl<const RANK: usize> Layer for Convolution<RANK> {
     fn build(&self, inputs: &[Shape], weights: &mut Weights) -> Result<(), Detail> {
         require(self.filters > 0, "filters", "at least 1", self.filters)?;
         self.sliding().refuse_strided_dilation()?;
-        let channels = self.sliding().check("kernel_size", RANK == 1, inputs)?;
+        let input = single(inputs)?;
+        let image = match weights.as_keras2 {
+            true => leading_axes::without(input, input.rank().saturating_sub(RANK + 2)),
+            false => input.clone(),
+        };
+        let channels = self.sliding().check("kernel_size", RANK == 1, &[image])?;
         let divides = |count: usize| self.groups > 0 && count.is_multiple_of(self.groups);
         let fits = divides(channels) && divides(self.filters);
         let expected = format!(

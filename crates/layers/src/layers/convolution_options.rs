@@ -59,7 +59,8 @@ macro_rules! convolution {
             }
 
             /// The formula from an input with the channels last to the sums, and behind it the bias,
-            /// the activation, wherever the channels are, and the penalty on the output.
+            /// the activation, wherever the channels are, and the penalty on the output. Axes in front of those that
+            /// the window moves along are samples to it.
             fn output<'g>(
                 &self,
                 call: &Call<'g, '_>,
@@ -70,7 +71,13 @@ macro_rules! convolution {
                     true => formula(x) + call.weight("bias"),
                     false => formula(x),
                 };
-                let mut output = in_format(x, self.data_format.is_channels_first(), biased);
+                let more = x.shape().rank().saturating_sub(RANK + 2);
+                let output = in_format(
+                    $crate::layers::leading_axes::joined(x, more),
+                    self.data_format.is_channels_first(),
+                    biased,
+                );
+                let mut output = $crate::layers::leading_axes::apart(output, x, more);
                 if let Some(activation) = &self.activation {
                     output = activation.apply(output);
                 }

@@ -2,6 +2,7 @@
 
 mod convolution_options;
 mod interpolation;
+mod leading_axes;
 pub(crate) mod operations;
 mod padding;
 mod sliding;

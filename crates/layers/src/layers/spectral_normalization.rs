@@ -83,8 +83,11 @@ impl SpectralNormalization {
     }
 
     /// The weight that is normalized, for inputs of these shapes.
-    fn kernel(&self, inputs: &[Shape]) -> Result<WeightSpec, Detail> {
-        let mut declared = Weights::default();
+    fn kernel(&self, inputs: &[Shape], as_keras2: bool) -> Result<WeightSpec, Detail> {
+        let mut declared = Weights {
+            as_keras2,
+            ..Weights::default()
+        };
         if let Some(layer) = self.leaf() {
             layer.build(inputs, &mut declared)?;
         }
@@ -124,7 +127,7 @@ impl Layer for SpectralNormalization {
             let detail = Detail::new("power_iterations", "at least 1", 0);
             return Err(detail.help("1 is what Keras does unless told otherwise"));
         }
-        let kernel = self.kernel(inputs)?;
+        let kernel = self.kernel(inputs, weights.as_keras2)?;
         let features = kernel.shape.last().copied().unwrap_or(1);
         let initializer = Initializer::from(TruncatedNormal {
             stddev: 0.02,

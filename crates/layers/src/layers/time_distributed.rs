@@ -3,6 +3,7 @@
 use regraft_autograd::{DataType, Dim, Shape, Var};
 use regraft_tensor::Detail;
 
+use super::leading_axes::{apart, joined, without};
 use super::support::single;
 use super::{ActivationLayer, Dense};
 use crate::contract::layer::LayerKind;
@@ -55,26 +56,14 @@ impl TimeDistributed {
 
     /// The layer applied once, to the steps of all samples, as in Keras 2.
     fn call_together<'g>(&self, call: &Call<'g, '_>, x: Var<'g>) -> Var<'g> {
-        let steps = steps(&x.shape()).unwrap_or(0);
-        let rows = |x: Var<'g>| {
-            let shape = x.shape();
-            let dims = shape.dims();
-            let rows = match dims[0] {
-                Dim::Batch => Dim::PerSample(steps),
-                Dim::PerSample(rows) => Dim::PerSample(rows * steps),
-                Dim::Fixed(samples) => Dim::Fixed(samples * steps),
-            };
-            x.reshape(Shape::from_iter(
-                [rows].into_iter().chain(dims[2..].iter().copied()),
-            ))
-        };
+        let rows = |x: Var<'g>| joined(x, 1);
         let run = || call.wrapped(0, &[rows(x)], &[call.mask(0).map(rows)]);
         let y = run();
         if let LayerKind::Nested(_) = &self.layer.kind {
             // To learn its mask Keras 2 runs a model once more, in which statistics move and penalties count again.
             let _of_the_mask = run();
         }
-        y.map_or(x, |y| apart(y, x))
+        y.map_or(x, |y| apart(y, x, 1))
     }
 
     /// Whether the layer treats the steps of a sequence alike and apart by itself, so that it need
@@ -103,13 +92,6 @@ fn step<'g>(x: Var<'g>, index: usize) -> Var<'g> {
     x.slice(1, index..index + 1).squeeze(1)
 }
 
-/// The rows of all steps as the steps of the samples of `x`.
-fn apart<'g>(rows: Var<'g>, x: Var<'g>) -> Var<'g> {
-    let (shape, of_x) = (rows.shape(), x.shape());
-    let dims = of_x.dims()[..2].iter().chain(&shape.dims()[1..]);
-    rows.reshape(Shape::from_iter(dims.copied()))
-}
-
 impl Configured for TimeDistributed {
     fn class(&self) -> Class<'_> {
         Class::new("keras.layers.TimeDistributed")
@@ -133,12 +115,7 @@ impl Layer for TimeDistributed {
     }
 
     fn wrapped_inputs(&self, _index: usize, inputs: &[Shape]) -> Vec<Shape> {
-        let without_steps = |input: &Shape| {
-            let mut dims = input.dims().to_vec();
-            dims.remove(1);
-            Shape::from_iter(dims)
-        };
-        inputs.iter().map(without_steps).collect()
+        inputs.iter().map(|input| without(input, 1)).collect()
     }
 
     fn call<'g>(&self, call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Var<'g> {
@@ -167,7 +144,7 @@ impl Layer for TimeDistributed {
             return given;
         }
         if let Some(rows) = call.wrapped_mask() {
-            return Some(apart(rows, inputs[0]));
+            return Some(apart(rows, inputs[0], 1));
         }
         // A step counts if anything of it does.
         let mask = given?;

@@ -318,7 +318,10 @@ pub(crate) fn build_entry(
     let inputs = inputs.as_slice();
     if let Body::Leaf(layer) = &entry.body {
         let layer = layer.clone();
-        let mut declared = Weights::default();
+        let mut declared = Weights {
+            as_keras2: entry.keras2,
+            ..Weights::default()
+        };
         layer
             .check()
             .and_then(|()| layer.build(inputs, &mut declared))
