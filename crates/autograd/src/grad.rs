@@ -169,7 +169,7 @@ impl<'g> Gradient<'g, '_> {
 /// Pulls `cotangent` (the gradient with respect to `value`) back to each of `wrt`: from the last node to
 /// the first, each node's gradient is complete when it is reached, and its op hands it on to what it was
 /// computed from.
-fn pull_back<'g>(
+pub(crate) fn pull_back<'g>(
     graph: &'g Graph,
     value: Var<'g>,
     cotangent: Var<'g>,

@@ -85,6 +85,17 @@ fn what_is_written_twice_is_computed_once() {
     }
 }
 
+fn recurrence(cell: Cell, keep: Keep, has: [bool; 3]) -> Recurrence {
+    let [bias, initial, masked] = has;
+    Recurrence {
+        cell,
+        keep,
+        bias,
+        initial,
+        masked,
+    }
+}
+
 /// Ops of one type each, any two of which differ in a setting.
 fn variants() -> Vec<Vec<Box<dyn Op>>> {
     macro_rules! different {
@@ -156,6 +167,23 @@ fn variants() -> Vec<Vec<Box<dyn Op>>> {
             Crop { before: vec![0, 1], after: vec![0, 1] },
             Crop { before: vec![1, 0], after: vec![0, 1] },
             Crop { before: vec![0, 1], after: vec![1, 0] },
+        ]
+        [
+            recurrence(Cell::Lstm, Keep::Last, [false; 3]),
+            recurrence(Cell::Tanh, Keep::Last, [false; 3]),
+            recurrence(Cell::Relu, Keep::Last, [false; 3]),
+            recurrence(Cell::Gru { reset_after: true }, Keep::Last, [false; 3]),
+            recurrence(Cell::Gru { reset_after: false }, Keep::Last, [false; 3]),
+            recurrence(Cell::Lstm, Keep::Outputs, [false; 3]),
+            recurrence(Cell::Lstm, Keep::States, [false; 3]),
+            recurrence(Cell::Lstm, Keep::Trace, [false; 3]),
+            recurrence(Cell::Lstm, Keep::Last, [true, false, false]),
+            recurrence(Cell::Lstm, Keep::Last, [false, true, false]),
+            recurrence(Cell::Lstm, Keep::Last, [false, false, true]),
+        ]
+        [
+            RecurrenceGradient(recurrence(Cell::Lstm, Keep::Last, [false; 3])),
+            RecurrenceGradient(recurrence(Cell::Lstm, Keep::Outputs, [false; 3])),
         ]
         [Permute { axes: vec![0, 1] }, Permute { axes: vec![1, 0] }, Permute { axes: vec![0] }]
     };

@@ -7,8 +7,8 @@ use common::random_graph::{STEP, WIDTH, build, recipes, run, run_on, samples};
 use proptest::prelude::*;
 use regraft_autograd::passes::{
     LeastMemory, NumberFormat, assign_slots, fold_constants, fold_scales, fuse,
-    join_cross_entropies, low_precision, optimize, optimize_traced, optimize_unfused, prune,
-    recompute, share, skip_broadcasts, skip_pads, split, winograd,
+    join_cross_entropies, join_recurrences, low_precision, optimize, optimize_traced,
+    optimize_unfused, prune, recompute, share, skip_broadcasts, skip_pads, split, winograd,
 };
 use regraft_autograd::{
     BatchWorkspace, Calibration, DataType, Feed, Graph, Nodes, Origin, Program, Run, Source,
@@ -645,6 +645,51 @@ fn a_loss_and_its_gradient_share_their_exponentials() {
         // The loss alone is left as it is.
         let alone = prune(&graph.nodes_for(&[loss]));
         assert_eq!(join_cross_entropies(&alone).to_string(), alone.to_string());
+    }
+}
+
+#[test]
+fn a_recurrence_and_its_gradient_share_their_steps() {
+    use regraft_autograd::ops::{Cell, Keep, Recurrence};
+    for keep in [Keep::Last, Keep::Outputs, Keep::States] {
+        let graph = Graph::new();
+        let x = graph.samples("x", &[5, 12]);
+        let kernel = graph.variable(VariableId(0), "kernel", [3, 12]);
+        let op = Recurrence {
+            cell: Cell::Lstm,
+            keep,
+            bias: false,
+            initial: false,
+            masked: false,
+        };
+        let y = graph.apply(op, &[x, kernel]);
+        let loss = y.square().mean_all();
+        let gradient = graph.grad(loss, &[kernel]).unwrap()[0];
+        let nodes = prune(&graph.nodes_for(&[loss, gradient, y]));
+        let count =
+            |nodes: &Nodes, name: &str| ops(nodes).iter().filter(|(op, _)| op == name).count();
+        assert_eq!(count(&nodes, "recurrence"), 2, "{nodes}");
+        let joined = join_recurrences(&nodes);
+        assert_eq!(count(&joined, "recurrence"), 1, "{joined}");
+        assert_eq!(count(&optimize(&nodes), "recurrence"), 1);
+        let (batch, weights) = (9, [numbers(&[3, 12], 0.71)]);
+        let x = numbers(&[batch, 5, 12], 0.37);
+        let run = |nodes: &Nodes| {
+            let mut workspace = Program::from_nodes(nodes.clone()).workspace();
+            let feeds = [Feed::from(&x)];
+            workspace
+                .run(batch, &feeds, &weights, Run::default())
+                .unwrap();
+            let words = |output| -> Vec<u32> {
+                let values = workspace.output(output).iter();
+                values.map(|x| x.to_bits()).collect()
+            };
+            (0..3).map(words).collect::<Vec<Vec<u32>>>()
+        };
+        assert_eq!(run(&joined), run(&nodes), "{keep:?}");
+        // Without a gradient there is no trace.
+        let alone = prune(&graph.nodes_for(&[y]));
+        assert_eq!(join_recurrences(&alone).to_string(), alone.to_string());
     }
 }
 

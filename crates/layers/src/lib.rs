@@ -28,6 +28,7 @@ pub use contract::handle::{
     InitializerFunction, Regularizer, RegularizerFunction,
 };
 pub use contract::layer::{Layer, LayerExt, LayerSpec};
+pub use contract::over_time::{OverTime, Sequence};
 pub use contract::weight::{Weight, WeightAxis, WeightKind, WeightSpec, WeightStore, Weights};
 pub use error::{Error, Result};
 pub use keras::names::{near, snake_case};

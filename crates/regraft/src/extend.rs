@@ -51,9 +51,9 @@ pub use regraft_layers::settings::Settings;
 pub use regraft_layers::{
     Activation, ActivationFunction, Call, Class, Configured, Constraint, ConstraintFunction,
     Emission, Flow, FromSettings, Initializer, InitializerFunction, IntoSetting, Layer, LayerInfo,
-    LayerKey, LayerSpec, Loss, LossFunction, Mode, ParameterCount, Reduction, Regularizer,
-    RegularizerFunction, Setting, Summary, Weight, WeightAxis, WeightKind, WeightRegularizer,
-    WeightSpec, WeightStore, Weights, near, settings,
+    LayerKey, LayerSpec, Loss, LossFunction, Mode, OverTime, ParameterCount, Reduction,
+    Regularizer, RegularizerFunction, Sequence, Setting, Summary, Weight, WeightAxis, WeightKind,
+    WeightRegularizer, WeightSpec, WeightStore, Weights, near, settings,
 };
 pub use regraft_optimizers::{
     IntoOptimizer, LearningRate, Optimizer, ParameterInfo, ParameterSource, ParameterUpdate, Plan,

@@ -8,6 +8,7 @@ mod fold;
 mod fold_scales;
 mod fuse;
 mod join_cross_entropies;
+mod join_recurrences;
 mod liveness;
 mod low_precision;
 mod prune;
@@ -22,6 +23,7 @@ pub use fold::fold_constants;
 pub use fold_scales::fold_scales;
 pub use fuse::fuse;
 pub use join_cross_entropies::join_cross_entropies;
+pub use join_recurrences::join_recurrences;
 pub use liveness::{Slots, assign_slots};
 pub(crate) use liveness::{TYPICAL_BATCH, copy_leaf_outputs};
 pub use low_precision::{NumberFormat, low_precision};
@@ -38,15 +40,16 @@ pub type Pass = (&'static str, fn(&Nodes) -> Nodes);
 
 /// All passes in the order in which each finds what the one before prepared: drop what nobody asks
 /// for, repeat nothing and put no border around anything where an op does so itself, compute what is
-/// constant, compute the same thing once, a loss and its gradient from the same exponentials, fold factors into constant
-/// weights, fuse products with what follows them.
-pub const ALL: [Pass; 8] = [
+/// constant, compute the same thing once, a loss and its gradient from the same exponentials, a recurrence and its
+/// gradient from the same steps, fold factors into constant weights, fuse products with what follows them.
+pub const ALL: [Pass; 9] = [
     ("prune", prune),
     ("skip_broadcasts", skip_broadcasts),
     ("skip_pads", skip_pads),
     ("fold_constants", fold_constants),
     ("share", share),
     ("join_cross_entropies", join_cross_entropies),
+    ("join_recurrences", join_recurrences),
     ("fold_scales", fold_scales),
     ("fuse", fuse),
 ];

@@ -5,6 +5,7 @@
 
 pub mod random_graph;
 
+use regraft_autograd::ops::{Cell, Keep, Recurrence};
 use regraft_autograd::{DataType, Dim, IntTensor, Shape, Tensor, Var};
 use regraft_tensor::kernels::random::{self, Key};
 use regraft_tensor::kernels::resize::ResizeMethod;
@@ -287,8 +288,47 @@ pub fn differentiable() -> Vec<Case> {
                 let (mean, variance) = x.batch_moments();
                 x.graph().concatenate(&[mean, variance, mean * variance], 0)
             };
+        "lstm" apart [rows(&[b + 1, 4 * a], Real), fixed(&[a, 4 * a], Real)] |&[x, u], [a, b, _]|
+            recurrence(Cell::Lstm, Keep::Outputs, [false; 3], &[x, u]);
+        "lstm_states" apart [rows(&[b + 1, 4 * a], Real), fixed(&[a, 4 * a], Real), rows(&[2 * a], Real), rows(&[b + 1], Class(2))]
+            |&[x, u, initial, mask], [a, b, _]|
+            recurrence(Cell::Lstm, Keep::States, [false, true, true], &[x, u, initial, mask.to_f32()]);
+        "lstm_last" apart [rows(&[b, 4 * a], Real), fixed(&[a, 4 * a], Real), rows(&[b], Class(2))]
+            |&[x, u, mask], [a, b, _]|
+            recurrence(Cell::Lstm, Keep::Last, [false, false, true], &[x, u, mask.to_f32()]);
+        "gru" apart [rows(&[b + 1, 3 * a], Real), fixed(&[a, 3 * a], Real), fixed(&[3 * a], Real), rows(&[a], Real), rows(&[b + 1], Class(2))]
+            |&[x, u, bias, initial, mask], [a, b, _]|
+            recurrence(Cell::Gru { reset_after: true }, Keep::Outputs, [true; 3], &[x, u, bias, initial, mask.to_f32()]);
+        "gru_reset_before" apart [rows(&[b + 1, 3 * a], Real), fixed(&[a, 3 * a], Real), rows(&[a], Real), rows(&[b + 1], Class(2))]
+            |&[x, u, initial, mask], [a, b, _]|
+            recurrence(Cell::Gru { reset_after: false }, Keep::Outputs, [false, true, true], &[x, u, initial, mask.to_f32()]);
+        "simple_recurrence" apart [rows(&[b + 1, a], Real), fixed(&[a, a], Real), rows(&[a], Real)]
+            |&[x, u, initial], [a, b, _]|
+            recurrence(Cell::Tanh, Keep::Last, [false, true, false], &[x, u, initial]);
+        "rectified_recurrence" apart [rows(&[b + 1, a], Real), fixed(&[a, a], Real)]
+            |&[x, u], [a, b, _]| recurrence(Cell::Relu, Keep::Outputs, [false; 3], &[x.square() + 0.5, u.square() * 0.3]);
+        "scan" apart [rows(&[b, a], Real), rows(&[a], Real), rows(&[b], Class(2))] |&[x, h, mask], [a, b, _]| {
+            let scanned = x.graph().scan(&[x], vec![h], Some(mask.to_f32()), |x, h| {
+                let h = (x[0] + h[0] * 0.7).tanh();
+                (h * 2.0, vec![h])
+            });
+            scanned.sequence().unwrap() + scanned.states[0].expand_dims(1)
+        };
         "upsample" apart [rows(&[1, c, b, a], Real)] |&[x], [a, b, c]| x.upsample(&[2, 1, 3]);
     }
+}
+
+/// A recurrence with a bias, initial states and a mask, if it has them.
+fn recurrence<'g>(cell: Cell, keep: Keep, has: [bool; 3], operands: &[Var<'g>]) -> Var<'g> {
+    let [bias, initial, masked] = has;
+    let op = Recurrence {
+        cell,
+        keep,
+        bias,
+        initial,
+        masked,
+    };
+    operands[0].graph().apply(op, operands)
 }
 
 /// So many rows of each sample of `x` as one axis.

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::recurrent::recurrent;
 use regraft_autograd::{
     Attribute, Attributes, Constant, DataType, Error, Executor, Feed, IntTensor, Node, Nodes, Op,
     Result, Run, Source, Tensor, Variables, evaluate,
@@ -119,9 +120,9 @@ fn is_near_jump(name: &str, operands: &[&Constant]) -> bool {
 
 /// An array of numbers; integers are exact.
 #[derive(Clone, Debug)]
-struct Array {
-    shape: Vec<usize>,
-    data: Vec<f64>,
+pub struct Array {
+    pub shape: Vec<usize>,
+    pub data: Vec<f64>,
 }
 
 impl Array {
@@ -150,7 +151,7 @@ impl Array {
         })
     }
 
-    fn at(&self, at: &[usize]) -> f64 {
+    pub fn at(&self, at: &[usize]) -> f64 {
         self.data[self.place(at)]
     }
 
@@ -191,7 +192,7 @@ fn with(at: &[usize], axis: usize, index: usize) -> Vec<usize> {
 }
 
 /// What an op's attributes say.
-struct Settings(Attributes);
+pub struct Settings(Attributes);
 
 impl Settings {
     fn get(&self, name: &str) -> &Attribute {
@@ -215,14 +216,14 @@ impl Settings {
         }
     }
 
-    fn flag(&self, name: &str) -> bool {
+    pub fn flag(&self, name: &str) -> bool {
         match self.get(name) {
             Attribute::Bool(flag) => *flag,
             other => panic!("{name} is {other}"),
         }
     }
 
-    fn text(&self, name: &str) -> Option<&str> {
+    pub fn text(&self, name: &str) -> Option<&str> {
         match self.get(name) {
             Attribute::Text(text) => Some(text),
             _ => None,
@@ -318,6 +319,7 @@ fn formula(
         .or_else(|| solved(name, &settings, &operands, shape))
         .or_else(|| pooled(name, &settings, &operands, shape))
         .or_else(|| normalized(name, &settings, &operands, shape))
+        .or_else(|| recurrent(name, &settings, &operands, shape))
         .or_else(|| resized(name, &settings, &operands, shape))?;
     assert_eq!(value.shape, shape, "{name}");
     Some(match data_type {

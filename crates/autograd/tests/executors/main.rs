@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod interpreter;
+mod recurrent;
 
 use common::random_graph::{STEP, build, recipes, samples, weights};
 use common::{Case, Sizes, Value, differentiable, without_gradient};

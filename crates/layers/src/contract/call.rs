@@ -21,6 +21,8 @@ pub struct Call<'g, 'm> {
     types: &'m [ElementType],
     /// Of the inputs.
     masks: &'m [Option<Var<'g>>],
+    /// Whether that of the first one was given with the call.
+    mask_is_given: bool,
     /// Of what a contained layer gave last.
     wrapped_mask: Cell<Option<Var<'g>>>,
 }
@@ -37,8 +39,24 @@ impl<'g, 'm> Call<'g, 'm> {
             entry,
             types,
             masks,
+            mask_is_given: false,
             wrapped_mask: Cell::new(None),
         }
+    }
+
+    /// Says that the mask of the first input was given with the call, or that it was not.
+    pub(crate) fn with_mask_given(self, mask_is_given: bool) -> Self {
+        Call {
+            mask_is_given,
+            ..self
+        }
+    }
+
+    /// The mask of a sequence with which the states to begin with are given, if there are such among so many inputs. With
+    /// these Keras 3 takes a mask that is given with the call (`mask=`), and not the one that has come with the sequence.
+    pub(crate) fn mask_with_states(&self, inputs: usize) -> Option<Var<'g>> {
+        let passes = inputs < 2 || self.mask_is_given || self.as_keras2();
+        self.mask(0).filter(|_| passes)
     }
 
     /// The element types of the inputs as Keras names them. The inputs themselves are of the type
@@ -78,6 +96,18 @@ impl<'g, 'm> Call<'g, 'm> {
         masks: &[Option<Var<'g>>],
     ) -> Option<Var<'g>> {
         self.call_wrapped(index, inputs, masks, false)
+            .first()
+            .copied()
+    }
+
+    /// As [`wrapped`](Self::wrapped), with all results of the layer.
+    pub fn wrapped_all(
+        &self,
+        index: usize,
+        inputs: &[Var<'g>],
+        masks: &[Option<Var<'g>>],
+    ) -> Vec<Var<'g>> {
+        self.call_wrapped(index, inputs, masks, false)
     }
 
     /// The mask of what the contained layer gave that was called last, if that has one.
@@ -94,6 +124,8 @@ impl<'g, 'm> Call<'g, 'm> {
         masks: &[Option<Var<'g>>],
     ) -> Option<Var<'g>> {
         self.call_wrapped(index, inputs, masks, true)
+            .first()
+            .copied()
     }
 
     fn call_wrapped(
@@ -102,11 +134,14 @@ impl<'g, 'm> Call<'g, 'm> {
         inputs: &[Var<'g>],
         masks: &[Option<Var<'g>>],
         formula_alone: bool,
-    ) -> Option<Var<'g>> {
-        let entry = self.entry.wrapped.get(index)?;
+    ) -> Vec<Var<'g>> {
+        let Some(entry) = self.entry.wrapped.get(index) else {
+            return Vec::new();
+        };
         let value = |(index, &var): (usize, &Var<'g>)| Value {
             var,
             mask: masks.get(index).copied().flatten(),
+            is_given: true,
         };
         let inputs: Vec<Value<'g>> = inputs.iter().enumerate().map(value).collect();
         let scene = Scene {
@@ -114,9 +149,10 @@ impl<'g, 'm> Call<'g, 'm> {
             ..self.scene
         };
         let results = scene.call_entry(entry, &inputs, self.types);
-        let first = results.first()?;
-        self.wrapped_mask.set(first.mask);
-        Some(first.var)
+        if let Some(first) = results.first() {
+            self.wrapped_mask.set(first.mask);
+        }
+        results.iter().map(|result| result.var).collect()
     }
 
     /// The weight called `name` of the layer that this one [contains](crate::Layer::wrapped) at `index`, if
@@ -156,6 +192,18 @@ impl<'g, 'm> Call<'g, 'm> {
         if let (Some(&at), Some(regularizer)) = (emission.penalized.get(&id), &spec.regularizer) {
             emission.penalties[at] = regularizer.penalty(value);
         }
+    }
+
+    /// What `formula` makes of the surroundings of the layer that this one contains at `index`, if it contains one there:
+    /// for a formula that takes the layer's weights, but is not its call.
+    pub(crate) fn in_wrapped<R>(
+        &self,
+        index: usize,
+        formula: impl FnOnce(&Call<'g, 'm>) -> R,
+    ) -> Option<R> {
+        let inner = self.within(index)?;
+        let name = &inner.entry.name;
+        Some(self.scene.graph.scope(name, || formula(&inner)))
     }
 
     /// The surroundings of the layer that this one contains at `index`.

@@ -9,6 +9,7 @@ use regraft_autograd::{DataType, Shape, Var};
 use regraft_tensor::Detail;
 
 use crate::contract::freezing::Alone;
+use crate::contract::over_time::{OverTime, Sequence};
 use crate::{Call, Configured, ElementType, Flow, Freezing, Model, Weights};
 
 /// A layer of a model: a class with settings ([`Configured`], which [`settings!`](crate::settings!)
@@ -109,6 +110,12 @@ pub trait Layer: Any + Configured {
         None
     }
 
+    /// The masks of all outputs, for a layer of several; unless stated otherwise, that of [`mask`](Layer::mask) for the
+    /// first alone.
+    fn masks<'g>(&self, call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Vec<Option<Var<'g>>> {
+        vec![self.mask(call, inputs)]
+    }
+
     /// What becomes of the places of a sample's elements, which tells what the rows of a kernel behind a
     /// flatten mean in a program with the channels first. Nothing is known by default, and such weights
     /// are refused then.
@@ -134,6 +141,29 @@ pub trait Layer: Any + Configured {
     /// not have. Keras' files have such a weight twice. None by default.
     fn wrapped_weights(&self) -> Vec<(usize, &'static str)> {
         Vec::new()
+    }
+
+    /// Whether a configuration has the layers that this one contains, under their attributes. A layer that makes them of
+    /// its own settings says no, as Keras' `LSTM`, which has those of its cell among its own; they are in its state then.
+    fn writes_wrapped(&self) -> bool {
+        true
+    }
+
+    /// Of a cell, the sizes of its states without the batch, for one step of a sequence of this shape: what
+    /// [`RNN`](crate::layers::RNN) takes from step to step. A cell is [called](Layer::call_all) with one step and the
+    /// states, and gives its output and the states after the step. No states, the default: it is no cell.
+    fn state_sizes(&self, _step: &Shape) -> Vec<Vec<usize>> {
+        Vec::new()
+    }
+
+    /// Of a cell, all steps at once, if it can do that better than step by step, which is what happens where there is
+    /// nothing, the default.
+    fn over_time<'g>(
+        &self,
+        _call: &Call<'g, '_>,
+        _sequence: &Sequence<'g>,
+    ) -> Option<OverTime<'g>> {
+        None
     }
 
     /// The element type of the inputs: floats, unless the layer looks up token ids. What is of
@@ -205,6 +235,14 @@ pub(crate) enum LayerKind {
 }
 
 impl LayerSpec {
+    /// See [`Layer::writes_wrapped`].
+    pub(crate) fn writes_wrapped(&self) -> bool {
+        match &self.kind {
+            LayerKind::Leaf(layer) => layer.writes_wrapped(),
+            LayerKind::Nested(_) => true,
+        }
+    }
+
     /// Gives the layer a name instead of the automatic one.
     #[must_use]
     pub fn named(mut self, name: impl Into<String>) -> Self {

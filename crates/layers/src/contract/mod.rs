@@ -9,4 +9,5 @@ pub(crate) mod flow;
 pub(crate) mod freezing;
 pub(crate) mod handle;
 pub(crate) mod layer;
+pub(crate) mod over_time;
 pub(crate) mod weight;

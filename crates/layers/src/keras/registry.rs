@@ -13,7 +13,7 @@ use crate::contract::handle::{
     name_and_config,
 };
 use crate::keras::names::near;
-use crate::layers::{TABLE, WRAPPERS, class_names};
+use crate::layers::{TABLE, Wrapper, class_names};
 use crate::settings::Settings;
 use crate::{
     Activation, Constraint, Error, Initializer, Layer, Loss, LossFunction, Regularizer, Result,
@@ -243,7 +243,7 @@ impl Registry {
         }
         let made = match self.layers.get(class_name) {
             Some(constructor) => constructor(&Settings::new(class_name, config).with(Some(self))),
-            None if WRAPPERS.iter().any(|(name, _)| *name == class_name) => {
+            None if Wrapper::of(class_name).is_some() => {
                 return crate::keras::config::wrapper(self, class_name, config);
             }
             None if class_names().any(|known| known == class_name) => {

@@ -25,6 +25,7 @@ pub use operations::Operation;
 pub use padding::Padding;
 pub use pooling::{AveragePooling, MaxPooling};
 pub use preprocessing::OutputMode;
+pub use recurrent::{Bidirectional, MergeMode, RNN, StackedRNNCells};
 pub use separable_convolution::SeparableConvolution;
 pub use spatial::{Borders, Sizes};
 pub use spectral_normalization::SpectralNormalization;
@@ -149,6 +150,13 @@ catalogue! {
         Hashing ["Hashing"],
         IntegerLookup ["IntegerLookup"],
         StringLookup ["StringLookup"];
+    recurrent:
+        GRU ["GRU"],
+        GRUCell ["GRUCell"],
+        LSTM ["LSTM"],
+        LSTMCell ["LSTMCell"],
+        SimpleRNN ["SimpleRNN"],
+        SimpleRNNCell ["SimpleRNNCell"];
     repeat_vector: RepeatVector ["RepeatVector"];
     rescaling: Rescaling ["Rescaling"];
     reshape: Reshape ["Reshape"];
@@ -171,22 +179,83 @@ catalogue! {
         ZeroPadding3D ["ZeroPadding3D"];
 }
 
-/// Makes a wrapper of the layer that its configuration has, and its other settings.
-pub(crate) type Wrap = fn(LayerSpec, &Settings<'_>) -> Result<Arc<dyn Layer>, Detail>;
+/// A built-in layer that contains others.
+pub(crate) struct Wrapper {
+    pub class_name: &'static str,
+    /// The settings that have what it contains, a layer or a list of layers each. Only the first must be there.
+    pub keys: &'static [&'static str],
+    pub make: Wrap,
+}
 
-/// Every built-in layer that contains another one, which its settings have under `layer`.
-pub(crate) const WRAPPERS: &[(&str, Wrap)] = &[
-    ("SpectralNormalization", |layer, settings| {
-        let made = SpectralNormalization::from_layer(layer, settings)?;
-        Ok(Arc::new(made))
-    }),
-    ("TimeDistributed", |layer, _| {
-        Ok(Arc::new(TimeDistributed::new(layer)))
-    }),
+/// Makes a wrapper of the layers that each of its keys has, and its other settings.
+type Wrap = fn(Vec<Vec<LayerSpec>>, &Settings<'_>) -> Result<Arc<dyn Layer>, Detail>;
+
+/// The only layer of each key.
+fn only(contained: Vec<Vec<LayerSpec>>) -> Result<Vec<Option<LayerSpec>>, Detail> {
+    let one = |layers: Vec<LayerSpec>| match layers.len() {
+        0 | 1 => Ok(layers.into_iter().next()),
+        count => Err(Detail::new(
+            "layer",
+            "one layer",
+            format!("a list of {count}"),
+        )),
+    };
+    contained.into_iter().map(one).collect()
+}
+
+/// The only layer that a wrapper contains.
+fn first(contained: Vec<Vec<LayerSpec>>) -> Result<LayerSpec, Detail> {
+    let found = only(contained)?.into_iter().next().flatten();
+    found.ok_or_else(|| Detail::new("layer", "one layer", "none"))
+}
+
+impl Wrapper {
+    /// The one of this class.
+    pub fn of(class_name: &str) -> Option<&'static Wrapper> {
+        WRAPPERS.iter().find(|it| it.class_name == class_name)
+    }
+}
+
+/// Every built-in layer that contains others, but those that make them of their own settings.
+const WRAPPERS: &[Wrapper] = &[
+    Wrapper {
+        class_name: "Bidirectional",
+        keys: &["layer", "backward_layer"],
+        make: |layers, settings| {
+            let mut layers = only(layers)?.into_iter();
+            let (forward, backward) = (layers.next().flatten(), layers.next().flatten());
+            let forward = forward.ok_or_else(|| Detail::new("layer", "one layer", "none"))?;
+            let made = Bidirectional::from_layers(forward, backward, settings)?;
+            Ok(Arc::new(made))
+        },
+    },
+    Wrapper {
+        class_name: "RNN",
+        keys: &["cell"],
+        make: |cell, settings| Ok(Arc::new(RNN::from_layer(first(cell)?, settings)?)),
+    },
+    Wrapper {
+        class_name: "SpectralNormalization",
+        keys: &["layer"],
+        make: |layer, settings| {
+            let made = SpectralNormalization::from_layer(first(layer)?, settings)?;
+            Ok(Arc::new(made))
+        },
+    },
+    Wrapper {
+        class_name: "StackedRNNCells",
+        keys: &["cells"],
+        make: |cells, _| Ok(Arc::new(StackedRNNCells::new(cells.into_iter().flatten()))),
+    },
+    Wrapper {
+        class_name: "TimeDistributed",
+        keys: &["layer"],
+        make: |layer, _| Ok(Arc::new(TimeDistributed::new(first(layer)?))),
+    },
 ];
 
 /// The class names in [`TABLE`] and [`WRAPPERS`].
 pub(crate) fn class_names() -> impl Iterator<Item = &'static str> {
     let layers = TABLE.iter().flat_map(|(names, _)| names.iter().copied());
-    layers.chain(WRAPPERS.iter().map(|(name, _)| *name))
+    layers.chain(WRAPPERS.iter().map(|it| it.class_name))
 }

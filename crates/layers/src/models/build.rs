@@ -54,7 +54,7 @@ impl Model {
     /// A layer at `path` with what it contains, which takes the weights of nested models over.
     pub(crate) fn entry(
         &mut self,
-        spec: LayerSpec,
+        mut spec: LayerSpec,
         name: String,
         path: &str,
         stream: u64,
@@ -66,6 +66,12 @@ impl Model {
             LayerKind::Leaf(layer) => {
                 let within = spec.within.unwrap_or(freezing);
                 wrapped = self.wrapped(&*layer, path, within, stream)?;
+                if let (false, [inner]) = (layer.writes_wrapped(), wrapped.as_mut_slice()) {
+                    // What is in it has the layer's weights.
+                    inner.freezing = freezing;
+                    inner.alone = std::mem::take(&mut spec.alone);
+                    inner.keras2 = spec.keras2;
+                }
                 Body::Leaf(layer)
             }
             LayerKind::Nested(model) => {

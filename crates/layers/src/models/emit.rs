@@ -44,11 +44,13 @@ impl<'g> Scene<'g, '_> {
                 };
                 let vars: Vec<Var<'g>> = inputs.iter().map(var).collect();
                 let masks: Vec<Option<Var<'g>>> = inputs.iter().map(|input| input.mask).collect();
-                let call = Call::new(self, entry, types, &masks);
+                let given = inputs.first().is_some_and(|input| input.is_given);
+                let call = Call::new(self, entry, types, &masks).with_mask_given(given);
                 let results = layer.call_all(&call, &vars).into_iter().map(Value::new);
                 let mut results: Vec<Value<'g>> = results.collect();
-                if let Some(first) = results.first_mut() {
-                    first.mask = layer.mask(&call, &vars);
+                let masks = layer.masks(&call, &vars);
+                for (result, mask) in results.iter_mut().zip(masks) {
+                    result.mask = mask;
                 }
                 results
             }
@@ -141,8 +143,10 @@ fn operands<'g>(values: &[Vec<Value<'g>>], call: &LayerCall) -> Vec<Value<'g>> {
     inputs
         .filter_map(|(index, id)| {
             let mut value = find(values, id)?;
+            value.is_given = false;
             if let Some(Some(given)) = call.masks.get(index) {
                 value.mask = find(values, given).map(Value::as_mask);
+                value.is_given = true;
             }
             Some(value)
         })

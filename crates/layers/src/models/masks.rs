@@ -121,7 +121,7 @@ mod tests {
         let registry = Registry::new();
         let mut classes = std::collections::BTreeSet::new();
         let mut wrong = Vec::new();
-        for case in cases("masks") {
+        for case in [cases("masks"), cases("recurrent_masks")].concat() {
             let (name, outputs) = (name(&case), &case["outputs"]);
             let class = case["config"]["class"].as_str().unwrap();
             if !registry.class_names().contains(&class) {
@@ -166,7 +166,7 @@ mod tests {
             .map(|line| line.get(..200).unwrap_or(line))
             .collect();
         assert!(wrong.is_empty(), "{}", first.join("\n"));
-        // What takes ids, codes or pictures as they come, and makes or drops masks by itself.
+        // Cells, and what takes ids, codes or pictures as they come, and makes or drops masks by itself.
         let others = [
             "AugMix",
             "AutoContrast",
@@ -176,9 +176,11 @@ mod tests {
             "Discretization",
             "Embedding",
             "Equalization",
+            "GRUCell",
             "Hashing",
             "InputLayer",
             "IntegerLookup",
+            "LSTMCell",
             "MaxNumBoundingBoxes",
             "MixUp",
             "Pipeline",
@@ -203,6 +205,7 @@ mod tests {
             "RandomShear",
             "RandomTranslation",
             "RandomZoom",
+            "SimpleRNNCell",
             "Solarization",
             "StringLookup",
             "TrivialAugment",

@@ -13,12 +13,18 @@ use crate::contract::weight::WeightStore;
 pub(crate) struct Value<'g> {
     pub var: Var<'g>,
     pub mask: Option<Var<'g>>,
+    /// Whether the mask was given with the call, rather than come with the value.
+    pub is_given: bool,
 }
 
 impl<'g> Value<'g> {
     /// A value all of whose steps count.
     pub fn new(var: Var<'g>) -> Self {
-        Value { var, mask: None }
+        Value {
+            var,
+            mask: None,
+            is_given: false,
+        }
     }
 
     /// What this value says when it is given as a mask: 1 where it is not 0.

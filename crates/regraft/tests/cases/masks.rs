@@ -144,12 +144,25 @@ fn data(arrays: &[Array]) -> Vec<Data<'_>> {
 
 #[test]
 fn training_with_padding_goes_as_in_keras() {
-    let text = include_str!("../../../../fixtures/golden/masked_training.json");
-    let golden: Value = serde_json::from_str(text).unwrap();
+    training_goes_as_in_keras(include_str!(
+        "../../../../fixtures/golden/masked_training.json"
+    ));
+}
+
+#[test]
+fn training_of_recurrent_layers_goes_as_in_keras() {
+    training_goes_as_in_keras(include_str!(
+        "../../../../fixtures/golden/recurrent_training.json"
+    ));
+}
+
+fn training_goes_as_in_keras(golden: &str) {
+    let golden: Value = serde_json::from_str(golden).unwrap();
     let cases = golden["cases"].as_array().unwrap();
     assert!(cases.len() >= 30);
     for case in cases {
         let name = case["name"].as_str().unwrap();
+        println!("{name}");
         let (inputs, outputs) = (&case["inputs"], &case["outputs"]);
         let xs: Vec<Array> = inputs["x"]
             .as_array()

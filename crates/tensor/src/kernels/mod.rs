@@ -31,6 +31,7 @@ pub(crate) mod parallel;
 pub mod pooling;
 pub mod projective;
 pub mod random;
+pub mod recurrence;
 pub mod reduce;
 pub mod resize;
 pub mod samples;

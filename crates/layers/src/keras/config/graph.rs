@@ -288,11 +288,17 @@ fn read_node(node: &Value) -> Result<(Call<Reference<'_>>, Option<bool>), Detail
     }
     let given: Option<Vec<Reference<'_>>> = inputs.into_iter().collect();
     call.inputs = given.unwrap_or_default();
+    let one = call.inputs.len();
+    call.inputs.append(&mut arguments.states);
     if call.inputs.is_empty() {
         let expected = "a call with the outputs of layers";
         return Err(Detail::new("inbound_nodes", expected, brief(node)));
     }
     call.masks = arguments.masks;
+    if call.masks.len() == one {
+        // States have none.
+        call.masks.resize(call.inputs.len(), None);
+    }
     if !call.masks.is_empty() && call.masks.len() != call.inputs.len() {
         let expected = format!("a mask for each of {} inputs", call.inputs.len());
         let received = format!("{} of them", call.masks.len());
@@ -342,6 +348,8 @@ fn read_tensors<'v>(
 struct Arguments<'v> {
     training: Option<bool>,
     masks: Vec<Option<Reference<'v>>>,
+    /// The states that a recurrent layer begins with.
+    states: Vec<Reference<'v>>,
 }
 
 impl<'v> Arguments<'v> {
@@ -364,8 +372,14 @@ impl<'v> Arguments<'v> {
                     read_tensors(mask, None, keras2, &mut self.masks)
                         .map_err(|detail| detail.within("mask"))?;
                 }
+                ("initial_state", states) => {
+                    let mut given = Vec::new();
+                    read_tensors(states, None, keras2, &mut given)
+                        .map_err(|detail| detail.within("initial_state"))?;
+                    self.states = given.into_iter().flatten().collect();
+                }
                 _ => {
-                    let expected = "no argument but `training` and `mask`";
+                    let expected = "no argument but `training`, `mask` and `initial_state`";
                     let received = format!("{key}: {}", brief(value));
                     return Err(Detail::new("inbound_nodes", expected, received));
                 }

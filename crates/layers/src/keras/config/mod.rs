@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::layers::WRAPPERS;
+use crate::layers::Wrapper;
 use crate::{Layer, Model, Registry, Result};
 
 /// The key of a layer's freezing state, beside `config`.
@@ -51,15 +51,17 @@ const TAKES_A_LIST: [&str; 9] = [
     "Subtract",
 ];
 
+/// Layers that take the states to begin with as an argument of their call, `initial_state`.
+const TAKES_STATES: [&str; 5] = ["Bidirectional", "GRU", "LSTM", "RNN", "SimpleRNN"];
+
 /// The wrapper of this class with these settings, which have the layer that it contains.
 pub(crate) fn wrapper(
     registry: &Registry,
     class_name: &str,
     settings: &Map<String, Value>,
 ) -> Result<Arc<dyn Layer>> {
-    let known = WRAPPERS.iter().find(|(name, _)| *name == class_name);
-    let (_, wrap) = known.expect("the registry asks for wrappers alone");
-    read::Reader { registry }.wrapper(class_name, settings, *wrap, 0)
+    let wrapper = Wrapper::of(class_name).expect("the registry asks for wrappers alone");
+    read::Reader { registry }.wrapper(settings, wrapper, 0)
 }
 
 impl Model {

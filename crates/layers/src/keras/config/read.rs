@@ -9,9 +9,9 @@ use super::support::{without_slashes, written_by_keras2, wrong};
 use super::{ALONE, BESIDE, FREEZING, KERAS2};
 use crate::contract::freezing::Alone;
 use crate::contract::layer::{LayerKind, LayerSpec};
-use crate::layers::{Input, WRAPPERS, Wrap, sample_shape};
+use crate::layers::{Input, Wrapper, sample_shape};
 use crate::models::topology::DEEPEST;
-use crate::settings::brief;
+use crate::settings::{Settings, brief};
 use crate::{Error, Freezing, Layer, LayerExt, Model, Registry, Result, Sequential};
 
 /// Settings that every layer has, or that Keras 2 gave the first one.
@@ -137,8 +137,8 @@ impl Reader<'_> {
             true => None,
             false => read_policy(config.get("dtype")).map_err(|error| error.within(at))?,
         };
-        let layer = match WRAPPERS.iter().find(|(name, _)| *name == class_name) {
-            Some((_, wrap)) => self.wrapper(class_name, &settings, *wrap, depth),
+        let layer = match Wrapper::of(class_name) {
+            Some(wrapper) => self.wrapper(&settings, wrapper, depth),
             None => self.registry.layer(class_name, &settings),
         };
         let mut spec = LayerSpec::from(layer.map_err(|error| error.within(at))?);
@@ -147,6 +147,9 @@ impl Reader<'_> {
         spec.keras2 = value[KERAS2] == Value::Bool(true);
         spec.freezing = freezing(config, &value[FREEZING]).map_err(|error| error.within(at))?;
         spec.alone = alone(&value[ALONE]).map_err(|error| error.within(at))?;
+        if !spec.writes_wrapped() {
+            return Ok(spec);
+        }
         // What is in a wrapper has states of its own, which are read.
         spec.within = Some(Freezing::Trainable);
         let of_keras = value[FREEZING].is_null() && spec.freezing == Freezing::Frozen;
@@ -170,12 +173,11 @@ fn wrapped_trains(spec: &LayerSpec) -> bool {
 }
 
 impl Reader<'_> {
-    /// A layer that contains the one that its settings have under `layer`.
+    /// A layer that contains the one that its settings have.
     pub(super) fn wrapper(
         &self,
-        class_name: &str,
         settings: &Map<String, Value>,
-        wrap: Wrap,
+        wrapper: &Wrapper,
         depth: usize,
     ) -> Result<Arc<dyn Layer>> {
         if depth > DEEPEST {
@@ -183,11 +185,18 @@ impl Reader<'_> {
             return Err(wrong("", &expected, "more"));
         }
         let mut settings = settings.clone();
-        let inner = settings.remove("layer").unwrap_or_default();
-        let inner = self.layer(&inner, depth + 1)?;
+        let mut contained = Vec::with_capacity(wrapper.keys.len());
+        for (index, &key) in wrapper.keys.iter().enumerate() {
+            let read = |value: &Value| self.layer(value, depth + 1);
+            contained.push(match settings.remove(key).unwrap_or_default() {
+                Value::Array(values) => values.iter().map(read).collect::<Result<Vec<_>>>()?,
+                Value::Null if index > 0 => Vec::new(),
+                value => vec![read(&value)?],
+            });
+        }
         let registry: &dyn std::any::Any = self.registry;
-        let made =
-            crate::settings::read(class_name, &settings, Some(registry), |it| wrap(inner, it));
+        let make = |settings: &Settings<'_>| (wrapper.make)(contained, settings);
+        let made = crate::settings::read(wrapper.class_name, &settings, Some(registry), make);
         made.map_err(Error::Config)
     }
 }

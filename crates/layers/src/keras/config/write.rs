@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{ALONE, BESIDE, FREEZING, KERAS2, TAKES_A_LIST, operation};
+use super::{ALONE, BESIDE, FREEZING, KERAS2, TAKES_A_LIST, TAKES_STATES, operation};
 use crate::layers::{Operation, object};
 use crate::models::structure::Structure;
 use crate::models::topology::{Body, Container, Entry, LayerCall, Topology, ValueId};
@@ -14,6 +14,9 @@ pub(super) fn model(name: &str, topology: &Topology) -> Value {
     let trainable = !topology.frozen || topology.trains();
     part(name, topology, trainable)
 }
+
+/// The attribute that is a list of layers.
+const LIST: &str = "cells";
 
 /// A model, whole or nested.
 fn part(name: &str, topology: &Topology, trainable: bool) -> Value {
@@ -88,13 +91,27 @@ fn layer(entry: &Entry) -> Value {
     if let Some(operation) = entry.leaf_as::<Operation>() {
         return operation::write(operation, &entry.name);
     }
-    let freezing = entry.own_freezing();
+    let within = entry.wrapped.iter().filter(|_| layer.writes_wrapped());
+    // What a layer has made of its own settings is told with it.
+    let told = match entry.wrapped.first() {
+        Some(inner) if !layer.writes_wrapped() => inner,
+        _ => entry,
+    };
+    let freezing = told.own_freezing();
     let mut config = layer.config();
-    for inner in &entry.wrapped {
-        config.insert(
-            inner.attribute.unwrap_or("layer").into(),
-            self::layer(inner),
-        );
+    for inner in within {
+        let written = self::layer(inner);
+        match inner.attribute.unwrap_or("layer") {
+            LIST => {
+                let list = config
+                    .entry(LIST)
+                    .or_insert_with(|| Value::Array(Vec::new()));
+                list.as_array_mut().expect("made so").push(written);
+            }
+            // Keras' attribute and its setting have two names.
+            "forward_layer" => drop(config.insert("layer".into(), written)),
+            attribute => drop(config.insert(attribute.into(), written)),
+        }
     }
     for (key, changed) in &entry.changed_settings {
         if let Some(setting) = config.get_mut(key) {
@@ -131,12 +148,13 @@ fn layer(entry: &Entry) -> Value {
         value["build_config"] = json!({ "input_shape": shape });
     }
     // Of a wrapper that says no more, a reader goes by what it contains.
-    if freezing != expressed || freezing == Freezing::Frozen && !entry.wrapped.is_empty() {
+    let contains = layer.writes_wrapped() && !entry.wrapped.is_empty();
+    if freezing != expressed || freezing == Freezing::Frozen && contains {
         value[FREEZING] = freezing.key().into();
     }
     // A file has the sum of a weight and its adapters, and no place for these.
-    let mut alone = entry.alone.clone();
-    alone.retain(|name, _| !entry.is_of_adapter(name));
+    let mut alone = told.alone.clone();
+    alone.retain(|name, _| !told.is_of_adapter(name));
     if !alone.is_empty() {
         value[ALONE] = json!(alone);
     }
@@ -181,6 +199,17 @@ fn node(topology: &Topology, entry: &Entry, call: &LayerCall) -> Value {
     };
     let masks = call.masks.iter();
     let masks = masks.map(|mask| mask.map_or(Value::Null, |id| tensor(topology, id)));
+    if TAKES_STATES.contains(&entry.class_name()) {
+        let (mut tensors, mut masks) = (tensors.into_iter(), masks);
+        let (sequence, mask) = (tensors.next(), masks.next().filter(|mask| !mask.is_null()));
+        let states: Vec<Value> = tensors.collect();
+        let mut arguments = Map::new();
+        arguments.extend(mask.map(|mask| ("mask".to_string(), mask)));
+        if !states.is_empty() {
+            arguments.insert("initial_state".to_string(), states.into());
+        }
+        return json!({ "args": [sequence], "kwargs": arguments });
+    }
     let arguments = match call.masks.iter().all(Option::is_none) {
         true => json!({}),
         false => json!({ "mask": arranged(masks.collect())[0] }),

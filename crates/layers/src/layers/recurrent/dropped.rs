@@ -1,0 +1,98 @@
+//! Dropout in a cell: what is dropped is drawn once for a batch and stays dropped at every step.
+
+use regraft_autograd::{Dim, Shape, Var};
+
+use crate::Call;
+use crate::layers::dropout::drop;
+
+/// The rates of a cell, and how many parts its kernels have.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Dropouts {
+    pub dropout: f32,
+    pub recurrent_dropout: f32,
+    pub seed: Option<u64>,
+    pub parts: usize,
+}
+
+impl Dropouts {
+    /// As Keras has it, for which a rate of 1 is none.
+    fn drops(call: &Call<'_, '_>, rate: f32) -> bool {
+        call.training() && rate > 0.0 && rate < 1.0
+    }
+
+    /// Whether the state loses anything.
+    pub fn of_state(&self, call: &Call<'_, '_>) -> bool {
+        Self::drops(call, self.recurrent_dropout)
+    }
+
+    /// The product of all steps with the kernel, with features dropped. With dropout of the state, Keras draws for each part
+    /// by itself.
+    pub fn product<'g>(
+        &self,
+        call: &Call<'g, '_>,
+        x: Var<'g>,
+        product: impl Fn(Var<'g>) -> Var<'g>,
+    ) -> Var<'g> {
+        if !Self::drops(call, self.dropout) {
+            return product(x);
+        }
+        let mut dims = x.shape().dims().to_vec();
+        if dims.len() > 2 {
+            dims[1] = Dim::Fixed(1);
+        }
+        let mask = Shape::from_iter(dims);
+        let dropped = |part: u64| drop(call, x, mask.clone(), self.dropout, self.seed_of(part));
+        if self.recurrent_dropout == 0.0 || self.parts == 1 {
+            return product(dropped(0));
+        }
+        let parts: Vec<Var<'g>> = (0..self.parts)
+            .map(|part| {
+                let all = product(dropped(part as u64));
+                let last = all.shape().rank() - 1;
+                let width = all.shape().dims()[last].size(1) / self.parts;
+                all.slice(last, part * width..(part + 1) * width)
+            })
+            .collect();
+        let last = x.shape().rank() - 1;
+        call.graph().concatenate(&parts, last)
+    }
+
+    /// What the state is multiplied with, `[batch, units]` for each part; none if nothing is dropped.
+    pub fn state_masks<'g>(&self, call: &Call<'g, '_>, batch: Dim, units: usize) -> Vec<Var<'g>> {
+        if !self.of_state(call) {
+            return Vec::new();
+        }
+        let shape = Shape::from([batch, Dim::Fixed(units)]);
+        let ones = call.graph().full(shape.clone(), 1.0);
+        let mask = |part: usize| {
+            let seed = self.seed_of((self.parts + part) as u64);
+            drop(call, ones, shape.clone(), self.recurrent_dropout, seed)
+        };
+        (0..self.parts).map(mask).collect()
+    }
+
+    /// A stream of its own for each mask.
+    fn seed_of(&self, number: u64) -> Option<u64> {
+        self.seed.map(|seed| seed ^ (number << 48))
+    }
+}
+
+/// The products of the state with the parts of the kernel, each with what is dropped for it.
+pub(super) fn products<'g>(
+    h: Var<'g>,
+    kernel: Var<'g>,
+    masks: &[Var<'g>],
+    parts: usize,
+) -> Vec<Var<'g>> {
+    let units = kernel.shape().dims()[1].size(1) / parts;
+    let part = |of: Var<'g>, index: usize| of.slice(1, index * units..(index + 1) * units);
+    match masks.is_empty() {
+        true => {
+            let all = h.matmul(kernel);
+            (0..parts).map(|index| part(all, index)).collect()
+        }
+        false => (0..parts)
+            .map(|index| (h * masks[index]).matmul(part(kernel, index)))
+            .collect(),
+    }
+}

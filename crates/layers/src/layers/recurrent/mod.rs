@@ -1,0 +1,19 @@
+//! Layers that go over the steps of a sequence with a state.
+
+mod bidirectional;
+mod declaration;
+mod dropped;
+mod gru;
+mod lstm;
+mod op;
+mod rnn;
+mod simple_rnn;
+mod stacked_rnn_cells;
+mod walk;
+
+pub use bidirectional::{Bidirectional, MergeMode};
+pub use gru::{GRU, GRUCell};
+pub use lstm::{LSTM, LSTMCell};
+pub use rnn::RNN;
+pub use simple_rnn::{SimpleRNN, SimpleRNNCell};
+pub use stacked_rnn_cells::StackedRNNCells;
