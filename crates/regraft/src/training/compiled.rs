@@ -29,6 +29,8 @@ pub(crate) struct Training {
     pub weighted_metrics: CompiledMetrics,
     /// The names of the outputs, if there are several: metrics and losses are told apart by them.
     pub output_names: Vec<String>,
+    /// Whether the model is of Keras 2, which tells the loss of an output also where no other has one.
+    pub is_of_keras2: bool,
     /// How Keras runs the steps (`run_eagerly`, `steps_per_execution`, `jit_compile`): nothing here, but
     /// Keras' own again in files.
     pub execution: Map<String, Value>,
@@ -53,6 +55,7 @@ impl Training {
             metrics,
             weighted_metrics: CompiledMetrics::default(),
             output_names: Vec::new(),
+            is_of_keras2: false,
             execution: Map::from_iter([
                 ("run_eagerly".to_string(), false.into()),
                 ("steps_per_execution".to_string(), 1.into()),
@@ -77,7 +80,7 @@ impl Training {
         let names = outputs.zip(trained_for).filter(|(_, trained)| *trained);
         let names: Vec<&str> = names.map(|(name, _)| name).collect();
         match names.len() {
-            0 | 1 => Vec::new(),
+            1 if !self.is_of_keras2 => Vec::new(),
             _ => names,
         }
     }
@@ -89,6 +92,7 @@ impl Training {
             names if names.len() > 1 => names,
             _ => Vec::new(),
         };
+        self.is_of_keras2 = model.is_of_keras2();
         let outputs = self.output_names.len();
         self.metrics.check("metrics", outputs)?;
         self.weighted_metrics.check("weighted_metrics", outputs)

@@ -127,7 +127,8 @@ impl Steps {
             total = total + penalty;
         }
         questions.ask(Asked::Loss, total.named("loss"));
-        if parts.len() > 1 {
+        // As `Training::part_names` says.
+        if parts.len() > 1 || model.is_of_keras2() && outputs.len() > 1 {
             for (index, part) in parts.into_iter().enumerate() {
                 questions.ask(Asked::Part(index), part);
             }
