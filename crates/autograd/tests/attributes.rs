@@ -148,6 +148,19 @@ fn variants() -> Vec<Vec<Box<dyn Op>>> {
             BatchMatMul { transpose_a: true, transpose_b: false },
             BatchMatMul { transpose_a: false, transpose_b: true },
         ]
+        [
+            ScaledDotProductAttention::new(0.5),
+            ScaledDotProductAttention::new(0.25),
+            ScaledDotProductAttention { causal: true, ..ScaledDotProductAttention::new(0.5) },
+            ScaledDotProductAttention { window: Some(2), ..ScaledDotProductAttention::new(0.5) },
+            ScaledDotProductAttention { all_masked: AllMasked::Zero, ..ScaledDotProductAttention::new(0.5) },
+            ScaledDotProductAttention { all_masked: AllMasked::Lowered, ..ScaledDotProductAttention::new(0.5) },
+        ]
+        [
+            ScaledDotProductAttentionGradient { of: ScaledDotProductAttention::new(0.5), wanted: [true; 3] },
+            ScaledDotProductAttentionGradient { of: ScaledDotProductAttention::new(0.25), wanted: [true; 3] },
+            ScaledDotProductAttentionGradient { of: ScaledDotProductAttention::new(0.5), wanted: [true, false, true] },
+        ]
         [BatchNormalize { epsilon: 1e-3 }, BatchNormalize { epsilon: 1e-5 }]
         [BatchNormalizeSums { epsilon: 1e-3 }, BatchNormalizeSums { epsilon: 1e-5 }]
         [BatchNormalizeGradient { epsilon: 1e-3 }, BatchNormalizeGradient { epsilon: 1e-5 }]

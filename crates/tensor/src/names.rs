@@ -8,6 +8,10 @@
 /// assert_eq!(regraft_tensor::snake_case("LSTM"), "lstm");
 /// ```
 pub fn snake_case(class: &str) -> String {
+    // The class has another name than the one under which Keras exports it.
+    if class == "GroupQueryAttention" {
+        return "grouped_query_attention".into();
+    }
     let letters: Vec<char> = class
         .chars()
         .filter(|c| c.is_alphanumeric() || *c == '_')

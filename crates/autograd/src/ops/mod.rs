@@ -6,6 +6,7 @@ mod alias;
 mod argmax;
 mod arithmetic;
 mod assign;
+mod attention;
 mod average_pool;
 mod batch_matmul;
 mod batch_normalization;
@@ -60,6 +61,9 @@ pub use alias::Alias;
 pub use argmax::Argmax;
 pub use arithmetic::{Add, Divide, Multiply, Negate, Subtract};
 pub use assign::Assign;
+pub use attention::{
+    AllMasked, ScaledDotProductAttention, ScaledDotProductAttentionGradient,
+};
 pub use average_pool::{AveragePool, AveragePoolGradient};
 pub use batch_matmul::BatchMatMul;
 pub use batch_normalization::{

@@ -5,7 +5,7 @@
 
 pub mod random_graph;
 
-use regraft_autograd::ops::{Cell, Keep, Recurrence};
+use regraft_autograd::ops::{AllMasked, Cell, Keep, Recurrence, ScaledDotProductAttention};
 use regraft_autograd::{DataType, Dim, IntTensor, Shape, Tensor, Var};
 use regraft_tensor::kernels::random::{self, Key};
 use regraft_tensor::kernels::resize::ResizeMethod;
@@ -236,6 +236,23 @@ pub fn differentiable() -> Vec<Case> {
             |&[x, y], [a, b, c]| x.batch_matmul(y, false, true);
         "batch_matmul_ab" apart [rows(&[b, a], Real), rows(&[c, b], Real)]
             |&[x, y], [a, b, c]| x.batch_matmul(y, true, true);
+        "attention" apart [rows(&[a, 2, c], Real), rows(&[b, 2, c], Real), rows(&[b, 2, 2], Real)]
+            |&[q, k, v], [a, b, c]| q.attention(k, v, &[], ScaledDotProductAttention::new(0.7));
+        "attention_masked" apart [rows(&[a, 4, c], Real), rows(&[b + 1, 2, c], Real), rows(&[b + 1, 2, 1], Real), rows(&[1, 1, b], Class(2))]
+            |&[q, k, v, mask], [a, b, c]| {
+                // Every query sees the first key: where nothing is seen, lowered scores have no slope in floats.
+                let mask = mask.to_f32();
+                let first = mask.slice(3, 0..1) * 0.0 + 1.0;
+                let mask = mask.graph().concatenate(&[first, mask], 3);
+                q.attention(k, v, &[mask], ScaledDotProductAttention {
+                    all_masked: AllMasked::Lowered, ..ScaledDotProductAttention::new(0.6) })
+            };
+        "attention_masks" apart [rows(&[a, 2, c], Real), rows(&[b, 1, c], Real), rows(&[b, 1, 2], Real), rows(&[1, a, 1], Class(2)), fixed(&[1, 2, a, b], Class(2))]
+            |&[q, k, v, m, n], [a, b, c]| q.attention(k, v, &[m.to_f32(), n.to_f32()], ScaledDotProductAttention {
+                all_masked: AllMasked::Zero, ..ScaledDotProductAttention::new(-0.5) });
+        "attention_band" apart [rows(&[a, 1, c], Real), rows(&[b, 1, c], Real), rows(&[b, 1, 2], Real), rows(&[1, 1, b], Class(2))]
+            |&[q, k, v, mask], [a, b, c]| q.attention(k, v, &[mask.to_f32()], ScaledDotProductAttention {
+                causal: true, window: Some(2), ..ScaledDotProductAttention::new(0.5) });
         "solve" apart [rows(&[a, a], Real), rows(&[a, b], Real)]
             |&[x, y], [a, b, _]| dominant(x, a).solve(y, false);
         "solve_transposed" apart [rows(&[a, a], Real), rows(&[a, b], Real)]

@@ -1,6 +1,8 @@
 //! A second executor: every op from its formula, in 64 bits and plain loops over indices. It knows ops by
 //! name and attributes alone, and shares no line with the kernels.
 
+mod attention;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -316,6 +318,7 @@ fn formula(
         .or_else(|| moved(name, &settings, &operands, shape))
         .or_else(|| reduced(name, &settings, &operands, shape))
         .or_else(|| product(name, &settings, &operands, shape))
+        .or_else(|| attention::attention(name, &settings, &operands, shape))
         .or_else(|| solved(name, &settings, &operands, shape))
         .or_else(|| pooled(name, &settings, &operands, shape))
         .or_else(|| normalized(name, &settings, &operands, shape))

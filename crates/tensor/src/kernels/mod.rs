@@ -14,6 +14,7 @@
 //! takes microseconds). On WebAssembly rayon runs on the one thread there is.
 
 mod alone;
+pub mod attention;
 pub mod batch_normalization;
 pub mod broadcast;
 pub mod convolution;

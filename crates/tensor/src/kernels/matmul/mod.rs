@@ -123,6 +123,42 @@ pub(in crate::kernels) fn matmul_panels(
     unsafe { block::product(kernels, &product) };
 }
 
+/// `c = a · b`, or `c + a · b`, on this thread alone, into memory that others may write to elsewhere; rows of `c` are
+/// `c_row` apart.
+///
+/// # Panics
+/// As [`matmul`], and if `c` is too short.
+///
+/// # Safety
+/// Nobody else touches the first `b.columns` elements of these rows meanwhile.
+pub(in crate::kernels) unsafe fn matmul_shared(
+    kernels: &Kernels,
+    a: Matrix<'_>,
+    b: Matrix<'_>,
+    c: SharedMut<'_>,
+    c_row: usize,
+    add: bool,
+) {
+    assert_eq!(a.columns, b.rows, "matmul: columns of a and rows of b");
+    let end = a.rows.saturating_sub(1) * c_row + b.columns;
+    assert!(end <= c.len() && b.columns <= c_row, "matmul: length of c");
+    let product = Product {
+        rows: a.rows,
+        columns: b.columns,
+        depth: a.columns,
+        a: a.strided(),
+        b: RightPart::InPlace(b.strided()),
+        c,
+        c_row,
+        add,
+        epilogue: Epilogue::default(),
+        first_column: 0,
+    };
+    // SAFETY: `strided` checked the operands' memory, `(rows − 1) · c_row + columns ≤ c.len()`, and the elements are the
+    // caller's.
+    unsafe { block::product(kernels, &product) };
+}
+
 /// Checks the sizes and computes.
 #[inline]
 fn run(

@@ -22,10 +22,12 @@ pub(in crate::kernels) enum Use {
     Right,
     /// The result, before it is copied to where it belongs.
     Sums,
+    /// Scores of attention, and what is made of them.
+    Scores,
 }
 
 thread_local! {
-    static BUFFERS: [Cell<Vec<Line>>; 3] = const { [const { Cell::new(Vec::new()) }; 3] };
+    static BUFFERS: [Cell<Vec<Line>>; 4] = const { [const { Cell::new(Vec::new()) }; 4] };
 }
 
 /// A growing buffer, aligned to cache lines; it goes back to its thread when it is dropped.

@@ -24,7 +24,7 @@ use rows::{ROWS, block_of_rows, exponentials, group_of_rows, log_sums, rewrite, 
 const COST: usize = 8;
 
 vectorised! {
-    fn softmax_rows[](x: &[f32], columns: usize, y: &mut [f32]) {
+    pub(in crate::kernels) fn softmax_rows[](x: &[f32], columns: usize, y: &mut [f32]) {
         if is_narrow(columns) {
             return narrow_softmax(x, columns, y);
         }
