@@ -116,6 +116,12 @@ pub trait Layer: Any + Configured {
         vec![self.mask(call, inputs)]
     }
 
+    /// Whether the values that it was given have no masks for who reads them afterwards, which is what Keras 3's
+    /// attention with several heads does to its inputs.
+    fn clears_masks(&self) -> bool {
+        false
+    }
+
     /// What becomes of the places of a sample's elements, which tells what the rows of a kernel behind a
     /// flatten mean in a program with the channels first. Nothing is known by default, and such weights
     /// are refused then.
@@ -128,6 +134,12 @@ pub trait Layer: Any + Configured {
     /// with weights, freezing states and paths of their own (`wrapper/inner/kernel`). None by default.
     fn wrapped(&self) -> Vec<(&'static str, LayerSpec)> {
         Vec::new()
+    }
+
+    /// The contained layer at `index` as it is for inputs of these shapes, which [`build`](Layer::build) has checked, if
+    /// what it is depends on them. By default it is that of [`wrapped`](Layer::wrapped).
+    fn wrapped_layer(&self, _index: usize, _inputs: &[Shape]) -> Option<Arc<dyn Layer>> {
+        None
     }
 
     /// The shapes of the inputs with which the contained layer at `index` is called, for inputs of
@@ -221,6 +233,9 @@ pub struct LayerSpec {
     pub(crate) within: Option<Freezing>,
     /// See [`Entry::alone`](crate::models::topology::Entry::alone).
     pub(crate) alone: Alone,
+    /// The states of layers that it makes itself ([`Layer::writes_wrapped`]), by their names, where they have one
+    /// of their own.
+    pub(crate) parts: Vec<(String, Freezing)>,
     /// See [`Entry::policy`](crate::models::topology::Entry::policy).
     pub(crate) policy: Option<String>,
     /// See [`Entry::keras2`](crate::models::topology::Entry::keras2).
@@ -273,6 +288,7 @@ impl From<Arc<dyn Layer>> for LayerSpec {
             freezing: Freezing::Trainable,
             within: None,
             alone: Alone::new(),
+            parts: Vec::new(),
             policy: None,
             keras2: false,
         }
@@ -287,6 +303,7 @@ impl From<Model> for LayerSpec {
             freezing: Freezing::Trainable,
             within: None,
             alone: Alone::new(),
+            parts: Vec::new(),
             policy: None,
             keras2: false,
         }

@@ -47,6 +47,8 @@ fn make<L: Layer + FromSettings>(settings: &Settings<'_>) -> Result<Arc<dyn Laye
     Ok(Arc::new(L::from_settings(settings)?))
 }
 
+pub use attention::{AttentionInput, AttentionInputs};
+
 catalogue! {
     Arc<dyn Layer>, make:
     activation: ActivationLayer ["Activation"];
@@ -60,6 +62,12 @@ catalogue! {
         AdaptiveMaxPooling3D ["AdaptiveMaxPooling3D"];
     advanced_activations: ELU ["ELU"], LeakyReLU ["LeakyReLU"], ReLU ["ReLU"], Softmax ["Softmax"];
     alpha_dropout: AlphaDropout ["AlphaDropout"];
+    attention:
+        AdditiveAttention ["AdditiveAttention"],
+        Attention ["Attention"],
+        // The class is exported under one name, and has the other.
+        GroupQueryAttention ["GroupQueryAttention", "GroupedQueryAttention"],
+        MultiHeadAttention ["MultiHeadAttention"];
     augmentation:
         AugMix ["AugMix"],
         AutoContrast ["AutoContrast"],
@@ -143,6 +151,7 @@ catalogue! {
         MaxPooling1D ["MaxPooling1D"],
         MaxPooling2D ["MaxPooling2D"],
         MaxPooling3D ["MaxPooling3D"];
+    position_embedding: PositionEmbedding ["PositionEmbedding"];
     prelu: PReLU ["PReLU"];
     preprocessing:
         CategoryEncoding ["CategoryEncoding"],

@@ -72,6 +72,12 @@ impl Model {
                     inner.alone = std::mem::take(&mut spec.alone);
                     inner.keras2 = spec.keras2;
                 }
+                for (name, state) in &spec.parts {
+                    let mut entries = wrapped.iter_mut();
+                    if let Some(part) = entries.find(|entry| entry.name == *name) {
+                        part.set_freezing(*state);
+                    }
+                }
                 Body::Leaf(layer)
             }
             LayerKind::Nested(model) => {
@@ -377,6 +383,11 @@ pub(crate) fn build_entry(
                 ..value.clone()
             });
             let of_inner: Vec<ValueSpec> = of_inner.collect();
+            if inner.input_shapes.is_empty()
+                && let Some(made) = layer.wrapped_layer(index, inputs)
+            {
+                inner.body = Body::Leaf(made);
+            }
             let path = join(path, &inner.name);
             let built = build_entry(inner, &path, store, seed, &of_inner);
             let outputs = built.map_err(|error| error.within(&entry.name))?;

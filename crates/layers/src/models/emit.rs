@@ -77,7 +77,13 @@ impl<'g> Scene<'g, '_> {
             }
             let operands = operands(&values, call);
             let types = topology.types(&call.inputs);
-            values[position] = self.call_entry(&topology.layers[call.layer], &operands, &types);
+            let entry = &topology.layers[call.layer];
+            values[position] = self.call_entry(entry, &operands, &types);
+            if clears_masks(entry) {
+                for input in &call.inputs {
+                    values[input.call][input.output].mask = None;
+                }
+            }
         }
         let outputs = topology.outputs.iter();
         outputs.filter_map(|id| find(&values, id)).collect()
@@ -135,6 +141,11 @@ impl Model {
 /// The value that `id` means, if it is there yet.
 fn find<'g>(values: &[Vec<Value<'g>>], id: &ValueId) -> Option<Value<'g>> {
     values[id.call].get(id.output).copied()
+}
+
+/// Whether what a layer was given has no masks afterwards. Keras 2 leaves them.
+fn clears_masks(entry: &Entry) -> bool {
+    matches!(&entry.body, Body::Leaf(layer) if layer.clears_masks()) && !entry.keras2
 }
 
 /// What a call takes: the values, with the masks that come with them unless others were given.

@@ -166,8 +166,13 @@ mod tests {
             .map(|line| line.get(..200).unwrap_or(line))
             .collect();
         assert!(wrong.is_empty(), "{}", first.join("\n"));
-        // Cells, and what takes ids, codes or pictures as they come, and makes or drops masks by itself.
+        // Cells, and what takes ids, codes or pictures as they come, and makes or drops masks by itself; attention has
+        // cases of its own.
         let others = [
+            "AdditiveAttention",
+            "Attention",
+            "GroupQueryAttention",
+            "MultiHeadAttention",
             "AugMix",
             "AutoContrast",
             "CategoryEncoding",
@@ -184,6 +189,7 @@ mod tests {
             "MaxNumBoundingBoxes",
             "MixUp",
             "Pipeline",
+            "PositionEmbedding",
             "RandAugment",
             "RandomBrightness",
             "RandomColorDegeneration",

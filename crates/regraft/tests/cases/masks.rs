@@ -144,22 +144,33 @@ fn data(arrays: &[Array]) -> Vec<Data<'_>> {
 
 #[test]
 fn training_with_padding_goes_as_in_keras() {
-    training_goes_as_in_keras(include_str!(
-        "../../../../fixtures/golden/masked_training.json"
-    ));
+    trains_as_in_keras(
+        include_str!("../../../../fixtures/golden/masked_training.json"),
+        30,
+    );
+}
+
+#[test]
+fn training_with_attention_goes_as_in_keras() {
+    trains_as_in_keras(
+        include_str!("../../../../fixtures/golden/attention_training.json"),
+        8,
+    );
 }
 
 #[test]
 fn training_of_recurrent_layers_goes_as_in_keras() {
-    training_goes_as_in_keras(include_str!(
-        "../../../../fixtures/golden/recurrent_training.json"
-    ));
+    trains_as_in_keras(
+        include_str!("../../../../fixtures/golden/recurrent_training.json"),
+        30,
+    );
 }
 
-fn training_goes_as_in_keras(golden: &str) {
-    let golden: Value = serde_json::from_str(golden).unwrap();
+/// Goes through a file of at least so many cases.
+fn trains_as_in_keras(text: &str, at_least: usize) {
+    let golden: Value = serde_json::from_str(text).unwrap();
     let cases = golden["cases"].as_array().unwrap();
-    assert!(cases.len() >= 30);
+    assert!(cases.len() >= at_least);
     for case in cases {
         let name = case["name"].as_str().unwrap();
         println!("{name}");

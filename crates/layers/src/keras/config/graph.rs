@@ -6,8 +6,9 @@
 use std::collections::HashMap;
 
 use regraft_tensor::Detail;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use super::call_arguments::{self, Told};
 use super::operation;
 use super::read::{Reader, as_in_inference};
 use super::reference::{Reference, read_history};
@@ -70,7 +71,50 @@ impl<T> Call<T> {
     }
 }
 
+/// The calls of a layer, the `training` of each, and what else all of them are told.
+type Nodes<'v> = (
+    Vec<Call<Reference<'v>>>,
+    Vec<Option<bool>>,
+    Map<String, Value>,
+);
+
+/// Reads the calls of a layer.
+fn read_nodes(layer: &Value) -> Result<Nodes<'_>, Detail> {
+    let class_name = layer["class_name"].as_str().unwrap_or_default();
+    let (mut calls, mut training) = (Vec::new(), Vec::new());
+    let mut told: Option<Map<String, Value>> = None;
+    for node in layer["inbound_nodes"].as_array().into_iter().flatten() {
+        let (call, of_call, told_here) = read_node(node, class_name)?;
+        calls.push(call);
+        training.push(of_call);
+        let told_here = told_here.settings();
+        if told.as_ref().is_some_and(|told| *told != told_here) {
+            let expected = "calls that are all told the same";
+            let received = "several with different arguments";
+            return Err(Detail::new("inbound_nodes", expected, received));
+        }
+        told = Some(told_here);
+    }
+    Ok((calls, training, told.unwrap_or_default()))
+}
+
 impl Reader<'_> {
+    /// A layer with what its calls are told among its settings.
+    fn told_layer(
+        &self,
+        value: &Value,
+        told: Map<String, Value>,
+        depth: usize,
+    ) -> Result<LayerSpec> {
+        if told.is_empty() {
+            return self.layer(value, depth);
+        }
+        let mut value = value.clone();
+        told.into_iter()
+            .for_each(|(key, setting)| value[key] = setting);
+        self.layer(&value, depth)
+    }
+
     /// A functional model.
     pub(super) fn functional(&self, config: &Value, depth: usize) -> Result<Model> {
         let Some(values) = config["layers"].as_array() else {
@@ -87,24 +131,26 @@ impl Reader<'_> {
         for value in values {
             let given = value["name"].as_str();
             let at = |detail: Detail| Error::Config(detail.within(given.unwrap_or_default()));
-            let (mut spec, mut calls) = match operation::read(value).map_err(at)? {
-                Some((operation, inputs)) => (LayerSpec::from(operation), vec![Call::of(inputs)]),
-                None => (self.layer(value, depth)?, Vec::new()),
+            let (mut spec, mut calls, training) = match operation::read(value).map_err(at)? {
+                Some((operation, inputs)) => (
+                    LayerSpec::from(operation),
+                    vec![Call::of(inputs)],
+                    Vec::new(),
+                ),
+                None => {
+                    let (calls, training, told) = read_nodes(value).map_err(at)?;
+                    (self.told_layer(value, told, depth)?, calls, training)
+                }
             };
             let name = given.map(str::to_string).or(spec.name.take());
             let name = name.unwrap_or_else(|| format!("layer_{}", layers.len()));
-            if calls.is_empty() {
-                for node in value["inbound_nodes"].as_array().into_iter().flatten() {
-                    let read = read_node(node).map_err(|detail| detail.within(&name));
-                    let (mut call, training) = read.map_err(Error::Config)?;
-                    if let LayerKind::Nested(model) = &spec.kind {
-                        by_input_names(model, &mut call);
-                    }
-                    if training == Some(false) {
-                        as_in_inference(&mut spec);
-                    }
-                    calls.push(call);
-                }
+            if let LayerKind::Nested(model) = &spec.kind {
+                calls
+                    .iter_mut()
+                    .for_each(|call| by_input_names(model, call));
+            }
+            if training.contains(&Some(false)) {
+                as_in_inference(&mut spec);
             }
             nested.push(matches!(&spec.kind, LayerKind::Nested(_)));
             references.push(calls);
@@ -266,10 +312,17 @@ fn by_input_names(model: &Model, call: &mut Call<Reference<'_>>) {
     }
 }
 
-/// A call, and the `training` it was made with.
-fn read_node(node: &Value) -> Result<(Call<Reference<'_>>, Option<bool>), Detail> {
+/// A call, the `training` it was made with, and what else it is told.
+fn read_node<'v>(
+    node: &'v Value,
+    class_name: &str,
+) -> Result<(Call<Reference<'v>>, Option<bool>, Told), Detail> {
     let mut call = Call::of(Vec::new());
-    let mut arguments = Arguments::default();
+    let mut arguments = Arguments {
+        by_name: call_arguments::by_name(class_name),
+        flags: call_arguments::takes_arguments(class_name),
+        ..Arguments::default()
+    };
     let positional = node["args"].as_array();
     let mut inputs = Vec::new();
     // There may be an input `args`.
@@ -286,8 +339,18 @@ fn read_node(node: &Value) -> Result<(Call<Reference<'_>>, Option<bool>), Detail
         }
         arguments.read(&node["kwargs"], false)?;
     }
-    let given: Option<Vec<Reference<'_>>> = inputs.into_iter().collect();
-    call.inputs = given.unwrap_or_default();
+    if arguments.by_name {
+        let by_place = inputs.into_iter().enumerate();
+        let by_place = by_place.filter_map(|(place, input)| Some((place, input?)));
+        let named = std::mem::take(&mut arguments.named);
+        let mut all: Vec<(usize, Reference<'_>)> = by_place.chain(named).collect();
+        all.sort_by_key(|(place, _)| *place);
+        arguments.told.inputs(all.iter().map(|(place, _)| *place));
+        call.inputs = all.into_iter().map(|(_, input)| input).collect();
+    } else {
+        let given: Option<Vec<Reference<'_>>> = inputs.into_iter().collect();
+        call.inputs = given.unwrap_or_default();
+    }
     let one = call.inputs.len();
     call.inputs.append(&mut arguments.states);
     if call.inputs.is_empty() {
@@ -304,7 +367,7 @@ fn read_node(node: &Value) -> Result<(Call<Reference<'_>>, Option<bool>), Detail
         let received = format!("{} of them", call.masks.len());
         return Err(Detail::new("inbound_nodes", expected, received));
     }
-    Ok((call, arguments.training))
+    Ok((call, arguments.training, arguments.told))
 }
 
 /// The outputs of layers in an argument, those of a dictionary in the order of its keys, and `None` for
@@ -350,6 +413,13 @@ struct Arguments<'v> {
     masks: Vec<Option<Reference<'v>>>,
     /// The states that a recurrent layer begins with.
     states: Vec<Reference<'v>>,
+    /// Whether the layer takes its inputs by name.
+    by_name: bool,
+    /// Whether it is told more in a call.
+    flags: bool,
+    /// The inputs that were given by name, with their places.
+    named: Vec<(usize, Reference<'v>)>,
+    told: Told,
 }
 
 impl<'v> Arguments<'v> {
@@ -377,6 +447,15 @@ impl<'v> Arguments<'v> {
                     read_tensors(states, None, keras2, &mut given)
                         .map_err(|detail| detail.within("initial_state"))?;
                     self.states = given.into_iter().flatten().collect();
+                }
+                (key, value) if self.flags && self.told.flag(key, value)? => {}
+                (key, tensor) if self.by_name && Told::place(key).is_some() => {
+                    let mut read = Vec::new();
+                    read_tensors(tensor, None, keras2, &mut read)
+                        .map_err(|detail| detail.within(key))?;
+                    let place = Told::place(key).unwrap_or_default();
+                    let tensors = read.into_iter().flatten();
+                    self.named.extend(tensors.map(|tensor| (place, tensor)));
                 }
                 _ => {
                     let expected = "no argument but `training`, `mask` and `initial_state`";

@@ -4,9 +4,10 @@
 //! read is that of Keras 3 and of Keras 1 and 2. A freezing state that Keras' `trainable` cannot
 //! express stands beside a layer's `config` under the key `freezing`, which Keras passes over (that of a
 //! frozen wrapper always, since Keras' says nothing of what is in it), and
-//! weights that were frozen or unfrozen alone under `trainable_weights`; under `keras2` that the layer comes from
+//! weights that were frozen or unfrozen alone under `trainable_weights`; under `parts` the states of layers that a layer makes itself, where they are not its own; under `keras2` that the layer comes from
 //! a file of Keras 1 or 2, which some layers compute otherwise in.
 
+mod call_arguments;
 mod graph;
 mod operation;
 #[cfg(test)]
@@ -32,15 +33,23 @@ const FREEZING: &str = "freezing";
 /// The key of weights that do not follow their layer, beside `config`: by name, whether each is trained.
 const ALONE: &str = "trainable_weights";
 
+/// The key of states of layers that a layer makes itself, beside `config`: by name, the freezing state.
+const PARTS: &str = "parts";
+
 /// The key that says that a layer computes as in Keras 2, beside `config`.
 const KERAS2: &str = "keras2";
 
 /// Settings that Keras' class does not have, which are beside `config` for that reason: class and key.
-const BESIDE: [(&str, &str); 1] = [("BatchNormalization", "unbiased")];
+const BESIDE: [(&str, &str); 2] = [
+    ("BatchNormalization", "unbiased"),
+    ("PositionEmbedding", "first"),
+];
 
 /// Layers whose inputs Keras passes as one list.
-const TAKES_A_LIST: [&str; 9] = [
+const TAKES_A_LIST: [&str; 11] = [
     "Add",
+    "AdditiveAttention",
+    "Attention",
     "Average",
     "Concatenate",
     "CustomScaleLayer",

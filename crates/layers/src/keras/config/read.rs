@@ -6,7 +6,7 @@ use regraft_tensor::Detail;
 use serde_json::{Map, Value};
 
 use super::support::{without_slashes, written_by_keras2, wrong};
-use super::{ALONE, BESIDE, FREEZING, KERAS2};
+use super::{ALONE, BESIDE, FREEZING, KERAS2, PARTS, call_arguments};
 use crate::contract::freezing::Alone;
 use crate::contract::layer::{LayerKind, LayerSpec};
 use crate::layers::{Input, Wrapper, sample_shape};
@@ -125,7 +125,9 @@ impl Reader<'_> {
             false => !OF_EVERY_LAYER.contains(&key.as_str()),
         };
         let of_class = BESIDE.iter().filter(|(name, _)| *name == class_name);
-        let beside = of_class.filter_map(|(_, key)| value.as_object()?.get_key_value(*key));
+        let keys = of_class.map(|(_, key)| *key);
+        let keys = keys.chain(call_arguments::keys(class_name));
+        let beside = keys.filter_map(|key| value.as_object()?.get_key_value(key));
         let settings: Map<String, Value> = config
             .iter()
             .filter(own)
@@ -147,6 +149,7 @@ impl Reader<'_> {
         spec.keras2 = value[KERAS2] == Value::Bool(true);
         spec.freezing = freezing(config, &value[FREEZING]).map_err(|error| error.within(at))?;
         spec.alone = alone(&value[ALONE]).map_err(|error| error.within(at))?;
+        spec.parts = parts(&value[PARTS]).map_err(|error| error.within(at))?;
         if !spec.writes_wrapped() {
             return Ok(spec);
         }
@@ -166,6 +169,9 @@ fn wrapped_trains(spec: &LayerSpec) -> bool {
     let LayerKind::Leaf(layer) = &spec.kind else {
         return false;
     };
+    if !layer.writes_wrapped() {
+        return false;
+    }
     layer.wrapped().iter().any(|(_, inner)| match &inner.kind {
         LayerKind::Leaf(_) => inner.freezing.trains_parameters() || wrapped_trains(inner),
         LayerKind::Nested(model) => model.topology.trains(),
@@ -235,6 +241,17 @@ fn alone(key: &Value) -> Result<Alone> {
         let help = "such as {\"bias\": true}; without the key, all weights follow the layer";
         Error::Config(Detail::new(ALONE, expected, brief(key)).help(help))
     })
+}
+
+/// The states of layers that a layer makes itself.
+fn parts(key: &Value) -> Result<Vec<(String, Freezing)>> {
+    let states = key.as_object().into_iter().flatten();
+    let state = |(name, state): (&String, &Value)| {
+        let known = state.as_str().and_then(Freezing::from_key);
+        let wrong = || wrong(PARTS, "freezing states by names", brief(key));
+        Ok((name.clone(), known.ok_or_else(wrong)?))
+    };
+    states.map(state).collect()
 }
 
 /// The input layer that Keras 1 and 2 keep in the settings of the first layer.

@@ -2,7 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{ALONE, BESIDE, FREEZING, KERAS2, TAKES_A_LIST, TAKES_STATES, operation};
+use super::{
+    ALONE, BESIDE, FREEZING, KERAS2, PARTS, TAKES_A_LIST, TAKES_STATES, call_arguments, operation,
+};
 use crate::layers::{Operation, object};
 use crate::models::structure::Structure;
 use crate::models::topology::{Body, Container, Entry, LayerCall, Topology, ValueId};
@@ -93,8 +95,8 @@ fn layer(entry: &Entry) -> Value {
     }
     let within = entry.wrapped.iter().filter(|_| layer.writes_wrapped());
     // What a layer has made of its own settings is told with it.
-    let told = match entry.wrapped.first() {
-        Some(inner) if !layer.writes_wrapped() => inner,
+    let told = match entry.wrapped.as_slice() {
+        [inner] if !layer.writes_wrapped() => inner,
         _ => entry,
     };
     let freezing = told.own_freezing();
@@ -129,6 +131,9 @@ fn layer(entry: &Entry) -> Value {
             expressed = Freezing::Frozen;
         }
     }
+    if call_arguments::takes_arguments(entry.class_name()) {
+        call_arguments::take(&mut config);
+    }
     let of_class = BESIDE
         .iter()
         .filter(|(name, _)| *name == entry.class_name());
@@ -145,7 +150,12 @@ fn layer(entry: &Entry) -> Value {
             Ok([shape]) => shape,
             Err(shapes) => shapes.into(),
         };
-        value["build_config"] = json!({ "input_shape": shape });
+        value["build_config"] = match call_arguments::by_name(entry.class_name()) {
+            true => call_arguments::build_config(&**layer, &entry.input_shapes, |shape| {
+                sizes(shape.dims())
+            }),
+            false => json!({ "input_shape": shape }),
+        };
     }
     // Of a wrapper that says no more, a reader goes by what it contains.
     let contains = layer.writes_wrapped() && !entry.wrapped.is_empty();
@@ -157,6 +167,14 @@ fn layer(entry: &Entry) -> Value {
     alone.retain(|name, _| !told.is_of_adapter(name));
     if !alone.is_empty() {
         value[ALONE] = json!(alone);
+    }
+    let made = entry.wrapped.iter().filter(|_| !layer.writes_wrapped());
+    let parts: Map<String, Value> = made
+        .filter(|part| part.own_freezing() != freezing)
+        .map(|part| (part.name.clone(), part.own_freezing().key().into()))
+        .collect();
+    if !parts.is_empty() {
+        value[PARTS] = parts.into();
     }
     if entry.keras2 {
         value[KERAS2] = true.into();
@@ -191,6 +209,15 @@ fn node(topology: &Topology, entry: &Entry, call: &LayerCall) -> Value {
         Body::Nested(nested) => nested.input_structure.as_ref(),
         Body::Leaf(_) => None,
     };
+    let settings = match &entry.body {
+        Body::Leaf(layer) if call_arguments::takes_arguments(entry.class_name()) => {
+            call_arguments::take(&mut layer.config())
+        }
+        _ => Map::new(),
+    };
+    if call_arguments::by_name(entry.class_name()) {
+        return call_arguments::node(settings, tensors);
+    }
     let as_list = tensors.len() > 1 || TAKES_A_LIST.contains(&entry.class_name());
     let arranged = |values: Vec<Value>| match structure {
         Some(structure) => json!([structure.write(&mut values.into_iter())]),
@@ -210,10 +237,10 @@ fn node(topology: &Topology, entry: &Entry, call: &LayerCall) -> Value {
         }
         return json!({ "args": [sequence], "kwargs": arguments });
     }
-    let arguments = match call.masks.iter().all(Option::is_none) {
-        true => json!({}),
-        false => json!({ "mask": arranged(masks.collect())[0] }),
-    };
+    let mut arguments = call_arguments::written(settings);
+    if !call.masks.iter().all(Option::is_none) {
+        arguments.insert("mask".into(), arranged(masks.collect())[0].clone());
+    }
     json!({ "args": arranged(tensors), "kwargs": arguments })
 }
 

@@ -27,14 +27,24 @@ pub(super) fn pair<'c>(
     if has_names && covers(wanted, kept, &named) {
         return named;
     }
-    let layers = saved.iter().map(|layer| (layer.path.clone(), *layer));
+    let layers = saved.iter().map(|layer| (public(&layer.path), *layer));
     let layers: HashMap<String, &SavedLayer> = layers.collect();
-    let keys: Vec<&str> = wanted.iter().map(|layer| layer.key.as_str()).collect();
+    let keys: Vec<String> = wanted.iter().map(|layer| public(&layer.key)).collect();
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
     let found = by_keys(wanted, kept, &keys, &layers);
     found.unwrap_or_else(|| match has_names {
         true => named,
         false => vec![None; wanted.len()],
     })
+}
+
+/// A key without an underscore in front of its last part: what a layer contains is kept in an attribute that versions of
+/// Keras call otherwise (`_query_dense`, `query_dense`).
+fn public(key: &str) -> String {
+    match key.rsplit_once('/') {
+        Some((parent, last)) => format!("{parent}/{}", last.trim_start_matches('_')),
+        None => key.to_string(),
+    }
 }
 
 /// Whether this is the memory of an optimizer that a nested model was compiled with before: Keras 3 keeps
