@@ -59,6 +59,8 @@ pub use regraft_optimizers as optimizers;
 pub use regraft_report as report;
 pub use regraft_tensor::Tensor;
 pub use regraft_tensor::kernels::isa::set_exact_mode;
+#[cfg(feature = "text")]
+pub use regraft_text as text;
 
 /// Layers, and what models are made of.
 pub mod layers {
@@ -108,4 +110,8 @@ mod pages {
     #[cfg(feature = "heads")]
     #[doc = include_str!("../../../docs/heads.md")]
     struct Heads;
+
+    #[cfg(all(feature = "heads", feature = "text"))]
+    #[doc = include_str!("../../../docs/text.md")]
+    struct Text;
 }

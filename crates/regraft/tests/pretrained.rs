@@ -8,7 +8,7 @@ use std::fs::File;
 use std::path::PathBuf;
 
 use ndarray_npy::NpzReader;
-use regraft::ndarray::{ArrayD, IxDyn, OwnedRepr};
+use regraft::ndarray::{ArrayD, Ix2, IxDyn, OwnedRepr};
 use regraft::{Load, Model, Tensor, applications};
 
 fn root() -> PathBuf {
@@ -139,4 +139,48 @@ fn an_efficientnet_that_pytorch_trained_computes_what_it_computes_there() {
     let logits = model.predict(&cat).unwrap();
     let wrong = difference(&logits, &expected("efficientnet_lite0.npz", "logits"));
     assert!(wrong <= 1e-4, "{wrong}");
+}
+
+#[test]
+#[ignore = "needs the networks that fixtures/pretrained.py fetches"]
+fn minilm_gives_the_embeddings_that_it_gives_in_transformers() {
+    let path = root().join("fixtures/pretrained/minilm.npz");
+    let mut arrays = NpzReader::new(File::open(path).unwrap()).unwrap();
+    let ids = arrays.by_name::<OwnedRepr<i32>, Ix2>("ids").unwrap();
+    let embeddings = expected("minilm.npz", "embeddings");
+    let folder = network("minilm");
+    let encoder = applications::bert(&folder).length(ids.dim().1).normalize();
+    let encoder = encoder.build().unwrap();
+    // The table of positions, and the pooler, which the mean does not use.
+    let unused = [
+        "embeddings.position_ids",
+        "pooler.dense.bias",
+        "pooler.dense.weight",
+    ];
+    let others = encoder
+        .unused
+        .iter()
+        .filter(|name| !unused.contains(&name.as_str()));
+    assert_eq!(others.count(), 0, "{:?}", encoder.unused);
+    let mask = ids.mapv(|id| i32::from(id != 0));
+    let found = encoder.model.predict_all((&ids, &mask)).unwrap();
+    assert!(difference(&found[0], &embeddings) < 1e-4);
+    #[cfg(feature = "text")]
+    {
+        let tokenizer = regraft::text::Tokenizer::open(&folder).unwrap();
+        encoder.check_vocabulary(tokenizer.known()).unwrap();
+        let sentences = [
+            "The bridge was closed for repairs.",
+            "Repair work has shut the bridge!",
+            "My neighbour grows tomatoes and übergroße Kürbisse, 日本 too.",
+            "",
+            &"a ".repeat(100),
+        ];
+        let texts = regraft::text::Texts::new(&tokenizer, &sentences, ids.dim().1).unwrap();
+        for (row, expected) in ids.rows().into_iter().enumerate() {
+            assert_eq!(texts.ids(row), expected.to_vec());
+        }
+        let found = encoder.model.predict_dataset(&texts).unwrap();
+        assert!(difference(&found[0], &embeddings) < 1e-4);
+    }
 }

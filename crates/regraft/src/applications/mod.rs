@@ -21,6 +21,7 @@
 
 mod application;
 mod backbone;
+mod bert;
 mod blocks;
 mod catalogue;
 mod classifier;
@@ -51,6 +52,7 @@ pub use application::{
     Application, Architecture, BuiltInPreprocessing, IntoPooling, Options, Pooling,
 };
 pub use backbone::Backbone;
+pub use bert::{Bert, BertConfig, BertEncoder, BertFamily, BertPooling, bert};
 pub use blocks::{Blocks, LayerName};
 pub use catalogue::{by_name, names};
 pub use convnext::{
