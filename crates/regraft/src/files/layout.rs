@@ -20,6 +20,9 @@ use regraft_tensor::kernels::layout::permute;
 /// | normalizations | `weight`, `bias` | `gamma`, `beta` |
 /// | `BatchNormalization` | `running_mean`, `running_var` | `moving_mean`, `moving_variance` |
 /// | `Embedding` | `weight` | `embeddings` |
+/// | `LSTM`, `GRU`, `SimpleRNN` | `weight_ih_l0`, `weight_hh_l0` (parts · out, in) | `kernel`, `recurrent_kernel` (in, parts · out) |
+/// | | two biases; parts `r z n` of a `GRU` | one, their sum, or (`GRU`) two rows; parts `z r h` |
+/// | `Bidirectional` | `…_l0`, `…_l0_reverse` | `forward_…/…`, `backward_…/…` |
 /// | `PReLU` | `weight` (C) | `alpha` (1, 1, C) |
 /// | behind a flatten | features in the order C·H·W | in the order H·W·C |
 ///
@@ -56,6 +59,9 @@ impl Layout {
             // So Keras 1 and 2 call it.
             (Layout::Keras, "kernel") if class.starts_with("Depthwise") => Some("depthwise_kernel"),
             (Layout::Keras, _) => None,
+            (_, "kernel") if is_cell(class) => Some("weight_ih_l0"),
+            (_, "recurrent_kernel") if is_cell(class) => Some("weight_hh_l0"),
+            (_, "bias") if is_cell(class) => Some("bias_l0"),
             (_, "kernel" | "embeddings" | "gamma" | "alpha" | "depthwise_kernel") => Some("weight"),
             (_, "scale") if class.ends_with("Normalization") => Some("weight"),
             (_, "beta") => Some("bias"),
@@ -90,6 +96,11 @@ impl Layout {
         let axes = weight.spec().axes.as_deref();
         converted(class, axes, weight.value().shape(), orders, tensor)
     }
+}
+
+/// Whether it is a cell that PyTorch has as a layer.
+fn is_cell(class: &str) -> bool {
+    matches!(class, "GRUCell" | "LSTMCell" | "SimpleRNNCell")
 }
 
 /// The shape that PyTorch gives a weight of these axes.

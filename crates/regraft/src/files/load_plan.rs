@@ -16,6 +16,7 @@ use crate::files::matching::{
     Sources, Wanted, find_by_layers, find_by_names, is_optimizer_within, layers_of, tensor_names,
 };
 use crate::files::optimizer_state;
+use crate::files::recurrent_pytorch;
 use crate::files::reparametrized::multiplied_out;
 use crate::{Error, Model, Result};
 
@@ -60,6 +61,10 @@ impl LoadPlan {
         let checkpoint = match layout {
             Layout::Keras => Cow::Borrowed(checkpoint),
             Layout::PyTorch => multiplied_out(checkpoint),
+        };
+        let checkpoint = match layout {
+            Layout::Keras => Cow::Borrowed(&*checkpoint),
+            Layout::PyTorch => recurrent_pytorch::as_keras(&checkpoint),
         };
         let checkpoint = &*checkpoint;
         let orders = match layout {

@@ -14,6 +14,7 @@ pub(crate) mod matching;
 pub(crate) mod name_map;
 mod open;
 pub(crate) mod optimizer_state;
+mod recurrent_pytorch;
 mod reparametrized;
 pub(crate) mod save;
 mod shared;

@@ -36,6 +36,7 @@ mod policies;
 mod predictor;
 mod pytorch;
 mod pytorch_networks;
+mod recurrent;
 mod resizing;
 mod resuming;
 mod shared_layers;

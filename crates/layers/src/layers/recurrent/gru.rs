@@ -170,7 +170,12 @@ impl Layer for GRUCell {
             weights
                 .parameter("bias", shape, &self.bias_initializer)
                 .regularizer(&self.bias_regularizer)
-                .constraint(&self.bias_constraint);
+                .constraint(&self.bias_constraint)
+                // A row for each of the two products.
+                .axes(match self.reset_after {
+                    true => vec![WeightAxis::Entry, WeightAxis::Output],
+                    false => vec![WeightAxis::Output],
+                });
         }
         Ok(())
     }

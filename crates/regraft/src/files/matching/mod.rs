@@ -66,6 +66,24 @@ impl Wanted<'_> {
         std::iter::successors(first, outer).map(|(path, _)| path)
     }
 
+    /// The paths that may stand in front of the names of its weights in another program, each with what ends these there:
+    /// its own, and for a cell that of its recurrent layer, or of the two directions that this is one of.
+    fn bases(&self) -> Vec<(&str, &'static str)> {
+        let mut bases = vec![(self.path.as_str(), "")];
+        let Some(key) = self.key.strip_suffix("/cell") else {
+            return bases;
+        };
+        let mut wrappers = self.wrappers();
+        bases.extend(wrappers.next().map(|path| (path, "")));
+        let ends = match key.rsplit('/').next() {
+            Some("forward_layer") => "",
+            Some("backward_layer") => "_reverse",
+            _ => return bases,
+        };
+        bases.extend(wrappers.next().map(|path| (path, ends)));
+        bases
+    }
+
     /// The name of the layer itself: `bn1`.
     fn name(&self) -> &str {
         last_name(&self.path)

@@ -80,9 +80,10 @@ fn find_in<'c>(
         if numbered(count - 1) && !numbered(count) {
             names.push(&number);
         }
-        let mut names = names
-            .into_iter()
-            .map(|name| format!("{}/{name}", layer.path));
+        let bases = layer.bases();
+        let mut names = bases
+            .iter()
+            .flat_map(|(path, ends)| names.iter().map(move |name| format!("{path}/{name}{ends}")));
         let found = names.find_map(|name| by_name.get(&name.replace('.', "/")));
         found.map(|(_, weight)| *weight)
     };
