@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use proptest::prelude::*;
 use regraft::layers::{
-    ActivationLayer, Add, BatchNormalization, Call, Concatenate, Conv1D, Conv2D, Dense,
-    DepthwiseConv2D, Dropout, Embedding, Flatten, Functional, GaussianNoise,
-    GlobalAveragePooling1D, GlobalAveragePooling2D, GroupNormalization, Input, Layer, LayerExt,
-    LayerNormalization, LayerOutput, LayerSpec, Masking, Registry, SpatialDropout1D,
+    ActivationLayer, Add, BatchNormalization, Bidirectional, Call, Concatenate, Conv1D, Conv2D,
+    Dense, DepthwiseConv2D, Dropout, Embedding, Flatten, Functional, GRU, GaussianNoise,
+    GlobalAveragePooling1D, GlobalAveragePooling2D, GroupNormalization, Input, LSTM, Layer,
+    LayerExt, LayerNormalization, LayerOutput, LayerSpec, Masking, Registry, SpatialDropout1D,
     SpatialDropout2D, SpectralNormalization, TimeDistributed, Weights,
 };
 use regraft::losses::{
@@ -232,7 +232,12 @@ impl Part {
             (2, 5) if size == 3 => {
                 TimeDistributed::new(Dense::new(size).activation(activation).named("inner")).into()
             }
+            (2, 5) if size == 4 => LSTM::new(size).return_sequences(true).into(),
             (_, 5) => ActivationLayer::new(activation).into(),
+            (2, 6) => {
+                let inner = GRU::new(size).return_sequences(true).named("inner");
+                Bidirectional::new(inner).into()
+            }
             (1, 6) if size == 2 => GaussianNoise::new(0.1).into(),
             (1, 6) => Tracker.into(),
             // It gives the kernel another value in each step, so slopes are those at another place.
