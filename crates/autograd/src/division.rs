@@ -102,8 +102,10 @@ fn read_and_written(nodes: &Nodes) -> (usize, usize) {
     for (_, node) in nodes.iter() {
         match &node.source {
             Source::Constant(_) | Source::Variable(_) => weights += node.shape.len(1),
-            Source::Op { op, .. } => {
-                weights += op.constant_elements();
+            Source::Op { op, operands } => {
+                let operands = operands.iter().map(|&id| &nodes.node(id).shape);
+                let again = op.elements_read_again(&operands.collect::<Vec<_>>());
+                weights += op.constant_elements() + again;
                 values += node.shape.len(1);
             }
             Source::Input { .. } => {}
@@ -246,6 +248,22 @@ mod tests {
         let narrow = together(16, 16, 1);
         assert_eq!(narrow.samples, MOST);
         assert!(matches!(narrow.because, Because::Work { .. }));
+
+        // A recurrent kernel of 65,536 weights, read at each of 100 steps.
+        let graph = Graph::new();
+        let kernel = graph.constant(Tensor::zeros([128, 512]));
+        let x = graph.samples("x", &[100, 512]);
+        let op = crate::ops::Recurrence {
+            cell: crate::ops::Cell::Lstm,
+            keep: crate::ops::Keep::Last,
+            bias: false,
+            initial: false,
+            masked: false,
+        };
+        let program = Program::compile(&graph, &[graph.apply(op, &[x * 2.0, kernel])]).unwrap();
+        let recurrence = Together::in_program(&program).unwrap();
+        let (weights, values) = (100 * 65_536 + 1, 100 * 512 + 256);
+        assert_eq!(recurrence.because, Because::Weights { weights, values });
 
         let graph = Graph::new();
         let mixed = graph.samples("x", &[2]).sum_all();

@@ -189,6 +189,12 @@ pub trait Op: Any + fmt::Debug + Send + Sync {
         0
     }
 
+    /// How many elements of its operands the op reads again, beyond once, for each part of a batch: a recurrence its kernel at
+    /// every step. By it is known how many samples go together. None by default.
+    fn elements_read_again(&self, _operands: &[&Shape]) -> usize {
+        0
+    }
+
     /// Multiplications and additions for concrete sizes, as [`Program::flops`](crate::Program::flops) adds them up.
     fn flops(&self, _operands: &[&[usize]], output: &[usize]) -> u64 {
         output.iter().product::<usize>() as u64

@@ -25,7 +25,7 @@ pub use operations::Operation;
 pub use padding::Padding;
 pub use pooling::{AveragePooling, MaxPooling};
 pub use preprocessing::OutputMode;
-pub use recurrent::{Bidirectional, MergeMode, RNN, StackedRNNCells};
+pub use recurrent::{Bidirectional, ConvLSTM, MergeMode, RNN, StackedRNNCells};
 pub use separable_convolution::SeparableConvolution;
 pub use spatial::{Borders, Sizes};
 pub use spectral_normalization::SpectralNormalization;
@@ -160,6 +160,9 @@ catalogue! {
         IntegerLookup ["IntegerLookup"],
         StringLookup ["StringLookup"];
     recurrent:
+        ConvLSTM1D ["ConvLSTM1D"],
+        ConvLSTM2D ["ConvLSTM2D"],
+        ConvLSTM3D ["ConvLSTM3D"],
         GRU ["GRU"],
         GRUCell ["GRUCell"],
         LSTM ["LSTM"],

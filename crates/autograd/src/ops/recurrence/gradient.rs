@@ -108,6 +108,10 @@ impl Op for RecurrenceGradient {
         true
     }
 
+    fn elements_read_again(&self, operands: &[&Shape]) -> usize {
+        self.0.read_again(&operands[..self.0.count()])
+    }
+
     fn flops(&self, operands: &[&[usize]], _output: &[usize]) -> u64 {
         2 * self.0.multiply_adds(operands)
     }

@@ -166,6 +166,11 @@ impl Recurrence {
         }
     }
 
+    fn read_again(&self, operands: &[&Shape]) -> usize {
+        let steps = self.sizes(operands).map_or(1, |sizes| sizes.steps);
+        (steps - 1) * operands[1].len(1)
+    }
+
     fn multiply_adds(&self, operands: &[&[usize]]) -> u64 {
         let (x, units) = (operands[0], operands[1][0]);
         (x.iter().product::<usize>() * units) as u64
@@ -243,6 +248,10 @@ impl Op for Recurrence {
 
     fn keeps_samples_apart(&self) -> bool {
         true
+    }
+
+    fn elements_read_again(&self, operands: &[&Shape]) -> usize {
+        self.read_again(operands)
     }
 
     fn flops(&self, operands: &[&[usize]], _output: &[usize]) -> u64 {

@@ -25,7 +25,7 @@ impl Graph {
     /// the states that the step before has returned behind its output. It is written out: the graph has the formula once
     /// for each step, so that gradients of any order exist.
     ///
-    /// A step that the mask `[batch, steps]` leaves out, where it is 0, keeps the states bit by bit and gives the output
+    /// A step that the mask `[batch, steps]` (or with further axes of the states) leaves out, where it is 0, keeps the states bit by bit and gives the output
     /// before it, zeros if there is none.
     ///
     /// ```
@@ -63,9 +63,9 @@ impl Graph {
             if let Some(mask) = mask {
                 let counts = of_step(mask);
                 let chosen = |new: Var<'g>, old: Option<&Var<'g>>| {
-                    // The mask goes along all axes behind the batch.
+                    // The mask goes along all axes behind its own.
                     let mut counts = counts;
-                    for axis in 1..new.shape().rank() {
+                    for axis in counts.shape().rank()..new.shape().rank() {
                         counts = counts.expand_dims(axis);
                     }
                     match old {

@@ -61,7 +61,16 @@ const TAKES_A_LIST: [&str; 11] = [
 ];
 
 /// Layers that take the states to begin with as an argument of their call, `initial_state`.
-const TAKES_STATES: [&str; 5] = ["Bidirectional", "GRU", "LSTM", "RNN", "SimpleRNN"];
+const TAKES_STATES: [&str; 8] = [
+    "Bidirectional",
+    "ConvLSTM1D",
+    "ConvLSTM2D",
+    "ConvLSTM3D",
+    "GRU",
+    "LSTM",
+    "RNN",
+    "SimpleRNN",
+];
 
 /// The wrapper of this class with these settings, which have the layer that it contains.
 pub(crate) fn wrapper(

@@ -12,6 +12,8 @@ pub(super) struct Dropouts {
     pub recurrent_dropout: f32,
     pub seed: Option<u64>,
     pub parts: usize,
+    /// Whether the inputs of each part lose features of their own also where the state loses none.
+    pub always_apart: bool,
 }
 
 impl Dropouts {
@@ -42,7 +44,8 @@ impl Dropouts {
         }
         let mask = Shape::from_iter(dims);
         let dropped = |part: u64| drop(call, x, mask.clone(), self.dropout, self.seed_of(part));
-        if self.recurrent_dropout == 0.0 || self.parts == 1 {
+        let together = self.recurrent_dropout == 0.0 && !self.always_apart;
+        if together || self.parts == 1 {
             return product(dropped(0));
         }
         let parts: Vec<Var<'g>> = (0..self.parts)
@@ -57,18 +60,23 @@ impl Dropouts {
         call.graph().concatenate(&parts, last)
     }
 
-    /// What the state is multiplied with, `[batch, units]` for each part; none if nothing is dropped.
-    pub fn state_masks<'g>(&self, call: &Call<'g, '_>, batch: Dim, units: usize) -> Vec<Var<'g>> {
+    /// What the state, of this shape, is multiplied with for each part; none if nothing is dropped.
+    pub fn state_masks<'g>(&self, call: &Call<'g, '_>, state: &Shape) -> Vec<Var<'g>> {
         if !self.of_state(call) {
             return Vec::new();
         }
-        let shape = Shape::from([batch, Dim::Fixed(units)]);
-        let ones = call.graph().full(shape.clone(), 1.0);
+        let ones = call.graph().full(state.clone(), 1.0);
         let mask = |part: usize| {
             let seed = self.seed_of((self.parts + part) as u64);
-            drop(call, ones, shape.clone(), self.recurrent_dropout, seed)
+            drop(call, ones, state.clone(), self.recurrent_dropout, seed)
         };
         (0..self.parts).map(mask).collect()
+    }
+
+    /// As [`state_masks`](Self::state_masks), for a state of so many units beside `x`.
+    pub fn masks_beside<'g>(&self, call: &Call<'g, '_>, x: Var<'g>, units: usize) -> Vec<Var<'g>> {
+        let batch = x.shape().dims()[0];
+        self.state_masks(call, &Shape::from([batch, Dim::Fixed(units)]))
     }
 
     /// A stream of its own for each mask.

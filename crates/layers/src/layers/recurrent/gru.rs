@@ -71,6 +71,7 @@ impl GRUCell {
             recurrent_dropout: self.recurrent_dropout,
             seed: self.seed,
             parts: 3,
+            always_apart: false,
         }
     }
 
@@ -190,9 +191,7 @@ impl Layer for GRUCell {
 
     fn call_all<'g>(&self, call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Vec<Var<'g>> {
         let h = states_of(self, inputs)[0];
-        let masks = self
-            .dropouts()
-            .state_masks(call, inputs[0].shape().dims()[0], self.units);
+        let masks = self.dropouts().masks_beside(call, inputs[0], self.units);
         let [of_input, of_state] = self.biases(call);
         let x = self.input_part(call, inputs[0], of_input);
         let after = self.step(x, call.weight("recurrent_kernel"), of_state, &masks, h);
@@ -211,9 +210,7 @@ impl Layer for GRUCell {
             };
             return Some(op::recurrence(cell, x, kernel, of_state, sequence));
         }
-        let masks = self
-            .dropouts()
-            .state_masks(call, x.shape().dims()[0], self.units);
+        let masks = self.dropouts().masks_beside(call, x, self.units);
         let sequence = Sequence {
             x,
             ..sequence.clone()

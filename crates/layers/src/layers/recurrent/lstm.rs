@@ -91,6 +91,7 @@ impl LSTMCell {
             recurrent_dropout: self.recurrent_dropout,
             seed: self.seed,
             parts: 4,
+            always_apart: false,
         }
     }
 
@@ -173,9 +174,7 @@ impl Layer for LSTMCell {
 
     fn call_all<'g>(&self, call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Vec<Var<'g>> {
         let states = states_of(self, inputs);
-        let masks = self
-            .dropouts()
-            .state_masks(call, inputs[0].shape().dims()[0], self.units);
+        let masks = self.dropouts().masks_beside(call, inputs[0], self.units);
         let (x, kernel) = (
             self.input_part(call, inputs[0]),
             call.weight("recurrent_kernel"),
@@ -194,9 +193,7 @@ impl Layer for LSTMCell {
         if usual && !self.dropouts().of_state(call) {
             return Some(op::recurrence(Cell::Lstm, x, kernel, None, sequence));
         }
-        let masks = self
-            .dropouts()
-            .state_masks(call, x.shape().dims()[0], self.units);
+        let masks = self.dropouts().masks_beside(call, x, self.units);
         let sequence = Sequence {
             x,
             ..sequence.clone()
@@ -210,7 +207,7 @@ impl Layer for LSTMCell {
 
 /// The bias of an LSTM: 1 for the gate `f`, and what another initializer says for the others.
 #[derive(Clone, Debug)]
-struct RememberingBias(Initializer);
+pub(super) struct RememberingBias(pub(super) Initializer);
 
 impl Configured for RememberingBias {
     fn class(&self) -> Class<'_> {

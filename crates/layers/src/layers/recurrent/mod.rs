@@ -1,6 +1,7 @@
 //! Layers that go over the steps of a sequence with a state.
 
 mod bidirectional;
+mod conv_lstm;
 mod declaration;
 mod dropped;
 mod gru;
@@ -12,6 +13,7 @@ mod stacked_rnn_cells;
 mod walk;
 
 pub use bidirectional::{Bidirectional, MergeMode};
+pub use conv_lstm::{ConvLSTM, ConvLSTM1D, ConvLSTM2D, ConvLSTM3D};
 pub use gru::{GRU, GRUCell};
 pub use lstm::{LSTM, LSTMCell};
 pub use rnn::RNN;

@@ -65,6 +65,7 @@ impl SimpleRNNCell {
             recurrent_dropout: self.recurrent_dropout,
             seed: self.seed,
             parts: 1,
+            always_apart: false,
         }
     }
 
@@ -133,9 +134,7 @@ impl Layer for SimpleRNNCell {
 
     fn call_all<'g>(&self, call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Vec<Var<'g>> {
         let h = states_of(self, inputs)[0];
-        let masks = self
-            .dropouts()
-            .state_masks(call, inputs[0].shape().dims()[0], self.units);
+        let masks = self.dropouts().masks_beside(call, inputs[0], self.units);
         let x = self.input_part(call, inputs[0]);
         let after = self.step(x, call.weight("recurrent_kernel"), &masks, h);
         vec![after, after]
@@ -149,9 +148,7 @@ impl Layer for SimpleRNNCell {
         if let (Some(cell), false) = (self.usual(), self.dropouts().of_state(call)) {
             return Some(op::recurrence(cell, x, kernel, None, sequence));
         }
-        let masks = self
-            .dropouts()
-            .state_masks(call, x.shape().dims()[0], self.units);
+        let masks = self.dropouts().masks_beside(call, x, self.units);
         let sequence = Sequence {
             x,
             ..sequence.clone()

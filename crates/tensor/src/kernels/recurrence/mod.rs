@@ -152,7 +152,9 @@ impl Recurrence<'_> {
     fn blocks(&self, batch: usize, work: impl Fn(usize, usize) + Sync + Send) {
         let per_step = self.kernel.len() * batch;
         let threads = parallel::threads(per_step.saturating_mul(self.steps));
-        let size = batch.div_ceil(threads).clamp(1, BLOCK);
+        // Blocks of about one size.
+        let count = batch.div_ceil(BLOCK).max(threads);
+        let size = batch.div_ceil(count).max(1);
         parallel::each(batch.div_ceil(size), 1, threads, |block| {
             let first = block * size;
             on_one_thread(|| work(first, size.min(batch - first)));
