@@ -1,6 +1,6 @@
 //! Computes a recurrence and what its gradient reads of it in one walk over the steps.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::node::Source;
@@ -17,10 +17,7 @@ pub fn join_recurrences(nodes: &Nodes) -> Nodes {
         let op = *node.op_as::<Recurrence>()?;
         (op.keep == Keep::Trace).then(|| (op, node.operands().to_vec()))
     };
-    let wholes: HashMap<Whole, ()> = nodes
-        .iter()
-        .filter_map(|(_, node)| Some((traced(node)?, ())))
-        .collect();
+    let wholes: HashSet<Whole> = nodes.iter().filter_map(|(_, node)| traced(node)).collect();
     if wholes.is_empty() {
         return nodes.clone();
     }
@@ -34,7 +31,7 @@ pub fn join_recurrences(nodes: &Nodes) -> Nodes {
             ..op
         };
         let key = (whole, nodes.node(old).operands().to_vec());
-        if !wholes.contains_key(&key) {
+        if !wholes.contains(&key) {
             return Some(made.push(node));
         }
         let trace = *joined.entry(key).or_insert_with(|| {

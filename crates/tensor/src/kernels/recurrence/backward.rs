@@ -120,6 +120,7 @@ impl Recurrence<'_> {
             (0, Some(initial)) => &initial[(first + sample) * states + index * units..][..units],
             _ => &trace[(sample * steps + step - 1) * width + index * units..][..units],
         };
+        let counting = || (0..samples).filter(|&it| self.counts(first + it, step));
         for sample in 0..samples {
             let range = sample * units..(sample + 1) * units;
             let dx = &mut out[sample * of_sample + step * row..][..row];
@@ -160,6 +161,9 @@ impl Recurrence<'_> {
                 }
             }
         }
+        if counting().next().is_none() {
+            return;
+        }
         match kernels {
             Kernels::One(kernel) if !block.drecurrent.is_empty() => {
                 let d = Matrix::new(&block.drecurrent, samples, row);
@@ -176,7 +180,7 @@ impl Recurrence<'_> {
                 let at = step * row;
                 let d = part_of(out, samples, of_sample, at + 2 * units, units);
                 product(d, candidate, &mut block.through);
-                for sample in (0..samples).filter(|&it| self.counts(first + it, step)) {
+                for sample in counting() {
                     let range = sample * units..(sample + 1) * units;
                     let r = &traced(sample)[states + units..][..units];
                     let dr = &mut out[sample * of_sample + at + units..][..units];
@@ -188,7 +192,12 @@ impl Recurrence<'_> {
                 product(d, gates, &mut block.through);
             }
         }
-        add(&mut block.dh, &block.through);
+        // Of others it is the product of zeros, which would turn the sign of a zero, so that bits would depend on who else
+        // is in the batch.
+        for sample in counting() {
+            let range = sample * units..(sample + 1) * units;
+            add(&mut block.dh[range.clone()], &block.through[range]);
+        }
     }
 }
 

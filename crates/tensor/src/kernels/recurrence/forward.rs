@@ -98,6 +98,9 @@ impl Recurrence<'_> {
         let units = self.units;
         let samples = block.h.len() / units;
         let counting = || (0..samples).filter(|&sample| counts(sample));
+        if counting().next().is_none() {
+            return;
+        }
         match (self.cell, kernels) {
             (Cell::Lstm, Kernels::One(kernel)) => {
                 product(&block.h, samples, kernel, None, &mut block.product);

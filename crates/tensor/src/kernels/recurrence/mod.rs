@@ -6,7 +6,8 @@
 //! kernel stay in the cache. Each element of a step's product is one chain, as in any [product](super::matmul), and
 //! all else is elementwise, so a sample has the same bits in any batch and on any number of threads.
 //!
-//! A step that the mask leaves out keeps the states bit by bit.
+//! A step that the mask leaves out keeps the states bit by bit, and costs nothing where it is left out of all samples of
+//! a block.
 
 mod backward;
 mod cells;
