@@ -163,7 +163,11 @@ impl Bidirectional {
     ) -> Result<Self, Detail> {
         settings.unsupported(&["num_constants", "weights"])?;
         let mut made = Self::new(layer);
-        if let Some(backward) = backward {
+        if let Some(mut backward) = backward {
+            if backward.keras2 {
+                // Keras 2 renames the layer, but not in the configuration that it keeps of it.
+                backward.name = Some(direction(&backward, "backward_"));
+            }
             made = made.backward_layer(backward);
         }
         let merge_mode = match settings.is_null("merge_mode") {
