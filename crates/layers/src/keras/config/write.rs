@@ -154,6 +154,13 @@ fn layer(entry: &Entry) -> Value {
             true => call_arguments::build_config(&**layer, &entry.input_shapes, |shape| {
                 sizes(shape.dims())
             }),
+            false if TAKES_STATES.contains(&entry.class_name()) && shape[0].is_array() => {
+                let shapes = shape.as_array().map_or(&[][..], Vec::as_slice);
+                json!({ "shapes_dict": {
+                    "sequences_shape": shapes[0],
+                    "initial_state_shape": shapes[1..],
+                } })
+            }
             false => json!({ "input_shape": shape }),
         };
     }
