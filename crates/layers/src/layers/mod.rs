@@ -131,6 +131,11 @@ catalogue! {
     group_normalization: GroupNormalization ["GroupNormalization"];
     identity: Identity ["Identity"];
     input: Input ["InputLayer"];
+    keras_hub:
+        PositionEmbedding ["PositionEmbedding"],
+        SinePositionEncoding ["SinePositionEncoding"],
+        TokenAndPositionEmbedding ["TokenAndPositionEmbedding"],
+        TransformerEncoder ["TransformerEncoder"];
     layer_normalization: LayerNormalization ["LayerNormalization"];
     layer_scale: LayerScale ["LayerScale"];
     masking: Masking ["Masking"];
@@ -151,7 +156,6 @@ catalogue! {
         MaxPooling1D ["MaxPooling1D"],
         MaxPooling2D ["MaxPooling2D"],
         MaxPooling3D ["MaxPooling3D"];
-    position_embedding: PositionEmbedding ["PositionEmbedding"];
     prelu: PReLU ["PReLU"];
     preprocessing:
         CategoryEncoding ["CategoryEncoding"],

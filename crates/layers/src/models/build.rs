@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use regraft_autograd::{Graph, Origin, Shape, VariableId};
 use regraft_tensor::Detail;
@@ -296,6 +297,16 @@ impl Model {
     }
 }
 
+/// Puts a layer into the place of one that has no weights yet, and what it contains into that of what that contained.
+fn remake(entry: &mut Entry, layer: Arc<dyn Layer>) {
+    for (entry, (_, spec)) in entry.wrapped.iter_mut().zip(layer.wrapped()) {
+        if let LayerKind::Leaf(layer) = spec.kind {
+            remake(entry, layer);
+        }
+    }
+    entry.body = Body::Leaf(layer);
+}
+
 /// Gives a layer in a wrapper what the state that it arrives in says.
 fn keep_within(arriving: Freezing, entry: &mut Entry) {
     match arriving {
@@ -377,16 +388,17 @@ pub(crate) fn build_entry(
             check_weights(entry, store, &declared)?;
         }
         for (index, inner) in entry.wrapped.iter_mut().enumerate() {
-            let shapes = layer.wrapped_inputs(index, inputs).into_iter();
-            let of_inner = shapes.zip(values).map(|(shape, value)| ValueSpec {
-                shape,
-                ..value.clone()
+            let shapes = layer.wrapped_inputs(index, inputs).into_iter().enumerate();
+            // What is called with more values than there are has them of the last one.
+            let of_inner = shapes.filter_map(|(at, shape)| {
+                let value = values.get(at).or(values.last())?.clone();
+                Some(ValueSpec { shape, ..value })
             });
             let of_inner: Vec<ValueSpec> = of_inner.collect();
             if inner.input_shapes.is_empty()
                 && let Some(made) = layer.wrapped_layer(index, inputs)
             {
-                inner.body = Body::Leaf(made);
+                remake(inner, made);
             }
             let path = join(path, &inner.name);
             let built = build_entry(inner, &path, store, seed, &of_inner);

@@ -166,8 +166,8 @@ mod tests {
             .map(|line| line.get(..200).unwrap_or(line))
             .collect();
         assert!(wrong.is_empty(), "{}", first.join("\n"));
-        // Cells, and what takes ids, codes or pictures as they come, and makes or drops masks by itself; attention has
-        // cases of its own.
+        // Cells, and what takes ids, codes or pictures as they come, and makes or drops masks by itself; attention and
+        // KerasHub's layers have cases of their own.
         let others = [
             "AdditiveAttention",
             "Attention",
@@ -190,6 +190,9 @@ mod tests {
             "MixUp",
             "Pipeline",
             "PositionEmbedding",
+            "SinePositionEncoding",
+            "TokenAndPositionEmbedding",
+            "TransformerEncoder",
             "RandAugment",
             "RandomBrightness",
             "RandomColorDegeneration",

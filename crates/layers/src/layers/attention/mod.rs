@@ -8,7 +8,7 @@ mod heads;
 mod multi_head;
 mod scored;
 #[cfg(test)]
-mod tests;
+pub(in crate::layers) mod tests;
 
 pub use additive::AdditiveAttention;
 pub use argument::{AttentionInput, AttentionInputs};

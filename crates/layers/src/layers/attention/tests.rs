@@ -32,7 +32,7 @@ fn model(case: &Value) -> Model {
     model
 }
 
-fn check(case: &Value) {
+pub(in crate::layers) fn check(case: &Value) {
     let what = name(case);
     let model = model(case);
     let graph = Graph::new();

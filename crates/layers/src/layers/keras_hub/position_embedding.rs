@@ -3,7 +3,7 @@
 use regraft_autograd::{Dim, Shape, Var};
 use regraft_tensor::Detail;
 
-use super::support::{of_rank, single};
+use crate::layers::support::{of_rank, single};
 use crate::settings::require;
 use crate::{Call, Initializer, Layer, Weights};
 
