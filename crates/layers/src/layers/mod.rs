@@ -131,11 +131,12 @@ catalogue! {
     group_normalization: GroupNormalization ["GroupNormalization"];
     identity: Identity ["Identity"];
     input: Input ["InputLayer"];
+    // Legacy files have the names under which KerasHub registers them.
     keras_hub:
-        PositionEmbedding ["PositionEmbedding"],
-        SinePositionEncoding ["SinePositionEncoding"],
-        TokenAndPositionEmbedding ["TokenAndPositionEmbedding"],
-        TransformerEncoder ["TransformerEncoder"];
+        PositionEmbedding ["PositionEmbedding", "keras_hub>PositionEmbedding"],
+        SinePositionEncoding ["SinePositionEncoding", "keras_hub>SinePositionEncoding"],
+        TokenAndPositionEmbedding ["TokenAndPositionEmbedding", "keras_hub>TokenAndPositionEmbedding"],
+        TransformerEncoder ["TransformerEncoder", "keras_hub>TransformerEncoder"];
     layer_normalization: LayerNormalization ["LayerNormalization"];
     layer_scale: LayerScale ["LayerScale"];
     masking: Masking ["Masking"];
