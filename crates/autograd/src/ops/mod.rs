@@ -61,9 +61,7 @@ pub use alias::Alias;
 pub use argmax::Argmax;
 pub use arithmetic::{Add, Divide, Multiply, Negate, Subtract};
 pub use assign::Assign;
-pub use attention::{
-    AllMasked, ScaledDotProductAttention, ScaledDotProductAttentionGradient,
-};
+pub use attention::{AllMasked, ScaledDotProductAttention, ScaledDotProductAttentionGradient};
 pub use average_pool::{AveragePool, AveragePoolGradient};
 pub use batch_matmul::BatchMatMul;
 pub use batch_normalization::{

@@ -81,7 +81,13 @@ impl Settings<'_> {
     }
 
     /// The weights of a tile, from the products of queries and keys.
-    pub(super) fn weights(&self, place: Place, scores: &mut [f32], columns: usize, weights: &mut [f32]) {
+    pub(super) fn weights(
+        &self,
+        place: Place,
+        scores: &mut [f32],
+        columns: usize,
+        weights: &mut [f32],
+    ) {
         scale_row(scores, self.scale);
         if self.hides() {
             for (row, scores) in scores.chunks_exact_mut(columns).enumerate() {
@@ -120,7 +126,13 @@ impl Settings<'_> {
 
     /// The gradients of the products of queries and keys, from those of the weights; `scores` are what the weights were
     /// made of.
-    pub(super) fn back(&self, scores: &[f32], weights: &[f32], gradients: &mut [f32], columns: usize) {
+    pub(super) fn back(
+        &self,
+        scores: &[f32],
+        weights: &[f32],
+        gradients: &mut [f32],
+        columns: usize,
+    ) {
         gradient_rows(weights, gradients, columns, self.scale);
         if self.hides() && self.all_masked == AllMasked::Uniform {
             clear(scores, columns, gradients);
