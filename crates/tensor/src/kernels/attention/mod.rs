@@ -1,6 +1,6 @@
 //! Scaled dot-product attention, forwards and backwards: `softmax(scale · q · kᵀ) · v` for every head of every sample.
 //!
-//! **A tile is some queries with all keys** ([`tile_rows`]), so a row's maximum and sum are those of the whole row, as
+//! **A tile is some queries with all keys** (`tile_rows`), so a row's maximum and sum are those of the whole row, as
 //! in the formula that is written out, and no running ones have to be corrected. It is computed, used and forgotten:
 //! the scores of a sample are never in memory together. The backward pass computes each tile again from queries and
 //! keys, and needs nothing that the forward pass would have to keep.
