@@ -137,7 +137,7 @@ fn one_step_is_a_step_and_cells_in_a_stack_are_layers_in_a_row() {
 #[test]
 fn what_does_not_fit_is_told() {
     let refused = |layer: LayerSpec, shape: &[usize]| {
-        let stack = layers![Input::new(shape.to_vec()), layer];
+        let stack = layers![Input::new(shape), layer];
         Sequential::new(stack).unwrap_err().to_string()
     };
     let no_step = refused(LSTM::new(3).into(), &[0, 4]);

@@ -77,16 +77,13 @@ impl Evaluation {
     }
 }
 
-#[cfg(test)]
-mod tests {
+#[cfg(all(test, feature = "images"))]
+mod picture_tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::applications::{Preprocessing, timm, torchvision};
-    use crate::layers::{Dense, Input, LayerExt, layers};
-    use crate::{Model, Sequential};
+    use crate::applications::{timm, torchvision};
 
-    #[cfg(feature = "images")]
     fn application(case: &Value) -> Application<PyTorchNetwork> {
         let name = case["name"].as_str().unwrap();
         match case["library"].as_str().unwrap() {
@@ -97,7 +94,6 @@ mod tests {
     }
 
     /// Pillow rounds after each axis, and ours once: `images` promises two levels (`golden_images.py`).
-    #[cfg(feature = "images")]
     #[test]
     fn pictures_are_cut_and_scaled_as_torchvision_and_timm_do_it() {
         use crate::applications::Architecture;
@@ -147,6 +143,13 @@ mod tests {
             }
         }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::applications::{Preprocessing, torchvision};
+    use crate::layers::{Dense, Input, LayerExt, layers};
+    use crate::{Model, Sequential};
 
     #[test]
     fn what_a_network_expects_is_known_of_its_tensors() {
