@@ -25,7 +25,7 @@ def main():
     parser.add_argument("--python-torch", default=os.environ.get("REGRAFT_TORCH_PYTHON", sys.executable))
     parser.add_argument("--binary", help="the example `bench_bert`, built already")
     given = parser.parse_args()
-    need(given.python_torch, "torch", "onnx", "onnxruntime", "transformers")
+    need(given.python_torch, "torch", "onnx", "onnxscript", "onnxruntime", "transformers")
     folder = str(HERE.parent.parent / "out" / "pretrained" / "minilm")
     work = {name: getattr(given, name) for name in ("batch", "length", "runs", "threads")} | {"folder": folder}
     peer = [given.python_torch, str(HERE / "onnx_bert.py")]

@@ -22,7 +22,7 @@ use crate::{Error, Layer, LayerInfo, Model, Result, Weight};
 /// |---|---|
 /// | `..-1`, `2..`, `1..=3`, `..`, `-1` | layers by position (negative: from the end), inputs not counted |
 /// | `"dense_1"`, `"base/conv1"` | the layer of this name or path |
-/// | `"block*"`, `"base/**"` | names or paths that match; `*` stays within a name, `**` does not |
+/// | `"block*"`, `"base/**"`, `"block_1[0-6]*"` | names or paths that match; `*` stays within a name, `**` does not; `?` is a character, `[0-6x]` one of these, `[!0-6]` none of these |
 /// | `"head/kernel"`, `"**/bias"` | weights by path, where no layer matches the pattern |
 /// | `Selector::weights("bias")` | weights by name or path, in any case |
 /// | `Selector::kind("BatchNormalization")`, `Selector::of::<Dense>()` | layers of a class, of a type |
@@ -41,7 +41,7 @@ pub enum Selector {
     /// Layers by position: from the first number to before the second, negative ones counted from
     /// the end.
     Range(Option<isize>, Option<isize>),
-    /// Layers whose names or paths match a pattern with `*`, `**` and `?`; if there is none and the
+    /// Layers whose names or paths match a pattern with `*`, `**`, `?` and `[…]`; if there is none and the
     /// pattern has a `/`, weights whose paths do.
     Glob(String),
     /// Weights whose names match a pattern, or, if it has a `/`, whose paths do.
