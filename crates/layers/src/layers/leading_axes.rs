@@ -9,6 +9,16 @@ pub(crate) fn without(shape: &Shape, count: usize) -> Shape {
     Shape::from_iter(kept.map(|(_, dim)| *dim))
 }
 
+/// The batch with so many rows for each sample.
+pub(crate) fn rows(batch: Dim, rows: usize) -> Dim {
+    match (batch, rows) {
+        (batch, 1) => batch,
+        (Dim::Fixed(samples), rows) => Dim::Fixed(samples * rows),
+        (Dim::PerSample(before), rows) => Dim::PerSample(before * rows),
+        (Dim::Batch, rows) => Dim::PerSample(rows),
+    }
+}
+
 /// `x` with its samples and the `count` axes behind them as one axis.
 pub(crate) fn joined(x: Var<'_>, count: usize) -> Var<'_> {
     if count == 0 {
@@ -16,16 +26,9 @@ pub(crate) fn joined(x: Var<'_>, count: usize) -> Var<'_> {
     }
     let shape = x.shape();
     let dims = &shape.dims()[..=count];
-    let rows = dims[1..].iter().fold(dims[0], |rows, dim| {
-        let size = dim.size(1);
-        match rows {
-            Dim::Batch => Dim::PerSample(size),
-            Dim::PerSample(rows) => Dim::PerSample(rows * size),
-            Dim::Fixed(samples) => Dim::Fixed(samples * size),
-        }
-    });
+    let all = rows(dims[0], dims[1..].iter().map(|dim| dim.size(1)).product());
     let rest = shape.dims()[count + 1..].iter().copied();
-    x.reshape(Shape::from_iter([rows].into_iter().chain(rest)))
+    x.reshape(Shape::from_iter([all].into_iter().chain(rest)))
 }
 
 /// The inverse of [`joined`] for what was made of it: `y` with the first axes of `x`.

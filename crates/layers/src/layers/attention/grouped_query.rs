@@ -178,12 +178,6 @@ impl Layer for GroupQueryAttention {
     }
 
     fn call_all<'g>(&self, call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Vec<Var<'g>> {
-        let [query, value, key] = self.inputs.places(inputs.len()).map(|at| inputs[at]);
-        let part = |index: usize, x: Var<'g>| call.wrapped(index, &[x], &[]).unwrap_or(x);
-        let after = usize::from(self.use_gate);
-        let gate = self.use_gate.then(|| part(2, query));
-        let (query, key) = (part(0, query), part(1, key));
-        let projected = [query, part(2 + after, value), key];
         let heads = Heads {
             inputs: &self.inputs,
             axes: vec![1],
@@ -194,11 +188,7 @@ impl Layer for GroupQueryAttention {
             seed: self.seed,
             scores: self.return_attention_scores,
         };
-        let (y, scores) = heads.attend(call, inputs, projected);
-        let y = gate.map_or(y, |gate| y * gate);
-        let mut results = vec![part(3 + after, y)];
-        results.extend(scores);
-        results
+        heads.outputs(call, inputs, self.use_gate)
     }
 
     fn mask<'g>(&self, call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Option<Var<'g>> {

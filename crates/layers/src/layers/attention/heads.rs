@@ -7,6 +7,7 @@ use regraft_tensor::Detail;
 use super::argument::{AttentionInput, AttentionInputs};
 use crate::layers::dropout::drop;
 use crate::layers::einsum_dense::EinsumDense;
+use crate::layers::leading_axes::rows;
 use crate::{Call, Constraint, Initializer, Regularizer};
 
 /// What the projections of a layer have in common.
@@ -66,16 +67,6 @@ fn product(dims: &[Dim]) -> usize {
     dims.iter().map(|dim| dim.size(1)).product()
 }
 
-/// The batch with so many rows for each sample.
-fn rows(batch: Dim, rows: usize) -> Dim {
-    match (batch, rows) {
-        (batch, 1) => batch,
-        (Dim::Fixed(samples), rows) => Dim::Fixed(samples * rows),
-        (Dim::PerSample(before), rows) => Dim::PerSample(before * rows),
-        (Dim::Batch, rows) => Dim::PerSample(rows),
-    }
-}
-
 /// Axes after the batch of a projected value `(batch, …, heads, size)`: those that are no axes of attention, and those
 /// that are.
 struct Axes {
@@ -117,9 +108,30 @@ impl Axes {
 }
 
 impl Heads<'_> {
+    /// The outputs of a layer whose parts are the projections of query and key, a gate of the query if it is `gated`, and
+    /// those of the value and of what the heads give.
+    pub fn outputs<'g>(
+        &self,
+        call: &Call<'g, '_>,
+        inputs: &[Var<'g>],
+        gated: bool,
+    ) -> Vec<Var<'g>> {
+        let [query, value, key] = self.inputs.places(inputs.len()).map(|at| inputs[at]);
+        let part = |index: usize, x: Var<'g>| call.wrapped(index, &[x], &[]).unwrap_or(x);
+        let after = usize::from(gated);
+        let gate = gated.then(|| part(2, query));
+        let (query, key) = (part(0, query), part(1, key));
+        let projected = [query, part(2 + after, value), key];
+        let (y, scores) = self.attend(call, inputs, projected);
+        let y = gate.map_or(y, |gate| y * gate);
+        let mut outputs = vec![part(3 + after, y)];
+        outputs.extend(scores);
+        outputs
+    }
+
     /// The result for projected values `(batch, …, heads, size)`, and the weights `(batch, …, heads, queries, keys)` if
     /// they are asked for. `inputs` are those of the layer.
-    pub fn attend<'g>(
+    fn attend<'g>(
         &self,
         call: &Call<'g, '_>,
         inputs: &[Var<'g>],

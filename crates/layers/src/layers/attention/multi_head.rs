@@ -267,15 +267,10 @@ impl Layer for MultiHeadAttention {
     }
 
     fn call_all<'g>(&self, call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Vec<Var<'g>> {
-        let [query, value, key] = self.inputs.places(inputs.len()).map(|at| inputs[at]);
-        let part = |index: usize, x: Var<'g>| call.wrapped(index, &[x], &[]).unwrap_or(x);
-        let after = usize::from(self.use_gate);
-        let gate = self.use_gate.then(|| part(2, query));
-        let (query, key) = (part(0, query), part(1, key));
-        let projected = [query, part(2 + after, value), key];
+        let rank = inputs[self.inputs.places(inputs.len())[0]].shape().rank();
         let heads = Heads {
             inputs: &self.inputs,
-            axes: self.axes(query.shape().rank() - 1).unwrap_or_default(),
+            axes: self.axes(rank).unwrap_or_default(),
             scale: 1.0 / (self.key_dim as f32).sqrt(),
             causal: self.use_causal_mask,
             window: self.sliding_window,
@@ -283,11 +278,7 @@ impl Layer for MultiHeadAttention {
             seed: self.seed,
             scores: self.return_attention_scores,
         };
-        let (y, scores) = heads.attend(call, inputs, projected);
-        let y = gate.map_or(y, |gate| y * gate);
-        let mut results = vec![part(3 + after, y)];
-        results.extend(scores);
-        results
+        heads.outputs(call, inputs, self.use_gate)
     }
 
     fn mask<'g>(&self, call: &Call<'g, '_>, inputs: &[Var<'g>]) -> Option<Var<'g>> {

@@ -5,6 +5,7 @@ macro_rules! recurrent {
     (
         $(#[$of_layer:meta])* $layer:ident as $layer_class:literal,
         $(#[$of_cell:meta])* $cell:ident as $cell_class:literal called $name:literal,
+        of $parts:literal parts,
         {
             $($(#[$doc:meta])* $field:ident: $type:ty = $default:expr,)+
         }
@@ -64,6 +65,38 @@ macro_rules! recurrent {
             }
             reading |settings, _it| {
                 settings.ignore(&["implementation"]);
+            }
+        }
+
+        impl $cell {
+            fn dropouts(&self) -> $crate::layers::recurrent::dropped::Dropouts {
+                $crate::layers::recurrent::dropped::Dropouts {
+                    dropout: self.dropout,
+                    recurrent_dropout: self.recurrent_dropout,
+                    seed: self.seed,
+                    parts: $parts,
+                    always_apart: false,
+                }
+            }
+
+            /// Checks the sizes and declares both kernels.
+            fn build_kernels(&self, inputs: &[Shape], weights: &mut Weights) -> Result<(), Detail> {
+                if self.units == 0 {
+                    return Err(Detail::new("units", "at least 1", 0));
+                }
+                let features = $crate::layers::recurrent::walk::check_cell(self, inputs)?;
+                let width = $parts * self.units;
+                weights
+                    .parameter("kernel", [features, width], &self.kernel_initializer)
+                    .regularizer(&self.kernel_regularizer)
+                    .constraint(&self.kernel_constraint)
+                    .axes([WeightAxis::Input, WeightAxis::Output]);
+                weights
+                    .parameter("recurrent_kernel", [self.units, width], &self.recurrent_initializer)
+                    .regularizer(&self.recurrent_regularizer)
+                    .constraint(&self.recurrent_constraint)
+                    .axes([WeightAxis::Input, WeightAxis::Output]);
+                Ok(())
             }
         }
 

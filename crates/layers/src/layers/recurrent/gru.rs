@@ -5,9 +5,9 @@ use regraft_autograd::{Shape, Var};
 use regraft_tensor::Detail;
 
 use super::declaration::recurrent;
-use super::dropped::{Dropouts, products};
+use super::dropped::products;
 use super::op::{self, apply};
-use super::walk::{check_cell, states_of, step_by_step};
+use super::walk::{states_of, step_by_step};
 use crate::{
     Activation, Call, Constraint, Flow, Initializer, Layer, LayerSpec, OverTime, Regularizer,
     Sequence, WeightAxis, Weights,
@@ -34,6 +34,7 @@ recurrent! {
     ///
     /// Keras: <https://keras.io/api/layers/recurrent_layers/gru_cell/>.
     GRUCell as "keras.layers.GRUCell" called "gru_cell",
+    of 3 parts,
     {
         /// What the candidate goes through.
         activation: Option<Activation> = "tanh",
@@ -65,16 +66,6 @@ recurrent! {
 }
 
 impl GRUCell {
-    fn dropouts(&self) -> Dropouts {
-        Dropouts {
-            dropout: self.dropout,
-            recurrent_dropout: self.recurrent_dropout,
-            seed: self.seed,
-            parts: 3,
-            always_apart: false,
-        }
-    }
-
     /// The bias of the input's product and that of the state's.
     fn biases<'g>(&self, call: &Call<'g, '_>) -> [Option<Var<'g>>; 2] {
         if !self.use_bias {
@@ -138,31 +129,13 @@ impl GRUCell {
 
 impl Layer for GRUCell {
     fn build(&self, inputs: &[Shape], weights: &mut Weights) -> Result<(), Detail> {
-        if self.units == 0 {
-            return Err(Detail::new("units", "at least 1", 0));
-        }
-        let features = check_cell(self, inputs)?;
+        self.build_kernels(inputs, weights)?;
         for activation in [&self.activation, &self.recurrent_activation]
             .into_iter()
             .flatten()
         {
             activation.get()?;
         }
-        weights
-            .parameter(
-                "kernel",
-                [features, 3 * self.units],
-                &self.kernel_initializer,
-            )
-            .regularizer(&self.kernel_regularizer)
-            .constraint(&self.kernel_constraint)
-            .axes([WeightAxis::Input, WeightAxis::Output]);
-        let shape = [self.units, 3 * self.units];
-        weights
-            .parameter("recurrent_kernel", shape, &self.recurrent_initializer)
-            .regularizer(&self.recurrent_regularizer)
-            .constraint(&self.recurrent_constraint)
-            .axes([WeightAxis::Input, WeightAxis::Output]);
         if self.use_bias {
             let shape = match self.reset_after {
                 true => vec![2, 3 * self.units],

@@ -6,9 +6,9 @@ use regraft_tensor::kernels::random::Key;
 use regraft_tensor::{Detail, Tensor};
 
 use super::declaration::recurrent;
-use super::dropped::{Dropouts, products};
+use super::dropped::products;
 use super::op::{self, apply};
-use super::walk::{check_cell, states_of, step_by_step};
+use super::walk::{states_of, step_by_step};
 use crate::{
     Activation, Call, Class, Configured, Constraint, Flow, Initializer, InitializerFunction, Layer,
     LayerSpec, OverTime, Regularizer, Sequence, WeightAxis, Weights,
@@ -54,6 +54,7 @@ recurrent! {
     ///
     /// Keras: <https://keras.io/api/layers/recurrent_layers/lstm_cell/>.
     LSTMCell as "keras.layers.LSTMCell" called "lstm_cell",
+    of 4 parts,
     {
         /// What `g` and the carry go through.
         activation: Option<Activation> = "tanh",
@@ -85,16 +86,6 @@ recurrent! {
 }
 
 impl LSTMCell {
-    fn dropouts(&self) -> Dropouts {
-        Dropouts {
-            dropout: self.dropout,
-            recurrent_dropout: self.recurrent_dropout,
-            seed: self.seed,
-            parts: 4,
-            always_apart: false,
-        }
-    }
-
     /// The input's part, of one step or of all.
     fn input_part<'g>(&self, call: &Call<'g, '_>, x: Var<'g>) -> Var<'g> {
         let product = |x| call.product(x, "kernel", |x, kernel| x.matmul(kernel));
@@ -125,31 +116,13 @@ impl LSTMCell {
 
 impl Layer for LSTMCell {
     fn build(&self, inputs: &[Shape], weights: &mut Weights) -> Result<(), Detail> {
-        if self.units == 0 {
-            return Err(Detail::new("units", "at least 1", 0));
-        }
-        let features = check_cell(self, inputs)?;
+        self.build_kernels(inputs, weights)?;
         for activation in [&self.activation, &self.recurrent_activation]
             .into_iter()
             .flatten()
         {
             activation.get()?;
         }
-        weights
-            .parameter(
-                "kernel",
-                [features, 4 * self.units],
-                &self.kernel_initializer,
-            )
-            .regularizer(&self.kernel_regularizer)
-            .constraint(&self.kernel_constraint)
-            .axes([WeightAxis::Input, WeightAxis::Output]);
-        let shape = [self.units, 4 * self.units];
-        weights
-            .parameter("recurrent_kernel", shape, &self.recurrent_initializer)
-            .regularizer(&self.recurrent_regularizer)
-            .constraint(&self.recurrent_constraint)
-            .axes([WeightAxis::Input, WeightAxis::Output]);
         if self.use_bias {
             let initializer = match self.unit_forget_bias {
                 true => RememberingBias(self.bias_initializer.clone()).into(),

@@ -5,9 +5,9 @@ use regraft_autograd::{Shape, Var};
 use regraft_tensor::Detail;
 
 use super::declaration::recurrent;
-use super::dropped::{Dropouts, products};
+use super::dropped::products;
 use super::op::{self, apply};
-use super::walk::{check_cell, states_of, step_by_step};
+use super::walk::{states_of, step_by_step};
 use crate::{
     Activation, Call, Constraint, Flow, Initializer, Layer, LayerSpec, OverTime, Regularizer,
     Sequence, WeightAxis, Weights,
@@ -32,6 +32,7 @@ recurrent! {
     ///
     /// Keras: <https://keras.io/api/layers/recurrent_layers/simple_rnn_cell/>.
     SimpleRNNCell as "keras.layers.SimpleRNNCell" called "simple_rnn_cell",
+    of 1 parts,
     {
         /// What the sum goes through.
         activation: Option<Activation> = "tanh",
@@ -59,16 +60,6 @@ recurrent! {
 }
 
 impl SimpleRNNCell {
-    fn dropouts(&self) -> Dropouts {
-        Dropouts {
-            dropout: self.dropout,
-            recurrent_dropout: self.recurrent_dropout,
-            seed: self.seed,
-            parts: 1,
-            always_apart: false,
-        }
-    }
-
     /// The input's part, of one step or of all.
     fn input_part<'g>(&self, call: &Call<'g, '_>, x: Var<'g>) -> Var<'g> {
         let product = |x| call.product(x, "kernel", |x, kernel| x.matmul(kernel));
@@ -96,24 +87,10 @@ impl SimpleRNNCell {
 
 impl Layer for SimpleRNNCell {
     fn build(&self, inputs: &[Shape], weights: &mut Weights) -> Result<(), Detail> {
-        if self.units == 0 {
-            return Err(Detail::new("units", "at least 1", 0));
-        }
-        let features = check_cell(self, inputs)?;
+        self.build_kernels(inputs, weights)?;
         if let Some(activation) = &self.activation {
             activation.get()?;
         }
-        weights
-            .parameter("kernel", [features, self.units], &self.kernel_initializer)
-            .regularizer(&self.kernel_regularizer)
-            .constraint(&self.kernel_constraint)
-            .axes([WeightAxis::Input, WeightAxis::Output]);
-        let shape = [self.units, self.units];
-        weights
-            .parameter("recurrent_kernel", shape, &self.recurrent_initializer)
-            .regularizer(&self.recurrent_regularizer)
-            .constraint(&self.recurrent_constraint)
-            .axes([WeightAxis::Input, WeightAxis::Output]);
         if self.use_bias {
             weights
                 .parameter("bias", [self.units], &self.bias_initializer)
